@@ -1,0 +1,52 @@
+"""### Release the champion
+
+Packages the champion as a Bento, pushes it to the object store and asks for its release with a row in `releases`.
+The releaser carries it out: it starts the new service beside the old one, smoke-tests it with real rows, checks parity
+with the training process, switches the gateway and drains the old one. A release that fails fails this run with its
+reason; the old model goes on serving.
+"""
+
+from deposit_defaults import CHAMPION, DEFAULTS, MODELS
+
+from airflow.sdk import Param, dag, task
+
+
+@task.external_python(**MODELS)
+def request(model: str | None) -> int:
+    """Package the model, ask for its release, and return the release's number."""
+    import logging
+
+    from deposit.release.requests import request_release
+    from deposit.settings import load_settings
+
+    logging.basicConfig(level=logging.INFO)
+    return request_release(load_settings(), model).id
+
+
+@task.external_python(**MODELS)
+def wait(release: int, timeout: int) -> str:
+    """Wait for the releaser's outcome; fail with its reason."""
+    import logging
+
+    from deposit.release.requests import describe, wait
+    from deposit.settings import load_settings
+
+    logging.basicConfig(level=logging.INFO)
+    return describe(wait(load_settings(), release, timeout))
+
+
+@dag(
+    **DEFAULTS,
+    schedule=[CHAMPION],
+    doc_md=__doc__,
+    params={
+        "model": Param(None, type=["null", "string"], description="Model id like deposit-v3; empty means the champion."),
+        "timeout": Param(300, type="integer", minimum=10, maximum=1800, description="Seconds to wait for the outcome."),
+    },
+)
+def deposit_release() -> None:
+    """Ask, then wait."""
+    wait(request("{{ params.model }}"), "{{ params.timeout }}")
+
+
+deposit_release()

@@ -1,0 +1,3 @@
+"""deposit: which customers to call with a term-deposit offer."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,72 @@
+"""What a person sees of a command: progress, tables, one-line errors, JSON on request."""
+
+import dataclasses
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
+from rich.table import Table
+
+from deposit.progress import Progress
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+@contextmanager
+def progress() -> Iterator[Progress]:
+    """Progress on standard error: bars in a terminal, plain lines otherwise."""
+    if not err.is_terminal:
+        yield _plain_line
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Bars(*columns, console=err, transient=True) as bars:
+        task = bars.add_task("", total=None)
+
+        def show(message: str, done: int = 0, total: int = 0) -> None:
+            if not total:
+                bars.console.print(f"  {message}")
+            bars.update(task, description=message, completed=done, total=total or None)
+
+        yield show
+
+
+def _plain_line(message: str, done: int = 0, total: int = 0) -> None:
+    err.print(f"  {message}" + (f" ({done} of {total})" if total else ""), markup=False, soft_wrap=True)
+
+
+def table(title: str, columns: list[str], rows: list[list[Any]]) -> None:
+    """Print a table."""
+    shown = Table(title=title, title_justify="left", show_edge=False)
+    for column in columns:
+        shown.add_column(column, overflow="fold")
+    for row in rows:
+        shown.add_row(*("" if cell is None else str(cell) for cell in row))
+    out.print(shown)
+
+
+def json(value: Any) -> None:  # noqa: ANN401
+    """Print a result as JSON."""
+    sys.stdout.write(orjson.dumps(value, default=_plain, option=orjson.OPT_INDENT_2).decode() + "\n")
+
+
+def error(message: str) -> None:
+    """Print an error as one line."""
+    err.print(f"error: {message}", style="bold red", markup=False, soft_wrap=True)
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"cannot print {type(value).__name__} as JSON")

@@ -1,0 +1,130 @@
+"""The `deposit` database: its tables, its engine, its migrations.
+
+Needs no model library, so that Airflow's environment can import it.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Engine,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    create_engine,
+    func,
+    text,
+)
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+
+from deposit.errors import ConfigError, UpstreamError
+from deposit.settings import DatabaseSettings
+
+metadata = MetaData()
+
+datasets = Table(
+    "datasets",
+    metadata,
+    Column("version", String(64), primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("source_sha256", String(64), nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("rejected", Integer, nullable=False),
+    Column("first_period", String(7), nullable=False),
+    Column("last_period", String(7), nullable=False),
+    Column("schema_version", Integer, nullable=False),
+    Column("parent", String(64)),
+    Column("uri", Text, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+)
+
+rejects = Table(
+    "rejects",
+    metadata,
+    Column("source_sha256", String(64), primary_key=True),
+    Column("line", Integer, primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("uri", Text, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)
+
+releases = Table(
+    "releases",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("model_id", Text, nullable=False),
+    Column("bento_tag", Text, nullable=False),
+    Column("bento_uri", Text, nullable=False),
+    Column("bento_sha256", String(64), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("target", String(16), nullable=False),
+    Column("endpoint", Text),
+    Column("requested_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("updated_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Index("releases_one_live", "state", unique=True, postgresql_where=text("state = 'live'")),
+)
+
+
+def connect(settings: DatabaseSettings) -> Engine:
+    """An engine for the `deposit` database. Raises ConfigError if its URL is missing or malformed."""
+    if settings.url is None:
+        raise ConfigError("DEPOSIT_DATABASE__URL is not set: start the stack (`deposit up`) or set it")
+    return engine_for(settings.url.get_secret_value(), "DEPOSIT_DATABASE__URL")
+
+
+def engine_for(url: str, setting: str) -> Engine:
+    """An engine for any SQLAlchemy URL; plain `postgresql://` means psycopg 3. Raises ConfigError."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise ConfigError(
+            f"{setting} is not a SQLAlchemy URL (like postgresql://user:password@host:5432/name)"
+        ) from error
+    if parsed.drivername == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    postgres = parsed.drivername.startswith("postgresql")
+    options = {"connect_args": {"connect_timeout": 5}, "pool_pre_ping": True} if postgres else {}
+    try:
+        return create_engine(parsed, **options)
+    except ImportError as error:
+        raise ConfigError(f"{setting}: no driver for {parsed.drivername!r} is installed") from error
+
+
+@contextmanager
+def reachable(engine: Engine, setting: str = "DEPOSIT_DATABASE__URL") -> Iterator[None]:
+    """Turn a lost or refused connection inside the block into UpstreamError."""
+    try:
+        yield
+    except OperationalError as error:
+        url = engine.url.render_as_string(hide_password=True)
+        first_line = str(error.orig).splitlines()[0]
+        raise UpstreamError(
+            f"cannot use the database {url}: {first_line}; start it (`deposit up`) or correct {setting}"
+        ) from error
+    except DBAPIError as error:
+        raise UpstreamError(f"the database refused a statement: {str(error.orig).splitlines()[0]}") from error
+
+
+def migrate(engine: Engine) -> None:
+    """Bring the schema to the newest revision; safe to repeat and to run twice at once."""
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    with reachable(engine), engine.begin() as connection:
+        connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('deposit.migrate'))"))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")

@@ -1,0 +1,54 @@
+"""The one error tree; every message says what is wrong, where, and what to do.
+
+DepositError
+├── ConfigError       a setting or the machine is wrong: the operator acts
+├── DataError         the input is wrong: whoever sent it acts
+│   ├── SourceError       a source cannot be read, or not as what it claims to be
+│   ├── ContractError     rows or columns break the data contract
+│   └── IntegrityError    bytes differ from their recorded sha256
+├── UpstreamError     a server that we depend on does not answer: wait or start it
+├── GateError         there is no model that may become (or stay) champion
+└── ReleaseError      a release was refused or failed: the old one goes on serving
+"""
+
+
+class DepositError(Exception):
+    """Base of all errors that are shown to a person as one line."""
+
+    status = 500
+
+
+class ConfigError(DepositError):
+    """A setting, or the machine it describes, is wrong."""
+
+
+class DataError(DepositError):
+    """The input is wrong."""
+
+    status = 422
+
+
+class SourceError(DataError):
+    """A source cannot be read, or is not what it claims to be."""
+
+
+class ContractError(DataError):
+    """Rows or columns break the data contract."""
+
+
+class IntegrityError(DataError):
+    """Bytes differ from their recorded sha256."""
+
+
+class UpstreamError(DepositError):
+    """A server that this one depends on does not answer."""
+
+    status = 503
+
+
+class GateError(DepositError):
+    """No model may become champion, or there is none."""
+
+
+class ReleaseError(DepositError):
+    """A release was refused or failed; what served before goes on serving."""

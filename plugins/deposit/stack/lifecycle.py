@@ -1,0 +1,187 @@
+"""The stack without Docker: up, down, status."""
+
+import socket
+import time
+from dataclasses import dataclass
+from urllib.parse import quote
+
+import httpx
+
+from deposit.database import connect, engine_for, migrate
+from deposit.errors import ConfigError, UpstreamError
+from deposit.progress import Progress, log_progress
+from deposit.release import gateway
+from deposit.settings import Settings, StoreSettings, load_settings
+from deposit.stack import airflow, objectstore, ports, postgres, supervision
+from deposit.stack.credentials import Credentials, credentials, write_private
+from deposit.stack.layout import Layout, layout
+from deposit.stack.programs import Program, identities, programs, settings_of
+from deposit.store import ObjectStore
+
+START_TIMEOUT = 120.0
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of the stack as it is now."""
+
+    name: str
+    state: str
+    pid: int | None
+    url: str | None
+    what: str
+
+
+def up(settings: Settings, progress: Progress = log_progress) -> list[Part]:
+    """Start every part that does not run and wait until all are ready; repeat at will.
+
+    Raises ConfigError (a port is taken, the disk is full) or UpstreamError (a part does not come up, with its log).
+    """
+    place = layout(settings)
+    try:
+        place.make()
+        secrets = credentials(place.secrets)
+        parts = programs(settings, place, secrets)
+        if not supervision.running(place):
+            ports.require_free(wanted_ports(settings))
+        _lay_out(settings, place, secrets)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write to {place.root}: {error.strerror}; free some space or set DEPOSIT_STATE_DIR"
+        ) from error
+    supervision.start(place, parts)
+    _start(place, parts, ["postgres", "objectstore"], progress)
+    _prepare_servers(settings, secrets)
+    _start(place, parts, ["mlflow", "gateway", "releaser"], progress, wait=False)
+    progress("preparing Airflow's database")
+    airflow.prepare(settings, place, secrets)
+    _start(place, parts, [part.name for part in parts], progress)
+    return status(settings)
+
+
+def down(settings: Settings, progress: Progress = log_progress) -> None:
+    """Stop every part; their data stays."""
+    progress("stopping the stack")
+    supervision.stop(layout(settings))
+
+
+def status(settings: Settings) -> list[Part]:
+    """Every part with its state (`running`, `starting`, `stopped`, `failed`), pid and URL."""
+    place = layout(settings)
+    known = {program.name: program for program in programs(settings, place, credentials(place.secrets))}
+    if not supervision.running(place):
+        return [Part(name, "stopped", None, program.url, program.what) for name, program in known.items()]
+    found = []
+    for info in supervision.states(place):
+        program = known.get(info["name"])
+        found.append(
+            Part(
+                info["name"],
+                _STATES.get(info["statename"], "stopped"),
+                info["pid"] or None,
+                program.url if program else None,
+                program.what if program else "serves a model",
+            )
+        )
+    order = list(known)
+    return sorted(found, key=lambda part: order.index(part.name) if part.name in order else len(order))
+
+
+_STATES = {"RUNNING": "running", "STARTING": "starting", "BACKOFF": "failed", "FATAL": "failed", "STOPPING": "stopping"}
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The running stack's settings, secrets included; for the person at the terminal."""
+    place = layout(settings)
+    if not place.secrets.exists():
+        raise ConfigError(f"there is no stack in {place.root}: run `deposit up`")
+    secrets = credentials(place.secrets)
+    return settings_of(settings, place, secrets) | {
+        "DEPOSIT_STATE_DIR": str(place.root),
+        "AIRFLOW_ADMIN_USER": airflow.ADMIN,
+        "AIRFLOW_ADMIN_PASSWORD": secrets.airflow_admin,
+    }
+
+
+def wanted_ports(settings: Settings) -> dict[str, int]:
+    """Every port the stack listens on, by the setting that moves it."""
+    wanted = {f"DEPOSIT_STACK__{name}".upper(): port for name, port in settings.stack.model_dump().items()}
+    first = wanted.pop("DEPOSIT_STACK__INTERNAL_PORT")
+    inner = {f"DEPOSIT_STACK__INTERNAL_PORT + {n}": first + n for n in (*range(7), 10, 11)}
+    return wanted | inner
+
+
+def _lay_out(settings: Settings, place: Layout, secrets: Credentials) -> None:
+    objectstore.write_identities(place.identities, identities(settings, secrets))
+    lines = [f'{name}="{value}"' for name, value in settings_of(settings, place, secrets).items()]
+    write_private(place.settings_file, "\n".join(lines) + "\n")
+    gateway.write_initial(settings)
+    postgres.initialise(place.cluster, secrets.postgres_superuser)
+
+
+def _prepare_servers(settings: Settings, secrets: Credentials) -> None:
+    address = f"127.0.0.1:{settings.stack.postgres_port}"
+    superuser = f"postgresql://{postgres.SUPERUSER}:{quote(secrets.postgres_superuser)}@{address}"
+    admin = engine_for(f"{superuser}/postgres", "DEPOSIT_DATABASE__URL")
+    for name, password in (
+        ("deposit", secrets.postgres_deposit),
+        ("mlflow", secrets.postgres_mlflow),
+        ("airflow", secrets.postgres_airflow),
+    ):
+        postgres.ensure_database(admin, name, name, password)
+    admin.dispose()
+    owner = connect(load_settings().database)
+    migrate(owner)
+    owner.dispose()
+    inside = engine_for(f"{superuser}/deposit", "DEPOSIT_DATABASE__URL")
+    postgres.ensure_reader(inside, "deposit", "deposit", "reader", secrets.postgres_reader)
+    inside.dispose()
+    store = StoreSettings.model_validate(
+        settings.store.model_dump()
+        | {
+            "endpoint_url": f"http://127.0.0.1:{settings.stack.store_port}",
+            "access_key": "admin",
+            "secret_key": secrets.store_admin,
+        }
+    )
+    ObjectStore(store).ensure_buckets()
+
+
+def _start(place: Layout, parts: list[Program], names: list[str], progress: Progress, wait: bool = True) -> None:
+    chosen = [part for part in parts if part.name in names]
+    for part in chosen:
+        supervision.start_program(place, part.name)
+    for number, part in enumerate(chosen, 1):
+        if wait:
+            progress(f"waiting for {part.name}", number, len(chosen))
+            _wait_ready(place, part)
+
+
+def _wait_ready(place: Layout, part: Program) -> None:
+    deadline = time.monotonic() + START_TIMEOUT
+    while not (_runs(place, part) and _answers(part.health)):
+        if time.monotonic() > deadline:
+            raise UpstreamError(
+                f"{part.name} is not ready after {START_TIMEOUT:.0f} s: see {place.logs}/{part.name}.log"
+            )
+        time.sleep(0.2)
+
+
+def _runs(place: Layout, part: Program) -> bool:
+    info = supervision.client(place).getProcessInfo(part.name)
+    if info["statename"] == "FATAL":
+        raise UpstreamError(f"{part.name} ends as soon as it starts: see {place.logs}/{part.name}.log")
+    return bool(info["statename"] == "RUNNING")
+
+
+def _answers(health: str | None) -> bool:
+    if health is None:
+        return True
+    try:
+        if health.startswith("http"):
+            return httpx.get(health, timeout=3, trust_env=False).status_code < 500
+        host, port = health.rsplit(":", 1)
+        socket.create_connection((host, int(port)), timeout=3).close()
+    except (httpx.HTTPError, OSError):
+        return False
+    return True

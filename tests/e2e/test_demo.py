@@ -1,0 +1,121 @@
+import re
+import subprocess
+from pathlib import Path
+
+import boto3
+import httpx
+import psutil
+import pytest
+
+from deposit.progress import log_progress
+from deposit.stack.airflow_api import follow, now, wait_for_run
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+
+CUSTOMER = {
+    "id": "c-1", "age": 35, "job": "student", "marital": "single", "education": "university.degree", "default": "no",
+    "housing": "no", "loan": "no", "contact": "cellular", "month": "mar", "day_of_week": "tue", "campaign": 1,
+    "pdays": 999, "previous": 0, "poutcome": "nonexistent", "emp.var.rate": -1.8, "cons.price.idx": 92.843,
+    "cons.conf.idx": -50.0, "euribor3m": 1.5, "nr.employed": 5099.1,
+}  # fmt: skip
+
+
+def _demo(stack) -> str:
+    return (Path(stack.environment["DEPOSIT_STATE_DIR"]) / "demo.txt").read_text()
+
+
+def test_the_demo_tells_what_happened(stack) -> None:
+    told = _demo(stack)
+    for words in ("41,188", "2008-05", "2010-11", "logistic", "xgboost", "deposit-v1", stack.url("airflow"), "curl -s"):
+        assert words in told
+
+
+def test_the_printed_curl_works_when_pasted(stack) -> None:
+    line = next(line for line in _demo(stack).splitlines() if line.startswith("curl "))
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=True)
+    assert re.search(r'"model":\s*"deposit-v1"', done.stdout)
+    assert '"probability"' in done.stdout
+
+
+def test_the_dataset_version_is_in_the_object_store(stack) -> None:
+    settings = stack.settings()
+    s3 = boto3.client(
+        "s3", endpoint_url=settings["DEPOSIT_STORE__ENDPOINT_URL"], region_name="us-east-1",
+        aws_access_key_id=settings["DEPOSIT_STORE__ACCESS_KEY"], aws_secret_access_key=settings["DEPOSIT_STORE__SECRET_KEY"],
+    )  # fmt: skip
+    listed = s3.list_objects_v2(Bucket="deposit-data", Prefix="datasets/")["Contents"]
+    manifests = [item["Key"] for item in listed if item["Key"].endswith("manifest.json")]
+    assert len(manifests) == 1
+    assert len([item for item in listed if item["Key"].endswith(".parquet")]) == 26
+    assert stack.sql("SELECT rows, rejected FROM datasets") == [(41188, 0)]
+
+
+def test_mlflow_holds_the_champion_and_its_reasons(stack) -> None:
+    url = stack.url("mlflow")
+    with httpx.Client(base_url=url, timeout=30, trust_env=False) as client:
+        path = "/api/2.0/mlflow/registered-models/alias"
+        answer = client.get(path, params={"name": "deposit", "alias": "champion"}).raise_for_status()
+    version = answer.json()["model_version"]
+    assert version["version"] == "1"
+    assert {tag["key"] for tag in version["tags"]} >= {"deposit.dataset"}
+    models = stack.json("models")
+    assert [model["model_id"] for model in models] == ["deposit-v1"]
+    assert 0.6 < models[0]["metrics"]["roc_auc"] < 0.78
+
+
+def test_predict_answers_in_order_and_refuses_duration(stack) -> None:
+    with stack.api() as api:
+        customers = [CUSTOMER | {"id": f"c-{n}", "age": 20 + n} for n in range(5)]
+        answer = api.post("/predict", json={"customers": customers}).raise_for_status().json()
+        assert answer["model"] == "deposit-v1"
+        assert [item["id"] for item in answer["predictions"]] == [f"c-{n}" for n in range(5)]
+        assert all(0 < item["probability"] < 1 for item in answer["predictions"])
+        refused = api.post("/predict", json={"customers": [CUSTOMER, CUSTOMER | {"duration": 100}]})
+    assert 400 <= refused.status_code < 500
+    assert refused.json()["detail"][0]["row"] == 1
+    assert refused.json()["detail"][0]["field"] == "duration"
+
+
+def test_every_part_runs_and_listens_on_loopback_alone(stack) -> None:
+    parts = stack.json("status")
+    assert {part["state"] for part in parts} == {"running"}
+    pids = {part["pid"] for part in parts}
+    family = pids | {child.pid for pid in pids for child in psutil.Process(pid).children(recursive=True)}
+    listening = {c.laddr.ip for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN and c.pid in family}
+    assert listening <= {"127.0.0.1"}
+    assert stack.run("doctor").returncode == 0
+
+
+def test_the_dags_run_again_through_the_rest_api_and_change_nothing(stack) -> None:
+    api = stack.airflow()
+    since = now()
+    ingested = follow(api, "deposit_ingest", api.trigger("deposit_ingest", {"source": "bundled"}), log_progress)
+    trained = follow(api, "deposit_train", wait_for_run(api, "deposit_train", since), log_progress)
+    released = follow(api, "deposit_release", wait_for_run(api, "deposit_release", since), log_progress)
+    assert [run.state for run in (ingested, trained, released)] == ["success"] * 3
+    assert api.result("deposit_ingest", ingested.run, "ingest")["created"] is False
+    assert [model["model_id"] for model in stack.json("models")] == ["deposit-v1"]
+    assert stack.sql("SELECT count(*) FROM releases") == [(1,)]
+
+
+def test_a_bad_file_fails_the_run_with_its_reason_and_publishes_nothing(stack, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.csv"
+    bad.write_text("age;job\n1;2\n")
+    command = stack.run("ingest", "--path", str(bad), check=False)
+    assert command.returncode == 1
+    lines = [line for line in command.stderr.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1
+    assert "Traceback" not in command.stderr
+    assert stack.sql("SELECT count(*) FROM datasets") == [(1,)]
+
+
+@pytest.mark.parametrize("part", ["gateway", "mlflow", "objectstore", "releaser", "postgres"])
+def test_a_killed_part_comes_back(stack, part: str) -> None:
+    before = next(found["pid"] for found in stack.json("status") if found["name"] == part)
+    psutil.Process(before).kill()
+    stack.run("up")
+    after = next(found for found in stack.json("status") if found["name"] == part)
+    assert after["state"] == "running"
+    assert after["pid"] != before
+    with stack.api() as api:
+        api.post("/predict", json={"customers": [CUSTOMER]}).raise_for_status()

@@ -1,0 +1,92 @@
+import configparser
+import os
+import socket
+import stat
+from pathlib import Path
+
+import pytest
+
+from deposit.errors import ConfigError
+from deposit.settings import load_settings
+from deposit.stack import lifecycle, ports, supervision
+from deposit.stack.credentials import credentials
+from deposit.stack.layout import Layout, layout
+from deposit.stack.programs import identities, programs, settings_of
+
+
+@pytest.fixture
+def place() -> Layout:
+    found = layout(load_settings())
+    found.make()
+    return found
+
+
+def test_secrets_are_made_once_and_for_the_owner_alone(place: Layout) -> None:
+    first = credentials(place.secrets)
+    assert stat.S_IMODE(place.secrets.stat().st_mode) == 0o600
+    assert credentials(place.secrets) == first
+    values = list(vars(first).values())
+    assert len(set(values)) == len(values)
+    assert min(map(len, values)) >= 40
+
+
+def test_damaged_secrets_are_named(place: Layout) -> None:
+    place.secrets.write_text("{}")
+    with pytest.raises(ConfigError, match="secrets.json"):
+        credentials(place.secrets)
+
+
+def test_no_secret_is_on_a_command_line(place: Layout) -> None:
+    secrets = credentials(place.secrets)
+    for program in programs(load_settings(), place, secrets):
+        assert not [value for value in vars(secrets).values() if value in " ".join(program.command)]
+        assert not [value for value in vars(secrets).values() if value in repr(program)]
+
+
+def test_each_part_is_given_only_its_own_secrets(place: Layout) -> None:
+    secrets = credentials(place.secrets)
+    allowed = {
+        "mlflow": {secrets.postgres_mlflow, secrets.store_mlflow},
+        **{f"airflow-{part}": {secrets.postgres_airflow, secrets.airflow_jwt, secrets.airflow_fernet}
+           for part in ("api-server", "scheduler", "dag-processor", "triggerer")},
+    }  # fmt: skip
+    for program in programs(load_settings(), place, secrets):
+        seen = {value for value in vars(secrets).values() if value in " ".join(program.environment.values())}
+        assert seen <= allowed.get(program.name, set()), program.name
+
+
+def test_the_pipelines_key_cannot_touch_mlflows_bucket(place: Layout) -> None:
+    keys = {identity.name: identity.actions for identity in identities(load_settings(), credentials(place.secrets))}
+    assert not [action for action in keys["pipeline"] if "mlflow" in action]
+    assert {action.partition(":")[2] for action in keys["mlflow"]} == {"deposit-mlflow"}
+
+
+def test_supervisors_configuration_survives_percent_signs_and_spaces(place: Layout, tmp_path: Path) -> None:
+    program = lifecycle.Program("part", ["/a b/run", "100%"], {"KEY": "50% off"})
+    parsed = configparser.RawConfigParser()
+    parsed.read_string(supervision.configuration(place, [program]))
+    assert parsed["program:part"]["command"] == '"/a b/run" 100%%'
+    assert parsed["program:part"]["environment"] == 'KEY="50%% off"'
+
+
+def test_a_taken_port_is_named_with_its_holder_and_its_setting() -> None:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        port = server.getsockname()[1]
+        with pytest.raises(ConfigError, match=rf"port {port} \(DEPOSIT_STACK__GATEWAY_PORT\).*pid {os.getpid()}"):
+            ports.require_free({"DEPOSIT_STACK__GATEWAY_PORT": port})
+
+
+def test_a_long_state_folder_gets_its_sockets_elsewhere(tmp_path: Path) -> None:
+    assert len(os.fsencode(Layout(tmp_path / ("x" * 100)).supervisor_socket)) < 100
+    assert Layout(Path("/s")).supervisor_socket == Path("/s/run/supervisor.sock")
+
+
+def test_the_settings_it_writes_are_settings_it_reads(place: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load_settings()
+    for name, value in settings_of(settings, place, credentials(place.secrets)).items():
+        monkeypatch.setenv(name, value)
+    again = load_settings()
+    assert again.stack == settings.stack
+    assert again.database.url is not None
