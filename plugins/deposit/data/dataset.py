@@ -1,0 +1,181 @@
+"""Dataset versions in the object store: content-addressed, whole or invisible.
+
+`datasets/<version>/period=YYYY-MM/part.parquet` and, written last, `datasets/<version>/manifest.json`.
+The frame: `id` int64, `period` str, the features by name, `y` int8; in the source's order.
+"""
+
+import hashlib
+import io
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from deposit.data.columns import FEATURES, SCHEMA_VERSION, TARGET, Number
+from deposit.errors import IntegrityError, SourceError
+from deposit.store import ObjectStore
+
+PREFIX = "datasets/"
+_MANIFEST = "manifest.json"
+
+
+def _arrow_type(column: object) -> pa.DataType:
+    if isinstance(column, Number):
+        return pa.int64() if column.integer else pa.float64()
+    return pa.string()
+
+
+SCHEMA = pa.schema(
+    [("id", pa.int64()), ("period", pa.string())]
+    + [(column.name, _arrow_type(column)) for column in FEATURES]
+    + [(TARGET, pa.int8())]
+)
+
+
+class Part(BaseModel):
+    """One Parquet object of a version."""
+
+    model_config = ConfigDict(frozen=True)
+
+    key: str
+    period: str
+    rows: int
+    sha256: str
+
+
+class Manifest(BaseModel):
+    """What a version holds and where it came from; `created` is UTC in ISO form, `parent` the newest one before."""
+
+    model_config = ConfigDict(frozen=True)
+
+    version: str
+    source: str
+    source_sha256: str
+    rows: int
+    rejected: int
+    schema_version: int
+    parent: str | None
+    created: str
+    first_period: str
+    last_period: str
+    files: tuple[Part, ...]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a manifest records of its source."""
+
+    source: str
+    sha256: str
+    rejected: int
+
+
+def version_of(frame: pd.DataFrame) -> str:
+    """The version that this content has: a hash of schema version, columns and values, of nothing else."""
+    digest = hashlib.sha256(json.dumps([SCHEMA_VERSION, SCHEMA.names]).encode())
+    for field in SCHEMA:
+        values = frame[field.name]
+        if pa.types.is_string(field.type):
+            codes, found = pd.factorize(values.astype("str"))
+            digest.update(json.dumps(list(found)).encode() + codes.astype("<i8").tobytes())
+        else:
+            numbers = values.to_numpy(field.type.to_pandas_dtype()) + np.int8(0)  # -0.0 and 0.0 are one value
+            digest.update(numbers.astype(numbers.dtype.newbyteorder("<")).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def publish(store: ObjectStore, bucket: str, frame: pd.DataFrame, origin: Origin) -> tuple[Manifest, bool]:
+    """Write a version unless it is there; returns its manifest and whether this call made it.
+
+    A crash at any point leaves nothing visible, and a repeat writes the same objects again.
+    """
+    version = version_of(frame)
+    before = versions(store, bucket)
+    there = next((known for known in before if known.version == version), None)
+    if there is not None:
+        return there, False
+    groups = frame.groupby("period", sort=True, observed=True)
+    files = tuple(_write_part(store, bucket, version, str(period), rows) for period, rows in groups)
+    made = Manifest(
+        version=version,
+        source=origin.source,
+        source_sha256=origin.sha256,
+        rows=len(frame),
+        rejected=origin.rejected,
+        schema_version=SCHEMA_VERSION,
+        parent=before[-1].version if before else None,
+        created=datetime.now(UTC).isoformat(timespec="microseconds"),
+        first_period=files[0].period,
+        last_period=files[-1].period,
+        files=files,
+    )
+    if store.put_if_absent(bucket, _manifest_key(version), made.model_dump_json(indent=1).encode()):
+        return made, True
+    return manifest(store, bucket, version), False
+
+
+def versions(store: ObjectStore, bucket: str) -> list[Manifest]:
+    """All published versions, oldest first."""
+    names = [key.split("/")[1] for key in store.keys(bucket, PREFIX) if key.endswith(f"/{_MANIFEST}")]
+    found = [manifest(store, bucket, name) for name in names]
+    return sorted(found, key=lambda known: (known.created, known.version))
+
+
+def latest(store: ObjectStore, bucket: str) -> Manifest | None:
+    """The newest published version, or None if there is none yet."""
+    return next(reversed(versions(store, bucket)), None)
+
+
+def manifest(store: ObjectStore, bucket: str, version: str) -> Manifest:
+    """The manifest of a version. Raises SourceError if it was never published, IntegrityError if it is damaged."""
+    try:
+        data = store.get(bucket, _manifest_key(version))
+    except SourceError as error:
+        raise SourceError(f"there is no dataset version {version!r} in {bucket}: run `deposit ingest`") from error
+    try:
+        return Manifest.model_validate_json(data)
+    except ValidationError as error:
+        raise IntegrityError(
+            f"{uri(bucket, version)} is damaged: restore the object, or delete it and ingest again"
+        ) from error
+
+
+def load(store: ObjectStore, bucket: str, version: str) -> pd.DataFrame:
+    """The rows of a version, in order. Raises SourceError (no such version) or IntegrityError (bytes changed)."""
+    tables = [_read_part(store, bucket, part) for part in manifest(store, bucket, version).files]
+    frame: pd.DataFrame = pa.concat_tables(tables).to_pandas()
+    return frame
+
+
+def uri(bucket: str, version: str) -> str:
+    """Where a version's manifest is."""
+    return f"s3://{bucket}/{_manifest_key(version)}"
+
+
+def _manifest_key(version: str) -> str:
+    return f"{PREFIX}{version}/{_MANIFEST}"
+
+
+def _write_part(store: ObjectStore, bucket: str, version: str, period: str, rows: pd.DataFrame) -> Part:
+    table = pa.Table.from_pandas(rows, schema=SCHEMA, preserve_index=False).replace_schema_metadata(None)
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd", use_dictionary=True)
+    data = buffer.getvalue()
+    key = f"{PREFIX}{version}/period={period}/part.parquet"
+    store.put(bucket, key, data)
+    return Part(key=key, period=period, rows=len(rows), sha256=hashlib.sha256(data).hexdigest())
+
+
+def _read_part(store: ObjectStore, bucket: str, part: Part) -> pa.Table:
+    data = store.get(bucket, part.key)
+    found = hashlib.sha256(data).hexdigest()
+    if found != part.sha256:
+        raise IntegrityError(
+            f"s3://{bucket}/{part.key}: sha256 is {found}, not {part.sha256} as published: restore the object"
+        )
+    return pq.ParquetFile(io.BytesIO(data)).read()

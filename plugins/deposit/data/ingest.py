@@ -1,0 +1,138 @@
+"""Ingest: a source's rows through the contract into a dataset version. Safe to repeat, and to kill at any point."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import pandas as pd
+from sqlalchemy import Engine
+
+from deposit.data import contract, dataset, periods, records, sources, spool, table
+from deposit.database import connect
+from deposit.errors import ConfigError, ContractError, SourceError
+from deposit.progress import Progress, log_progress
+from deposit.settings import IngestSettings, Settings
+from deposit.store import ObjectStore
+
+_REASONS_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class IngestResult:
+    """What an ingest published; `created` is False if the same content had been published before."""
+
+    version: str
+    created: bool
+    rows: int
+    rejected: int
+    first_period: str
+    last_period: str
+    source: str
+    source_sha256: str
+    uri: str
+    quarantine_uri: str | None
+
+
+def ingest(settings: Settings, progress: Progress = log_progress) -> IngestResult:
+    """Publish the configured source as a dataset version.
+
+    Bad rows go to a quarantine object and the `rejects` table. Raises DataError (the source, its columns, or too many
+    bad rows), ConfigError or UpstreamError; then no version was published.
+    """
+    store, engine = ObjectStore(settings.store), connect(settings.database)
+    try:
+        _check_servers(store, engine, settings.store.data_bucket)
+        with spool.folder() as folder:
+            source = sources.fetch(settings.ingest, folder, progress)
+            checked = check(source, progress)
+        return _publish(store, engine, settings, source, checked, progress)
+    finally:
+        engine.dispose()
+
+
+def check(source: sources.Source, progress: Progress) -> contract.Checked:
+    """All of a source's rows, split by the contract, in the source's order."""
+    good: list[pd.DataFrame] = []
+    rejected: list[pd.DataFrame] = []
+    done = 0
+    for chunk in table.read(source.path, source.name):
+        checked = contract.check_rows(chunk.rows)
+        good.append(checked.good)
+        rejected += [checked.rejected, chunk.malformed]
+        done += len(chunk.rows) + len(chunk.malformed)
+        progress(f"{done} rows checked")
+    rows, repeated = contract.without_repeated(pd.concat(good))
+    bad = pd.concat([*rejected, repeated]).sort_index(kind="stable")
+    return contract.Checked(rows, bad)
+
+
+def _check_servers(store: ObjectStore, engine: Engine, bucket: str) -> None:
+    records.check(engine)
+    try:
+        store.keys(bucket, dataset.PREFIX)
+    except SourceError as error:
+        raise ConfigError(
+            f"the bucket {bucket} does not exist: start the stack (`deposit up`), make the bucket, "
+            "or correct DEPOSIT_STORE__DATA_BUCKET"
+        ) from error
+
+
+def _dated(rows: pd.DataFrame, settings: IngestSettings) -> pd.DataFrame:
+    """Rows with `period`, from their months unless the source has its own."""
+    if "period" in rows:
+        periods.check_order(rows["period"])
+        return rows
+    return rows.assign(period=periods.assign(rows["month"], settings.first_year, datetime.now(UTC).year))
+
+
+def _publish(
+    store: ObjectStore,
+    engine: Engine,
+    settings: Settings,
+    source: sources.Source,
+    checked: contract.Checked,
+    progress: Progress,
+) -> IngestResult:
+    bucket = settings.store.data_bucket
+    quarantine_uri = _quarantine(store, engine, bucket, source, checked.rejected)
+    _refuse_bad_share(checked, source, settings.ingest.max_bad_share, quarantine_uri)
+    rows = _dated(checked.good, settings.ingest)
+    progress(f"publishing {len(rows)} rows")
+    origin = dataset.Origin(source.name, source.sha256, len(checked.rejected))
+    manifest, created = dataset.publish(store, bucket, rows, origin)
+    records.add_dataset(engine, bucket, manifest)
+    return IngestResult(
+        version=manifest.version,
+        created=created,
+        rows=manifest.rows,
+        rejected=len(checked.rejected),
+        first_period=manifest.first_period,
+        last_period=manifest.last_period,
+        source=source.name,
+        source_sha256=source.sha256,
+        uri=dataset.uri(bucket, manifest.version),
+        quarantine_uri=quarantine_uri,
+    )
+
+
+def _quarantine(
+    store: ObjectStore, engine: Engine, bucket: str, source: sources.Source, rejected: pd.DataFrame
+) -> str | None:
+    if rejected.empty:
+        return None
+    first = ["reason"]
+    text = rejected[first + [name for name in rejected if name not in first]].to_csv(index_label="line")
+    uri = store.put(bucket, f"quarantine/{source.sha256}.csv", text.encode())
+    records.add_rejects(engine, source, rejected["reason"], uri)
+    return uri
+
+
+def _refuse_bad_share(checked: contract.Checked, source: sources.Source, most: float, uri: str | None) -> None:
+    bad, rows = len(checked.rejected), len(checked.rejected) + len(checked.good)
+    if bad / rows <= most:
+        return
+    reasons = checked.rejected["reason"].head(_REASONS_SHOWN)
+    shown = "; ".join(f"line {line}: {reason}" for line, reason in reasons.items())
+    raise ContractError(
+        f"{source.name}: {bad} of {rows} rows break the contract ({bad / rows:.2%}; "
+        f"DEPOSIT_INGEST__MAX_BAD_SHARE allows {most:.2%}), nothing was published; {shown}; all of them: {uri}"
+    )

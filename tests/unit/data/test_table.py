@@ -1,0 +1,81 @@
+from pathlib import Path
+
+import pytest
+
+from deposit.data.contract import REQUIRED
+from deposit.data.table import read, separator
+from deposit.errors import ContractError, SourceError
+
+ROW = [str(number) for number in range(len(REQUIRED))]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "calls.csv"
+
+
+def text_of(*rows: list[str], names: tuple[str, ...] = REQUIRED, sign: str = ";") -> str:
+    return "\n".join(sign.join(row) for row in (names, *rows)) + "\n"
+
+
+def test_rows_keep_their_line_and_get_their_number_as_id(path: Path) -> None:
+    path.write_text(text_of(ROW, ROW, [], ROW))
+    (chunk,) = read(path, "calls.csv")
+    assert chunk.rows.index.tolist() == [2, 3, 5]
+    assert chunk.rows["id"].tolist() == ["1", "2", "3"]
+    assert chunk.rows.loc[2, list(REQUIRED)].tolist() == ROW
+
+
+def test_an_own_id_is_kept(path: Path) -> None:
+    path.write_text(text_of([*ROW, "77"], names=(*REQUIRED, "id")))
+    (chunk,) = read(path, "calls.csv")
+    assert chunk.rows["id"].tolist() == ["77"]
+
+
+def test_chunks_go_on_with_lines_and_numbers(path: Path) -> None:
+    path.write_text(text_of(*[ROW] * 5))
+    chunks = list(read(path, "calls.csv", chunk_rows=2))
+    assert [chunk.rows.index.tolist() for chunk in chunks] == [[2, 3], [4, 5], [6]]
+    assert [chunk.rows["id"].tolist() for chunk in chunks] == [["1", "2"], ["3", "4"], ["5"]]
+
+
+def test_rows_of_another_length_are_malformed_and_keep_all_their_fields(path: Path) -> None:
+    path.write_text(text_of(ROW, ["a", "b"], [*ROW, "x", "y"], ROW))
+    (chunk,) = read(path, "calls.csv")
+    assert chunk.rows["id"].tolist() == ["1", "4"]
+    assert chunk.malformed["reason"].to_dict() == {
+        3: "2 fields: 20 separated by `;` are expected",
+        4: "22 fields: 20 separated by `;` are expected",
+    }
+    assert chunk.malformed.loc[3, list(REQUIRED[:3])].tolist() == ["a", "b", ""]
+    assert chunk.malformed.loc[4, "y"] == "19;x;y"
+
+
+def test_a_quoted_line_break_does_not_shift_the_lines_below(path: Path) -> None:
+    path.write_text(text_of(['"a\nb"', *ROW[1:]], ROW))
+    (chunk,) = read(path, "calls.csv")
+    assert chunk.rows.index.tolist() == [2, 4]
+
+
+@pytest.mark.parametrize("sign", [";", ","])
+def test_both_separators_are_known(sign: str) -> None:
+    assert separator(sign.join(REQUIRED), "calls.csv") == sign
+
+
+@pytest.mark.parametrize(("sign", "named"), [("\t", "tabs"), ("|", "`|`"), (" ", "spaces")])
+def test_another_separator_is_named(sign: str, named: str) -> None:
+    with pytest.raises(ContractError) as caught:
+        separator(sign.join(REQUIRED), "calls.csv")
+    assert str(caught.value) == f"calls.csv: the columns are separated by {named}: save the file with `;` or `,`"
+
+
+def test_an_open_quote_is_told(path: Path) -> None:
+    path.write_text(text_of(ROW) + '"' + text_of(ROW) * 10_000)
+    with pytest.raises(SourceError, match=r"not a CSV file .*quote that is not closed"):
+        list(read(path, "calls.csv"))
+
+
+def test_bytes_that_are_not_utf8_are_told_by_line_and_byte_far_into_the_file(path: Path) -> None:
+    path.write_bytes(text_of(*[ROW] * 5000).encode() + b"ab\xff;")
+    with pytest.raises(SourceError, match=r"line 5002, byte 3 \(0xff\) is not UTF-8: save the file as UTF-8"):
+        list(read(path, "calls.csv"))
