@@ -5,9 +5,9 @@ Bad rows go to quarantine and to the table `rejects`; too many of them fail the 
 The same input twice makes no second version. What follows: `deposit_train`, by the asset `deposit_dataset`.
 """
 
-from deposit_defaults import DATASET, DEFAULTS, MODELS
-
 from airflow.sdk import Param, dag, task
+
+from deposit_defaults import DATASET, DEFAULTS, MODELS
 
 
 @task.external_python(**MODELS, outlets=[DATASET])

@@ -6,9 +6,9 @@ with the training process, switches the gateway and drains the old one. A releas
 reason; the old model goes on serving.
 """
 
-from deposit_defaults import CHAMPION, DEFAULTS, MODELS
-
 from airflow.sdk import Param, dag, task
+
+from deposit_defaults import CHAMPION, DEFAULTS, MODELS
 
 
 @task.external_python(**MODELS)
@@ -40,7 +40,9 @@ def wait(release: int, timeout: int) -> str:
     schedule=[CHAMPION],
     doc_md=__doc__,
     params={
-        "model": Param(None, type=["null", "string"], description="Model id like deposit-v3; empty means the champion."),
+        "model": Param(
+            None, type=["null", "string"], description="Model id like deposit-v3; empty means the champion."
+        ),
         "timeout": Param(300, type="integer", minimum=10, maximum=1800, description="Seconds to wait for the outcome."),
     },
 )

@@ -6,9 +6,9 @@ A refused challenger ends the run with `select` skipped: nothing is released. Wh
 `deposit_release`, by the asset `deposit_champion`.
 """
 
-from deposit_defaults import CHAMPION, DATASET, DEFAULTS, MODELS, REFUSED
-
 from airflow.sdk import Param, dag, task
+
+from deposit_defaults import CHAMPION, DATASET, DEFAULTS, MODELS, REFUSED
 
 
 @task.external_python(**MODELS)
@@ -17,6 +17,7 @@ def train(dataset: str | None) -> str:
     import logging
 
     from deposit.model.training import train
+
     from deposit.settings import load_settings
 
     logging.basicConfig(level=logging.INFO)
@@ -29,11 +30,12 @@ def select(training: str, refused: int) -> str:
     import logging
 
     from deposit.model.selection import select
+
     from deposit.settings import load_settings
 
     logging.basicConfig(level=logging.INFO)
     selection = select(load_settings(), training)
-    logging.info(selection.reason)
+    logging.getLogger("deposit").info(selection.reason)
     if not selection.is_champion:
         raise SystemExit(refused)
     return selection.model_id

@@ -7,13 +7,17 @@ import logging
 import signal
 import threading
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from deposit import console
 from deposit.errors import DepositError
 from deposit.settings import load_settings
+
+if TYPE_CHECKING:
+    from deposit.release.rows import Release
+    from deposit.stack.lifecycle import Part
 
 app = typer.Typer(
     name="deposit",
@@ -225,16 +229,16 @@ def demo() -> None:
     run(load_settings())
 
 
-def _tell_release(done: object, as_json: bool) -> None:
+def _tell_release(done: "Release", as_json: bool) -> None:
     if as_json:
         console.json(done)
-    else:
-        from deposit.release.requests import describe
+        return
+    from deposit.release.requests import describe
 
-        console.out.print(describe(done))  # type: ignore[arg-type]
+    console.out.print(describe(done))
 
 
-def _tell_parts(parts: list, as_json: bool) -> None:  # type: ignore[type-arg]
+def _tell_parts(parts: "list[Part]", as_json: bool) -> None:
     if as_json:
         console.json(parts)
         return

@@ -16,7 +16,10 @@ from rich.table import Table
 
 from deposit.progress import Progress
 
-out = Console(highlight=False)
+_PLAIN_WIDTH = 160
+"""Of tables that go to a file or a pipe, where no terminal tells its width."""
+
+out = Console(highlight=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
 err = Console(stderr=True, highlight=False)
 
 
@@ -26,7 +29,13 @@ def progress() -> Iterator[Progress]:
     if not err.is_terminal:
         yield _plain_line
         return
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
     with Bars(*columns, console=err, transient=True) as bars:
         task = bars.add_task("", total=None)
 
@@ -52,7 +61,7 @@ def table(title: str, columns: list[str], rows: list[list[Any]]) -> None:
     out.print(shown)
 
 
-def json(value: Any) -> None:  # noqa: ANN401
+def json(value: Any) -> None:
     """Print a result as JSON."""
     sys.stdout.write(orjson.dumps(value, default=_plain, option=orjson.OPT_INDENT_2).decode() + "\n")
 
@@ -62,7 +71,7 @@ def error(message: str) -> None:
     err.print(f"error: {message}", style="bold red", markup=False, soft_wrap=True)
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401
+def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return dataclasses.asdict(value)
     if isinstance(value, Path):

@@ -177,7 +177,7 @@ def load_settings() -> Settings:
     state_dir = Path(os.environ.get(f"{PREFIX}STATE_DIR") or Settings.model_fields["state_dir"].default)
     _refuse_unknown(os.environ)
     try:
-        return Settings(_env_file=state_dir / "settings.env")  # type: ignore[call-arg]
+        return Settings(_env_file=state_dir / "settings.env")
     except ValidationError as error:
         raise ConfigError(_explain(error)) from error
 

@@ -40,8 +40,11 @@ def test_the_printed_curl_works_when_pasted(stack) -> None:
 def test_the_dataset_version_is_in_the_object_store(stack) -> None:
     settings = stack.settings()
     s3 = boto3.client(
-        "s3", endpoint_url=settings["DEPOSIT_STORE__ENDPOINT_URL"], region_name="us-east-1",
-        aws_access_key_id=settings["DEPOSIT_STORE__ACCESS_KEY"], aws_secret_access_key=settings["DEPOSIT_STORE__SECRET_KEY"],
+        "s3",
+        endpoint_url=settings["DEPOSIT_STORE__ENDPOINT_URL"],
+        region_name="us-east-1",
+        aws_access_key_id=settings["DEPOSIT_STORE__ACCESS_KEY"],
+        aws_secret_access_key=settings["DEPOSIT_STORE__SECRET_KEY"],
     )  # fmt: skip
     listed = s3.list_objects_v2(Bucket="deposit-data", Prefix="datasets/")["Contents"]
     manifests = [item["Key"] for item in listed if item["Key"].endswith("manifest.json")]
@@ -81,7 +84,9 @@ def test_every_part_runs_and_listens_on_loopback_alone(stack) -> None:
     assert {part["state"] for part in parts} == {"running"}
     pids = {part["pid"] for part in parts}
     family = pids | {child.pid for pid in pids for child in psutil.Process(pid).children(recursive=True)}
-    listening = {c.laddr.ip for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN and c.pid in family}
+    listening = {
+        c.laddr.ip for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN and c.pid in family
+    }
     assert listening <= {"127.0.0.1"}
     assert stack.run("doctor").returncode == 0
 

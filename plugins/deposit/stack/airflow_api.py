@@ -20,7 +20,7 @@ class AirflowApi:
         self._http = httpx.Client(base_url=url, timeout=30, trust_env=False)
         self._login = {"username": user, "password": password}
 
-    def call(self, method: str, path: str, **arguments: Any) -> Any:  # noqa: ANN401
+    def call(self, method: str, path: str, **arguments: Any) -> Any:
         """One request, logging in when needed; returns the JSON answer."""
         try:
             answer = self._http.request(method, path, **arguments)
@@ -31,7 +31,9 @@ class AirflowApi:
         except httpx.HTTPStatusError as error:
             raise UpstreamError(f"Airflow refused {method} {path}: {error.response.text[:300]}") from error
         except httpx.HTTPError as error:
-            raise UpstreamError(f"Airflow does not answer at {self._http.base_url}: {error}; run `deposit up`") from error
+            raise UpstreamError(
+                f"Airflow does not answer at {self._http.base_url}: {error}; run `deposit up`"
+            ) from error
         return answer.json()
 
     def trigger(self, dag: str, conf: dict[str, Any] | None = None) -> str:
@@ -65,7 +67,7 @@ class AirflowApi:
         found = self.call("GET", f"/api/v2/dags/{dag}/dagRuns/{run}/taskInstances")["task_instances"]
         return {task["task_id"]: task["state"] or "none" for task in found}
 
-    def result(self, dag: str, run: str, task: str) -> Any:  # noqa: ANN401
+    def result(self, dag: str, run: str, task: str) -> Any:
         """What a task returned."""
         path = f"/api/v2/dags/{dag}/dagRuns/{run}/taskInstances/{task}/xcomEntries/return_value"
         return self.call("GET", path, params={"deserialize": True})["value"]

@@ -36,7 +36,9 @@ def run(settings: Settings) -> None:
         settings = load_settings()
         ingested, trained = _chain(_airflow(settings), progress)
     _summary(settings, ingested, trained)
-    console.out.print(f"\nDone in {time.monotonic() - began:.0f} s. `make stop` ends it; the data stays for the next start.")
+    console.out.print(
+        f"\nDone in {time.monotonic() - began:.0f} s. `make stop` ends it; the data stays for the next start."
+    )
 
 
 def _chain(api: AirflowApi, progress: Progress) -> tuple[dict[str, object], str]:
@@ -85,13 +87,20 @@ def _served(settings: Settings) -> None:
     if champion is None or live is None or live.model_id != champion.model_id:
         raise ReleaseError(f"the champion is not served: see `deposit status` and {settings.state_dir}/logs")
     answer = httpx.get(f"{_gateway(settings)}/models", timeout=10, trust_env=False).raise_for_status()
-    console.out.print(f"\n[bold]Served[/] {live.model_id}: {requests.describe(live)}; GET /models answers {answer.status_code}")
+    console.out.print(
+        f"\n[bold]Served[/] {live.model_id} is {live.state} at {live.endpoint} "
+        f"behind {_gateway(settings)}; GET /models answers {answer.status_code}"
+    )
 
 
 def _where(settings: Settings) -> None:
     login = lifecycle.environment(settings)
     rows = [
-        [part.what, part.url, f"{login['AIRFLOW_ADMIN_USER']} / {login['AIRFLOW_ADMIN_PASSWORD']}" if "airflow" in part.name else ""]
+        [
+            part.what,
+            part.url,
+            f"{login['AIRFLOW_ADMIN_USER']} / {login['AIRFLOW_ADMIN_PASSWORD']}" if "airflow" in part.name else "",
+        ]
         for part in lifecycle.status(settings)
         if part.url
     ]

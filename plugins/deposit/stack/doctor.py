@@ -64,7 +64,9 @@ def _disk(settings: Settings) -> str:
 def _memory(settings: Settings) -> str:
     available = psutil.virtual_memory().available
     if available < NEEDED_MEMORY and not supervision.running(layout(settings)):
-        raise ConfigError(f"{available / 2**30:.1f} GiB available, {NEEDED_MEMORY / 2**30:.0f} are needed: close something")
+        raise ConfigError(
+            f"{available / 2**30:.1f} GiB available, {NEEDED_MEMORY / 2**30:.0f} are needed: close something"
+        )
     return f"{available / 2**30:.1f} GiB available"
 
 

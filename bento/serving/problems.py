@@ -1,0 +1,115 @@
+"""Every problem of a refused request, named by row and field; the slow path after the fast decode failed."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from deposit.data.columns import FEATURES, LEAKED, Category, Number
+from serving.customers import MAX_ID_LENGTH
+
+MAX_PROBLEMS = 20
+_BY_NAME = {column.name: column for column in FEATURES}
+_LEAK = f"`{LEAKED}` is refused: it is known only after the call, so no prediction may use it; leave it out"
+
+
+class Problem(msgspec.Struct):
+    """One thing that is wrong; `row` counts from 0 in `customers`, null where no row is meant."""
+
+    row: int | None
+    field: str | None
+    message: str
+
+
+class RequestError(Exception):
+    """The caller's fault: an HTTP status and all problems found."""
+
+    def __init__(self, status: int, problems: list[Problem]) -> None:
+        super().__init__(problems[0].message)
+        self.status = status
+        self.problems = problems
+
+
+def refuse(status: int, message: str, field: str | None = None) -> RequestError:
+    """A refusal that concerns the whole request."""
+    return RequestError(status, [Problem(None, field, message)])
+
+
+def problems_of(document: Any) -> list[Problem]:
+    """The first 20 problems of a decoded body, at most one a field; empty if none is found."""
+    found: list[Problem] = []
+    for problem in _document_problems(document):
+        found.append(problem)
+        if len(found) == MAX_PROBLEMS:
+            break
+    return found
+
+
+def allowed(column: Category | Number) -> str:
+    """What a column's value must be, in words."""
+    if isinstance(column, Category):
+        return "must be one of: " + ", ".join(column.allowed)
+    kind = "whole number" if column.integer else "number"
+    return f"must be a {kind} from {column.low:g} to {column.high:g}"
+
+
+def _document_problems(document: Any) -> Iterator[Problem]:
+    if not isinstance(document, dict):
+        yield Problem(None, None, 'the body must be an object like {"customers": [{…}]}')
+        return
+    for name in [name for name in document if name not in {"customers", "model"}]:
+        yield Problem(None, _printable(name), "unknown field; the body has `customers` and, optionally, `model`")
+    if not isinstance(document.get("model"), str | None):
+        yield Problem(None, "model", "must be a model id like deposit-v7, or left out")
+    customers = document.get("customers")
+    if not isinstance(customers, list):
+        yield Problem(None, "customers", "is required: a list of customers")
+        return
+    for row, customer in enumerate(customers):
+        yield from _customer_problems(row, customer)
+
+
+def _customer_problems(row: int, customer: Any) -> Iterator[Problem]:
+    if not isinstance(customer, dict):
+        yield Problem(row, None, "must be an object with the customer's fields")
+        return
+    for name in customer.keys() - _BY_NAME.keys() - {"id"}:
+        yield Problem(
+            row, _printable(name), _LEAK if name == LEAKED else "unknown field; see /docs.json for the fields"
+        )
+    for name, column in _BY_NAME.items():
+        if name not in customer:
+            yield Problem(row, name, f"is required: {allowed(column)}")
+        elif not _fits(column, customer[name]):
+            yield Problem(row, name, f"{allowed(column)}; got {_shown(customer[name])}")
+    if not _identity_fits(customer.get("id")):
+        yield Problem(
+            row, "id", f"must be a 64-bit integer or a string of at most {MAX_ID_LENGTH} characters, or left out"
+        )
+
+
+def _fits(column: Category | Number, value: Any) -> bool:
+    if isinstance(column, Category):
+        return isinstance(value, str) and value in column.allowed
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    if column.integer and isinstance(value, float) and not value.is_integer():
+        return False
+    return bool(column.low <= value <= column.high)  # not so for NaN and the infinities
+
+
+def _identity_fits(value: Any) -> bool:
+    if isinstance(value, str):
+        return len(value) <= MAX_ID_LENGTH
+    return value is None or (isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63)
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 40 else text[:37] + "…"
+
+
+def _printable(name: str) -> str:
+    """A field's name as it may stand in an answer: short, and without lone halves of characters."""
+    return name[:64].encode(errors="replace").decode()

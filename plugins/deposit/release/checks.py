@@ -1,0 +1,78 @@
+"""What a new service must pass before it gets traffic: ready, a smoke test, parity with the training process."""
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+
+from deposit.data.columns import NAMES
+from deposit.errors import ReleaseError
+
+_SMOKE_ROWS = 3
+_BATCH = 500
+_LOOK_SECONDS = 0.1
+
+
+def wait_ready(address: str, timeout: float, problem: Callable[[], str | None]) -> None:
+    """Wait for /readyz. Raises ReleaseError after `timeout` s, or at once when `problem` tells that it is hopeless."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        try:
+            if httpx.get(f"http://{address}/readyz", timeout=2, trust_env=False).status_code == 200:
+                return
+        except httpx.TransportError:
+            pass  # not listening yet
+        reason = problem()
+        if reason:
+            raise ReleaseError(f"the new service does not start: {reason}")
+        time.sleep(_LOOK_SECONDS)
+    raise ReleaseError(f"the new service was not ready after {timeout:g} s: see its log in <state_dir>/logs")
+
+
+def smoke_test(address: str, model_id: str, parity: dict[str, Any]) -> None:
+    """A few real rows one by one, and one bad row. Raises ReleaseError."""
+    for row in parity["rows"][:_SMOKE_ROWS]:
+        _scores(address, model_id, [row])
+    refused = _post(address, {"customers": [{}]})
+    if refused.status_code != 422:
+        raise ReleaseError(f"smoke test: an empty customer was answered with {refused.status_code} instead of 422")
+
+
+def check_parity(address: str, model_id: str, parity: dict[str, Any], tolerance: float) -> float:
+    """The largest difference to the training process's probabilities. Raises ReleaseError above the tolerance."""
+    rows, expected = parity["rows"], parity["probabilities"]
+    if not rows or len(rows) != len(expected):
+        raise ReleaseError(f"parity.json is broken: {len(rows)} rows and {len(expected)} probabilities")
+    served: list[float] = []
+    for start in range(0, len(rows), _BATCH):
+        served += _scores(address, model_id, rows[start : start + _BATCH])
+    worst = largest_difference(served, expected)
+    if not worst <= tolerance:
+        raise ReleaseError(
+            f"parity: the service's probabilities differ by up to {worst:.3g} from the training process's, "
+            f"allowed is {tolerance:g}: package the model again"
+        )
+    return worst
+
+
+def largest_difference(served: list[float], expected: list[float]) -> float:
+    """The largest absolute difference; NaN counts as infinite."""
+    differences = [abs(one - other) for one, other in zip(served, expected, strict=True)]
+    return math.inf if any(math.isnan(difference) for difference in differences) else max(differences)
+
+
+def _scores(address: str, model_id: str, rows: list[list[Any]]) -> list[float]:
+    response = _post(address, {"customers": [dict(zip(NAMES, row, strict=True)) for row in rows], "model": model_id})
+    if response.status_code != 200:
+        raise ReleaseError(f"smoke test: POST /predict gave {response.status_code}: {response.text[:200]}")
+    answer = response.json()
+    return [float(prediction["probability"]) for prediction in answer["predictions"]]
+
+
+def _post(address: str, body: dict[str, Any]) -> httpx.Response:
+    try:
+        return httpx.post(f"http://{address}/predict", json=body, timeout=30, trust_env=False)
+    except httpx.HTTPError as error:
+        raise ReleaseError(f"smoke test: POST /predict failed: {error!r}") from error

@@ -1,0 +1,53 @@
+"""`deposit releaser`: the reconciler as a process that outlives the servers it depends on."""
+
+import logging
+from threading import Event
+
+from sqlalchemy import Connection, Engine, text
+
+from deposit.database import connect, reachable
+from deposit.errors import DepositError
+from deposit.release.gateway import Gateway
+from deposit.release.reconciliation import Reconciliation
+from deposit.release.targets import target_for
+from deposit.settings import Settings
+
+logger = logging.getLogger("deposit.releaser")
+
+
+def run(settings: Settings, stop: Event) -> None:
+    """Look every `poll_seconds` until `stop` is set; what is down is waited for, told of once."""
+    engine = connect(settings.database)
+    reconciliation = Reconciliation(settings, engine, target_for(settings), Gateway(settings))
+    said = ""
+    while not stop.is_set():
+        try:
+            _look_while_alone(engine, reconciliation, settings.release.poll_seconds, stop)
+            message = "another releaser is at work; this one waits"
+        except DepositError as error:
+            message = f"{error}; looking again until it works"
+        if message != said and not stop.is_set():
+            logger.warning("%s", message)
+        said = message
+        stop.wait(settings.release.poll_seconds)
+    engine.dispose()
+
+
+def _look_while_alone(engine: Engine, reconciliation: Reconciliation, pause: float, stop: Event) -> None:
+    """Hold the lock of the only releaser and look; return at once if another holds it, or when `stop` is set."""
+    with reachable(engine), engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        if not connection.scalar(text("SELECT pg_try_advisory_lock(hashtext('deposit.releaser'))")):
+            return
+        try:
+            while not stop.is_set():
+                _check_lock(connection)
+                reconciliation.look()
+                stop.wait(pause)
+        finally:
+            # closing the session gives the lock back; a pooled connection would keep it
+            connection.invalidate()
+
+
+def _check_lock(connection: Connection) -> None:
+    """Fails when the session, and the lock with it, is gone."""
+    connection.execute(text("SELECT 1"))

@@ -1,0 +1,150 @@
+"""The releaser: makes what runs agree with the `releases` table, again and again, whatever happened before.
+
+Level-based: each look compares the live row with what runs and where the gateway points, repairs both, and carries out
+what was asked for. A crash at any point leaves a state that the next look repairs.
+"""
+
+import hashlib
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from deposit.database import reachable
+from deposit.errors import DataError, IntegrityError, ReleaseError
+from deposit.progress import Progress, log_progress
+from deposit.release import checks, rows
+from deposit.release.gateway import Gateway
+from deposit.release.rows import Release
+from deposit.release.states import BUILDING, TESTING
+from deposit.release.targets import Target
+from deposit.settings import Settings
+from deposit.store import ObjectStore
+
+
+class Reconciliation:
+    """One look at a time; raises UpstreamError when a server is down, and is then to be called again later."""
+
+    def __init__(
+        self, settings: Settings, engine: Engine, target: Target, gateway: Gateway, progress: Progress = log_progress
+    ) -> None:
+        self._settings = settings
+        self._engine = engine
+        self._target = target
+        self._gateway = gateway
+        self._store = ObjectStore(settings.store)
+        self._progress = progress
+        self._said = ""
+
+    def look(self) -> None:
+        """Repair what should be live, carry out the oldest request, tidy up after the last one."""
+        with reachable(self._engine), self._engine.connect() as connection:
+            live, pending = rows.live(connection), rows.pending(connection)
+        if self._gateway.repair():
+            self._say("loaded the gateway's configuration")
+        try:
+            self._repair(live)
+        except (ReleaseError, DataError) as error:
+            if not pending:
+                raise
+            # what was asked for may well be the cure
+            self._say(f"the live release cannot be brought back ({error}); going on with the next")
+        if pending:
+            self._carry_out(pending[0])
+        else:
+            self._tidy(live)
+
+    def _repair(self, live: Release | None) -> None:
+        if live is None:
+            if self._gateway.upstream():
+                self._gateway.point_to(None)
+            return
+        address = self._target.running().get(live.id)
+        if address is None or self._target.problem(live.id):
+            self._say(f"bringing back the live release {live.id} of {live.model_id}")
+            self._install(live)
+            address = self._target.start(live)
+            self._ready(live, address)
+        if self._gateway.upstream() != address:
+            self._say(f"pointing the gateway to the live release {live.id} at {address}")
+            self._ready(live, address)
+            self._gateway.point_to(address)
+
+    def _carry_out(self, release: Release) -> None:
+        started = time.monotonic()
+        self._say(f"release {release.id}: {release.kind} of {release.model_id}")
+        try:
+            release = self._step(release, BUILDING)
+            # what an interrupted attempt left behind never got traffic
+            self._target.stop(release.id)
+            self._install(release)
+            address = self._target.start(release)
+            release = self._step(release, TESTING)
+            self._ready(release, address)
+            self._test(release, address)
+        except (ReleaseError, DataError) as error:
+            self._fail(release, str(error))
+            return
+        self._switch(release, address)
+        self._say(
+            f"release {release.id}: {release.model_id} is live at {address} after {time.monotonic() - started:.1f} s"
+        )
+
+    def _install(self, release: Release) -> None:
+        if self._target.installed(release):
+            return
+        with tempfile.TemporaryDirectory(prefix="download-", dir=self._settings.state_dir) as folder:
+            archive = Path(folder) / "release.bento"
+            self._store.download(release.bento_uri, archive)
+            found = hashlib.sha256(archive.read_bytes()).hexdigest()
+            if found != release.bento_sha256:
+                raise IntegrityError(
+                    f"{release.bento_uri} has sha256 {found}, the release says {release.bento_sha256}: package it again"
+                )
+            self._target.install(release, archive)
+
+    def _ready(self, release: Release, address: str) -> None:
+        timeout = self._settings.release.start_timeout
+        checks.wait_ready(address, timeout, lambda: self._target.problem(release.id))
+
+    def _test(self, release: Release, address: str) -> None:
+        parity = self._target.parity(release)
+        checks.smoke_test(address, release.model_id, parity)
+        tolerance = self._settings.release.parity_tolerance
+        worst = checks.check_parity(address, release.model_id, parity, tolerance)
+        self._say(f"release {release.id}: parity on {len(parity['rows'])} rows, largest difference {worst:.2g}")
+
+    def _switch(self, release: Release, address: str) -> None:
+        """Traffic first, then the rows: whoever reads `live` may rely on it; a crash between is repaired back."""
+        self._gateway.point_to(address)
+        with reachable(self._engine), self._engine.begin() as connection:
+            rows.go_live(connection, release, address)
+
+    def _fail(self, release: Release, reason: str) -> None:
+        self._say(f"release {release.id} of {release.model_id} failed: {reason}")
+        self._target.stop(release.id)
+        with reachable(self._engine), self._engine.begin() as connection:
+            rows.fail(connection, release, reason)
+
+    def _step(self, release: Release, state: str) -> Release:
+        with reachable(self._engine), self._engine.begin() as connection:
+            return rows.step(connection, release, state)
+
+    def _tidy(self, live: Release | None) -> None:
+        """After the drain: stop what lost its traffic, keep the previous release unpacked for a quick rollback."""
+        if live is None or (datetime.now(UTC) - live.updated_at).total_seconds() < self._settings.release.drain_seconds:
+            return
+        for release_id in self._target.running().keys() - {live.id}:
+            self._say(f"stopping release {release_id}, drained")
+            self._target.stop(release_id)
+        with reachable(self._engine), self._engine.connect() as connection:
+            before = rows.previous(connection, live.model_id)
+        self._target.prune({live.bento_sha256} | ({before.bento_sha256} if before else set()))
+
+    def _say(self, message: str) -> None:
+        """Tell each thing once, also when a server that is down has it tried again and again."""
+        if message != self._said:
+            self._said = message
+            self._progress(message)

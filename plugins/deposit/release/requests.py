@@ -1,0 +1,119 @@
+"""Ask for a release or a rollback, and wait for what becomes of it; carried out by the reconciler."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection
+
+from deposit.database import connect, reachable
+from deposit.errors import GateError, ReleaseError
+from deposit.model import registry
+from deposit.progress import Progress, log_progress
+from deposit.release import rows
+from deposit.release.packaging import package
+from deposit.release.rows import Release
+from deposit.release.states import FAILED, PENDING
+from deposit.settings import Settings
+
+_LOOK_SECONDS = 0.5
+
+
+def request_release(settings: Settings, model_id: str | None = None, progress: Progress = log_progress) -> Release:
+    """Ask that a model (the champion by default) be served.
+
+    A model that is live, or whose release is under way, gives that release. Raises GateError if there is no champion.
+    """
+    version = registry.by_id(settings, model_id) if model_id else registry.champion(settings)
+    if version is None:
+        raise GateError("there is no champion to release: run `deposit train` and `deposit select`, or name a model id")
+    with _transaction(settings) as connection:
+        there = _there_already(connection, version.model_id)
+    if there is not None:
+        progress(f"{version.model_id} is {there.state} already (release {there.id})")
+        return there
+    packaged = package(settings, version, progress)
+    values = {
+        "kind": "release", "model_id": version.model_id, "bento_tag": packaged.tag, "bento_uri": packaged.uri,
+        "bento_sha256": packaged.sha256, "target": settings.release.target,
+    }  # fmt: skip
+    with _transaction(settings) as connection:
+        rows.lock_requests(connection)
+        return _there_already(connection, version.model_id) or rows.request(connection, values)
+
+
+def request_rollback(settings: Settings) -> Release:
+    """Ask that the model that was live before be served again. Raises ReleaseError if there is none."""
+    with _transaction(settings) as connection:
+        rows.lock_requests(connection)
+        now = rows.live(connection)
+        if now is None:
+            raise ReleaseError("there is nothing to roll back: no model is live; run `deposit release`")
+        before = rows.previous(connection, now.model_id)
+        if before is None:
+            raise ReleaseError(f"there is nothing to roll back to: {now.model_id} is the first model that was live")
+        there = [release for release in rows.pending(connection) if release.model_id == before.model_id]
+        values = {
+            "kind": "rollback", "model_id": before.model_id, "bento_tag": before.bento_tag,
+            "bento_uri": before.bento_uri, "bento_sha256": before.bento_sha256, "target": settings.release.target,
+        }  # fmt: skip
+        return there[0] if there else rows.request(connection, values)
+
+
+def wait(settings: Settings, release_id: int, timeout: float, progress: Progress = log_progress) -> Release:
+    """Wait until a release is live. Raises ReleaseError with its reason if it failed or took more than `timeout` s."""
+    deadline = time.monotonic() + timeout
+    seen = ""
+    while True:
+        with _transaction(settings) as connection:
+            release = rows.by_id(connection, release_id)
+        if release.state != seen:
+            seen = release.state
+            progress(f"release {release.id} of {release.model_id}: {release.state}")
+        if release.state == FAILED:
+            raise ReleaseError(f"release {release.id} of {release.model_id} failed: {release.reason}")
+        if release.state not in PENDING:
+            return release
+        if time.monotonic() > deadline:
+            raise ReleaseError(
+                f"release {release.id} of {release.model_id} is still {release.state!r} after {timeout:g} s: "
+                "see that `deposit releaser` runs (`deposit status`)"
+            )
+        time.sleep(_LOOK_SECONDS)
+
+
+def history(settings: Settings) -> list[Release]:
+    """All releases, newest first."""
+    with _transaction(settings) as connection:
+        return rows.history(connection)
+
+
+def live(settings: Settings) -> Release | None:
+    """The release that serves, if any."""
+    with _transaction(settings) as connection:
+        return rows.live(connection)
+
+
+def describe(release: Release) -> str:
+    """One line for a person."""
+    end = f": {release.reason}" if release.reason else ""
+    where = f" at {release.endpoint}" if release.endpoint else ""
+    return f"release {release.id} ({release.kind} of {release.model_id}) is {release.state}{where}{end}"
+
+
+@contextmanager
+def _transaction(settings: Settings) -> Iterator[Connection]:
+    engine = connect(settings.database)
+    try:
+        with reachable(engine), engine.begin() as connection:
+            yield connection
+    finally:
+        engine.dispose()
+
+
+def _there_already(connection: Connection, model_id: str) -> Release | None:
+    under_way = [release for release in rows.pending(connection) if release.model_id == model_id]
+    now = rows.live(connection)
+    if under_way:
+        return under_way[0]
+    return now if now is not None and now.model_id == model_id else None

@@ -1,0 +1,104 @@
+"""The `releases` table: what was asked for and what became of it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select, text, update
+
+from deposit.database import releases
+from deposit.errors import ReleaseError
+from deposit.release.states import FAILED, LIVE, PENDING, RETIRED, check_step
+
+
+@dataclass(frozen=True)
+class Release:
+    """One row of `releases`."""
+
+    id: int
+    kind: str
+    model_id: str
+    bento_tag: str
+    bento_uri: str
+    bento_sha256: str
+    state: str
+    reason: str
+    target: str
+    endpoint: str | None
+    requested_at: datetime
+    updated_at: datetime
+
+
+def by_id(connection: Connection, release_id: int) -> Release:
+    """One release. Raises ReleaseError if there is none."""
+    found = _first(connection, releases.c.id == release_id)
+    if found is None:
+        raise ReleaseError(f"there is no release {release_id}: `deposit status` lists them")
+    return found
+
+
+def live(connection: Connection) -> Release | None:
+    """The release that serves."""
+    return _first(connection, releases.c.state == LIVE)
+
+
+def pending(connection: Connection) -> list[Release]:
+    """Releases asked for or under way, oldest first."""
+    return _all(connection, releases.c.state.in_(PENDING), order=releases.c.id)
+
+
+def history(connection: Connection) -> list[Release]:
+    """All releases, newest first."""
+    return _all(connection, releases.c.id > 0, order=releases.c.id.desc())
+
+
+def previous(connection: Connection, model_id: str) -> Release | None:
+    """The newest retired release of another model than this one: where a rollback goes."""
+    condition = (releases.c.state == RETIRED) & (releases.c.model_id != model_id)
+    return next(iter(_all(connection, condition, order=releases.c.updated_at.desc())), None)
+
+
+def request(connection: Connection, values: dict[str, Any]) -> Release:
+    """A new row in state requested."""
+    statement = insert(releases).values(state="requested", **values).returning(releases)
+    return Release(**connection.execute(statement).mappings().one())
+
+
+def step(
+    connection: Connection, release: Release, state: str, reason: str = "", endpoint: str | None = None
+) -> Release:
+    """Move a release to its next state. Raises ReleaseError if it may not, or if another process moved it."""
+    check_step(release.state, state)
+    values = {"state": state, "reason": reason, "endpoint": endpoint, "updated_at": func.clock_timestamp()}
+    condition = (releases.c.id == release.id) & (releases.c.state == release.state)
+    found = connection.execute(update(releases).where(condition).values(values).returning(releases)).mappings().first()
+    if found is None:
+        raise ReleaseError(f"release {release.id} is no longer {release.state!r}: another releaser has moved it")
+    return Release(**found)
+
+
+def go_live(connection: Connection, release: Release, endpoint: str) -> Release:
+    """Retire what is live and make this one live; to be called inside one transaction."""
+    old = live(connection)
+    if old is not None:
+        step(connection, old, RETIRED, endpoint=old.endpoint)
+    return step(connection, release, LIVE, endpoint=endpoint)
+
+
+def fail(connection: Connection, release: Release, reason: str) -> Release:
+    """Close a release that cannot be carried out."""
+    return step(connection, by_id(connection, release.id), FAILED, reason=reason)
+
+
+def lock_requests(connection: Connection) -> None:
+    """One request at a time, until the transaction ends."""
+    connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('deposit.request'))"))
+
+
+def _first(connection: Connection, condition: Any) -> Release | None:
+    row = connection.execute(select(releases).where(condition)).mappings().first()
+    return Release(**row) if row else None
+
+
+def _all(connection: Connection, condition: Any, order: Any) -> list[Release]:
+    return [Release(**row) for row in connection.execute(select(releases).where(condition).order_by(order)).mappings()]

@@ -1,0 +1,169 @@
+"""Target `process`: each service is a program of supervisor, which restarts it and brings it up after a reboot."""
+
+import configparser
+import json
+import shutil
+import socket
+import sys
+import tarfile
+import tempfile
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+from xmlrpc.client import Fault, ServerProxy
+
+from supervisor.xmlrpc import Faults, SupervisorTransport
+
+from deposit.errors import ReleaseError, UpstreamError
+from deposit.release.rows import Release
+from deposit.settings import Settings
+
+_PREFIX = "serving-"
+_PORTS = 50
+_HOPELESS = {"FATAL", "UNKNOWN", "STOPPED"}
+"""States that supervisor does not leave by itself."""
+
+
+class ProcessTarget:
+    """Services as supervisor programs `serving-<release id>` on ports of their own."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        state_dir = settings.state_dir.resolve()
+        self._bentos = state_dir / "serving"
+        self._programs = state_dir / "supervisor" / "conf.d"
+        self._logs = state_dir / "logs"
+        for folder in (self._bentos, self._programs, self._logs):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def install(self, release: Release, archive: Path) -> None:
+        """Unpack beside and rename: a crash leaves no half Bento. Raises ReleaseError if it is not an archive."""
+        fresh = Path(tempfile.mkdtemp(prefix=".new-", dir=self._bentos))
+        try:
+            with tarfile.open(archive) as content:
+                content.extractall(fresh, filter="data")
+            if not self.installed(release):
+                fresh.rename(self._folder(release))
+        except tarfile.TarError as error:
+            raise ReleaseError(f"{release.bento_uri} is not a Bento archive: {error}") from error
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+
+    def installed(self, release: Release) -> bool:
+        """Whether the unpacked Bento is there."""
+        return self._folder(release).is_dir()
+
+    def parity(self, release: Release) -> dict[str, Any]:
+        """The rows and probabilities in the baked-in model. Raises ReleaseError if they are missing or broken."""
+        found = sorted(self._folder(release).glob("models/*/*/parity.json"))
+        try:
+            content: dict[str, Any] = json.loads(found[0].read_text())
+        except (IndexError, ValueError) as error:
+            raise ReleaseError(f"{release.bento_tag} has no readable parity.json: package it again") from error
+        return content
+
+    def start(self, release: Release) -> str:
+        """Write the program's file and have supervisor start it."""
+        address = self.running().get(release.id)
+        if address is None:
+            port = self._free_port()
+            address = f"127.0.0.1:{port}"
+            path = self._program_file(release.id)
+            fresh = path.with_suffix(".new")
+            fresh.write_text(self._program(release, port))
+            fresh.replace(path)
+        self._add(f"{_PREFIX}{release.id}")
+        return address
+
+    def stop(self, release_id: int) -> None:
+        """Remove the program's file first, so that no reboot brings it back, then the process."""
+        self._program_file(release_id).unlink(missing_ok=True)
+        group = f"{_PREFIX}{release_id}"
+        self._call("reloadConfig")
+        self._call("stopProcessGroup", group, ignore=Faults.BAD_NAME)
+        self._call("removeProcessGroup", group, ignore=Faults.BAD_NAME)
+
+    def problem(self, release_id: int) -> str | None:
+        """Supervisor's own words when it has given up."""
+        name = f"{_PREFIX}{release_id}"
+        info = self._call("getProcessInfo", f"{name}:{name}", ignore=Faults.BAD_NAME)
+        if info and info["statename"] not in _HOPELESS:
+            return None
+        reason = (info["spawnerr"] or info["description"]) if info else "it does not know the program"
+        return f"supervisor gave up on {name}: {reason}; see {self._logs / name}.log"
+
+    def running(self) -> dict[int, str]:
+        """From the program files, which say what supervisor has to keep running."""
+        found = {}
+        for path in self._programs.glob(f"{_PREFIX}*.conf"):
+            parser = configparser.RawConfigParser()
+            parser.read_string(path.read_text())
+            port = parser[f"program:{path.stem}"]["command"].split("--port ")[1].split()[0]
+            found[int(path.stem.removeprefix(_PREFIX))] = f"127.0.0.1:{port}"
+        return found
+
+    def prune(self, keep: set[str]) -> None:
+        """Remove the unpacked Bentos that no live or previous release needs."""
+        for folder in self._bentos.iterdir():
+            if folder.name not in keep:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _folder(self, release: Release) -> Path:
+        return self._bentos / release.bento_sha256
+
+    def _program_file(self, release_id: int) -> Path:
+        return self._programs / f"{_PREFIX}{release_id}.conf"
+
+    def _program(self, release: Release, port: int) -> str:
+        folder = self._folder(release)
+        limits = self._settings.serve
+        # supervisor's own environment holds what its other programs need; a service gets limits, and no secret
+        environment = {
+            "BENTOML_HOME": folder, "BENTOML_DO_NOT_TRACK": "true", "OMP_NUM_THREADS": "1",
+            "BENTOML_CONFIG_OPTIONS": "tracing.excluded_urls=.*",
+            "DEPOSIT_SERVE__MAX_CUSTOMERS": limits.max_customers,
+            "DEPOSIT_SERVE__MAX_BODY_BYTES": limits.max_body_bytes,
+        }  # fmt: skip
+        words = " ".join(f'{name}="{value}"' for name, value in environment.items())
+        launch = f'"{sys.executable}" "{folder / "src" / "launch.py"}" --port {port}'
+        lines = {
+            "command": f"/usr/bin/env -i PATH=/usr/bin:/bin {words} {launch}",
+            "directory": str(folder),
+            "autostart": "true", "autorestart": "true", "startsecs": "1", "startretries": "3",
+            "stopsignal": "TERM", "stopwaitsecs": "40", "stopasgroup": "true", "killasgroup": "true",
+            "redirect_stderr": "true", "stdout_logfile": str(self._logs / f"{_PREFIX}{release.id}.log"),
+            "stdout_logfile_maxbytes": "10MB", "stdout_logfile_backups": "2",
+        }  # fmt: skip
+        # supervisor expands %(…)s in values
+        body = "".join(f"{name}={value.replace('%', '%%')}\n" for name, value in lines.items())
+        return f"[program:{_PREFIX}{release.id}]\n{body}"
+
+    def _free_port(self) -> int:
+        first = self._settings.release.first_port
+        taken = {int(address.rpartition(":")[2]) for address in self.running().values()}
+        for port in range(first, first + _PORTS):
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if port not in taken and probe.connect_ex(("127.0.0.1", port)) != 0:
+                    return port
+        raise ReleaseError(f"no port from {first} to {first + _PORTS - 1} is free: set DEPOSIT_RELEASE__FIRST_PORT")
+
+    def _add(self, group: str) -> None:
+        self._call("reloadConfig")
+        self._call("addProcessGroup", group, ignore=Faults.ALREADY_ADDED)
+        self._call("startProcess", f"{group}:{group}", False, ignore=Faults.ALREADY_STARTED)
+
+    def _call(self, method: str, *arguments: Any, ignore: int | None = None) -> Any:
+        path = self._settings.release.supervisor_socket
+        transport = SupervisorTransport(None, None, f"unix://{path}")
+        server = ServerProxy("http://127.0.0.1", transport=transport)
+        try:
+            return getattr(server.supervisor, method)(*arguments)
+        except Fault as fault:
+            if fault.faultCode == ignore:
+                return None
+            raise UpstreamError(f"supervisor refused {method}: {fault.faultString}") from fault
+        except (OSError, HTTPException) as error:
+            raise UpstreamError(f"supervisor does not answer on {path} ({error}): start it (`deposit up`)") from error
+        finally:
+            transport.close()

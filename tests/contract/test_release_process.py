@@ -1,0 +1,342 @@
+import http.client
+import json
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from deposit.model.registry import Version
+
+from deposit.errors import ReleaseError
+from deposit.model import registry
+from deposit.model.artifact import ModelArtifact
+from deposit.release import reconciler, requests
+from deposit.release.gateway import Gateway
+from deposit.settings import DatabaseSettings, ReleaseSettings, Settings, StackSettings, StoreSettings
+
+pytestmark = pytest.mark.servers
+TOOLS = Path(sys.executable).parent
+WAIT = 60
+
+
+@pytest.fixture(scope="module")
+def models(make_model: Callable[..., ModelArtifact], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Two sound models, and one whose parity file lies."""
+    folders = {}
+    for version in (1, 2, 3):
+        folder = tmp_path_factory.mktemp(f"v{version}")
+        artifact = make_model(folder, version=version, seed=version)
+        (folder / "release.json").unlink()
+        if version == 3:
+            wrong = [probability + 0.01 for probability in artifact.parity.probabilities]
+            shutil.rmtree(folder)
+            lying = type(artifact.parity)(artifact.parity.rows, wrong)
+            ModelArtifact(**{**vars(artifact), "parity": lying}).save(folder)
+        folders[f"deposit-v{version}"] = folder
+    return folders
+
+
+@pytest.fixture(autouse=True)
+def registered(models: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The models as if MLflow had them."""
+
+    def by_id(_: Settings, model_id: str) -> Version:
+        number = int(model_id.rpartition("v")[2])
+        return Version(
+            model_id=model_id,
+            version=number,
+            run_id=f"run{number}",
+            metrics={"roc_auc": 0.7},
+            created="2026",
+            dataset="d",
+        )
+
+    def download(_: Settings, version: Version, folder: Path) -> None:
+        shutil.copytree(models[version.model_id], folder, dirs_exist_ok=True)
+
+    monkeypatch.setattr(registry, "by_id", by_id)
+    monkeypatch.setattr(registry, "champion", lambda settings: by_id(settings, "deposit-v1"))
+    monkeypatch.setattr(registry, "download", download)
+
+
+@pytest.fixture
+def stack(
+    database: DatabaseSettings, object_store: StoreSettings, free_ports: Callable[[int], int]
+) -> Iterator[Settings]:
+    """Supervisor and gateway running, nothing released."""
+    # sockets' paths must be short
+    folder = Path(tempfile.mkdtemp(prefix="dep-"))
+    settings = Settings(
+        state_dir=folder,
+        database=database,
+        store=object_store,
+        stack=StackSettings(gateway_port=free_ports(1)),
+        release=ReleaseSettings(
+            gateway_admin=str(folder / "admin.sock"),
+            supervisor_socket=str(folder / "supervisor.sock"),
+            first_port=free_ports(10),
+            poll_seconds=0.1,
+            drain_seconds=3,
+        ),
+    )
+    caddy_config = Gateway(settings).prepare()
+    (folder / "supervisor" / "conf.d").mkdir(parents=True)
+    (folder / "supervisor.conf").write_text(
+        f"""[supervisord]
+nodaemon=true
+logfile={folder}/logs/supervisord.log
+pidfile={folder}/supervisord.pid
+childlogdir={folder}/logs
+[unix_http_server]
+file={folder}/supervisor.sock
+chmod=0600
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
+[program:gateway]
+command={TOOLS}/caddy run --config {caddy_config}
+environment=XDG_DATA_HOME="{folder}",XDG_CONFIG_HOME="{folder}",DEPOSIT_DATABASE__URL="secret"
+stdout_logfile={folder}/logs/gateway.log
+redirect_stderr=true
+[include]
+files={folder}/supervisor/conf.d/*.conf
+"""
+    )
+    supervisor = subprocess.Popen(
+        [str(TOOLS / "supervisord"), "-c", str(folder / "supervisor.conf")],
+        stdout=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONWARNINGS": "ignore", "SECRET": "of the stack"},
+    )
+    try:
+        _until(lambda: _get(settings, "/").status_code == 503)
+        yield settings
+    finally:
+        supervisor.terminate()
+        supervisor.wait(30)
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def _releaser(settings: Settings) -> Iterator[None]:
+    stop = threading.Event()
+    thread = threading.Thread(target=reconciler.run, args=(settings, stop))
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(WAIT)
+        assert not thread.is_alive()
+
+
+class Load:
+    """Keep-alive clients that send one customer after the other; every answer but 200 is a failure."""
+
+    def __init__(self, settings: Settings, customer: dict[str, Any]) -> None:
+        self._port = settings.stack.gateway_port
+        self._body = json.dumps({"customers": [customer]})
+        self._stop = threading.Event()
+        self.failures: list[str] = []
+        self.answers: list[str] = []
+
+    def __enter__(self) -> "Load":
+        clients = (self._plain, self._plain, self._plain, self._httpx)
+        self._threads = [threading.Thread(target=client) for client in clients]
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(WAIT)
+
+    def _plain(self) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
+
+        def call() -> tuple[int, bytes]:
+            connection.request("POST", "/predict", self._body, {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            return response.status, response.read()
+
+        self._repeat(call)
+        connection.close()
+
+    def _httpx(self) -> None:
+        with httpx.Client(base_url=f"http://127.0.0.1:{self._port}", trust_env=False, timeout=30) as client:
+
+            def call() -> tuple[int, bytes]:
+                response = client.post("/predict", content=self._body, headers={"Content-Type": "application/json"})
+                return response.status_code, response.content
+
+            self._repeat(call)
+
+    def _repeat(self, call: Callable[[], tuple[int, bytes]]) -> None:
+        while not self._stop.is_set():
+            try:
+                status, content = call()
+            except (OSError, http.client.HTTPException, httpx.HTTPError) as error:
+                self.failures.append(repr(error))
+                continue
+            if status == 200:
+                self.answers.append(json.loads(content)["model"])
+            else:
+                self.failures.append(f"{status} {content!r}")
+
+
+def _until(look: Callable[[], bool], seconds: float = WAIT) -> None:
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            if look():
+                return
+        except httpx.TransportError:
+            pass
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+def _get(settings: Settings, path: str) -> httpx.Response:
+    return httpx.get(f"http://127.0.0.1:{settings.stack.gateway_port}{path}", trust_env=False)
+
+
+def _served(settings: Settings) -> str:
+    response = _get(settings, "/models")
+    return str(response.json()["models"][0]["model_id"]) if response.status_code == 200 else ""
+
+
+def _release(settings: Settings, model_id: str) -> requests.Release:
+    return requests.wait(settings, requests.request_release(settings, model_id).id, WAIT)
+
+
+def _service_pids(settings: Settings) -> list[int]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                command = (entry / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if f"{settings.state_dir}/serving/".encode() in command and b"launch.py" in command:
+                found.append(int(entry.name))
+    return found
+
+
+def test_release_and_rollback_under_load_fail_no_request(stack: Settings, customers: list[dict[str, Any]]) -> None:
+    response = _get(stack, "/predict")
+    assert response.status_code == 503
+    assert "deposit release" in response.json()["detail"][0]["message"]
+    assert response.headers["x-request-id"]
+    with _releaser(stack):
+        first = _release(stack, "deposit-v1")
+        assert first.state == "live"
+        assert requests.request_release(stack, "deposit-v1") == requests.live(stack)
+        with pytest.raises(ReleaseError, match="nothing to roll back to"):
+            requests.request_rollback(stack)
+        with Load(stack, customers[0]) as load:
+            _until(lambda: len(load.answers) > 50)
+            second = _release(stack, "deposit-v2")
+            before = len(load.answers)
+            _until(lambda: len(load.answers) > before + 50)
+            back = requests.wait(stack, requests.request_rollback(stack).id, WAIT)
+            _until(lambda: len(_service_pids(stack)) == 1)
+            after = len(load.answers)
+            _until(lambda: len(load.answers) > after + 50)
+    assert load.failures == []
+    assert set(load.answers) == {"deposit-v1", "deposit-v2"}
+    assert load.answers[-1] == "deposit-v1"
+    assert (back.kind, back.model_id) == ("rollback", "deposit-v1")
+    states = {release.id: release.state for release in requests.history(stack)}
+    assert states == {first.id: "retired", second.id: "retired", back.id: "live"}
+    (pid,) = _service_pids(stack)
+    environment = Path(f"/proc/{pid}/environ").read_bytes()
+    assert b"SECRET" not in environment
+    assert b"DATABASE" not in environment
+    log = (stack.state_dir / "logs" / "access.log").read_text()
+    assert '"status":200' in log
+    assert "euribor" not in log
+
+
+def test_a_lying_model_gets_no_traffic_and_a_killed_service_comes_back(
+    stack: Settings, customers: list[dict[str, Any]]
+) -> None:
+    with _releaser(stack):
+        live = _release(stack, "deposit-v1")
+        with Load(stack, customers[0]) as load, pytest.raises(ReleaseError, match="parity"):
+            _release(stack, "deposit-v3")
+        assert load.failures == []
+        assert set(load.answers) == {"deposit-v1"}
+        assert requests.live(stack) == live
+        (pid,) = _service_pids(stack)
+        os.kill(pid, signal.SIGKILL)
+        _until(lambda: _service_pids(stack) not in ([], [pid]))
+        _until(lambda: _served(stack) == "deposit-v1")
+        # what a crashed gateway or a curious hand may leave behind
+        Gateway(stack).point_to("127.0.0.1:1")
+        _until(lambda: Gateway(stack).upstream() == live.endpoint)
+
+
+def test_a_releaser_killed_midway_is_finished_by_the_next(stack: Settings) -> None:
+    with _releaser(stack):
+        _release(stack, "deposit-v1")
+    asked = requests.request_release(stack, "deposit-v2")
+    code = (
+        "import threading; from deposit.release.reconciler import run; from deposit.settings import load_settings; "
+        "run(load_settings(), threading.Event())"
+    )
+    for _ in range(2):
+        before = requests.history(stack)[0].updated_at
+        process = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, **_environment(stack)})
+        _until(lambda before=before: requests.history(stack)[0].updated_at > before)  # type: ignore[misc]
+        process.kill()
+        process.wait()
+        assert requests.history(stack)[0].state in {"building", "testing"}
+        assert _served(stack) == "deposit-v1"
+    with _releaser(stack):
+        assert requests.wait(stack, asked.id, WAIT).state == "live"
+        assert _served(stack) == "deposit-v2"
+        _until(lambda: len(_service_pids(stack)) == 1)
+
+
+def test_the_archive_that_was_changed_is_refused(stack: Settings, object_store: StoreSettings) -> None:
+    from deposit.store import ObjectStore, split_uri
+
+    asked = requests.request_release(stack, "deposit-v2")
+    bucket, key = split_uri(asked.bento_uri)
+    store = ObjectStore(object_store)
+    content = store.get(bucket, key)
+    store.put(bucket, key, content + secrets.token_bytes(8))
+    try:
+        with _releaser(stack), pytest.raises(ReleaseError, match="sha256"):
+            requests.wait(stack, asked.id, WAIT)
+        assert _get(stack, "/").status_code == 503
+    finally:
+        store.put(bucket, key, content)
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    store, release = settings.store, settings.release
+    assert settings.database.url is not None
+    assert store.secret_key is not None
+    return {
+        "DEPOSIT_STATE_DIR": str(settings.state_dir),
+        "DEPOSIT_DATABASE__URL": settings.database.url.get_secret_value(),
+        "DEPOSIT_STORE__ENDPOINT_URL": str(store.endpoint_url),
+        "DEPOSIT_STORE__ACCESS_KEY": str(store.access_key),
+        "DEPOSIT_STORE__SECRET_KEY": store.secret_key.get_secret_value(),
+        "DEPOSIT_RELEASE__GATEWAY_ADMIN": release.gateway_admin,
+        "DEPOSIT_RELEASE__SUPERVISOR_SOCKET": release.supervisor_socket,
+        "DEPOSIT_RELEASE__FIRST_PORT": str(release.first_port),
+        "DEPOSIT_RELEASE__POLL_SECONDS": "0.1",
+        "DEPOSIT_STACK__GATEWAY_PORT": str(settings.stack.gateway_port),
+    }

@@ -1,0 +1,17 @@
+from deposit.release.sources import pinned_requirements, source_files
+
+
+def test_a_bento_holds_what_it_imports_and_no_more() -> None:
+    names = set(source_files())
+    assert {"service.py", "launch.py", "README.md", "serving/application.py"} <= names
+    assert {"deposit/data/columns.py", "deposit/model/encoder.py", "deposit/model/artifact.py"} <= names
+    forbidden = ("deposit/release", "deposit/stack", "deposit/store", "deposit/database", "deposit/cli")
+    assert [name for name in names if name.startswith(forbidden)] == []
+
+
+def test_requirements_are_pinned_and_lean() -> None:
+    pins = pinned_requirements()
+    assert all("==" in pin for pin in pins)
+    names = {pin.split("==")[0] for pin in pins}
+    assert {"bentoml", "msgspec", "numpy", "uvicorn", "xgboost-cpu"} <= names
+    assert names.isdisjoint({"mlflow", "pandas", "evidently", "boto3", "scikit-learn", "supervisor"})
