@@ -127,19 +127,26 @@ def _stop_programs(layout: Layout, names: list[str]) -> None:
 
 
 def _remove_leftovers(layout: Layout) -> None:
-    """End processes of this stack that outlived a killed supervisor; all inherit the mark that it was started with."""
-    left = []
-    for process in psutil.process_iter():
-        try:
-            ours = process.environ().get(_MARK) == str(layout.root)
-        except psutil.Error:
-            continue
-        if ours and process.pid != os.getpid():
-            left.append(process)
+    """End processes of this stack that outlived a killed supervisor."""
+    left = [process for process in psutil.process_iter() if process.pid != os.getpid() and _is_ours(layout, process)]
     for process in left:
-        process.terminate()
-    for process in psutil.wait_procs(left, timeout=10)[1]:
+        with suppress(psutil.NoSuchProcess):
+            process.terminate()
+    for process in psutil.wait_procs(left, timeout=STOP_SECONDS)[1]:
         process.kill()
+
+
+def _is_ours(layout: Layout, process: psutil.Process) -> bool:
+    """By the mark that all parts inherit, or, where a process title has overwritten that, by where it works.
+
+    A person's shell in the state folder has a terminal; no part has.
+    """
+    try:
+        if process.environ().get(_MARK) == str(layout.root):
+            return True
+        return Path(process.cwd()).is_relative_to(layout.root) and process.terminal() is None
+    except psutil.Error:
+        return False
 
 
 def _take_changes(layout: Layout) -> None:

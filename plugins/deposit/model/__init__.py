@@ -1,0 +1,1 @@
+"""From a dataset version to a champion in the registry."""

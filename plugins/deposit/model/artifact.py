@@ -1,0 +1,122 @@
+"""A trained model as data: JSON and XGBoost's own format, with checksums, never a pickle."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import xgboost
+from numpy.typing import NDArray
+
+from deposit.errors import IntegrityError
+from deposit.model.encoder import Encoder, Matrix
+
+MODEL, BOOSTER, PARITY = "model.json", "booster.ubj", "parity.json"
+FORMAT = 1
+Probabilities = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Parity:
+    """Real rows (values in the order of `NAMES`) and the probabilities that the training process gave them."""
+
+    rows: Sequence[Sequence[Any]]
+    probabilities: Sequence[float]
+
+
+@dataclass(frozen=True, eq=False)
+class ModelArtifact:
+    """Encoder, scorer, calibration and threshold; what is evaluated, registered, packaged and served.
+
+    Args:
+        kind: which scorer.
+        encoder: from customers to the scorer's matrix.
+        scorer: the booster, or the logistic regression's coefficients with the intercept last.
+        shift: calibration, added to the log-odds.
+        threshold: a customer with at least this probability `subscribes`.
+        metadata: where it comes from: dataset, trained_through, created, revision, lock, metrics.
+        parity: rows that every process serving this model must score alike.
+    """
+
+    kind: Literal["xgboost", "logistic"]
+    encoder: Encoder
+    scorer: xgboost.Booster | NDArray[np.float64] = field(repr=False)
+    shift: float
+    threshold: float
+    metadata: Mapping[str, Any]
+    parity: Parity = field(repr=False, default_factory=lambda: Parity([], []))
+
+    def probabilities(self, matrix: Matrix) -> Probabilities:
+        """Probability of a subscription for each row of an encoded matrix, shape (n,)."""
+        if isinstance(self.scorer, xgboost.Booster):
+            margin = self.scorer.inplace_predict(matrix, predict_type="margin").astype(np.float64)
+        else:
+            # one row at a time gives the same bits whatever the batch; BLAS does not
+            margin = np.einsum("ij,j->i", matrix.astype(np.float64), self.scorer[:-1]) + self.scorer[-1]
+        probabilities: Probabilities = 1.0 / (1.0 + np.exp(-(margin + self.shift)))
+        return probabilities
+
+    def save(self, folder: Path) -> None:
+        """Write the files of the model into a folder."""
+        folder.mkdir(parents=True, exist_ok=True)
+        content: dict[str, Any] = {
+            "format": FORMAT,
+            "kind": self.kind,
+            "encoder": self.encoder.to_json(),
+            "shift": self.shift,
+            "threshold": self.threshold,
+            "metadata": dict(self.metadata),
+            "sha256": {},
+        }
+        parity = {"rows": list(self.parity.rows), "probabilities": list(self.parity.probabilities)}
+        (folder / PARITY).write_text(json.dumps(parity))
+        content["sha256"][PARITY] = sha256_of((folder / PARITY).read_bytes())
+        if isinstance(self.scorer, xgboost.Booster):
+            self.scorer.save_model(folder / BOOSTER)
+            content["sha256"][BOOSTER] = sha256_of((folder / BOOSTER).read_bytes())
+        else:
+            content["coefficients"] = self.scorer.tolist()
+        (folder / MODEL).write_text(json.dumps(content, indent=1, sort_keys=True))
+
+    @classmethod
+    def load(cls, folder: Path, threads: int = 1) -> "ModelArtifact":
+        """Read a model, checking what it records of its files. Raises IntegrityError."""
+        content = json.loads(_read(folder, MODEL))
+        if content.get("format") != FORMAT:
+            raise IntegrityError(f"{folder / MODEL} has format {content.get('format')}, not {FORMAT}: train it anew")
+        for name in [PARITY, BOOSTER] if content["kind"] == "xgboost" else [PARITY]:
+            expected = content["sha256"].get(name, "")
+            if sha256_of(_read(folder, name)) != expected:
+                raise IntegrityError(f"{folder / name} is not what {MODEL} records (sha256 {expected}): restore it")
+        scorer: xgboost.Booster | NDArray[np.float64]
+        if content["kind"] == "xgboost":
+            scorer = xgboost.Booster()
+            scorer.load_model(folder / BOOSTER)
+            scorer.set_param({"nthread": threads})
+        else:
+            scorer = np.asarray(content["coefficients"], dtype=np.float64)
+        parity = json.loads(_read(folder, PARITY))
+        return cls(
+            kind=content["kind"],
+            encoder=Encoder.from_json(content["encoder"]),
+            scorer=scorer,
+            shift=content["shift"],
+            threshold=content["threshold"],
+            metadata=content["metadata"],
+            parity=Parity(parity["rows"], parity["probabilities"]),
+        )
+
+
+def sha256_of(content: bytes) -> str:
+    """Hexadecimal sha256."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def _read(folder: Path, name: str) -> bytes:
+    try:
+        return (folder / name).read_bytes()
+    except FileNotFoundError as error:
+        raise IntegrityError(f"{folder} is no model: it has no {name}") from error

@@ -1,0 +1,64 @@
+"""The shared window of a challenger and its rival: both models, the newest rows that neither has seen."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pandas as pd
+
+from deposit.data import dataset as datasets
+from deposit.model import registry
+from deposit.model.artifact import ModelArtifact
+from deposit.model.candidates import predict
+from deposit.model.gate import Contest, Verdict, by_log_loss, judge
+from deposit.model.registry import Version
+from deposit.settings import Settings
+from deposit.store import ObjectStore
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The verdict on a contest; `rival` and `where` say in words against whom and on which rows."""
+
+    verdict: Verdict
+    rival: str
+    where: str
+
+
+def hold(settings: Settings, challenger: Version, champion: Version | None) -> Outcome:
+    """Let both models score the months that neither was trained on; without a champion the rival is a constant.
+
+    A window without rows, or with one outcome only, gives a verdict that is not passed. Raises IntegrityError.
+    """
+    model = _model(settings, challenger)
+    rival = _model(settings, champion) if champion else None
+    frame = datasets.load(ObjectStore(settings.store), settings.store.data_bucket, model.metadata["dataset"])
+    seen = max(side.metadata["trained_through"] for side in (model, rival) if side is not None)
+    rows = frame[(frame["period"] > seen) & (frame["period"] >= model.metadata["tested_from"])]
+    rate = float(model.metadata["development_rate"])
+    name = champion.model_id if champion else f"a constant (the development rate, {rate:.1%})"
+    if rows["y"].nunique() < 2:
+        found = "no call" if rows.empty else f"one outcome only in {len(rows)} calls"
+        return Outcome(Verdict((), f"there is {found} to compare on"), name, f"after {seen}")
+    where = f"{len(rows):,} calls of {rows['period'].iloc[0]} to {rows['period'].iloc[-1]}"
+    return Outcome(_verdict(settings, _contest(model, rival, rows, rate), champion is None), name, where)
+
+
+def _verdict(settings: Settings, contest: Contest, first: bool) -> Verdict:
+    resamples, seed = settings.train.bootstrap, settings.train.seed
+    if first:  # whatever the rule: a constant has no F1 to beat
+        return by_log_loss(contest, settings.select, resamples, seed)
+    return judge(contest, settings.select, resamples, seed)
+
+
+def _contest(model: ModelArtifact, rival: ModelArtifact | None, rows: pd.DataFrame, rate: float) -> Contest:
+    ours = predict(model, rows)
+    theirs = predict(rival, rows).probabilities if rival else np.full(len(rows), rate)
+    threshold = rival.threshold if rival else 0.5
+    return Contest(ours.periods, ours.labels, ours.probabilities, theirs, model.threshold, threshold)
+
+
+def _model(settings: Settings, version: Version) -> ModelArtifact:
+    with TemporaryDirectory() as folder:
+        return ModelArtifact.load(registry.download(settings, version, Path(folder)), settings.train.threads)

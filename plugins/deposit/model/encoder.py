@@ -1,0 +1,179 @@
+"""The one encoder of training, batch and serving: customers in, float32 matrix out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deposit.data.columns import FEATURES, LEAKED, NAMES, Category, Number
+from deposit.errors import DataError
+
+Matrix = NDArray[np.float32]
+
+
+class Columns(Protocol):
+    """A frame, or anything else that gives an array by column name."""
+
+    def __getitem__(self, name: str, /) -> Any:
+        """The values of one column."""
+
+
+_COLUMNS = {column.name: column for column in FEATURES}
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """Standardised numbers and one-hot categories, in the order of `columns`.
+
+    Args:
+        columns: the features that the model uses, a part of `deposit.data.columns.NAMES`.
+        means: of the training rows, by name of the number columns.
+        scales: standard deviations of the training rows, never 0.
+    """
+
+    columns: tuple[str, ...]
+    means: Mapping[str, float]
+    scales: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        refuse_unknown(self.columns)
+
+    @classmethod
+    def fit(cls, frame: Columns, columns: Sequence[str] = NAMES) -> "Encoder":
+        """Learn means and scales from training rows (a frame or arrays by column)."""
+        refuse_unknown(columns)
+        numbers = [name for name in columns if isinstance(_COLUMNS[name], Number)]
+        values = {name: np.asarray(frame[name], dtype=np.float64) for name in numbers}
+        return cls(
+            tuple(columns),
+            {name: float(values[name].mean()) for name in numbers},
+            {name: float(values[name].std()) or 1.0 for name in numbers},
+        )
+
+    def names(self) -> tuple[str, ...]:
+        """Names of the matrix's columns: `age`, `job=student`."""
+        found: list[str] = []
+        for name in self.columns:
+            column = _COLUMNS[name]
+            found += [f"{name}={value}" for value in column.allowed] if isinstance(column, Category) else [name]
+        return tuple(found)
+
+    def encode_rows(self, rows: Sequence[Sequence[Any]]) -> Matrix:
+        """Encode rows that hold all features in the order of `NAMES`; cheap for a single row.
+
+        Raises DataError naming row and column of a value that is not allowed.
+        """
+        matrix = np.zeros((len(rows), self._width), dtype=np.float32)
+        for number, (row, line) in enumerate(zip(rows, matrix, strict=True)):
+            if len(row) != len(NAMES):
+                raise DataError(f"row {number} has {len(row)} values, {len(NAMES)} are needed: {', '.join(NAMES)}")
+            try:
+                for place, offset, mean, scale in self._number_plan:
+                    line[offset] = (row[place] - mean) / scale
+                for place, positions in self._category_plan:
+                    line[positions[row[place]]] = 1.0
+            except (KeyError, TypeError) as error:
+                raise self._complaint(number, row) from error
+        self._refuse_infinite(matrix)
+        return matrix
+
+    def encode_columns(self, columns: Columns) -> Matrix:
+        """Encode a frame, or arrays by column; bit for bit what `encode_rows` gives.
+
+        Raises DataError naming row and column of a value that is not allowed.
+        """
+        count = len(columns[self.columns[0]])
+        matrix = np.zeros((count, self._width), dtype=np.float32)
+        rows = np.arange(count)
+        for place, offset, mean, scale in self._number_plan:
+            matrix[:, offset] = (_numbers(NAMES[place], columns[NAMES[place]]) - mean) / scale
+        for place, positions in self._category_plan:
+            values = np.asarray(columns[NAMES[place]], dtype=object)
+            codes = np.fromiter((positions.get(value, -1) for value in values), np.int64, count)
+            if (codes < 0).any():
+                row = int(codes.argmin())
+                raise _not_allowed(row, NAMES[place], values[row], positions)
+            matrix[rows, codes] = 1.0
+        self._refuse_infinite(matrix)
+        return matrix
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data; floats survive exactly."""
+        return {"columns": list(self.columns), "means": dict(self.means), "scales": dict(self.scales)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Encoder":
+        """What `to_json` gave."""
+        return cls(tuple(data["columns"]), dict(data["means"]), dict(data["scales"]))
+
+    @cached_property
+    def _offsets(self) -> dict[str, int]:
+        offsets, width = {}, 0
+        for name in self.columns:
+            offsets[name] = width
+            column = _COLUMNS[name]
+            width += len(column.allowed) if isinstance(column, Category) else 1
+        return offsets
+
+    @cached_property
+    def _width(self) -> int:
+        return len(self.names())
+
+    @cached_property
+    def _number_plan(self) -> list[tuple[int, int, float, float]]:
+        """Per number column: place in a row, place in the matrix, mean, scale."""
+        return [
+            (NAMES.index(name), self._offsets[name], self.means[name], self.scales[name])
+            for name in self.columns
+            if isinstance(_COLUMNS[name], Number)
+        ]
+
+    @cached_property
+    def _category_plan(self) -> list[tuple[int, dict[str, int]]]:
+        """Per category column: place in a row, place in the matrix by value."""
+        plan = []
+        for name in self.columns:
+            column = _COLUMNS[name]
+            if isinstance(column, Category):
+                places = {value: self._offsets[name] + number for number, value in enumerate(column.allowed)}
+                plan.append((NAMES.index(name), places))
+        return plan
+
+    def _complaint(self, number: int, row: Sequence[Any]) -> DataError:
+        for place, _, _, _ in self._number_plan:
+            if not isinstance(row[place], int | float):
+                return DataError(f"row {number}: {NAMES[place]} is {row[place]!r}, which is not a number")
+        for place, positions in self._category_plan:
+            if not isinstance(row[place], str) or row[place] not in positions:
+                return _not_allowed(number, NAMES[place], row[place], positions)
+        return DataError(f"row {number} cannot be encoded: {row!r}")
+
+    def _refuse_infinite(self, matrix: Matrix) -> None:
+        finite = np.isfinite(matrix)
+        if not finite.all():
+            row, column = np.argwhere(~finite)[0]
+            raise DataError(f"row {row}: {self.names()[column]} is not a finite number")
+
+
+def refuse_unknown(columns: Sequence[str]) -> None:
+    """Raise DataError for a column that no model may use, `duration` by name."""
+    if LEAKED in columns:
+        raise DataError(f"{LEAKED} is known only after the call: a model must not use it")
+    unknown = [name for name in columns if name not in _COLUMNS]
+    if unknown:
+        raise DataError(f"unknown columns {', '.join(unknown)}: a model may use {', '.join(NAMES)}")
+
+
+def _numbers(name: str, values: Any) -> NDArray[np.float64]:
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        row = next(row for row, value in enumerate(values) if not isinstance(value, int | float))
+        raise DataError(f"row {row}: {name} is {values[row]!r}, which is not a number") from error
+
+
+def _not_allowed(row: int, name: str, value: object, allowed: Mapping[str, int]) -> DataError:
+    return DataError(f"row {row}: {name} is {value!r}, which is not one of {', '.join(allowed)}")

@@ -1,0 +1,125 @@
+"""How good predictions were: every metric with a bootstrap interval, beside simple rivals. Pure.
+
+Intervals resample calls within their month. Which months come is not in them, and matters more.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deposit.model import metrics
+from deposit.model.artifact import Probabilities
+from deposit.model.forward import Predictions
+from deposit.model.metrics import Ranked, Values
+from deposit.model.recipes import Labels
+
+MONTH_ROWS = 50
+"""Months with fewer rows are left out of month means."""
+CONFIDENCE = 0.95
+_CHUNK = 100
+
+
+@dataclass(frozen=True)
+class Economics:
+    """Value of one subscription and cost of one call, in one unit."""
+
+    deposit_value: float
+    call_cost: float
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A metric on the window itself and its bootstrap percentile interval (Efron 1979)."""
+
+    value: float
+    low: float
+    high: float
+
+
+def evaluate(
+    predictions: Predictions, threshold: float, economics: Economics, resamples: int, seed: int
+) -> dict[str, Interval]:
+    """Every metric with its interval, by name."""
+    values = point_metrics(predictions, threshold, economics)
+    drawn: dict[str, list[Values]] = {name: [] for name in values}
+    for weights in resampled(predictions.periods, resamples, seed):
+        for name, sample in measured(predictions, threshold, economics, weights).items():
+            drawn[name].append(sample)
+    return {name: Interval(values[name], *interval(np.concatenate(drawn[name]), CONFIDENCE)) for name in values}
+
+
+def point_metrics(predictions: Predictions, threshold: float, economics: Economics) -> dict[str, float]:
+    """Every metric, by name, without intervals."""
+    ones = np.ones((1, len(predictions.labels)))
+    return {name: float(value[0]) for name, value in measured(predictions, threshold, economics, ones).items()}
+
+
+def measured(predictions: Predictions, threshold: float, economics: Economics, weights: Values) -> Mapping[str, Values]:
+    """Every metric for each row of `weights` (resamples, n)."""
+    labels, probabilities = predictions.labels, predictions.probabilities
+    called = probabilities >= threshold
+    ranked = Ranked(labels, probabilities, weights)
+    return {
+        "accuracy": metrics.mean(called == (labels == 1), weights),
+        "f1": metrics.f1(labels, called, weights),
+        "roc_auc": ranked.roc_auc(),
+        "roc_auc_month_mean": _month_mean_auc(predictions, weights),
+        "pr_auc": ranked.pr_auc(),
+        "brier": metrics.mean((probabilities - labels) ** 2, weights),
+        "log_loss": metrics.mean(metrics.log_losses(labels, probabilities), weights),
+        "ece": metrics.calibration_error(labels, probabilities, weights),
+        "lift_10": ranked.lift(0.1),
+        "capture_30": ranked.capture(0.3),
+        **_money(labels, probabilities, economics, weights),
+    }
+
+
+def resampled(periods: NDArray[np.str_], resamples: int, seed: int) -> Iterator[Values]:
+    """Weights of bootstrap resamples of the rows within each period, in chunks of shape (some, n)."""
+    generator = np.random.default_rng(seed)
+    groups = [np.flatnonzero(periods == period) for period in np.unique(periods)]
+    for start in range(0, resamples, _CHUNK):
+        weights = np.zeros((min(_CHUNK, resamples - start), len(periods)))
+        for rows in groups:
+            drawn = generator.integers(len(rows), size=(len(weights), len(rows)))
+            for weight, places in zip(weights, drawn, strict=True):
+                weight[rows] = np.bincount(places, minlength=len(rows))
+        yield weights
+
+
+def interval(samples: Values, confidence: float) -> tuple[float, float]:
+    """Percentile interval of the samples that are numbers."""
+    numbers = samples[np.isfinite(samples)]
+    if not len(numbers):
+        return float("nan"), float("nan")
+    low, high = np.quantile(numbers, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high)
+
+
+def _month_mean_auc(predictions: Predictions, weights: Values) -> Values:
+    """Mean of the months' ROC AUC; months with few rows or one class do not count."""
+    aucs = []
+    for period in np.unique(predictions.periods):
+        rows = predictions.periods == period
+        if rows.sum() >= MONTH_ROWS:
+            ranked = Ranked(predictions.labels[rows], predictions.probabilities[rows], weights[:, rows])
+            aucs.append(ranked.roc_auc())
+    table = np.array(aucs).reshape(len(aucs), len(weights))
+    counted = np.isfinite(table)
+    total: Values = np.where(counted, table, 0.0).sum(axis=0)
+    number = counted.sum(axis=0)
+    means: Values = np.divide(total, number, out=np.full(len(weights), np.nan), where=number > 0)
+    return means
+
+
+def _money(labels: Labels, probabilities: Probabilities, economics: Economics, weights: Values) -> dict[str, Values]:
+    """Profit of calling whom it pays to call, of calling everyone, and of knowing the answers beforehand."""
+    earned = economics.deposit_value * labels - economics.call_cost
+    called = probabilities * economics.deposit_value > economics.call_cost
+    return {
+        "profit": weights @ np.where(called, earned, 0.0),
+        "profit_call_everyone": weights @ earned,
+        "profit_oracle": weights @ np.maximum(earned, 0.0),
+    }

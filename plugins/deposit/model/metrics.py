@@ -1,0 +1,105 @@
+"""Metrics of predicted probabilities, pure numpy, with weights for many resamples at once.
+
+Arrays: `labels`, `probabilities` (n,); `weights` (resamples, n), how often a resample holds a row.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deposit.model.artifact import Probabilities
+from deposit.model.recipes import Labels
+
+Values = NDArray[np.float64]
+BINS = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Ranked:
+    """Rows from the highest probability down, ties as groups; weighted sums by group, shape (resamples, groups)."""
+
+    labels: Labels
+    probabilities: Probabilities
+    weights: Values
+    order: NDArray[np.intp] = field(init=False)
+    rows: Values = field(init=False)
+    hits: Values = field(init=False)
+
+    def __post_init__(self) -> None:
+        order = np.argsort(-self.probabilities, kind="stable")
+        ranked = self.probabilities[order]
+        starts = np.flatnonzero(np.append(True, ranked[1:] != ranked[:-1]))
+        weights = self.weights[:, order]
+        object.__setattr__(self, "order", order)
+        object.__setattr__(self, "rows", np.add.reduceat(weights, starts, axis=1))
+        object.__setattr__(self, "hits", np.add.reduceat(weights * self.labels[order], starts, axis=1))
+
+    def roc_auc(self) -> Values:
+        """Chance that a positive ranks above a negative, ties half (Hanley and McNeil 1982)."""
+        misses = self.rows - self.hits
+        below = misses.sum(axis=1, keepdims=True) - np.cumsum(misses, axis=1)
+        won = (self.hits * (below + misses / 2)).sum(axis=1)
+        return _ratio(won, self.hits.sum(axis=1) * misses.sum(axis=1))
+
+    def pr_auc(self) -> Values:
+        """Average precision: precision summed over the steps of recall (Zhu 2004; as scikit-learn)."""
+        precision = _ratio(np.cumsum(self.hits, axis=1), np.cumsum(self.rows, axis=1))
+        return _ratio((self.hits * np.nan_to_num(precision)).sum(axis=1), self.hits.sum(axis=1))
+
+    def capture(self, share: float) -> Values:
+        """Share of all positives within the best `share` of the list (gain curve), ties in proportion."""
+        rows, hits = np.cumsum(self.rows, axis=1), np.cumsum(self.hits, axis=1)
+        curves = zip(_from_zero(rows), _from_zero(hits), strict=True)
+        caught = [np.interp(share * row[-1], row, hit) for row, hit in curves]
+        return _ratio(np.array(caught), hits[:, -1])
+
+    def lift(self, share: float) -> Values:
+        """Rate within the best `share` of the list over the rate of the whole list."""
+        return self.capture(share) / share
+
+
+def log_losses(labels: Labels, probabilities: Probabilities) -> Values:
+    """Logarithmic loss of each row (Good 1952), probabilities kept off 0 and 1 by one float64 epsilon."""
+    epsilon = np.finfo(np.float64).eps
+    kept = np.clip(probabilities, epsilon, 1 - epsilon)
+    return -np.log(np.where(labels == 1, kept, 1 - kept))
+
+
+def log_loss(labels: Labels, probabilities: Probabilities) -> float:
+    """Mean logarithmic loss."""
+    return float(log_losses(labels, probabilities).mean())
+
+
+def roc_auc(labels: Labels, probabilities: Probabilities) -> float:
+    """Area under the ROC curve; NaN where there is one class only."""
+    return float(Ranked(labels, probabilities, np.ones((1, len(labels)))).roc_auc()[0])
+
+
+def mean(values: NDArray[np.generic], weights: Values) -> Values:
+    """Weighted mean of a value by row."""
+    return _ratio(weights @ values.astype(np.float64), weights.sum(axis=1))
+
+
+def f1(labels: Labels, called: NDArray[np.bool_], weights: Values) -> Values:
+    """Harmonic mean of precision and recall of the decision `called` (van Rijsbergen 1979); 0 without a hit."""
+    hits = weights @ (called & (labels == 1)).astype(np.float64)
+    return np.nan_to_num(_ratio(2 * hits, weights @ (called.astype(np.float64) + labels)))
+
+
+def calibration_error(labels: Labels, probabilities: Probabilities, weights: Values) -> Values:
+    """Expected calibration error over ten bins of equal width (Naeini et al. 2015; Guo et al. 2017)."""
+    bins = np.minimum((probabilities * BINS).astype(np.int64), BINS - 1)
+    gaps = np.zeros((len(labels), BINS))
+    gaps[np.arange(len(labels)), bins] = labels - probabilities
+    return _ratio(np.abs(weights @ gaps).sum(axis=1), weights.sum(axis=1))
+
+
+def _ratio(above: Values, below: Values) -> Values:
+    """Quotient, NaN over 0."""
+    quotient: Values = np.divide(above, below, out=np.full(np.shape(above), np.nan), where=below != 0)
+    return quotient
+
+
+def _from_zero(sums: Values) -> Values:
+    return np.concatenate([np.zeros((len(sums), 1)), sums], axis=1)

@@ -1,0 +1,91 @@
+"""The connection to MLflow: quiet, with short time limits, and errors in one line."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import mlflow
+import requests
+from mlflow import environment_variables as knobs
+from mlflow.entities import Experiment, Run
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from deposit.errors import UpstreamError
+from deposit.settings import Settings
+
+_HEALTH_SECONDS = 5.0
+_KNOBS = (
+    (knobs.MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT, True),
+    (knobs.MLFLOW_PRINT_MODEL_URLS_ON_CREATION, False),
+    (knobs.MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR, False),
+    (knobs.MLFLOW_DISABLE_TELEMETRY, True),
+    (knobs.MLFLOW_UV_AUTO_DETECT, False),  # it would run uv for each model; the requirements are given
+    (knobs.MLFLOW_HTTP_REQUEST_MAX_RETRIES, 2),
+    (knobs.MLFLOW_HTTP_REQUEST_TIMEOUT, 60),
+)
+_ABSENT = "RESOURCE_DOES_NOT_EXIST"
+
+
+def connect(settings: Settings) -> MlflowClient:
+    """A client of the tracking server. Raises UpstreamError at once if the server does not answer."""
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
+    for knob, value in _KNOBS:
+        knob.set(value)  # type: ignore[no-untyped-call]
+    uri = settings.mlflow.tracking_uri
+    try:
+        httpx.get(f"{uri.rstrip('/')}/health", timeout=_HEALTH_SECONDS).raise_for_status()
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise _down(settings, error) from error
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_registry_uri(uri)
+    return MlflowClient(uri, uri)
+
+
+@contextmanager
+def translated(settings: Settings) -> Iterator[None]:
+    """MLflow's errors within as UpstreamError in one line."""
+    try:
+        yield
+    except (MlflowException, requests.RequestException) as error:
+        raise _down(settings, error) from error
+
+
+def experiment(client: MlflowClient, name: str) -> Experiment:
+    """The experiment of that name, made if there is none."""
+    found: Experiment | None = client.get_experiment_by_name(name)
+    if found is not None:
+        return found
+    try:
+        return client.get_experiment(client.create_experiment(name))
+    except MlflowException as error:
+        made: Experiment | None = client.get_experiment_by_name(name)  # by another training, meanwhile
+        if made is None:
+            raise error
+        return made
+
+
+def newest(client: MlflowClient, experiment_id: str, condition: str) -> Run | None:
+    """The newest run for which a filter holds."""
+    runs = client.search_runs([experiment_id], condition, max_results=1, order_by=["attributes.start_time DESC"])
+    return runs[0] if runs else None
+
+
+def children(client: MlflowClient, run: Run) -> list[Run]:
+    """The runs nested directly under a run, oldest first."""
+    condition = f"tags.`mlflow.parentRunId` = '{run.info.run_id}'"
+    return list(client.search_runs([run.info.experiment_id], condition, order_by=["attributes.start_time ASC"]))
+
+
+def is_absent(error: MlflowException) -> bool:
+    """Whether the error says that the thing asked for does not exist."""
+    return bool(error.error_code == _ABSENT)
+
+
+def _down(settings: Settings, error: Exception) -> UpstreamError:
+    said = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    return UpstreamError(
+        f"MLflow at {settings.mlflow.tracking_uri} does not answer as it should ({said}): "
+        "start it (`deposit up`) or correct DEPOSIT_MLFLOW__TRACKING_URI"
+    )

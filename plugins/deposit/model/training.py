@@ -1,0 +1,152 @@
+"""Train: a dataset version to candidates in MLflow. Repeatable: the same training is done once."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from mlflow.entities import Run
+from mlflow.tracking import MlflowClient
+
+from deposit.data import dataset as datasets
+from deposit.errors import SourceError
+from deposit.model import journal, provenance, tracking
+from deposit.model.candidates import Candidate, choose, economics, finish, rows_of
+from deposit.model.windows import Windows, split
+from deposit.progress import Progress, log_progress
+from deposit.settings import Settings
+from deposit.store import ObjectStore
+
+KEY, ROLE, CHALLENGER, CHALLENGER_RUN = (
+    f"deposit.{name}" for name in ("training_key", "role", "challenger", "challenger_run")
+)
+TRAINING, CANDIDATE = "training", "candidate"
+
+
+@dataclass(frozen=True)
+class TrainedCandidate:
+    """A candidate's run; `test` holds `<metric>`, `<metric>_low` and `<metric>_high`."""
+
+    name: str
+    run_id: str
+    validation: Mapping[str, float]
+    test: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """A training's parent run; `reused` if the same training had been done before."""
+
+    run_id: str
+    dataset: str
+    reused: bool
+    candidates: tuple[TrainedCandidate, ...]
+    challenger: str
+
+
+def train(settings: Settings, dataset: str | None = None, progress: Progress = log_progress) -> TrainingResult:
+    """Train the candidates on a dataset version (the newest by default) and log them to MLflow.
+
+    Raises DataError (no such dataset, too short a history), IntegrityError or UpstreamError.
+    """
+    client = tracking.connect(settings)
+    store, bucket = ObjectStore(settings.store), settings.store.data_bucket
+    version = dataset or _newest_dataset(store, bucket)
+    with tracking.translated(settings):
+        experiment_id = tracking.experiment(client, settings.mlflow.experiment).experiment_id
+        key = provenance.training_key(version, settings.train)
+        done = finished(client, experiment_id, key)
+        if done is not None:
+            progress(f"dataset {version} has been trained on with these settings before: run {done.info.run_id}")
+            return result_of(client, done, reused=True)
+        frame = datasets.load(store, bucket, version)
+        windows = split(frame["period"].to_numpy(dtype=str), settings.train.test_share, settings.train.validation_share)
+        facts = _facts(settings, version, key)
+        with _training_run(client, experiment_id, facts) as run_id:
+            journal.log_dataset(client, run_id, version, datasets.uri(bucket, version), len(frame))
+            choices = choose(rows_of(frame, windows.development), windows, settings.train, progress)
+            progress(f"refitting on {windows.development[0]} to {windows.trained_through}, testing on the months after")
+            made = [finish(choice, frame, windows, settings.train, facts) for choice in choices]
+            _log(client, experiment_id, run_id, made, windows, settings, progress)
+        return result_of(client, client.get_run(run_id), reused=False)
+
+
+def finished(client: MlflowClient, experiment_id: str, key: str | None = None) -> Run | None:
+    """The newest finished training, or that of a training key."""
+    condition = f"tags.`{ROLE}` = '{TRAINING}' AND attributes.status = 'FINISHED'"
+    return tracking.newest(client, experiment_id, condition + (f" AND tags.`{KEY}` = '{key}'" if key else ""))
+
+
+def result_of(client: MlflowClient, run: Run, reused: bool) -> TrainingResult:
+    """What a finished training's runs record."""
+    found = []
+    for child in tracking.children(client, run):
+        metrics = child.data.metrics
+        prefix = journal.VALIDATION
+        validation = {name.removeprefix(prefix): value for name, value in metrics.items() if name.startswith(prefix)}
+        test = {name: value for name, value in metrics.items() if not name.startswith(prefix)}
+        found.append(TrainedCandidate(child.info.run_name, child.info.run_id, validation, test))
+    tags = run.data.tags
+    return TrainingResult(run.info.run_id, tags["deposit.dataset"], reused, tuple(found), tags[CHALLENGER])
+
+
+def _newest_dataset(store: ObjectStore, bucket: str) -> str:
+    newest = datasets.latest(store, bucket)
+    if newest is None:
+        raise SourceError(f"there is no dataset in {bucket}: run `deposit ingest` first")
+    return newest.version
+
+
+def _facts(settings: Settings, version: str, key: str) -> dict[str, Any]:
+    return {
+        "dataset": version,
+        "training_key": key,
+        "revision": provenance.revision(settings),
+        "lock_sha256": provenance.lock_sha256(),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+@contextmanager
+def _training_run(client: MlflowClient, experiment_id: str, facts: Mapping[str, Any]) -> Iterator[str]:
+    """The parent run: FINISHED at the end, FAILED after an error."""
+    name = f"training on {facts['dataset']}"
+    run_id = journal.start(client, experiment_id, name, {ROLE: TRAINING, **_tags(facts)})
+    try:
+        yield run_id
+    except BaseException:
+        client.set_terminated(run_id, "FAILED")
+        raise
+    client.set_terminated(run_id)
+
+
+def _tags(facts: Mapping[str, Any]) -> dict[str, str]:
+    return {f"deposit.{name}": str(value) for name, value in facts.items()} | {
+        "mlflow.source.git.commit": facts["revision"].removesuffix("-dirty")
+    }
+
+
+def _log(
+    client: MlflowClient,
+    experiment_id: str,
+    parent: str,
+    made: list[Candidate],
+    windows: Windows,
+    settings: Settings,
+    progress: Progress,
+) -> None:
+    """Log the candidates, the best of validation first."""
+    for rank, candidate in enumerate(made):
+        progress(f"logging {candidate.name} to MLflow")
+        tags = {ROLE: CANDIDATE, **_tags(candidate.artifact.metadata)}
+        run_id = journal.start(client, experiment_id, candidate.name, tags, parent)
+        journal.log_candidate(client, run_id, candidate, windows, economics(settings.train), challenger=rank == 0)
+        for number, trial in enumerate(candidate.choice.search.trials):
+            journal.log_trial(client, experiment_id, run_id, number, trial)
+        client.set_terminated(run_id)
+        if rank == 0:
+            client.set_tag(parent, CHALLENGER, candidate.name)
+            client.set_tag(parent, CHALLENGER_RUN, run_id)
+    spans = {name: f"{periods[0]} to {periods[-1]}" for name, periods in vars(windows).items()}
+    journal.log_values(client, parent, {}, {**settings.train.model_dump(), **spans})
