@@ -131,7 +131,7 @@ class StackSettings(_Section):
     mlflow_port: int = Field(5000, description="MLflow UI")
     store_port: int = Field(9000, description="object store")
     postgres_port: int = Field(15432, description="PostgreSQL")
-    internal_port: int = Field(18800, description="first of 20 ports for the parts' own talk")
+    internal_port: int = Field(18800, description="first of 7 ports for the object store's own parts")
 
 
 class Settings(BaseSettings):

@@ -92,13 +92,13 @@ def test_every_part_runs_and_listens_on_loopback_alone(stack) -> None:
 
 
 def test_the_dags_run_again_through_the_rest_api_and_change_nothing(stack) -> None:
-    api = stack.airflow()
-    since = now()
-    ingested = follow(api, "deposit_ingest", api.trigger("deposit_ingest", {"source": "bundled"}), log_progress)
-    trained = follow(api, "deposit_train", wait_for_run(api, "deposit_train", since), log_progress)
-    released = follow(api, "deposit_release", wait_for_run(api, "deposit_release", since), log_progress)
-    assert [run.state for run in (ingested, trained, released)] == ["success"] * 3
-    assert api.result("deposit_ingest", ingested.run, "ingest")["created"] is False
+    with stack.airflow() as api:
+        since = now()
+        ingested = follow(api, "deposit_ingest", api.trigger("deposit_ingest", {"source": "bundled"}), log_progress)
+        trained = follow(api, "deposit_train", wait_for_run(api, "deposit_train", since), log_progress)
+        released = follow(api, "deposit_release", wait_for_run(api, "deposit_release", since), log_progress)
+        assert [run.state for run in (ingested, trained, released)] == ["success"] * 3
+        assert api.result("deposit_ingest", ingested.run, "ingest")["created"] is False
     assert [model["model_id"] for model in stack.json("models")] == ["deposit-v1"]
     assert stack.sql("SELECT count(*) FROM releases") == [(1,)]
 

@@ -89,7 +89,7 @@ def refit(choice: Choice, development: pd.DataFrame, settings: TrainSettings) ->
     encoder = Encoder.fit(development, FEATURE_SETS[recipe.features])
     weights = recency_weights(development["period"].to_numpy(dtype=str), recipe.half_life)
     examples = Examples(encoder.encode_columns(development), development["y"].to_numpy(np.int8), weights)
-    scorer = recipe.fit(examples, settings.seed, settings.threads)
+    scorer = recipe.fit(examples, settings.seed)
     return ModelArtifact(recipe.kind, encoder, scorer, choice.calibration.shift, choice.calibration.threshold, {})
 
 

@@ -21,6 +21,7 @@ class Columns(Protocol):
         """The values of one column."""
 
 
+_CONSTANT = 1e-12
 _COLUMNS = {column.name: column for column in FEATURES}
 
 
@@ -31,7 +32,7 @@ class Encoder:
     Args:
         columns: the features that the model uses, a part of `deposit.data.columns.NAMES`.
         means: of the training rows, by name of the number columns.
-        scales: standard deviations of the training rows, never 0.
+        scales: standard deviations of the training rows; 1 where a column is constant.
     """
 
     columns: tuple[str, ...]
@@ -50,7 +51,7 @@ class Encoder:
         return cls(
             tuple(columns),
             {name: float(values[name].mean()) for name in numbers},
-            {name: float(values[name].std()) or 1.0 for name in numbers},
+            {name: _scale(values[name]) for name in numbers},
         )
 
     def names(self) -> tuple[str, ...]:
@@ -165,6 +166,12 @@ def refuse_unknown(columns: Sequence[str]) -> None:
     unknown = [name for name in columns if name not in _COLUMNS]
     if unknown:
         raise DataError(f"unknown columns {', '.join(unknown)}: a model may use {', '.join(NAMES)}")
+
+
+def _scale(values: NDArray[np.float64]) -> float:
+    """The standard deviation; 1 for a column that is constant but for rounding."""
+    deviation = float(values.std())
+    return deviation if deviation > _CONSTANT * max(1.0, float(np.abs(values).max())) else 1.0
 
 
 def _numbers(name: str, values: Any) -> NDArray[np.float64]:

@@ -66,7 +66,7 @@ class Folds:
 
     def _predict(self, recipe: Recipe, number: int) -> Probabilities:
         encoder = self._encoder(number, recipe.features)
-        scorer = recipe.fit(self._examples(number, recipe.features, recipe.half_life), self._seed, threads=1)
+        scorer = recipe.fit(self._examples(number, recipe.features, recipe.half_life), self._seed)
         rows = self._validation(number, recipe.features)
         return ModelArtifact(recipe.kind, encoder, scorer, 0.0, 0.5, {}).probabilities(rows)
 

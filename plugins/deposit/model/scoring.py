@@ -1,15 +1,18 @@
 """What MLflow loads: the model as a pyfunc, from code and data files, with no pickle."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
 import mlflow.models
-import mlflow.pyfunc
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from deposit.model.artifact import ModelArtifact
+
+with warnings.catch_warnings(action="ignore"):  # it warns at import, of type hints of its own
+    import mlflow.pyfunc
 
 ARTIFACT = "artifact"
 """Name of the model's folder among the pyfunc's artifacts."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from deposit.data import dataset as datasets
 from deposit.errors import SourceError
@@ -63,7 +64,8 @@ def train(settings: Settings, dataset: str | None = None, progress: Progress = l
         frame = datasets.load(store, bucket, version)
         windows = split(frame["period"].to_numpy(dtype=str), settings.train.test_share, settings.train.validation_share)
         facts = _facts(settings, version, key)
-        with _training_run(client, experiment_id, facts) as run_id:
+        # the folds are fitted side by side: threads below them would only wait for each other
+        with _training_run(client, experiment_id, facts) as run_id, threadpool_limits(limits=1):
             journal.log_dataset(client, run_id, version, datasets.uri(bucket, version), len(frame))
             choices = choose(rows_of(frame, windows.development), windows, settings.train, progress)
             progress(f"refitting on {windows.development[0]} to {windows.trained_through}, testing on the months after")

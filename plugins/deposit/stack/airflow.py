@@ -12,7 +12,14 @@ from deposit.stack.layout import Layout
 
 ENVIRONMENT = REPOSITORY / ".venv-airflow"
 ADMIN = "admin"
-PARTS = ("api-server", "scheduler", "dag-processor", "triggerer")
+PARTS: dict[str, tuple[str, ...]] = {
+    "api-server": (),
+    # their log servers listen on all addresses; the API server reads the same files from disk
+    "scheduler": ("--skip-serve-logs",),
+    "dag-processor": (),
+    "triggerer": ("--skip-serve-logs",),
+}
+"""Airflow's processes with their flags."""
 
 
 def executable() -> str:
@@ -30,7 +37,6 @@ def environment(settings: Settings, layout: Layout, secrets: Credentials) -> dic
     database = (
         f"postgresql+psycopg2://airflow:{quote(secrets.postgres_airflow)}@127.0.0.1:{ports.postgres_port}/airflow"
     )
-    internal = ports.internal_port
     return {
         "AIRFLOW_HOME": str(layout.airflow),
         "AIRFLOW__CORE__DAGS_FOLDER": str(REPOSITORY / "dags"),
@@ -55,8 +61,6 @@ def environment(settings: Settings, layout: Layout, secrets: Credentials) -> dic
         # a task that waits longer than its token lives is killed
         "AIRFLOW__EXECUTION_API__JWT_EXPIRATION_TIME": "86400",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(layout.logs / "airflow"),
-        "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(internal + 10),
-        "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(internal + 11),
         "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "60",

@@ -14,11 +14,17 @@ FINISHED = {"success", "failed"}
 
 
 class AirflowApi:
-    """Airflow's REST API v2, as one user. Raises UpstreamError if it does not answer or refuses."""
+    """Airflow's REST API v2, as one user; a context manager. Raises UpstreamError if it does not answer or refuses."""
 
     def __init__(self, url: str, user: str, password: str) -> None:
         self._http = httpx.Client(base_url=url, timeout=30, trust_env=False)
         self._login = {"username": user, "password": password}
+
+    def __enter__(self) -> "AirflowApi":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
 
     def call(self, method: str, path: str, **arguments: Any) -> Any:
         """One request, logging in when needed; returns the JSON answer."""

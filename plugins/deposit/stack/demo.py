@@ -34,7 +34,8 @@ def run(settings: Settings) -> None:
     with console.progress() as progress:
         lifecycle.up(settings, progress)
         settings = load_settings()
-        ingested, trained = _chain(_airflow(settings), progress)
+        with _airflow(settings) as airflow:
+            ingested, trained = _chain(airflow, progress)
     _summary(settings, ingested, trained)
     console.out.print(
         f"\nDone in {time.monotonic() - began:.0f} s. `make stop` ends it; the data stays for the next start."

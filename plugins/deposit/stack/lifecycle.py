@@ -107,7 +107,7 @@ def wanted_ports(settings: Settings) -> dict[str, int]:
     """Every port the stack listens on, by the setting that moves it."""
     wanted = {f"DEPOSIT_STACK__{name}".upper(): port for name, port in settings.stack.model_dump().items()}
     first = wanted.pop("DEPOSIT_STACK__INTERNAL_PORT")
-    inner = {f"DEPOSIT_STACK__INTERNAL_PORT + {n}": first + n for n in (*range(7), 10, 11)}
+    inner = {f"DEPOSIT_STACK__INTERNAL_PORT + {n}": first + n for n in range(objectstore.INTERNAL_PORTS)}
     return wanted | inner
 
 

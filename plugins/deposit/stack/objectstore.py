@@ -5,6 +5,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+INTERNAL_PORTS = 7
+"""How many neighbouring ports the server's own parts take."""
+
 
 @dataclass(frozen=True)
 class Identity:

@@ -106,13 +106,13 @@ def _airflow(settings: Settings, layout: Layout, secrets: Credentials) -> list[P
     return [
         Program(
             f"airflow-{part}",
-            [airflow.executable(), part],
+            [airflow.executable(), part, *flags],
             environment,
             url=seen[0] if part == "api-server" else None,
             health=seen[1] if part == "api-server" else None,
             what="orchestration" if part == "api-server" else "",
         )
-        for part in airflow.PARTS
+        for part, flags in airflow.PARTS.items()
     ]
 
 

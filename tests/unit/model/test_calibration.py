@@ -23,10 +23,10 @@ def test_a_shift_is_learned_where_the_rate_moved_and_lowers_the_loss() -> None:
 
 def test_no_shift_where_forward_it_does_not_help() -> None:
     rows = drawn(rate_factor=1.0)
-    alternating = rows.labels.copy()
-    alternating[rows.periods < "2009-03"] = 1 - alternating[rows.periods < "2009-03"]
+    unlike = rows.labels.copy()
+    unlike[rows.periods == "2009-01"] = 1 - unlike[rows.periods == "2009-01"]
 
-    found = calibrate(Predictions(rows.periods, alternating, rows.probabilities))
+    found = calibrate(Predictions(rows.periods, unlike, rows.probabilities))
 
     assert found.shift == 0.0
     assert found.served.probabilities.tolist() == rows.probabilities.tolist()

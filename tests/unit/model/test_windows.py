@@ -34,7 +34,7 @@ def test_each_fold_has_its_period_and_only_earlier_rows_before_it() -> None:
 
     assert windows.validation == ("2008-02", "2008-03")
     assert [set(periods[now]) for _, now in folds] == [{"2008-02"}, {"2008-03"}]
-    assert all(periods[before].max() < periods[now].min() for before, now in folds)
+    assert all(max(periods[before].tolist()) < min(periods[now].tolist()) for before, now in folds)
 
 
 def test_too_few_periods_say_what_to_do() -> None:

@@ -1,0 +1,340 @@
+"""Training and selection against a real MLflow server (proxied artifacts) and a real object store."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow.tracking import MlflowClient
+
+from deposit.data import dataset, ingest, periods, sources
+from deposit.errors import DataError, GateError, IntegrityError, SourceError, UpstreamError
+from deposit.model import registry, selection
+from deposit.model.artifact import MODEL, ModelArtifact
+from deposit.model.selection import select
+from deposit.model.training import TrainingResult, train
+from deposit.progress import log_progress
+from deposit.settings import IngestSettings, MlflowSettings, SelectSettings, Settings, StoreSettings, TrainSettings
+from deposit.store import ObjectStore
+
+pytestmark = [
+    pytest.mark.servers,
+    # MLflow's client leaves sockets to the garbage collector
+    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("artifacts")
+
+
+@pytest.fixture(scope="module")
+def tracking_uri(tmp_path_factory: pytest.TempPathFactory, artifacts: Path, free_ports) -> Iterator[str]:
+    folder, port = tmp_path_factory.mktemp("mlflow"), free_ports(1)
+    command = [
+        str(Path(sys.executable).parent / "mlflow"), "server", "--host=127.0.0.1", f"--port={port}", "--workers=1",
+        f"--backend-store-uri=sqlite:///{folder}/mlflow.db", "--serve-artifacts",
+        f"--artifacts-destination={artifacts}",
+    ]  # fmt: skip
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        uri = f"http://127.0.0.1:{port}"
+        wait_until_healthy(uri, folder / "log")
+        yield uri
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def wait_until_healthy(uri: str, log: Path) -> None:
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        try:
+            if httpx.get(f"{uri}/health", timeout=2).is_success:
+                return
+        except httpx.HTTPError:
+            time.sleep(0.3)
+    pytest.fail(f"MLflow does not start; its log ends: {log.read_text()[-2000:]}")
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    """Every eighth real row."""
+    folder = tmp_path_factory.mktemp("history")
+    good = ingest.check(sources.fetch(IngestSettings(), folder, log_progress), log_progress).good
+    return good.assign(period=periods.assign(good["month"], 2008, 2026)).iloc[::8]
+
+
+@pytest.fixture(scope="module")
+def settings(tracking_uri: str, object_store: StoreSettings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return Settings(
+        state_dir=tmp_path_factory.mktemp("state"),
+        store=object_store,
+        mlflow=MlflowSettings(tracking_uri=tracking_uri),
+        train=TrainSettings(trials=6, bootstrap=100),
+        revision="abc123",
+    )
+
+
+def published(settings: Settings, rows: pd.DataFrame) -> str:
+    store = ObjectStore(settings.store)
+    made, _ = dataset.publish(store, settings.store.data_bucket, rows, dataset.Origin("test", "0" * 64, 0))
+    return made.version
+
+
+@pytest.fixture(scope="module")
+def good(settings: Settings, rows: pd.DataFrame) -> TrainingResult:
+    return train(settings, published(settings, rows))
+
+
+@pytest.fixture(scope="module")
+def bad(settings: Settings, rows: pd.DataFrame) -> TrainingResult:
+    """Trained on shuffled outcomes; the test months are as they were."""
+    outcomes = rows["y"].to_numpy().copy()
+    past = (rows["period"] < "2009-05").to_numpy()
+    outcomes[past] = np.random.default_rng(1).permutation(outcomes[past])
+    return train(settings, published(settings, rows.assign(y=outcomes)))
+
+
+@pytest.fixture
+def own(settings: Settings, request: pytest.FixtureRequest) -> Settings:
+    """A registered model of the test's own."""
+    return settings.changed("mlflow", model_name=f"deposit-{request.node.name.replace('_', '-')[:60]}")
+
+
+@pytest.fixture
+def client(settings: Settings) -> MlflowClient:
+    return MlflowClient(settings.mlflow.tracking_uri)
+
+
+def test_a_training_is_a_parent_with_a_run_per_candidate_and_nested_trials(good, client, settings) -> None:
+    parent = client.get_run(good.run_id)
+    assert parent.info.status == "FINISHED"
+    assert parent.data.tags["deposit.dataset"] == good.dataset
+    assert parent.data.tags["deposit.revision"] == "abc123"
+    assert len(parent.data.tags["deposit.lock_sha256"]) == 64
+    assert parent.inputs.dataset_inputs[0].dataset.digest == good.dataset
+    assert {candidate.name for candidate in good.candidates} == {"logistic", "xgboost"}
+    tuned = next(candidate for candidate in good.candidates if candidate.name == "xgboost")
+    found = client.search_runs([parent.info.experiment_id], f"tags.`mlflow.parentRunId` = '{tuned.run_id}'")
+    assert len(found) == settings.train.trials
+    states = {run.data.tags["deposit.state"]: run.info.status for run in found}
+    assert states.items() <= {"complete": "FINISHED", "pruned": "KILLED"}.items()
+
+
+def test_each_candidate_has_metrics_intervals_plots_and_a_card(good, client) -> None:
+    for candidate in good.candidates:
+        for name in ("accuracy", "f1", "roc_auc", "pr_auc", "brier", "log_loss", "lift_10", "capture_30", "profit"):
+            assert candidate.test[f"{name}_low"] <= candidate.test[name] <= candidate.test[f"{name}_high"]
+            assert name in candidate.validation
+        files = {file.path for file in client.list_artifacts(candidate.run_id)}
+        plots = {file.path for file in client.list_artifacts(candidate.run_id, "plots")}
+        assert "model_card.md" in files
+        assert len(plots) == 4
+
+
+def test_the_challenger_has_the_lowest_validation_log_loss(good) -> None:
+    best = min(good.candidates, key=lambda candidate: candidate.validation["log_loss"])
+
+    assert good.challenger == best.name
+
+
+def test_the_same_training_is_done_once(good, settings) -> None:
+    again = train(settings, good.dataset)
+
+    assert again.reused
+    assert (again.run_id, again.candidates, again.challenger) == (good.run_id, good.candidates, good.challenger)
+
+
+def test_a_failed_training_is_marked_and_not_reused(settings, rows, client) -> None:
+    version = published(settings, rows.assign(y=np.int8(0)))
+
+    for _ in range(2):
+        with pytest.raises(DataError, match="same outcome"):
+            train(settings, version)
+
+    experiment = client.get_experiment_by_name(settings.mlflow.experiment)
+    failed = client.search_runs([experiment.experiment_id], f"tags.`deposit.dataset` = '{version}'")
+    assert [run.info.status for run in failed] == ["FAILED", "FAILED"]
+
+
+def test_first_champion_then_nothing_changes(good, own, client) -> None:
+    first = select(own, good.run_id)
+    before = registry.versions(own)
+    again = select(own, good.run_id)
+
+    assert (first.promoted, first.is_champion, first.champion_before) == (True, True, None)
+    assert "constant" in first.reason
+    assert all(criterion.passed for criterion in first.criteria)
+    assert again == first
+    assert registry.versions(own) == before
+    champion = registry.champion(own)
+    assert champion is not None
+    assert champion == registry.by_id(own, first.model_id) == before[0]
+    assert champion.aliases == ("champion",)
+    assert champion.metrics["roc_auc"] == next(c for c in good.candidates if c.name == good.challenger).test["roc_auc"]
+
+
+def test_decisions_are_stored_with_version_and_run(good, own, client) -> None:
+    selected = select(own, good.run_id)
+    champion = registry.champion(own)
+    assert champion is not None
+
+    tags = client.get_model_version(own.mlflow.model_name, str(champion.version)).tags
+    stored = json.loads(mlflow.artifacts.load_text(f"runs:/{champion.run_id}/gate.json"))
+
+    assert tags["deposit.gate"] == "passed"
+    assert tags["deposit.gate.roc_auc_difference"].startswith("passed: ")
+    assert stored["reason"] == selected.reason
+    assert [item["name"] for item in stored["criteria"]] == [criterion.name for criterion in selected.criteria]
+
+
+def test_a_worse_challenger_is_refused(good, bad, own) -> None:
+    champion = select(own, good.run_id)
+
+    refused, again = select(own, bad.run_id), select(own, bad.run_id)
+
+    assert (refused.promoted, refused.is_champion) == (False, False)
+    assert refused.champion_before == champion.model_id
+    assert not all(criterion.passed for criterion in refused.criteria)
+    assert again == refused
+    assert [version.aliases for version in registry.versions(own)] == [("champion",), ()]
+
+
+def test_a_better_challenger_replaces_the_champion_which_stays_at_hand(good, bad, own) -> None:
+    make_champion(own, bad)
+
+    promoted, again = select(own, good.run_id), select(own, good.run_id)
+
+    assert promoted.promoted
+    assert again == promoted
+    assert [version.aliases for version in registry.versions(own)] == [("previous",), ("champion",)]
+
+
+def test_the_plain_rule_compares_accuracy_and_f1(good, bad, own) -> None:
+    make_champion(own, good)
+    plain = own.model_copy(update={"select": SelectSettings(rule="accuracy_f1")})
+
+    by_gate, by_plain = select(own, bad.run_id), select(plain, bad.run_id)
+
+    assert not by_gate.promoted
+    names = [criterion.name for criterion in by_plain.criteria]
+    assert names == ["accuracy_difference", "f1_difference", "larger_of_both_differences"]
+    assert by_plain.promoted == all(criterion.passed for criterion in by_plain.criteria)
+
+
+def test_no_month_that_neither_has_seen_is_a_refusal_with_that_reason(good, bad, own, client, monkeypatch) -> None:
+    make_champion(own, good)
+    load = ModelArtifact.load.__func__
+
+    def trained_yesterday(cls, folder, threads=1):
+        found = load(cls, folder, threads)
+        return ModelArtifact(**{**vars(found), "metadata": {**found.metadata, "trained_through": "2010-11"}})
+
+    monkeypatch.setattr(ModelArtifact, "load", classmethod(trained_yesterday))
+
+    refused = select(own, bad.run_id)
+
+    assert not refused.promoted
+    assert "after 2010-11: there is no call to compare on" in refused.reason
+
+
+def test_a_selection_that_was_interrupted_is_finished_by_the_next(good, own, monkeypatch) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(selection, "_promote", killed)
+        with pytest.raises(KeyboardInterrupt):
+            select(own, good.run_id)
+    assert registry.champion(own) is None
+
+    assert select(own, good.run_id).is_champion
+    assert len(registry.versions(own)) == 1
+
+
+def test_a_champion_whose_bytes_changed_is_an_error(good, bad, own, artifacts, settings) -> None:
+    make_champion(own, bad)
+    changed = [
+        path for path in artifacts.rglob(MODEL) if json.loads(path.read_text())["metadata"]["dataset"] == bad.dataset
+    ]
+    content = {path: path.read_bytes() for path in changed}
+    for path in changed:
+        path.write_bytes(content[path].replace(b'"threshold": 0', b'"threshold": 1'))
+    try:
+        with pytest.raises(IntegrityError, match="is not what was registered"):
+            select(own, good.run_id)
+    finally:
+        for path in changed:
+            path.write_bytes(content[path])
+    champion = registry.champion(own)
+    assert champion is not None
+    assert champion.model_id.endswith("-v1")
+
+
+def test_downloaded_files_load_and_score_as_in_training(good, own, tmp_path) -> None:
+    select(own, good.run_id)
+    champion = registry.champion(own)
+    assert champion is not None
+
+    model = ModelArtifact.load(registry.download(own, champion, tmp_path / "model"))
+
+    scored = model.probabilities(model.encoder.encode_rows(model.parity.rows))
+    assert scored.tolist() == model.parity.probabilities
+    assert model.metadata["dataset"] == good.dataset
+
+
+def test_mlflow_loads_the_champion_without_a_pickle(good, own, rows, artifacts, tmp_path) -> None:
+    select(own, good.run_id)
+    champion = registry.champion(own)
+    assert champion is not None
+
+    loaded = mlflow.pyfunc.load_model(f"models:/{own.mlflow.model_name}@champion")
+
+    model = ModelArtifact.load(registry.download(own, champion, tmp_path / "model"))
+    raw = rows[[name for name in rows if name not in ("id", "period", "y")]].head(20).astype({"job": "str"})
+    raw = pd.DataFrame({name: raw[name].tolist() for name in raw})
+    assert loaded.predict(raw).tolist() == model.probabilities(model.encoder.encode_columns(raw)).tolist()
+    assert loaded.metadata.signature.inputs.input_names() == list(raw)
+    assert not [path for path in artifacts.rglob("*") if path.suffix in (".pkl", ".pickle", ".joblib")]
+
+
+def test_unknown_things_are_named(own, settings) -> None:
+    with pytest.raises(DataError, match="there is no model"):
+        registry.by_id(own, f"{own.mlflow.model_name}-v9")
+    with pytest.raises(DataError, match="is not a model id"):
+        registry.by_id(own, "best")
+    with pytest.raises(DataError, match="there is no MLflow run"):
+        select(own, "0" * 32)
+    with pytest.raises(GateError, match="deposit train"):
+        select(settings.changed("mlflow", experiment="empty"))
+    with pytest.raises(SourceError, match="no dataset version"):
+        train(settings, "missing")
+    assert registry.versions(own) == []
+    assert registry.champion(own) is None
+
+
+def test_a_server_that_is_down_is_said_in_one_line(settings, free_ports) -> None:
+    down = settings.changed("mlflow", tracking_uri=f"http://127.0.0.1:{free_ports(1)}")
+
+    for use in (train, select, registry.champion, registry.versions):
+        with pytest.raises(UpstreamError, match=r"MLflow at .* does not answer") as error:
+            use(down)
+        assert "\n" not in str(error.value)
+
+
+def make_champion(settings: Settings, training: TrainingResult) -> None:
+    """Register the challenger of a training, and make it champion by hand."""
+    client = MlflowClient(settings.mlflow.tracking_uri)
+    run = client.get_run(client.get_run(training.run_id).data.tags["deposit.challenger_run"])
+    made = registry.register(client, settings, run)
+    client.set_registered_model_alias(settings.mlflow.model_name, "champion", str(made.version))
