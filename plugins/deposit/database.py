@@ -108,7 +108,8 @@ def reachable(engine: Engine, setting: str = "DEPOSIT_DATABASE__URL") -> Iterato
     try:
         yield
     except OperationalError as error:
-        url = engine.url.render_as_string(hide_password=True)
+        # a password may stand in the query too
+        url = engine.url.set(query={}).render_as_string(hide_password=True)
         first_line = str(error.orig).splitlines()[0]
         raise UpstreamError(
             f"cannot use the database {url}: {first_line}; start it (`deposit up`) or correct {setting}"

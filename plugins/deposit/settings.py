@@ -199,7 +199,7 @@ def _refuse_unknown(environ: Mapping[str, str]) -> None:
     known = setting_names()
     unknown = sorted(name for name in environ if name.startswith(PREFIX) and name.upper() not in known)
     if unknown:
-        raise ConfigError(f"unknown setting {', '.join(unknown)}: see the settings table in README.md for the names")
+        raise ConfigError(f"unknown setting {', '.join(unknown)}: docs/settings.md lists the names")
 
 
 def _explain(error: ValidationError, *section: str) -> str:

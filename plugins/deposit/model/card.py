@@ -64,7 +64,7 @@ def model_card(candidate: Candidate, windows: Windows, challenger: bool) -> str:
             "",
             "- Decisions about a customer other than whom to call first: no credit, price or eligibility decision.",
             "- Customers unlike those called between the months above, or another product or country.",
-            "- Unattended use for long: the rates of 2008 and 2010 differ tenfold; retrain on every labelled month.",
+            "- Unattended use for long: rates change several-fold within a year; retrain on every labelled month.",
             "- Causal claims: only people who were called are in the data. Age and marital status are inputs: "
             "check the law that applies before use.",
             "",

@@ -1,6 +1,5 @@
 """Checks of the machine and the stack, each with what to do about it."""
 
-import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +13,6 @@ from deposit.stack import airflow, lifecycle, ports, supervision
 from deposit.stack.layout import layout
 from deposit.store import ObjectStore
 
-NEEDED_DISK = 3 * 2**30
 NEEDED_MEMORY = 4 * 2**30
 
 
@@ -55,10 +53,7 @@ def _python(_: Settings) -> str:
 
 def _disk(settings: Settings) -> str:
     folder = settings.state_dir if settings.state_dir.exists() else settings.state_dir.parent
-    free = shutil.disk_usage(folder).free
-    if free < NEEDED_DISK:
-        raise ConfigError(f"{free / 2**30:.1f} GiB free at {folder}, {NEEDED_DISK / 2**30:.0f} are needed: free some")
-    return f"{free / 2**30:.1f} GiB free at {folder}"
+    return f"{lifecycle.require_disk(folder) / 2**30:.1f} GiB free at {folder}"
 
 
 def _memory(settings: Settings) -> str:

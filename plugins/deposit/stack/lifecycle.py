@@ -1,8 +1,10 @@
 """The stack without Docker: up, down, status."""
 
+import shutil
 import socket
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import quote
 
 import httpx
@@ -19,6 +21,7 @@ from deposit.stack.programs import Program, identities, programs, settings_of
 from deposit.store import ObjectStore
 
 START_TIMEOUT = 120.0
+NEEDED_DISK = 2 * 2**30
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ def up(settings: Settings, progress: Progress = log_progress) -> list[Part]:
     place = layout(settings)
     try:
         place.make()
+        require_disk(place.root)
         secrets = credentials(place.secrets)
         parts = programs(settings, place, secrets)
         if not supervision.running(place):
@@ -101,6 +105,17 @@ def environment(settings: Settings) -> dict[str, str]:
         "AIRFLOW_ADMIN_USER": airflow.ADMIN,
         "AIRFLOW_ADMIN_PASSWORD": secrets.airflow_admin,
     }
+
+
+def require_disk(folder: Path) -> int:
+    """Bytes free where the stack keeps its data. Raises ConfigError if they are too few to start."""
+    free = shutil.disk_usage(folder).free
+    if free < NEEDED_DISK:
+        raise ConfigError(
+            f"no disk space: {free / 2**20:,.0f} MiB free at {folder}, {NEEDED_DISK / 2**20:,.0f} are needed; "
+            "free some or set DEPOSIT_STATE_DIR"
+        )
+    return free
 
 
 def wanted_ports(settings: Settings) -> dict[str, int]:

@@ -41,7 +41,9 @@ def initialise(cluster: Path, password: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")
     password_file.unlink()
     if done.returncode:
-        raise ConfigError(f"cannot make the PostgreSQL cluster {cluster}: {done.stderr.strip().splitlines()[-1:]}")
+        said = [line for line in done.stderr.splitlines() if "error" in line.lower() or "fatal" in line.lower()]
+        reason = (said or done.stderr.splitlines() or ["initdb failed"])[0]
+        raise ConfigError(f"cannot make the PostgreSQL cluster {cluster}: {reason}")
     unfinished.rename(cluster)
 
 
