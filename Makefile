@@ -8,7 +8,8 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 UV := .tools/bin/uv
 RUN := $(UV) run --frozen --no-sync
-export UV_PYTHON = $(shell command -v $(PYTHON))
+# the interpreter that made .tools, whatever shim stands for it on the PATH
+SYNC = $(UV) sync --frozen --quiet --python "$$(.tools/bin/python -c 'import sys; print(sys._base_executable)')"
 export UV_PYTHON_DOWNLOADS = never
 
 .PHONY: help setup demo stop status test test-fast test-dags test-e2e check format lint types hooks clean
@@ -68,10 +69,10 @@ clean: stop ## Remove the stack's data and both environments
 
 .venv/.synced: uv.lock pyproject.toml | .tools/bin/uv
 	@echo "making .venv (models, service, stack; 1.5 GB)"
-	@UV_PROJECT_ENVIRONMENT=.venv $(UV) sync --frozen --quiet
+	@UV_PROJECT_ENVIRONMENT=.venv $(SYNC)
 	@touch $@
 
 .venv-airflow/.synced: uv.lock pyproject.toml | .tools/bin/uv
 	@echo "making .venv-airflow (Airflow; 0.8 GB)"
-	@UV_PROJECT_ENVIRONMENT=.venv-airflow $(UV) sync --frozen --quiet --only-group airflow
+	@UV_PROJECT_ENVIRONMENT=.venv-airflow $(SYNC) --only-group airflow
 	@touch $@

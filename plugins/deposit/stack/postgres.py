@@ -134,5 +134,7 @@ def _unprivileged() -> list[str]:
         )
     return [
         setpriv, f"--reuid={owner.pw_uid}", f"--regid={owner.pw_gid}", "--clear-groups",
-        "--inh-caps=-all,+dac_override", "--ambient-caps=+dac_override", "--",
+        "--inh-caps=-all,+dac_override", "--ambient-caps=+dac_override",
+        # without it access(2), which initdb looks for `postgres` with, forgets the capability
+        "--securebits=+no_setuid_fixup", "--",
     ]  # fmt: skip
