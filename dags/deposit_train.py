@@ -17,7 +17,6 @@ def train(dataset: str | None) -> str:
     import logging
 
     from deposit.model.training import train
-
     from deposit.settings import load_settings
 
     logging.basicConfig(level=logging.INFO)
@@ -30,7 +29,6 @@ def select(training: str, refused: int) -> str:
     import logging
 
     from deposit.model.selection import select
-
     from deposit.settings import load_settings
 
     logging.basicConfig(level=logging.INFO)

@@ -9,14 +9,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
+from deposit.data import ingest, periods, sources
 from deposit.database import connect, migrate
 from deposit.errors import UpstreamError
-from deposit.settings import DatabaseSettings, Settings, StoreSettings
+from deposit.progress import log_progress
+from deposit.settings import DatabaseSettings, IngestSettings, Settings, StoreSettings
 from deposit.stack import objectstore
 from deposit.stack import postgres as postgres_server
 from deposit.store import ObjectStore
@@ -112,6 +115,16 @@ def empty_store(object_store: StoreSettings) -> StoreSettings:
 def servers(database: DatabaseSettings, empty_store: StoreSettings, tmp_path: Path) -> Settings:
     """Settings of real, empty servers."""
     return Settings(state_dir=tmp_path / "state", database=database, store=empty_store)
+
+
+@pytest.fixture(scope="session")
+def history(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    """The real rows as a dataset version holds them."""
+    folder: Path = tmp_path_factory.mktemp("history")
+    rows = ingest.check(sources.fetch(IngestSettings(), folder, log_progress), log_progress).good
+    dated = rows.assign(period=periods.assign(rows["month"], 2008, 2026)).reset_index(drop=True)
+    texts = {name: dated[name].astype("str") for name in dated if isinstance(dated[name].dtype, pd.CategoricalDtype)}
+    return dated.assign(**texts)
 
 
 @contextmanager

@@ -16,11 +16,11 @@ from typing import Any
 
 import httpx
 import pytest
-from deposit.model.registry import Version
 
 from deposit.errors import ReleaseError
 from deposit.model import registry
 from deposit.model.artifact import ModelArtifact
+from deposit.model.registry import Version
 from deposit.release import reconciler, requests
 from deposit.release.gateway import Gateway
 from deposit.settings import DatabaseSettings, ReleaseSettings, Settings, StackSettings, StoreSettings

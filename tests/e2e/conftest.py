@@ -1,9 +1,8 @@
 import json
 import os
-import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,10 +55,10 @@ class Stack:
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack(tmp_path_factory: pytest.TempPathFactory, free_ports: Callable[[int], int]) -> Iterator[Stack]:
     """The stack in a folder and on ports of its own, brought to a served champion by `deposit demo`."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("DEPOSIT_", "AIRFLOW"))}
-    ports = _free_ports(30)
+    ports = free_ports(30)
     names = ("gateway", "airflow", "mlflow", "store", "postgres")
     environment = inherited | {
         "DEPOSIT_STATE_DIR": str(tmp_path_factory.mktemp("stack")),
@@ -75,15 +74,3 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield running
     finally:
         running.run("down")
-
-
-def _free_ports(count: int) -> int:
-    for first in range(21_000, 32_000, 97):
-        if all(_is_free(port) for port in range(first, first + count)):
-            return first
-    pytest.fail(f"no {count} neighbouring free ports on 127.0.0.1")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) != 0
