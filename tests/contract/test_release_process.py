@@ -58,6 +58,7 @@ def registered(models: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None
             version=number,
             run_id=f"run{number}",
             metrics={"roc_auc": 0.7},
+            aliases=(),
             created="2026",
             dataset="d",
         )

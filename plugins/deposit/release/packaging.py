@@ -56,8 +56,9 @@ def package(settings: Settings, version: Version, progress: Progress = log_progr
 def _model_folder(settings: Settings, version: Version, folder: Path) -> None:
     folder.mkdir()
     registry.download(settings, version, folder)
-    facts = json.dumps(asdict(version), default=str, sort_keys=True, indent=1)
-    (folder / "release.json").write_text(facts)
+    # aliases move; what is packaged must not change with them
+    facts = {name: value for name, value in asdict(version).items() if name != "aliases"}
+    (folder / "release.json").write_text(json.dumps(facts, default=str, sort_keys=True, indent=1))
 
 
 def _context_folder(context: Path, tag: str) -> None:
