@@ -23,7 +23,7 @@ def request(model: str | None) -> int:
     return request_release(load_settings(), model).id
 
 
-@task.external_python(**MODELS)
+@task.external_python(**MODELS, retries=1)
 def wait(release: int, timeout: int) -> str:
     """Wait for the releaser's outcome; fail with its reason."""
     import logging

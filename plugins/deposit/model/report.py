@@ -34,7 +34,7 @@ def print_selection(selection: Selection) -> None:
                 for item in selection.criteria
             ],
         )
-    console.out.print(f"[bold]{'Champion' if selection.is_champion else 'Refused'}[/] {selection.reason}")
+    console.out.print(f"[bold]Verdict[/] {selection.reason}")
 
 
 def _cells(candidate: TrainedCandidate, name: str) -> list[str]:
