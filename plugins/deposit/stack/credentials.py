@@ -30,15 +30,19 @@ class Credentials:
 def credentials(path: Path) -> Credentials:
     """Read the secrets, making them if the file is not there. Raises ConfigError if it is damaged."""
     if not path.exists():
-        made = {field.name: secrets.token_hex(20) for field in fields(Credentials)}
-        made["airflow_fernet"] = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
-        write_private(path, json.dumps(asdict(Credentials(**made)), indent=1))
+        write_private(path, json.dumps(asdict(random_credentials()), indent=1))
     try:
         return Credentials(**json.loads(path.read_text()))
     except (ValueError, TypeError) as error:
         raise ConfigError(
             f"{path} is damaged: restore it, or remove the whole folder {path.parent} to begin anew"
         ) from error
+
+
+def random_credentials() -> Credentials:
+    """Fresh secrets, kept nowhere."""
+    made = {field.name: secrets.token_hex(20) for field in fields(Credentials)}
+    return Credentials(**made | {"airflow_fernet": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()})
 
 
 def write_private(path: Path, content: str) -> None:

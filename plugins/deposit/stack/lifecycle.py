@@ -15,7 +15,7 @@ from deposit.progress import Progress, log_progress
 from deposit.release.gateway import Gateway
 from deposit.settings import Settings, StoreSettings, load_settings
 from deposit.stack import airflow, objectstore, ports, postgres, supervision
-from deposit.stack.credentials import Credentials, credentials, write_private
+from deposit.stack.credentials import Credentials, credentials, random_credentials, write_private
 from deposit.stack.layout import Layout, layout
 from deposit.stack.programs import Program, identities, programs, settings_of
 from deposit.store import ObjectStore
@@ -72,7 +72,9 @@ def down(settings: Settings, progress: Progress = log_progress) -> None:
 def status(settings: Settings) -> list[Part]:
     """Every part with its state (`running`, `starting`, `stopped`, `failed`), pid and URL."""
     place = layout(settings)
-    known = {program.name: program for program in programs(settings, place, credentials(place.secrets))}
+    # looking at a stack that was never started makes none
+    secrets = credentials(place.secrets) if place.secrets.exists() else random_credentials()
+    known = {program.name: program for program in programs(settings, place, secrets)}
     if not supervision.running(place):
         return [Part(name, "stopped", None, program.url, program.what) for name, program in known.items()]
     found = []

@@ -90,3 +90,11 @@ def test_the_settings_it_writes_are_settings_it_reads(place: Layout, monkeypatch
     again = load_settings()
     assert again.stack == settings.stack
     assert again.database.url is not None
+
+
+def test_looking_at_a_stack_that_was_never_started_makes_none() -> None:
+    settings = load_settings()
+    assert {part.state for part in lifecycle.status(settings)} == {"stopped"}
+    assert not settings.state_dir.exists()
+    with pytest.raises(ConfigError, match="deposit up"):
+        lifecycle.environment(settings)
