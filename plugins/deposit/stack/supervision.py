@@ -66,6 +66,8 @@ def start(layout: Layout, programs: list[Program]) -> None:
 
 def running(layout: Layout) -> bool:
     """Whether supervisord answers."""
+    if not layout.supervisor_socket.exists():
+        return False
     try:
         client(layout).getState()
     except _UNREACHABLE:
