@@ -28,12 +28,15 @@ stop: ## Stop the stack; its data stays in .deposit/
 status: setup ## What runs, and where
 	@$(RUN) deposit status
 
-test: check test-dags test-e2e ## Every test (check, DAGs, the whole stack); 2 cores, under 15 minutes
+test: check test-servers test-dags test-e2e ## Every test (check, DAGs, the whole stack); 2 cores, under 15 minutes
 
-check: lint types test-fast ## Lint, types and the tests that need no running stack
+check: lint types test-fast ## Lint, types and the tests that start no servers
 
 test-fast: setup
-	$(RUN) pytest -m "not e2e" --ignore=tests/dags --cov=deposit --cov-report=term:skip-covered
+	$(RUN) pytest -m "not servers and not e2e" --ignore=tests/dags
+
+test-servers: setup ## Contracts with real servers: PostgreSQL, S3, MLflow, Caddy, supervisor, the service
+	$(RUN) pytest -m "servers and not e2e" --ignore=tests/dags
 
 test-dags: setup ## The DAGs, in Airflow's own environment
 	PYTHONPATH=plugins:dags .venv-airflow/bin/python -m pytest -c tests/dags/pytest.ini tests/dags
