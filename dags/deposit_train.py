@@ -1,6 +1,6 @@
 """### Train and select
 
-Tunes XGBoost and fits the logistic baseline on the newest dataset version, logs all runs to MLflow, and lets the
+Tunes XGBoost and fits the logistic baseline on the dataset version ingested last, logs all runs to MLflow, and lets the
 challenger become **champion** only if it passes the gate against today's champion on the newest out-of-time months.
 A refused challenger ends the run with `select` skipped: nothing is released. What follows a new champion:
 `deposit_release`, by the asset `deposit_champion`.
@@ -44,7 +44,9 @@ def select(training: str, refused: int) -> str:
     schedule=[DATASET],
     doc_md=__doc__,
     params={
-        "dataset": Param(None, type=["null", "string"], description="Dataset version; empty means the newest."),
+        "dataset": Param(
+            None, type=["null", "string"], description="Dataset version; empty means the one ingested last."
+        ),
     },
 )
 def deposit_train() -> None:

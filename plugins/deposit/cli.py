@@ -67,7 +67,7 @@ def ingest(
 
 @app.command()
 def train(
-    dataset: Annotated[str | None, typer.Option(help="Dataset version; the newest if not given.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="Dataset version; the one ingested last if not given.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Train and tune the candidates on a dataset version and log them to MLflow."""

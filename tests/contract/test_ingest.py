@@ -158,8 +158,10 @@ def test_after_a_kill_the_next_run_succeeds_and_no_orphan_is_seen(
 
     assert published(settings) == [result.version]
     assert [row["version"] for row in rows_of(settings, datasets)] == [result.version]
+    assert dataset.latest(ObjectStore(settings.store), "deposit-data") is not None
     assert len(dataset.load(ObjectStore(settings.store), "deposit-data", result.version)) == 2000
-    assert before <= set(ObjectStore(settings.store).keys("deposit-data", f"datasets/{result.version}/"))
+    own = set(ObjectStore(settings.store).keys("deposit-data", f"datasets/{result.version}/"))
+    assert before <= own | {"datasets/latest"}
 
 
 def environment(settings: Settings) -> dict[str, str]:

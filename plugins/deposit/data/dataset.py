@@ -1,6 +1,7 @@
 """Dataset versions in the object store: content-addressed, whole or invisible.
 
-`datasets/<version>/period=YYYY-MM/part.parquet` and, written last, `datasets/<version>/manifest.json`.
+`datasets/<version>/period=YYYY-MM/part.parquet` and, written last, `datasets/<version>/manifest.json`;
+`datasets/latest` names the version that was ingested last, made by that ingest or not.
 The frame: `id` int64, `period` str, the features by name, `y` int8; in the source's order.
 """
 
@@ -22,6 +23,7 @@ from deposit.store import ObjectStore
 
 PREFIX = "datasets/"
 _MANIFEST = "manifest.json"
+_LATEST = f"{PREFIX}latest"
 
 
 def _arrow_type(column: object) -> pa.DataType:
@@ -90,15 +92,21 @@ def version_of(frame: pd.DataFrame) -> str:
 
 
 def publish(store: ObjectStore, bucket: str, frame: pd.DataFrame, origin: Origin) -> tuple[Manifest, bool]:
-    """Write a version unless it is there; returns its manifest and whether this call made it.
+    """Write a version unless it is there, and name it the latest; returns its manifest and whether this call made it.
 
-    A crash at any point leaves nothing visible, and a repeat writes the same objects again.
+    A crash at any point leaves nothing half visible, and a repeat writes the same objects again.
     """
     version = version_of(frame)
-    before = versions(store, bucket)
-    there = next((known for known in before if known.version == version), None)
-    if there is not None:
-        return there, False
+    there = next((known for known in versions(store, bucket) if known.version == version), None)
+    made, created = (there, False) if there else _written(store, bucket, version, frame, origin)
+    store.put(bucket, _LATEST, version.encode())
+    return made, created
+
+
+def _written(
+    store: ObjectStore, bucket: str, version: str, frame: pd.DataFrame, origin: Origin
+) -> tuple[Manifest, bool]:
+    before = latest(store, bucket)
     groups = frame.groupby("period", sort=True, observed=True)
     files = tuple(_write_part(store, bucket, version, str(period), rows) for period, rows in groups)
     made = Manifest(
@@ -108,7 +116,7 @@ def publish(store: ObjectStore, bucket: str, frame: pd.DataFrame, origin: Origin
         rows=len(frame),
         rejected=origin.rejected,
         schema_version=SCHEMA_VERSION,
-        parent=before[-1].version if before else None,
+        parent=before.version if before else None,
         created=datetime.now(UTC).isoformat(timespec="microseconds"),
         first_period=files[0].period,
         last_period=files[-1].period,
@@ -127,8 +135,13 @@ def versions(store: ObjectStore, bucket: str) -> list[Manifest]:
 
 
 def latest(store: ObjectStore, bucket: str) -> Manifest | None:
-    """The newest published version, or None if there is none yet."""
-    return next(reversed(versions(store, bucket)), None)
+    """The version that was ingested last, or None if there is none yet."""
+    known = versions(store, bucket)
+    try:
+        named = store.get(bucket, _LATEST).decode()
+    except SourceError:
+        named = ""  # killed before it was named: the newest is what that ingest made
+    return next((version for version in known if version.version == named), known[-1] if known else None)
 
 
 def manifest(store: ObjectStore, bucket: str, version: str) -> Manifest:

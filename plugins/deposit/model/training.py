@@ -47,7 +47,7 @@ class TrainingResult:
 
 
 def train(settings: Settings, dataset: str | None = None, progress: Progress = log_progress) -> TrainingResult:
-    """Train the candidates on a dataset version (the newest by default) and log them to MLflow.
+    """Train the candidates on a dataset version (the one ingested last by default) and log them to MLflow.
 
     Raises DataError (no such dataset, too short a history), IntegrityError or UpstreamError.
     """

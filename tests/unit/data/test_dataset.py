@@ -62,8 +62,11 @@ def test_a_version_is_read_as_it_was_published(store: MemoryStore, frame: pd.Dat
         "2008-06",
     )
     assert sorted(store.objects) == [
-        f"datasets/{manifest.version}/{name}"
-        for name in ("manifest.json", "period=2008-05/part.parquet", "period=2008-06/part.parquet")
+        *(
+            f"datasets/{manifest.version}/{name}"
+            for name in ("manifest.json", "period=2008-05/part.parquet", "period=2008-06/part.parquet")
+        ),
+        "datasets/latest",
     ]
 
 
@@ -123,3 +126,10 @@ def test_versions_are_in_the_order_of_their_publication(store: MemoryStore, fram
     assert dataset.latest(store, "b") == made[-1]
     assert [manifest.parent for manifest in made] == [None, made[0].version, made[1].version]
     assert dataset.publish(store, "b", frame.head(200), ORIGIN) == (made[0], False)
+
+
+def test_the_latest_is_what_was_ingested_last_new_or_not(store: MemoryStore, frame: pd.DataFrame) -> None:
+    first, _ = dataset.publish(store, "b", frame, ORIGIN)
+    dataset.publish(store, "b", frame.head(150), ORIGIN)
+    dataset.publish(store, "b", frame, ORIGIN)
+    assert dataset.latest(store, "b") == first
