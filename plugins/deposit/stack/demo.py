@@ -85,13 +85,16 @@ def _summary(settings: Settings, ingested: dict[str, object], training: str) -> 
 def _served(settings: Settings) -> None:
     champion = registry.champion(settings)
     live = requests.live(settings)
-    if champion is None or live is None or live.model_id != champion.model_id:
-        raise ReleaseError(f"the champion is not served: see `deposit status` and {settings.state_dir}/logs")
+    if live is None:
+        raise ReleaseError(f"no model is served: see `deposit status` and {settings.state_dir}/logs")
     answer = httpx.get(f"{_gateway(settings)}/models", timeout=10, trust_env=False).raise_for_status()
     console.out.print(
         f"\n[bold]Served[/] {live.model_id} is {live.state} at {live.endpoint} "
         f"behind {_gateway(settings)}; GET /models answers {answer.status_code}"
     )
+    if champion is not None and champion.model_id != live.model_id:
+        # somebody rolled back, or released another model by hand: theirs to decide
+        console.out.print(f"The champion is {champion.model_id}; `deposit release` puts it to traffic.")
 
 
 def _where(settings: Settings) -> None:
