@@ -15,8 +15,6 @@ DepositError
 class DepositError(Exception):
     """Base of all errors that are shown to a person as one line."""
 
-    status = 500
-
 
 class ConfigError(DepositError):
     """A setting, or the machine it describes, is wrong."""
@@ -24,8 +22,6 @@ class ConfigError(DepositError):
 
 class DataError(DepositError):
     """The input is wrong."""
-
-    status = 422
 
 
 class SourceError(DataError):
@@ -42,8 +38,6 @@ class IntegrityError(DataError):
 
 class UpstreamError(DepositError):
     """A server that this one depends on does not answer."""
-
-    status = 503
 
 
 class GateError(DepositError):

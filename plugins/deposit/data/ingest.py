@@ -119,8 +119,8 @@ def _quarantine(
 ) -> str | None:
     if rejected.empty:
         return None
-    first = ["reason"]
-    text = rejected[first + [name for name in rejected if name not in first]].to_csv(index_label="line")
+    columns = ["reason", *(name for name in rejected if name != "reason")]
+    text = rejected[columns].to_csv(index_label="line")
     uri = store.put(bucket, f"quarantine/{source.sha256}.csv", text.encode())
     records.add_rejects(engine, source, rejected["reason"], uri)
     return uri

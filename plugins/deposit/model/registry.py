@@ -66,11 +66,6 @@ def parse_model_id(settings: Settings, model_id: str) -> int:
     return int(match.group(1))
 
 
-def model_id_of(settings: Settings, version: int) -> str:
-    """The id of a version number."""
-    return f"{settings.mlflow.model_name}-v{version}"
-
-
 def download(settings: Settings, version: Version, folder: Path) -> Path:
     """Fetch a version's files into a folder, and check each against its recorded sha256. Raises IntegrityError."""
     client = tracking.connect(settings)

@@ -89,8 +89,8 @@ def _served(settings: Settings) -> None:
         raise ReleaseError(f"no model is served: see `deposit status` and {settings.state_dir}/logs")
     answer = httpx.get(f"{_gateway(settings)}/models", timeout=10, trust_env=False).raise_for_status()
     console.out.print(
-        f"\n[bold]Served[/] {live.model_id} is {live.state} at {live.endpoint} "
-        f"behind {_gateway(settings)}; GET /models answers {answer.status_code}"
+        f"\n[bold]Served[/] {requests.describe(live)}, behind {_gateway(settings)}; "
+        f"GET /models answers {answer.status_code}"
     )
     if champion is not None and champion.model_id != live.model_id:
         # somebody rolled back, or released another model by hand: theirs to decide

@@ -5,6 +5,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from deposit.stack.credentials import write_private
+
 INTERNAL_PORTS = 7
 """How many neighbouring ports the server's own parts take."""
 
@@ -31,14 +33,13 @@ def write_identities(path: Path, identities: list[Identity]) -> None:
             for identity in identities
         ]
     }
-    path.touch(mode=0o600)
-    path.write_text(json.dumps(content, indent=1))
+    write_private(path, json.dumps(content, indent=1))
 
 
 def command(folder: Path, logs: Path, identities: Path, port: int, internal_port: int) -> list[str]:
     """The server's command line: 127.0.0.1 only; takes `internal_port` and the 6 after it for its own parts.
 
-    The folders must exist. SIGTERM stops it within a second or two.
+    The folders must exist. SIGTERM stops it within some 15 s.
     """
     master, volume, filer = internal_port, internal_port + 2, internal_port + 4
     return [

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
+from deposit.release.gateway import Gateway
 from deposit.settings import Settings
 from deposit.stack import airflow, objectstore, postgres
 from deposit.stack.credentials import Credentials
@@ -93,7 +94,7 @@ def _mlflow(settings: Settings, secrets: Credentials) -> Program:
 def _gateway(settings: Settings, layout: Layout) -> Program:
     url = f"http://127.0.0.1:{settings.stack.gateway_port}"
     environment = {"XDG_CONFIG_HOME": str(layout.caddy), "XDG_DATA_HOME": str(layout.caddy)}
-    command = [_tool("caddy"), "run", "--config", str(layout.caddy / "caddy.json")]
+    command = [_tool("caddy"), "run", "--config", str(Gateway(settings).config_file)]
     return Program(
         "gateway", command, environment, url, f"127.0.0.1:{settings.stack.gateway_port}", what="API and page"
     )

@@ -18,7 +18,7 @@ from deposit.stack.credentials import write_private
 from deposit.stack.layout import Layout
 from deposit.stack.programs import Program
 
-INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
+_INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
 _MARK = "STACK_OF_DEPOSIT"
 _ALIVE = ("RUNNING", "STARTING", "STOPPING", "BACKOFF")
 FOUNDATION = ("postgres", "objectstore")
@@ -191,5 +191,5 @@ def _quoted(part: str) -> str:
 
 def _own_environment(layout: Layout) -> dict[str, str]:
     """What all parts inherit: nothing of the caller's that could hold a secret."""
-    plain = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    plain = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     return plain | {"PYTHONUNBUFFERED": "1", "TZ": "UTC", _MARK: str(layout.root)}
