@@ -24,10 +24,12 @@ class Stack:
     environment: dict[str, str]
 
     def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [DEPOSIT, *arguments], env=self.environment, cwd=ROOT, capture_output=True, text=True, check=check,
+        done = subprocess.run(
+            [DEPOSIT, *arguments], env=self.environment, cwd=ROOT, capture_output=True, text=True, check=False,
             stdin=subprocess.DEVNULL, timeout=600,
         )  # fmt: skip
+        assert done.returncode == 0 or not check, f"deposit {arguments[0]}: {done.stdout[-2000:]}{done.stderr[-4000:]}"
+        return done
 
     def json(self, *arguments: str) -> Any:
         return json.loads(self.run(*arguments, "--json").stdout)

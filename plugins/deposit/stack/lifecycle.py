@@ -21,6 +21,7 @@ from deposit.stack.programs import Program, identities, programs, settings_of
 from deposit.store import ObjectStore
 
 START_TIMEOUT = 120.0
+PREPARE_TIMEOUT = 30.0
 NEEDED_DISK = 2 * 2**30
 
 
@@ -55,7 +56,7 @@ def up(settings: Settings, progress: Progress = log_progress) -> list[Part]:
         ) from error
     supervision.start(place, parts)
     _start(place, parts, list(supervision.FOUNDATION), progress)
-    _prepare_servers(settings, secrets)
+    _prepare_when_able(settings, secrets)
     _start(place, parts, ["mlflow", "gateway", "releaser"], progress, wait=False)
     progress("preparing Airflow's database")
     airflow.prepare(settings, place, secrets)
@@ -136,6 +137,18 @@ def _lay_out(settings: Settings, place: Layout, secrets: Credentials) -> None:
     postgres.initialise(place.cluster, secrets.postgres_superuser)
 
 
+def _prepare_when_able(settings: Settings, secrets: Credentials) -> None:
+    """A server that has just come back may refuse what it will do a second later."""
+    deadline = time.monotonic() + PREPARE_TIMEOUT
+    while True:
+        try:
+            return _prepare_servers(settings, secrets)
+        except UpstreamError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(0.5)
+
+
 def _prepare_servers(settings: Settings, secrets: Credentials) -> None:
     address = f"127.0.0.1:{settings.stack.postgres_port}"
     superuser = f"postgresql://{postgres.SUPERUSER}:{quote(secrets.postgres_superuser)}@{address}"
@@ -198,6 +211,8 @@ def _answers(health: str | None) -> bool:
         if health.startswith("http"):
             return httpx.get(health, timeout=3, trust_env=False).status_code < 500
         host, port = health.rsplit(":", 1)
+        if host == postgres.HEALTH:
+            return postgres.ready(int(port))
         socket.create_connection((host, int(port)), timeout=3).close()
     except (httpx.HTTPError, OSError):
         return False

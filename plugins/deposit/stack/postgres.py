@@ -14,6 +14,8 @@ from deposit.database import reachable
 from deposit.errors import ConfigError
 
 SUPERUSER = "postgres"
+HEALTH = "postgresql"
+"""The host in `Program.health` that means: ask `ready`."""
 _UNPRIVILEGED = "deposit-postgres"
 
 
@@ -60,6 +62,12 @@ def command(cluster: Path, port: int) -> list[str]:
     }
     flags = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
     return [*_unprivileged(), str(_binary("postgres")), "-D", str(cluster), *flags]
+
+
+def ready(port: int) -> bool:
+    """Whether the server takes logins; its port is open long before, while it recovers from a crash."""
+    command = [str(_binary("pg_isready")), "--host=127.0.0.1", f"--port={port}", "--timeout=3", "--quiet"]
+    return subprocess.run(command, check=False).returncode == 0
 
 
 def ensure_database(engine: Engine, name: str, owner: str, password: str) -> None:

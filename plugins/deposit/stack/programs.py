@@ -16,7 +16,7 @@ from deposit.stack.layout import Layout
 class Program:
     """One part under the supervisor.
 
-    `url` is what a person opens; `health` is asked until it answers (an URL, or host:port).
+    `url` is what a person opens; `health` is asked until it answers: an URL, host:port, or `postgresql:port`.
     """
 
     name: str
@@ -51,7 +51,7 @@ def _postgres(settings: Settings, layout: Layout) -> Program:
         "postgres",
         postgres.command(layout.cluster, port),
         {},
-        health=f"127.0.0.1:{port}",
+        health=f"{postgres.HEALTH}:{port}",
         # SIGTERM would wait for every client to leave
         stop_signal="INT",
         what="databases deposit, mlflow, airflow",
