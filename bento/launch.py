@@ -2,7 +2,8 @@
 
 `bentoml serve` starts a circus arbiter with the worker as its child: SIGKILL of the arbiter leaves a worker behind
 that holds the port, and a second process of 100 MB watches what supervisor watches already. This starts the same
-Bento in the process that supervisor started, and the kernel ends it if supervisor dies.
+Bento in the process that supervisor started, and the kernel ends it if supervisor dies. BentoML starts and ends the
+service; requests go straight to the application, since BentoML's layers above it cost more than the model.
 """
 
 import ctypes
@@ -10,7 +11,9 @@ import os
 import signal
 import sys
 from argparse import ArgumentParser
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from _bentoml_impl.loader import load
@@ -18,6 +21,7 @@ from _bentoml_impl.loader import load
 _PR_SET_PDEATHSIG = 1
 # longer than the gateway keeps idle connections: it closes them, never this side while a request is on the way
 _KEEP_ALIVE_SECONDS = 75
+Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 def main() -> None:
@@ -28,9 +32,11 @@ def main() -> None:
     options = parser.parse_args()
     if sys.platform == "linux":
         _end_with_parent()
-    service = load(str(Path(__file__).resolve().parents[1]), standalone_load=True)
+    bento = load(str(Path(__file__).resolve().parents[1]), standalone_load=True).to_asgi()
+    from service import application  # the module that BentoML has just loaded
+
     uvicorn.run(
-        service.to_asgi(),
+        split(application, bento),
         host="127.0.0.1",
         port=options.port,
         access_log=False,
@@ -38,6 +44,18 @@ def main() -> None:
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=options.drain_seconds,
     )
+
+
+def split(application: Asgi, bento: Asgi) -> Asgi:
+    """One ASGI application: start and end are BentoML's, requests the application's."""
+
+    async def serve(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            await application(scope, receive, send)
+        else:
+            await bento(scope, receive, send)
+
+    return serve
 
 
 def _end_with_parent() -> None:

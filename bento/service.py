@@ -8,15 +8,20 @@ from pathlib import Path
 
 import bentoml
 
-from deposit.settings import load_settings
+from deposit.monitoring.spool import Spool
+from deposit.settings import service_settings
+from serving.access import Access
 from serving.application import Application
-from serving.predictor import Predictor
+from serving.metrics import Metrics
+from serving.models import Loaded, Models
+from serving.routes import routes
 
-LIMITS = load_settings().serve
 MODEL_TAG = Path(__file__).with_name("model.tag").read_text().strip()
 """The packager writes this file; `:latest` would not do, for a store may hold several versions."""
 
-application = Application(LIMITS.max_body_bytes, LIMITS.max_customers)
+settings = service_settings()
+metrics = Metrics()
+application = Application(Access(settings.serve), metrics, settings.serve.request_timeout)
 
 
 @bentoml.service(
@@ -33,4 +38,6 @@ class Deposit:
     model = bentoml.models.BentoModel(MODEL_TAG)
 
     def __init__(self) -> None:
-        application.predictor = Predictor(Path(self.model.path), LIMITS.max_customers, application.metrics)
+        models = Models(Loaded.open(Path(self.model.path)), settings)
+        spool = Spool.of(settings)
+        application.routes = routes(settings, models, spool, metrics)

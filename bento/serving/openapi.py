@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from deposit.data.columns import FEATURES, Category, Number
-from serving.customers import MAX_ID_LENGTH
+from serving.schemas import ref, schemas
 
 EXAMPLE_CUSTOMER: dict[str, Any] = {
     "id": "customer-1", "age": 41, "job": "technician", "marital": "married", "education": "university.degree",
@@ -11,15 +10,37 @@ EXAMPLE_CUSTOMER: dict[str, Any] = {
     "campaign": 1, "pdays": 999, "previous": 0, "poutcome": "nonexistent", "emp.var.rate": -1.8,
     "cons.price.idx": 92.893, "cons.conf.idx": -46.2, "euribor3m": 1.299, "nr.employed": 5099.1,
 }  # fmt: skip
-_ID = {"anyOf": [{"type": "integer"}, {"type": "string", "maxLength": MAX_ID_LENGTH}, {"type": "null"}]}
+EXAMPLE_OUTCOMES: dict[str, Any] = {
+    "outcomes": [
+        {"prediction_id": "0190a6b3-7c1e-7d52-9c3a-5e0f6a1b2c3d", "subscribed": True, "at": "2026-03-02T16:20:00Z"}
+    ]
+}
+_OUTCOMES_CSV = "columns prediction_id, subscribed (yes or no) and, optionally, at; separated by ; or ,"
 _ERRORS = {
-    "400": "malformed JSON",
+    "400": "malformed body",
+    "401": "no API key, or an unknown one",
+    "403": "the key lacks the role, or a header is for admins",
     "404": "no such path or model",
     "405": "wrong method",
+    "408": "the body stopped coming",
     "413": "body too large",
-    "415": "not application/json",
+    "415": "a media type that is not read here",
     "422": "rows or fields are not as they must be",
+    "429": "too many requests of this key; see Retry-After",
     "500": "the service failed; carries the request id",
+    "503": "the prediction log or a model cannot be reached; see Retry-After",
+}
+_EVENT_TIME = {
+    "name": "X-Event-Time",
+    "in": "header",
+    "description": "when the predictions count as made, a past time with its offset; for keys with the role admin",
+    "schema": {"type": "string", "format": "date-time"},
+}
+_DRY_RUN = {
+    "name": "X-Dry-Run",
+    "in": "header",
+    "description": "if it is sent, the predictions leave no trace in the log; for keys with the role admin",
+    "schema": {"type": "string", "enum": ["true"]},
 }
 
 
@@ -33,19 +54,38 @@ def document(max_customers: int) -> dict[str, Any]:
             "description": "Which customers to call with a term-deposit offer. Every answer carries X-Request-Id.",
         },
         "paths": _paths(),
-        "components": {"schemas": _schemas(max_customers)},
+        "components": {
+            "schemas": schemas(max_customers),
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "an API key, where set"}},
+        },
+        "security": [{"key": []}, {}],
     }
 
 
 def _paths() -> dict[str, Any]:
     problem = {code: _json(text, "Error") for code, text in _ERRORS.items()}
-    request = {"schema": _ref("PredictRequest"), "example": {"customers": [EXAMPLE_CUSTOMER]}}
+    request = {"schema": ref("PredictRequest"), "example": {"customers": [EXAMPLE_CUSTOMER]}}
     return {
         "/predict": {
             "post": {
                 "summary": "Score customers; the answers come in the order sent",
+                "parameters": [_EVENT_TIME, _DRY_RUN],
                 "requestBody": {"required": True, "content": {"application/json": request}},
                 "responses": {"200": _json("one prediction a customer", "PredictResponse"), **problem},
+            }
+        },
+        "/rank": _rank(problem),
+        "/outcomes": {
+            "post": {
+                "summary": "Tell what came of calls; again, late, early or corrected, all is well",
+                "requestBody": {
+                    "required": True,
+                    "content": {
+                        "application/json": {"schema": ref("OutcomesRequest"), "example": EXAMPLE_OUTCOMES},
+                        "text/csv": {"schema": {"type": "string", "description": _OUTCOMES_CSV}},
+                    },
+                },
+                "responses": {"200": _json("how many were accepted", "OutcomesResponse"), **problem},
             }
         },
         "/models": _get("The served model and its out-of-time metrics", _json("the models", "Models")),
@@ -57,56 +97,38 @@ def _paths() -> dict[str, Any]:
     }
 
 
-def _schemas(max_customers: int) -> dict[str, Any]:
-    customers = {"type": "array", "minItems": 1, "maxItems": max_customers, "items": _ref("Customer")}
-    model = {
-        "type": ["string", "null"],
-        "description": "refuse to answer by any other model",
-        "examples": ["deposit-v7"],
+def _rank(problem: dict[str, Any]) -> dict[str, Any]:
+    amount = {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1e12}
+    wishes = {
+        "capacity": {"type": "integer", "minimum": 0, "maximum": 999_999_999, "description": "call the best so many"},
+        "deposit_value": {**amount, "description": "value of a subscription; a setting if left out"},
+        "call_cost": {**amount, "description": "cost of a call; a setting if left out"},
+        "reasons": {"type": "boolean", "description": "tell the reasons for the best 10,000 of those to be called"},
+        "model": {"type": "string", "description": "the registered model to answer by"},
     }
-    prediction = {
-        "id": _ID,
-        "prediction_id": {"type": "string", "format": "uuid", "description": "UUID version 7"},
-        "probability": {"type": "number", "minimum": 0, "maximum": 1},
-        "subscribes": {"type": "boolean", "description": "probability is at or above the model's threshold"},
-    }
-    problem = {
-        "row": {"type": ["integer", "null"], "description": "position in `customers`, counted from 0"},
-        "field": {"type": ["string", "null"]},
-        "message": {"type": "string", "description": "what is wrong and what is allowed"},
-    }
-    columns = {column.name: _column(column) for column in FEATURES}
+    file = {"type": "string", "format": "binary", "description": "the CSV; see docs/ranking.md"}
+    form = {"type": "object", "properties": {"file": file, **wishes}, "required": ["file"]}
+    query = [
+        {"name": name, "in": "query", "schema": schema, "description": "the same as the form's field"}
+        for name, schema in wishes.items()
+    ]
+    ranked = _json("the list, best calls first", "RankResponse")
+    ranked["content"]["text/csv"] = {"schema": {"type": "string"}}
     return {
-        "Customer": _object({"id": _ID, **columns}, required=list(columns)),
-        "PredictRequest": _object({"customers": customers, "model": model}, required=["customers"]),
-        "Prediction": _object(prediction, required=list(prediction)),
-        "PredictResponse": _object(
-            {"model": {"type": "string"}, "predictions": {"type": "array", "items": _ref("Prediction")}},
-            required=["model", "predictions"],
-        ),
-        "Models": _object({"models": {"type": "array", "items": {"type": "object"}}}, required=["models"]),
-        "Problem": _object(problem, required=list(problem)),
-        "Error": _object({"detail": {"type": "array", "items": _ref("Problem")}}, required=["detail"]),
+        "post": {
+            "summary": "Rank a CSV of customers by the expected value of calling them",
+            "parameters": [_EVENT_TIME, _DRY_RUN, *query],
+            "requestBody": {
+                "required": True,
+                "content": {"multipart/form-data": {"schema": form}, "text/csv": {"schema": {"type": "string"}}},
+            },
+            "responses": {"200": ranked, **problem},
+        }
     }
-
-
-def _column(column: Category | Number) -> dict[str, Any]:
-    if isinstance(column, Category):
-        return {"type": "string", "enum": list(column.allowed), "description": column.meaning}
-    kind = "integer" if column.integer else "number"
-    return {"type": kind, "minimum": column.low, "maximum": column.high, "description": column.meaning}
-
-
-def _object(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
-    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
-
-
-def _ref(name: str) -> dict[str, str]:
-    return {"$ref": f"#/components/schemas/{name}"}
 
 
 def _json(description: str, schema: str) -> dict[str, Any]:
-    return {"description": description, "content": {"application/json": {"schema": _ref(schema)}}}
+    return {"description": description, "content": {"application/json": {"schema": ref(schema)}}}
 
 
 def _plain(media_type: str) -> dict[str, Any]:

@@ -22,18 +22,22 @@ class Problem(msgspec.Struct):
     message: str
 
 
-class RequestError(Exception):
-    """The caller's fault: an HTTP status and all problems found."""
+Headers = tuple[tuple[bytes, bytes], ...]
 
-    def __init__(self, status: int, problems: list[Problem]) -> None:
+
+class RequestError(Exception):
+    """A request that is not answered: an HTTP status, all problems found, headers for the answer."""
+
+    def __init__(self, status: int, problems: list[Problem], headers: Headers = ()) -> None:
         super().__init__(problems[0].message)
         self.status = status
         self.problems = problems
+        self.headers = headers
 
 
-def refuse(status: int, message: str, field: str | None = None) -> RequestError:
+def refuse(status: int, message: str, field: str | None = None, *, headers: Headers = ()) -> RequestError:
     """A refusal that concerns the whole request."""
-    return RequestError(status, [Problem(None, field, message)])
+    return RequestError(status, [Problem(None, field, message)], headers)
 
 
 def problems_of(document: Any) -> list[Problem]:

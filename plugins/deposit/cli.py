@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deposit import console
-from deposit.errors import DepositError
-from deposit.settings import load_settings
+from deposit.errors import ConfigError, DepositError
+from deposit.settings import load_settings, service_settings
 
 if TYPE_CHECKING:
     from deposit.release.rows import Release
@@ -25,6 +25,8 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+keys = typer.Typer(name="keys", help="API keys of the service: make, list, revoke.", no_args_is_help=True)
+app.add_typer(keys)
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
@@ -138,10 +140,17 @@ def releaser() -> None:
     from deposit.release.reconciler import run
 
     logging.getLogger("deposit").setLevel(logging.INFO)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    run(load_settings(), stop)
+    run(load_settings(), _stop_on_signal())
+
+
+@app.command()
+def shipper() -> None:
+    """Move predictions and outcomes from the spool to PostgreSQL until stopped."""
+    from deposit.monitoring.shipper import run
+
+    logging.getLogger("deposit").setLevel(logging.INFO)
+    # the environment alone: the stack's settings hold the owner's password, which this part must not have
+    run(service_settings(), _stop_on_signal())
 
 
 @app.command()
@@ -227,6 +236,74 @@ def demo() -> None:
     from deposit.stack.demo import run
 
     run(load_settings())
+
+
+@keys.command("add")
+def add_key(
+    name: Annotated[str, typer.Argument(help="Who will use it; stands in logs.")],
+    role: Annotated[list[str], typer.Option(help="predict, outcomes or admin; may be given again.")],
+    rate: Annotated[float | None, typer.Option(help="Requests a second, 0 for no limit; else the setting's.")] = None,
+    max_body: Annotated[int | None, typer.Option(help="Largest body in bytes; else the routes' own limits.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a key and print it; it is shown once and kept nowhere."""
+    from deposit.keys import add
+
+    made, secret = add(_keys_file(), name, role, rate, max_body)
+    if as_json:
+        console.json({"name": made.name, "roles": made.roles, "key": secret})
+        return
+    console.err.print(f"key [bold]{made.name}[/] for {', '.join(made.roles)}; it is not shown again:")
+    typer.echo(secret)
+
+
+@keys.command("list")
+def list_keys(as_json: AsJson = False) -> None:
+    """List the keys by name; the keys themselves are kept nowhere."""
+    from deposit.keys import read
+
+    found = read(_keys_file())
+    fields = ("name", "roles", "created", "rate_per_second", "max_body_bytes")
+    if as_json:
+        console.json(
+            {"open": found.open, "keys": [{name: getattr(key, name) for name in fields} for key in found.keys]}
+        )
+        return
+    rows = [
+        [key.name, ", ".join(key.roles), key.created, key.rate_per_second, key.max_body_bytes] for key in found.keys
+    ]
+    title = "No key is needed until the first is made" if found.open else "API keys"
+    console.table(title, ["name", "roles", "created", "requests a second", "largest body"], rows)
+
+
+@keys.command("remove")
+def remove_key(
+    name: Annotated[str, typer.Argument(help="As `deposit keys list` shows it.")], as_json: AsJson = False
+) -> None:
+    """Revoke a key; services refuse it within two seconds."""
+    from deposit.keys import remove
+
+    gone = remove(_keys_file(), name)
+    if as_json:
+        console.json({"name": gone.name, "removed": True})
+        return
+    console.out.print(f"revoked key [bold]{gone.name}[/]")
+
+
+def _keys_file() -> Path:
+    path = load_settings().serve.keys_file
+    if path is None:
+        raise ConfigError(
+            "DEPOSIT_SERVE__KEYS_FILE is not set, so no key is needed: start the stack (`deposit up`) or set it"
+        )
+    return path
+
+
+def _stop_on_signal() -> threading.Event:
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
 
 
 def _tell_release(done: "Release", as_json: bool) -> None:

@@ -7,6 +7,7 @@ DepositError
 │   ├── ContractError     rows or columns break the data contract
 │   └── IntegrityError    bytes differ from their recorded sha256
 ├── UpstreamError     a server that we depend on does not answer: wait or start it
+├── SpoolError        the prediction log cannot be written or read: free the disk; it recovers by itself
 ├── GateError         there is no model that may become (or stay) champion
 └── ReleaseError      a release was refused or failed: the old one goes on serving
 """
@@ -38,6 +39,10 @@ class IntegrityError(DataError):
 
 class UpstreamError(DepositError):
     """A server that this one depends on does not answer."""
+
+
+class SpoolError(DepositError):
+    """The spool of the prediction log cannot be written or read; the next attempt may succeed."""
 
 
 class GateError(DepositError):

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from deposit.errors import ConfigError
 
 PREFIX = "DEPOSIT_"
+_FILE = "_FILE"
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -26,6 +27,9 @@ class DatabaseSettings(_Section):
     """Where the `deposit` database is."""
 
     url: SecretStr | None = Field(None, description="SQLAlchemy URL of the `deposit` database")
+    writer_url: SecretStr | None = Field(
+        None, description="the same database for the shipper's role, which may only add predictions and outcomes"
+    )
 
 
 class StoreSettings(_Section):
@@ -114,6 +118,13 @@ class ReleaseSettings(_Section):
     parity_tolerance: float = Field(
         1e-6, ge=0, description="largest difference to the training process's probabilities"
     )
+    service_key: SecretStr | None = Field(
+        None, description="API key by which the releaser tests a service that asks for keys"
+    )
+    store_access_key: str | None = Field(
+        None, description="target `process`: S3 access key for services, which may only read MLflow's bucket"
+    )
+    store_secret_key: SecretStr | None = Field(None, description="target `process`: S3 secret key for services")
 
 
 class ServeSettings(_Section):
@@ -121,6 +132,41 @@ class ServeSettings(_Section):
 
     max_customers: int = Field(10_000, ge=1, description="customers in one request")
     max_body_bytes: int = Field(16 * 2**20, ge=1024, description="bytes in one request body")
+    max_rank_rows: int = Field(1_000_000, ge=1, description="customers in one list to rank")
+    max_rank_bytes: int = Field(512 * 2**20, ge=1024, description="bytes in one list to rank")
+    request_timeout: float = Field(30.0, gt=0, description="seconds that the next part of a request's body may take")
+    keys_file: Path | None = Field(
+        None, description="file of the API keys (`deposit keys`); empty means that no key is needed"
+    )
+    releaser_key_sha256: str | None = Field(
+        None,
+        pattern="^[0-9a-f]{64}$",
+        description="sha256 of the key by which the releaser tests a service (the releaser sets it)",
+    )
+    rate_per_second: float = Field(0.0, ge=0, description="requests a second of one key, on average; 0 means no limit")
+    burst: int = Field(100, ge=1, description="requests that one key may send at once before its rate counts")
+    catalog_file: Path | None = Field(
+        None, description="list of the registered models, kept by the releaser; empty means `<state_dir>/catalog.json`"
+    )
+    models_kept: int = Field(4, ge=1, description="models besides the served one that stay loaded")
+
+
+class LogSettings(_Section):
+    """The prediction log: a spool on this machine's disk, then PostgreSQL."""
+
+    spool_max_bytes: int = Field(
+        4 * 2**30, ge=2**20, description="largest size of the spool's file; beyond it predictions are refused"
+    )
+    reserve_bytes: int = Field(
+        256 * 2**20,
+        ge=2**20,
+        description="bytes of disk that the spool leaves free; with fewer, predictions are refused",
+    )
+    ship_rows: int = Field(20_000, ge=1, description="rows that the shipper moves to PostgreSQL in one transaction")
+    poll_seconds: float = Field(1.0, gt=0, description="pause of the shipper when the spool is empty")
+    retention_days: int | None = Field(
+        None, ge=1, description="days after which stored predictions and outcomes are dropped; empty keeps all"
+    )
 
 
 class StackSettings(_Section):
@@ -156,7 +202,32 @@ class Settings(BaseSettings):
     select: SelectSettings = SelectSettings()
     release: ReleaseSettings = ReleaseSettings()
     serve: ServeSettings = ServeSettings()
+    log: LogSettings = LogSettings()
     stack: StackSettings = StackSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the names are pydantic's
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What is given in code, then the environment with the values that it gives by file, then `settings.env`."""
+        if isinstance(env_settings, EnvSettingsSource):
+            env_settings.env_vars = _with_files(env_settings.env_vars)
+        return init_settings, env_settings, dotenv_settings
+
+    @property
+    def catalog_path(self) -> Path:
+        """Where the releaser keeps the list of the registered models, and a service looks for it."""
+        return self.serve.catalog_file or self.state_dir.resolve() / "catalog.json"
+
+    @property
+    def spool_path(self) -> Path:
+        """The spool of the prediction log: services write it, the shipper empties it."""
+        return self.state_dir.resolve() / "spool" / "spool.sqlite"
 
     def changed(self, section: str, **values: Any) -> "Settings":
         """These settings with some of a section's values replaced; None leaves a value. Raises ConfigError."""
@@ -172,12 +243,23 @@ class Settings(BaseSettings):
 def load_settings() -> Settings:
     """Read the environment, and beneath it the running stack's `settings.env`.
 
-    Raises ConfigError naming each wrong or unknown variable.
+    `DEPOSIT_X_FILE` names a file that holds the value of `DEPOSIT_X`. Raises ConfigError naming each wrong or unknown
+    variable.
     """
-    state_dir = Path(os.environ.get(f"{PREFIX}STATE_DIR") or Settings.model_fields["state_dir"].default)
     _refuse_unknown(os.environ)
+    given = _with_files(os.environ).get(f"{PREFIX}STATE_DIR".lower())
+    return _settings(Path(given or Settings.model_fields["state_dir"].default) / "settings.env")
+
+
+def service_settings() -> Settings:
+    """Read the environment alone, as `load_settings` does: a service must not hold the stack's secrets."""
+    _refuse_unknown(os.environ)
+    return _settings(None)
+
+
+def _settings(beneath: Path | None) -> Settings:
     try:
-        return Settings(_env_file=state_dir / "settings.env")
+        return Settings(_env_file=beneath)
     except ValidationError as error:
         raise ConfigError(_explain(error)) from error
 
@@ -197,9 +279,50 @@ def setting_names() -> dict[str, tuple[str, Any]]:
 
 def _refuse_unknown(environ: Mapping[str, str]) -> None:
     known = setting_names()
-    unknown = sorted(name for name in environ if name.startswith(PREFIX) and name.upper() not in known)
+    unknown = sorted(
+        name
+        for name in environ
+        if name.startswith(PREFIX) and name.upper() not in known and _named_by(name, known) is None
+    )
     if unknown:
         raise ConfigError(f"unknown setting {', '.join(unknown)}: docs/settings.md lists the names")
+
+
+def _named_by(variable: str, known: Mapping[str, Any]) -> str | None:
+    """The setting whose value is in the file that `<setting>_FILE` names; None if the variable is a setting itself."""
+    name = variable.upper()
+    setting = name.removesuffix(_FILE)
+    return setting if name not in known and setting != name and setting in known else None
+
+
+def _with_files(environ: Mapping[str, str | None]) -> dict[str, str | None]:
+    """The variables by lower-case name, those that name a value's file replaced by the value.
+
+    Raises ConfigError, which never quotes a file's content.
+    """
+    known = setting_names()
+    given = {name.lower(): value for name, value in environ.items()}
+    for variable, path in list(given.items()):
+        setting = _named_by(variable, known)
+        if setting is None:
+            continue
+        del given[variable]
+        if path and given.get(setting.lower()):
+            raise ConfigError(f"{setting} and {variable.upper()} are both set: remove one of them")
+        if path:
+            given[setting.lower()] = _content(variable.upper(), path)
+    return given
+
+
+def _content(variable: str, path: str) -> str:
+    try:
+        value = Path(path).read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text in UTF-8"
+        raise ConfigError(f"{variable}: cannot read {path} ({reason})") from error
+    if not value:
+        raise ConfigError(f"{variable}: {path} is empty: write the value into it, or remove the variable")
+    return value
 
 
 def _explain(error: ValidationError, *section: str) -> str:

@@ -20,9 +20,18 @@ _EXISTS = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
 
 
 class ObjectStore:
-    """Objects by bucket and key. Raises UpstreamError when the store does not answer or refuses."""
+    """Objects by bucket and key. Raises UpstreamError when the store does not answer or refuses.
 
-    def __init__(self, settings: StoreSettings) -> None:
+    Args:
+        settings: where it is and the key to it.
+        connect_timeout: seconds.
+        read_timeout: seconds without a byte.
+        retries: how often a request is sent again at most.
+    """
+
+    def __init__(
+        self, settings: StoreSettings, connect_timeout: float = 5, read_timeout: float = 60, retries: int = 3
+    ) -> None:
         self.settings = settings
         secret = settings.secret_key.get_secret_value() if settings.secret_key else None
         self._where = settings.endpoint_url or f"AWS S3 ({settings.region})"
@@ -33,9 +42,9 @@ class ObjectStore:
             aws_access_key_id=settings.access_key,
             aws_secret_access_key=secret,
             config=Config(
-                retries={"max_attempts": 3, "mode": "standard"},
-                connect_timeout=5,
-                read_timeout=60,
+                retries={"max_attempts": retries, "mode": "standard"},
+                connect_timeout=connect_timeout,
+                read_timeout=read_timeout,
                 s3={"addressing_style": "path" if settings.endpoint_url else "auto"},
             ),
         )
@@ -70,10 +79,14 @@ class ObjectStore:
                 raise
         return True
 
-    def get(self, bucket: str, key: str) -> bytes:
-        """Read an object. Raises SourceError if there is none."""
+    def get(self, bucket: str, key: str, limit: int | None = None) -> bytes:
+        """Read an object. Raises SourceError if there is none, or if it has more than `limit` bytes."""
         with self._translated(f"read {bucket}/{key}"):
-            body: bytes = self._client.get_object(Bucket=bucket, Key=key)["Body"].read()
+            found = self._client.get_object(Bucket=bucket, Key=key)
+            if limit is not None and found["ContentLength"] > limit:
+                found["Body"].close()
+                raise SourceError(f"{bucket}/{key} has {found['ContentLength']} bytes, allowed are {limit}")
+            body: bytes = found["Body"].read()
         return body
 
     def exists(self, bucket: str, key: str) -> bool:

@@ -12,7 +12,13 @@ import xgboost
 from deposit.data.columns import FEATURES, NAMES, Category
 from deposit.model.artifact import ModelArtifact, Parity
 from deposit.model.encoder import Encoder
-from deposit.settings import REPOSITORY
+from deposit.monitoring.spool import Spool
+from deposit.settings import REPOSITORY, Settings
+from serving.access import Access
+from serving.application import Application
+from serving.metrics import Metrics
+from serving.models import Loaded, Models
+from serving.routes import routes
 
 ROWS = 2000
 
@@ -65,3 +71,16 @@ def make_model(real_rows: list[list[Any]]) -> Callable[..., ModelArtifact]:
 def customers(real_rows: list[list[Any]]) -> list[dict[str, Any]]:
     """Real rows as customers of a request."""
     return [dict(zip(NAMES, row[:-1], strict=True)) for row in real_rows]
+
+
+@pytest.fixture(scope="session")
+def make_application() -> Callable[[Settings, Path], Application]:
+    """The service's inside, wired as in a Bento, around the model in a folder."""
+
+    def make(settings: Settings, folder: Path) -> Application:
+        metrics = Metrics()
+        application = Application(Access(settings.serve), metrics, settings.serve.request_timeout)
+        application.routes = routes(settings, Models(Loaded.open(folder), settings), Spool.of(settings), metrics)
+        return application
+
+    return make

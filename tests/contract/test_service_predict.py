@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from deposit.data.columns import FEATURES, NAMES, Category
 from deposit.model.artifact import ModelArtifact
-from serving.application import ROUTES, Application
-from serving.predictor import Predictor
+from deposit.settings import Settings
+from serving import scoring
+from serving.application import Application
 
 MAX_BODY, MAX_CUSTOMERS = 2**20, 2000
 JSON = {"Content-Type": "application/json"}
@@ -45,10 +46,15 @@ def artifact(
 
 
 @pytest.fixture(scope="module")
-def application(artifact: tuple[ModelArtifact, Path]) -> Application:
-    application = Application(MAX_BODY, MAX_CUSTOMERS)
-    application.predictor = Predictor(artifact[1], MAX_CUSTOMERS, application.metrics)
-    return application
+def application(
+    artifact: tuple[ModelArtifact, Path],
+    make_application: Callable[[Settings, Path], Application],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Application:
+    limits = Settings(state_dir=tmp_path_factory.mktemp("state")).changed(
+        "serve", max_body_bytes=MAX_BODY, max_customers=MAX_CUSTOMERS
+    )
+    return make_application(limits, artifact[1])
 
 
 @pytest.fixture(scope="module")
@@ -218,12 +224,10 @@ def test_a_request_id_is_kept_and_a_strange_one_replaced(client: Client) -> None
 
 
 def test_a_failure_tells_its_request_id_and_nothing_else(
-    artifact: tuple[ModelArtifact, Path], customers: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+    client: Client, customers: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    application = Application(MAX_BODY, MAX_CUSTOMERS)
-    application.predictor = Predictor(artifact[1], MAX_CUSTOMERS, application.metrics)
-    monkeypatch.setattr(Predictor, "predict", lambda *_: 1 / 0)
-    response = Client(application).predict(customers[:1])
+    monkeypatch.setattr(scoring, "score_jobs", lambda *_: 1 / 0)
+    response = client.predict(customers[:1])
     assert response.status_code == 500
     (problem,) = _detail(response)
     assert response.headers["x-request-id"] in problem["message"]
@@ -248,11 +252,10 @@ def test_metrics_count_routes_and_decisions(client: Client, customers: list[dict
     assert "secret" not in text
 
 
-def test_openapi_names_every_route_and_no_other(client: Client) -> None:
+def test_openapi_names_every_route_and_no_other(application: Application, client: Client) -> None:
     document = client("GET", "/docs.json").json()
-    ours = {path: {"post" if method == "POST" else "get"} for path, method in ROUTES.items()}
-    bentoml = {"/livez": {"get"}, "/readyz": {"get"}}
-    assert {path: set(methods) for path, methods in document["paths"].items()} == ours | bentoml
+    ours = {path: {route.method.lower()} for path, route in application.routes.items() if "/assets/" not in path}
+    assert {path: set(methods) for path, methods in document["paths"].items()} == ours
 
 
 def test_the_example_in_openapi_works(client: Client) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from deposit.errors import ConfigError
-from deposit.settings import load_settings, setting_names
+from deposit.settings import load_settings, service_settings, setting_names
 
 
 def test_environment_overrides_the_stacks_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,3 +39,66 @@ def test_options_of_a_command_are_checked_like_settings() -> None:
 
 def test_every_setting_has_a_description() -> None:
     assert [name for name, (description, _) in setting_names().items() if not description] == []
+
+
+def test_a_value_may_be_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "secret").write_text(" s3cret\n")
+    (tmp_path / "trials").write_text("3\n")
+    (tmp_path / "settings.env").write_text('DEPOSIT_STORE__SECRET_KEY="old"\nDEPOSIT_STORE__ACCESS_KEY="kept"\n')
+    monkeypatch.setenv("DEPOSIT_STATE_DIR", str(tmp_path))
+    monkeypatch.setenv("DEPOSIT_STORE__SECRET_KEY_FILE", str(tmp_path / "secret"))
+    monkeypatch.setenv("DEPOSIT_TRAIN__TRIALS_FILE", str(tmp_path / "trials"))
+    monkeypatch.setenv("DEPOSIT_TRAIN__SEED", "5")
+    settings = load_settings()
+    assert settings.store.secret_key is not None
+    assert settings.store.secret_key.get_secret_value() == "s3cret"
+    assert (settings.store.access_key, settings.train.trials, settings.train.seed) == ("kept", 3, 5)
+
+
+def test_the_state_folder_may_be_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "where").write_text(str(tmp_path))
+    (tmp_path / "settings.env").write_text('DEPOSIT_TRAIN__SEED="4"\n')
+    monkeypatch.delenv("DEPOSIT_STATE_DIR")
+    monkeypatch.setenv("DEPOSIT_STATE_DIR_FILE", str(tmp_path / "where"))
+    assert (load_settings().train.seed, load_settings().state_dir) == (4, tmp_path)
+
+
+def test_a_setting_that_is_a_file_is_not_taken_for_a_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEPOSIT_SERVE__KEYS_FILE", str(tmp_path / "keys.json"))
+    assert load_settings().serve.keys_file == tmp_path / "keys.json"
+
+
+def test_a_value_and_its_file_cannot_both_be_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "secret").write_text("in the file")
+    monkeypatch.setenv("DEPOSIT_STORE__SECRET_KEY", "in the variable")
+    monkeypatch.setenv("DEPOSIT_STORE__SECRET_KEY_FILE", str(tmp_path / "secret"))
+    with pytest.raises(ConfigError, match="both set") as told:
+        load_settings()
+    assert "in the" not in str(told.value)
+
+
+@pytest.mark.parametrize("content", [None, b"", b" \n", b"\xff\xfe"])
+def test_a_file_that_gives_no_value_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | None
+) -> None:
+    if content is not None:
+        (tmp_path / "secret").write_bytes(content)
+    monkeypatch.setenv("DEPOSIT_STORE__SECRET_KEY_FILE", str(tmp_path / "secret"))
+    with pytest.raises(ConfigError, match=r"DEPOSIT_STORE__SECRET_KEY_FILE.*secret"):
+        load_settings()
+
+
+@pytest.mark.parametrize("name", ["DEPOSIT_TRAIN__TRAILS_FILE", "DEPOSIT_FILE", "DEPOSIT_TRAIN_FILE"])
+def test_unknown_names_by_file_are_refused(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, str(tmp_path))
+    with pytest.raises(ConfigError, match=name):
+        load_settings()
+
+
+def test_a_service_does_not_read_the_stacks_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "settings.env").write_text('DEPOSIT_STORE__SECRET_KEY="pipeline"\n')
+    monkeypatch.setenv("DEPOSIT_STATE_DIR", str(tmp_path))
+    monkeypatch.setenv("DEPOSIT_SERVE__BURST", "7")
+    settings = service_settings()
+    assert settings.store.secret_key is None
+    assert (settings.state_dir, settings.serve.burst) == (tmp_path, 7)

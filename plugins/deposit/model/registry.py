@@ -36,6 +36,15 @@ class Version:
     aliases: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Located:
+    """The folder of a version's files as MLflow names it, the sha256 of its model.json, and the model's threshold."""
+
+    uri: str
+    sha256: str
+    threshold: float | None
+
+
 def champion(settings: Settings) -> Version | None:
     """The version with the alias `champion`, if there is one."""
     return next((version for version in versions(settings) if CHAMPION in version.aliases), None)
@@ -71,9 +80,8 @@ def download(settings: Settings, version: Version, folder: Path) -> Path:
     client = tracking.connect(settings)
     with tracking.translated(settings), TemporaryDirectory() as work:
         registered = client.get_model_version(settings.mlflow.model_name, str(version.version))
-        where = client.get_logged_model(_logged(str(registered.source))).artifact_location
         fetched = mlflow.artifacts.download_artifacts(
-            artifact_uri=f"{where}/artifacts/{scoring.ARTIFACT}",
+            artifact_uri=_artifact_uri(client, registered),
             dst_path=work,
             tracking_uri=settings.mlflow.tracking_uri,
         )
@@ -87,6 +95,21 @@ def download(settings: Settings, version: Version, folder: Path) -> Path:
         )
     ModelArtifact.load(folder)
     return folder
+
+
+def locate(settings: Settings, version: Version) -> Located:
+    """Where a version's files are, and what they must be. Raises DataError if MLflow no longer has them."""
+    client = tracking.connect(settings)
+    with tracking.translated(settings):
+        try:
+            registered = client.get_model_version(settings.mlflow.model_name, str(version.version))
+            threshold = client.get_run(version.run_id).data.params.get("threshold")
+            uri = _artifact_uri(client, registered)
+        except MlflowException as error:
+            if tracking.is_absent(error):
+                raise DataError(f"MLflow has {version.model_id} but not its run or its files: train anew") from error
+            raise
+    return Located(uri, registered.tags[journal.SHA256], None if threshold is None else float(threshold))
 
 
 def register(client: MlflowClient, settings: Settings, run: Run) -> Version:
@@ -127,7 +150,9 @@ def _registered(client: MlflowClient, name: str) -> list[tuple[ModelVersion, tup
         page = client.search_model_versions(f"name = '{name}'", max_results=1000, page_token=token)
         found += page
         token = page.token or ""
-    ordered = sorted(found, key=lambda model: int(model.version))
+    # what somebody registered by hand cannot be checked, and is none of ours
+    ours = [model for model in found if {_DATASET, _METRICS, journal.SHA256} <= model.tags.keys()]
+    ordered = sorted(ours, key=lambda model: int(model.version))
     return [
         (model, tuple(sorted(alias for alias, number in aliases.items() if str(number) == str(model.version))))
         for model in ordered
@@ -145,6 +170,11 @@ def _version(model: ModelVersion, aliases: tuple[str, ...]) -> Version:
         metrics=json.loads(model.tags[_METRICS]),
         aliases=aliases,
     )
+
+
+def _artifact_uri(client: MlflowClient, registered: ModelVersion) -> str:
+    where = client.get_logged_model(_logged(str(registered.source))).artifact_location
+    return f"{where}/artifacts/{scoring.ARTIFACT}"
 
 
 def _logged(uri: str) -> str:

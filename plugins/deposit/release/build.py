@@ -26,7 +26,7 @@ def build(context: Path, model: Path, tag: str, archive: Path) -> None:
         name=name,
         version=version,
         build_ctx=str(context),
-        include=["*.py", "*.md", "model.tag"],
+        include=["*.py", "*.md", "model.tag", "serving/static/**"],
         models=[tag],
         python={"packages": requirements, "lock_packages": False},
     )

@@ -21,6 +21,8 @@ _IDLE = "2s"
 """Idle upstream connections close sooner than an old service is stopped (`drain_seconds`)."""
 _RETRY = "10s"
 """How long a request waits for a service that is being restarted."""
+_HEADERS = "10s"
+"""How long a client may take to send its headers; the service watches over bodies."""
 _SLACK = 64 * 2**10
 """The service refuses large bodies in its own words; the gateway only those that would pass it."""
 _NOTHING_LIVE = (
@@ -43,6 +45,7 @@ def config(public: str, admin_socket: str, upstream_file: str, access_log: str, 
         "errors": {"routes": [_error_route()]},
         "automatic_https": {"disable": True},
         "protocols": ["h1"],
+        "read_header_timeout": _HEADERS,
         "logs": {"default_logger_name": "public"},
     }
     return {
@@ -95,7 +98,7 @@ class Gateway:
             self._admin,
             str(self._upstream_file),
             str(state_dir / "logs" / "access.log"),
-            settings.serve.max_body_bytes,
+            max(settings.serve.max_body_bytes, settings.serve.max_rank_bytes),
         )
 
     def prepare(self) -> Path:

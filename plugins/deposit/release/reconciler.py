@@ -1,12 +1,13 @@
 """`deposit releaser`: the reconciler as a process that outlives the servers it depends on."""
 
 import logging
-from threading import Event
+from threading import Event, Thread
 
 from sqlalchemy import Connection, Engine, text
 
 from deposit.database import connect, reachable
 from deposit.errors import DepositError
+from deposit.release.catalog import keep_catalog
 from deposit.release.gateway import Gateway
 from deposit.release.reconciliation import Reconciliation
 from deposit.release.targets import target_for
@@ -14,11 +15,17 @@ from deposit.settings import Settings
 
 logger = logging.getLogger("deposit.releaser")
 
+_PATIENCE_SECONDS = 5.0
+"""How long the end waits for a catalog that is being written."""
+
 
 def run(settings: Settings, stop: Event) -> None:
     """Look every `poll_seconds` until `stop` is set; what is down is waited for, told of once."""
     engine = connect(settings.database)
-    reconciliation = Reconciliation(settings, engine, target_for(settings), Gateway(settings))
+    released = Event()
+    reconciliation = Reconciliation(settings, engine, target_for(settings), Gateway(settings), released=released.set)
+    keeper = Thread(target=keep_catalog, args=(settings, stop, released), name="catalog", daemon=True)
+    keeper.start()
     said = ""
     while not stop.is_set():
         try:
@@ -30,6 +37,8 @@ def run(settings: Settings, stop: Event) -> None:
             logger.warning("%s", message)
         said = message
         stop.wait(settings.release.poll_seconds)
+    released.set()
+    keeper.join(_PATIENCE_SECONDS)
     engine.dispose()
 
 

@@ -7,6 +7,7 @@ what was asked for. A crash at any point leaves a state that the next look repai
 import hashlib
 import tempfile
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -28,7 +29,13 @@ class Reconciliation:
     """One look at a time; raises UpstreamError when a server is down, and is then to be called again later."""
 
     def __init__(
-        self, settings: Settings, engine: Engine, target: Target, gateway: Gateway, progress: Progress = log_progress
+        self,
+        settings: Settings,
+        engine: Engine,
+        target: Target,
+        gateway: Gateway,
+        progress: Progress = log_progress,
+        released: Callable[[], None] = lambda: None,
     ) -> None:
         self._settings = settings
         self._engine = engine
@@ -36,6 +43,7 @@ class Reconciliation:
         self._gateway = gateway
         self._store = ObjectStore(settings.store)
         self._progress = progress
+        self._released = released
         self._said = ""
 
     def look(self) -> None:
@@ -111,9 +119,10 @@ class Reconciliation:
 
     def _test(self, release: Release, address: str) -> None:
         parity = self._target.parity(release)
-        checks.smoke_test(address, release.model_id, parity)
-        tolerance = self._settings.release.parity_tolerance
-        worst = checks.check_parity(address, release.model_id, parity, tolerance)
+        rules = self._settings.release
+        key = rules.service_key.get_secret_value() if rules.service_key else None
+        checks.smoke_test(address, release.model_id, parity, key)
+        worst = checks.check_parity(address, release.model_id, parity, rules.parity_tolerance, key)
         self._say(f"release {release.id}: parity on {len(parity['rows'])} rows, largest difference {worst:.2g}")
 
     def _switch(self, release: Release, address: str) -> None:
@@ -121,6 +130,7 @@ class Reconciliation:
         self._gateway.point_to(address)
         with reachable(self._engine), self._engine.begin() as connection:
             rows.go_live(connection, release, address)
+        self._released()
 
     def _fail(self, release: Release, reason: str) -> None:
         self._say(f"release {release.id} of {release.model_id} failed: {reason}")

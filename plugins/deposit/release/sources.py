@@ -13,10 +13,13 @@ PACKAGE = Path(__file__).resolve().parents[1]
 SERVICE = REPOSITORY / "bento"
 SERVING_REQUIREMENTS = (
     "bentoml",
+    "boto3",
     "msgspec",
     "numpy",
     "prometheus-client",
+    "pyarrow",
     "pydantic-settings",
+    "python-multipart",
     "uvicorn",
     "xgboost-cpu",
 )
@@ -26,8 +29,9 @@ def source_files() -> dict[str, Path]:
     """Files of the Bento by their path in it: `bento/` whole, of `deposit` only what it imports, at any depth."""
     files = {
         str(path.relative_to(SERVICE)): path
-        for pattern in ("README.md", "*.py", "serving/**/*.py")
+        for pattern in ("README.md", "*.py", "serving/**/*.py", "serving/static/**/*")
         for path in sorted(SERVICE.glob(pattern))
+        if path.is_file()
     }
     wanted = [path for path in files.values() if path.suffix == ".py"]
     while wanted:

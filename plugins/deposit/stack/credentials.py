@@ -2,12 +2,15 @@
 
 import base64
 import json
-import os
 import secrets
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from deposit.errors import ConfigError
+from deposit.files import replace_file
+
+_YOUNGER = ("store_serving", "releaser_key", "postgres_writer")
+"""Secrets that a stack made by an earlier version does not have yet."""
 
 
 @dataclass(frozen=True)
@@ -17,22 +20,28 @@ class Credentials:
     postgres_superuser: str
     postgres_deposit: str
     postgres_reader: str
+    postgres_writer: str
     postgres_mlflow: str
     postgres_airflow: str
     store_admin: str
     store_pipeline: str
     store_mlflow: str
+    store_serving: str
+    releaser_key: str
     airflow_admin: str
     airflow_jwt: str
     airflow_fernet: str
 
 
 def credentials(path: Path) -> Credentials:
-    """Read the secrets, making them if the file is not there. Raises ConfigError if it is damaged."""
-    if not path.exists():
-        write_private(path, json.dumps(asdict(random_credentials()), indent=1))
+    """Read the secrets, making those that are not there yet. Raises ConfigError if the file is damaged."""
     try:
-        return Credentials(**json.loads(path.read_text()))
+        made = asdict(random_credentials())
+        known = json.loads(path.read_text()) if path.exists() else made
+        found = Credentials(**{name: made[name] for name in _YOUNGER} | known)
+        if not path.exists() or asdict(found) != known:
+            write_private(path, json.dumps(asdict(found), indent=1))
+        return found
     except (ValueError, TypeError) as error:
         raise ConfigError(
             f"{path} is damaged: restore it, or remove the whole folder {path.parent} to begin anew"
@@ -47,9 +56,4 @@ def random_credentials() -> Credentials:
 
 def write_private(path: Path, content: str) -> None:
     """Write a file that only its owner can read, whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    partial.unlink(missing_ok=True)
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(content)
-    partial.replace(path)
+    replace_file(path, content.encode())

@@ -59,6 +59,11 @@ class Layout:
         return self.root / "secrets.json"
 
     @property
+    def keys(self) -> Path:
+        """The API keys."""
+        return self.root / "keys.json"
+
+    @property
     def settings_file(self) -> Path:
         """The settings that `deposit` commands read."""
         return self.root / "settings.env"

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import httpx
 
+from deposit import keys
 from deposit.database import connect, engine_for, migrate
 from deposit.errors import ConfigError, UpstreamError
 from deposit.progress import Progress, log_progress
@@ -57,7 +58,7 @@ def up(settings: Settings, progress: Progress = log_progress) -> list[Part]:
     supervision.start(place, parts)
     _start(place, parts, list(supervision.FOUNDATION), progress)
     _prepare_when_able(settings, secrets)
-    _start(place, parts, ["mlflow", "gateway", "releaser"], progress, wait=False)
+    _start(place, parts, ["mlflow", "gateway", "releaser", "shipper"], progress, wait=False)
     progress("preparing Airflow's database")
     airflow.prepare(settings, place, secrets)
     _start(place, parts, [part.name for part in parts], progress)
@@ -133,6 +134,8 @@ def _lay_out(settings: Settings, place: Layout, secrets: Credentials) -> None:
     objectstore.write_identities(place.identities, identities(settings, secrets))
     lines = [f'{name}="{value}"' for name, value in settings_of(settings, place, secrets).items()]
     write_private(place.settings_file, "\n".join(lines) + "\n")
+    if load_settings().serve.keys_file == place.keys:
+        keys.make_open(place.keys)
     Gateway(load_settings()).prepare()
     postgres.initialise(place.cluster, secrets.postgres_superuser)
 
@@ -165,6 +168,7 @@ def _prepare_servers(settings: Settings, secrets: Credentials) -> None:
     owner.dispose()
     inside = engine_for(f"{superuser}/deposit", "DEPOSIT_DATABASE__URL")
     postgres.ensure_reader(inside, "deposit", "deposit", "reader", secrets.postgres_reader)
+    postgres.ensure_writer(inside, "deposit", "writer", secrets.postgres_writer)
     inside.dispose()
     store = StoreSettings.model_validate(
         settings.store.model_dump()

@@ -57,6 +57,8 @@ def command(cluster: Path, port: int) -> list[str]:
         "unix_socket_directories": "",
         "shared_buffers": "128MB",
         "max_connections": 120,
+        # a query over years of predictions locks every day's partition and indexes
+        "max_locks_per_transaction": 256,
         "log_timezone": "UTC",
         "timezone": "UTC",
     }
@@ -90,6 +92,23 @@ def ensure_reader(engine: Engine, database: str, owner: str, reader: str, passwo
             "GRANT USAGE ON SCHEMA public TO {reader}",
             "GRANT SELECT ON ALL TABLES IN SCHEMA public TO {reader}",
             "ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public GRANT SELECT ON TABLES TO {reader}",
+        ):
+            _execute(connection, sql.SQL(statement).format(**names))
+
+
+def ensure_writer(engine: Engine, database: str, writer: str, password: str) -> None:
+    """The shipper's role, which may only add to the log; `engine` is connected to `database`, which is migrated."""
+    with reachable(engine), engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        _ensure_role(connection, writer, password)
+        names = {"database": sql.Identifier(database), "writer": sql.Identifier(writer)}
+        for statement in (
+            "GRANT CONNECT, TEMPORARY ON DATABASE {database} TO {writer}",
+            "GRANT USAGE ON SCHEMA public TO {writer}",
+            "GRANT INSERT ON public.predictions, public.outcomes TO {writer}",
+            # to tell a statement that says what is known already
+            "GRANT SELECT (id, prediction_id, subscribed, at) ON public.outcomes TO {writer}",
+            "GRANT EXECUTE ON FUNCTION public.make_prediction_days(date[]), public.drop_prediction_day(integer),"
+            " public.drop_old_outcomes(integer) TO {writer}",
         ):
             _execute(connection, sql.SQL(statement).format(**names))
 

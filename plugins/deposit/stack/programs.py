@@ -35,6 +35,7 @@ def programs(settings: Settings, layout: Layout, secrets: Credentials) -> list[P
         _store(settings, layout),
         _mlflow(settings, secrets),
         _gateway(settings, layout),
+        _shipper(settings, layout, secrets),
         *_airflow(settings, layout, secrets),
         Program(
             "releaser",
@@ -100,6 +101,17 @@ def _gateway(settings: Settings, layout: Layout) -> Program:
     )
 
 
+def _shipper(settings: Settings, layout: Layout, secrets: Credentials) -> Program:
+    environment = {
+        "DEPOSIT_STATE_DIR": str(layout.root),
+        "DEPOSIT_DATABASE__WRITER_URL": (
+            f"postgresql://writer:{quote(secrets.postgres_writer)}@127.0.0.1:{settings.stack.postgres_port}/deposit"
+        ),
+        **_log_settings(settings),
+    }
+    return Program("shipper", [_tool("deposit"), "shipper"], environment, what="log to PostgreSQL")
+
+
 def _airflow(settings: Settings, layout: Layout, secrets: Credentials) -> list[Program]:
     environment = airflow.environment(settings, layout, secrets)
     url = f"http://127.0.0.1:{settings.stack.airflow_port}"
@@ -127,22 +139,34 @@ def settings_of(settings: Settings, layout: Layout, secrets: Credentials) -> dic
         "DEPOSIT_STORE__ENDPOINT_URL": f"http://127.0.0.1:{ports.store_port}",
         "DEPOSIT_STORE__ACCESS_KEY": "pipeline",
         "DEPOSIT_STORE__SECRET_KEY": secrets.store_pipeline,
+        "DEPOSIT_SERVE__KEYS_FILE": str((settings.serve.keys_file or layout.keys).resolve()),
+        "DEPOSIT_RELEASE__SERVICE_KEY": secrets.releaser_key,
+        "DEPOSIT_RELEASE__STORE_ACCESS_KEY": "serving",
+        "DEPOSIT_RELEASE__STORE_SECRET_KEY": secrets.store_serving,
         "DEPOSIT_MLFLOW__TRACKING_URI": f"http://127.0.0.1:{ports.mlflow_port}",
         "DEPOSIT_RELEASE__SUPERVISOR_SOCKET": str(layout.supervisor_socket),
         "DEPOSIT_RELEASE__GATEWAY_ADMIN": str(layout.gateway_socket),
         **{f"DEPOSIT_STACK__{name}".upper(): str(port) for name, port in ports.model_dump().items()},
+        **_log_settings(settings),
     }
 
 
 def identities(settings: Settings, secrets: Credentials) -> list[objectstore.Identity]:
-    """The object store's keys: the pipeline cannot touch MLflow's bucket, MLflow nothing but it."""
+    """The object store's keys: MLflow has its bucket, the pipeline all others; services read MLflow's and no more."""
     buckets = settings.store
     pipeline = (buckets.data_bucket, buckets.bentos_bucket, buckets.reports_bucket)
     return [
         objectstore.Identity("admin", "admin", secrets.store_admin, ("Admin",)),
         objectstore.Identity("pipeline", "pipeline", secrets.store_pipeline, _read_write(*pipeline)),
         objectstore.Identity("mlflow", "mlflow", secrets.store_mlflow, _read_write(buckets.mlflow_bucket)),
+        objectstore.Identity("serving", "serving", secrets.store_serving, (f"Read:{buckets.mlflow_bucket}",)),
     ]
+
+
+def _log_settings(settings: Settings) -> dict[str, str]:
+    """What somebody set; a default that was written down would outlive its change."""
+    chosen = settings.log.model_dump(exclude_defaults=True)
+    return {f"DEPOSIT_LOG__{name}".upper(): str(value) for name, value in chosen.items()}
 
 
 def _read_write(*buckets: str) -> tuple[str, ...]:

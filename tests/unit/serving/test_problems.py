@@ -1,5 +1,3 @@
-import time
-import uuid
 from typing import Any
 
 import pytest
@@ -7,7 +5,6 @@ import pytest
 from deposit.data.columns import FEATURES, NAMES, Category
 from serving.customers import decode_request
 from serving.openapi import EXAMPLE_CUSTOMER, document
-from serving.predictor import prediction_id
 from serving.problems import MAX_PROBLEMS, problems_of
 
 
@@ -39,14 +36,6 @@ def test_the_schema_of_a_customer_is_made_from_the_columns() -> None:
     assert schema["required"] == list(NAMES)
     assert schema["properties"]["age"]["minimum"] == 17
     assert "unknown" in schema["properties"]["job"]["enum"]
-
-
-def test_ids_of_predictions_sort_by_time() -> None:
-    first = uuid.UUID(prediction_id())
-    time.sleep(0.002)
-    second = uuid.UUID(prediction_id())
-    assert first < second
-    assert first.version == 7
 
 
 def test_whole_numbers_are_numbers() -> None:

@@ -1,4 +1,5 @@
 import configparser
+import json
 import os
 import socket
 import stat
@@ -36,6 +37,25 @@ def test_damaged_secrets_are_named(place: Layout) -> None:
         credentials(place.secrets)
 
 
+def test_a_stack_of_an_earlier_version_gets_the_secrets_that_it_lacks(place: Layout) -> None:
+    first = vars(credentials(place.secrets))
+    older = {name: value for name, value in first.items() if name not in {"store_serving", "releaser_key"}}
+    place.secrets.write_text(json.dumps(older))
+    second = credentials(place.secrets)
+    assert vars(second).items() >= older.items()
+    assert credentials(place.secrets) == second
+
+
+def test_services_may_only_read_mlflows_bucket(place: Layout) -> None:
+    keys = {identity.name: identity.actions for identity in identities(load_settings(), credentials(place.secrets))}
+    assert keys["serving"] == ("Read:deposit-mlflow",)
+
+
+def test_the_stack_needs_no_key_until_one_is_made(place: Layout) -> None:
+    told = settings_of(load_settings(), place, credentials(place.secrets))
+    assert told["DEPOSIT_SERVE__KEYS_FILE"] == str(place.keys)
+
+
 def test_no_secret_is_on_a_command_line(place: Layout) -> None:
     secrets = credentials(place.secrets)
     for program in programs(load_settings(), place, secrets):
@@ -47,6 +67,7 @@ def test_each_part_is_given_only_its_own_secrets(place: Layout) -> None:
     secrets = credentials(place.secrets)
     allowed = {
         "mlflow": {secrets.postgres_mlflow, secrets.store_mlflow},
+        "shipper": {secrets.postgres_writer},
         **{f"airflow-{part}": {secrets.postgres_airflow, secrets.airflow_jwt, secrets.airflow_fernet}
            for part in ("api-server", "scheduler", "dag-processor", "triggerer")},
     }  # fmt: skip

@@ -15,7 +15,9 @@ from xmlrpc.client import Fault, ServerProxy
 from supervisor.xmlrpc import Faults, SupervisorTransport
 
 from deposit.errors import ReleaseError, UpstreamError
+from deposit.files import replace_file
 from deposit.release.rows import Release
+from deposit.release.targets.environment import service_variables
 from deposit.settings import Settings
 
 _PREFIX = "serving-"
@@ -33,6 +35,7 @@ class ProcessTarget:
         self._bentos = state_dir / "serving"
         self._programs = state_dir / "supervisor" / "conf.d"
         self._logs = state_dir / "logs"
+        self._store_key = state_dir / "serving.key"
         for folder in (self._bentos, self._programs, self._logs):
             folder.mkdir(parents=True, exist_ok=True)
 
@@ -68,6 +71,7 @@ class ProcessTarget:
         if address is None:
             port = self._free_port()
             address = f"127.0.0.1:{port}"
+            self._write_store_key()
             path = self._program_file(release.id)
             fresh = path.with_suffix(".new")
             fresh.write_text(self._program(release, port))
@@ -114,15 +118,19 @@ class ProcessTarget:
     def _program_file(self, release_id: int) -> Path:
         return self._programs / f"{_PREFIX}{release_id}.conf"
 
+    def _write_store_key(self) -> None:
+        """The one secret of a service: in a file of its own, since supervisor's files and command lines are shown."""
+        secret = self._settings.release.store_secret_key
+        if secret is not None:
+            replace_file(self._store_key, secret.get_secret_value().encode())
+
     def _program(self, release: Release, port: int) -> str:
         folder = self._folder(release)
-        limits = self._settings.serve
-        # supervisor's own environment holds what its other programs need; a service gets limits, and no secret
+        # supervisor's own environment holds what its other programs need; a service gets what is its own
         environment = {
             "BENTOML_HOME": folder, "BENTOML_DO_NOT_TRACK": "true", "OMP_NUM_THREADS": "1",
             "BENTOML_CONFIG_OPTIONS": "tracing.excluded_urls=.*",
-            "DEPOSIT_SERVE__MAX_CUSTOMERS": limits.max_customers,
-            "DEPOSIT_SERVE__MAX_BODY_BYTES": limits.max_body_bytes,
+            **service_variables(self._settings, self._store_key),
         }  # fmt: skip
         words = " ".join(f'{name}="{value}"' for name, value in environment.items())
         launch = f'"{sys.executable}" "{folder / "src" / "launch.py"}" --port {port}'

@@ -1,0 +1,138 @@
+"""Who may ask what: API keys, their roles and limits."""
+
+import logging
+import math
+import re
+import sys
+import time
+from collections.abc import Callable
+from hashlib import sha256
+from hmac import compare_digest
+from typing import NamedTuple
+
+from deposit.keys import ADMIN, ANONYMOUS, OUTCOMES, PREDICT, RELEASER, ROLES, parse
+from deposit.settings import ServeSettings
+from serving.limits import Buckets
+from serving.problems import refuse
+from serving.watched import WatchedFile
+
+__all__ = ["ADMIN", "OUTCOMES", "PREDICT", "Access", "Client"]
+
+logger = logging.getLogger("deposit.serving")
+
+_ALL_ROLES = frozenset(ROLES)
+_NO_LIMIT = sys.maxsize
+_BEARER = re.compile(rb"bearer +([\x21-\x7e]{1,256}) *", re.IGNORECASE)
+_CHALLENGE = ((b"www-authenticate", b"Bearer"),)
+_LATER = ((b"retry-after", b"5"),)
+
+
+class Client(NamedTuple):
+    """Who asks; `max_body_bytes` is the key's own limit, beside which the route's counts."""
+
+    name: str
+    roles: frozenset[str]
+    max_body_bytes: int
+
+
+class _Entry(NamedTuple):
+    digest: bytes
+    client: Client
+    rate: float
+
+
+class _Keys(NamedTuple):
+    open: bool
+    entries: tuple[_Entry, ...]
+
+
+_NOBODY = Client(ANONYMOUS, frozenset(), _NO_LIMIT)
+_ANYBODY = Client(ANONYMOUS, _ALL_ROLES, _NO_LIMIT)
+
+
+class Access:
+    """Tells who asks, and refuses who may not; follows the keys file within a second of its change.
+
+    A damaged or missing keys file never opens the service: the keys read last stay good, and where there were none, all
+    are refused.
+
+    Args:
+        limits: keys file (None: no key is needed), rate and burst.
+        clock: seconds that only go up.
+    """
+
+    def __init__(self, limits: ServeSettings, clock: Callable[[], float] = time.monotonic) -> None:
+        self._rate = limits.rate_per_second
+        self._buckets = Buckets(limits.burst, clock)
+        self._anonymous = _Entry(b"", _ANYBODY, self._rate)
+        self._releaser = _releaser(limits.releaser_key_sha256)
+        self._file: WatchedFile[_Keys] | None = None
+        if limits.keys_file is not None:
+            self._file = WatchedFile(limits.keys_file, self._entries, _tell, clock)
+
+    def authorise(self, headers: dict[bytes, bytes], role: str | None) -> Client:
+        """The client of a request for which `role` is needed. Raises RequestError 401, 403, 429 or 503."""
+        if role is None:
+            return _NOBODY
+        entry = self._entry(headers)
+        name = entry.client.name
+        if role not in entry.client.roles:
+            raise refuse(403, f"the key {name} lacks the role {role}: use one that has it")
+        if entry.rate and (wait := self._buckets.take(name, entry.rate)):
+            seconds = math.ceil(wait)
+            message = f"too many requests: {name} may send {entry.rate:g} a second; try again in {seconds} s"
+            raise refuse(429, message, headers=((b"retry-after", b"%d" % seconds),))
+        return entry.client
+
+    def _entry(self, headers: dict[bytes, bytes]) -> _Entry:
+        if self._file is None:
+            return self._anonymous
+        keys = self._file.value()
+        if keys is None or (keys.open and not self._file.sound):
+            raise refuse(
+                503, "the service cannot read its API keys, so it answers nobody; tell its operator", headers=_LATER
+            )
+        return self._anonymous if keys.open else self._known(headers.get(b"authorization"), keys.entries)
+
+    def _known(self, header: bytes | None, entries: tuple[_Entry, ...]) -> _Entry:
+        if header is None:
+            raise refuse(401, "an API key is needed: send the header Authorization: Bearer <key>", headers=_CHALLENGE)
+        match = _BEARER.fullmatch(header)
+        if match is None:
+            raise refuse(401, "the header Authorization must be: Bearer <key>", headers=_CHALLENGE)
+        digest = sha256(match[1]).digest()
+        found: _Entry | None = None
+        for entry in entries:  # all of them, so that the time taken tells nothing
+            if compare_digest(entry.digest, digest):
+                found = entry
+        if found is None:
+            raise refuse(401, "this API key is not known, or it was revoked", headers=_CHALLENGE)
+        return found
+
+    def _entries(self, content: bytes) -> _Keys:
+        """Checked keys, ready to be compared. Raises ConfigError."""
+        found = parse(content)
+        entries = [
+            _Entry(
+                bytes.fromhex(key.sha256),
+                Client(
+                    key.name,
+                    _ALL_ROLES if ADMIN in key.roles else frozenset(key.roles),
+                    _NO_LIMIT if key.max_body_bytes is None else key.max_body_bytes,
+                ),
+                self._rate if key.rate_per_second is None else key.rate_per_second,
+            )
+            for key in found.keys
+        ]
+        self._buckets.keep({ANONYMOUS, *(key.name for key in found.keys)})
+        return _Keys(found.open, (*entries, *self._releaser))
+
+
+def _releaser(key_sha256: str | None) -> tuple[_Entry, ...]:
+    if key_sha256 is None:
+        return ()
+    return (_Entry(bytes.fromhex(key_sha256), Client(RELEASER, _ALL_ROLES, _NO_LIMIT), 0.0),)
+
+
+def _tell(problem: str) -> None:
+    logger.critical("API KEYS: %s; the keys read before stay good, and if there are none everybody is refused", problem)

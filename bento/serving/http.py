@@ -1,0 +1,104 @@
+"""What handlers see of HTTP: a request, an answer, a route."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, MutableMapping
+from typing import Any, NamedTuple
+
+from serving.access import Client
+from serving.problems import RequestError, refuse
+
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+JSON = b"application/json"
+
+
+class Request:
+    """One request that may be answered: its client is known and allowed to ask.
+
+    Args:
+        scope: ASGI's connection scope.
+        receive: ASGI's channel of the body's parts.
+        request_id: as sent or made; stands in the answer, the log and every entry of the spool.
+        timeout: seconds that the body's next part may take.
+    """
+
+    __slots__ = ("_receive", "_timeout", "client", "headers", "id", "method", "path", "query", "started")
+
+    def __init__(
+        self, scope: MutableMapping[str, Any], receive: Receive, request_id: bytes, client: Client, timeout: float
+    ) -> None:
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.query: bytes = scope["query_string"]
+        self.headers: dict[bytes, bytes] = scope["deposit.headers"]
+        self.id = request_id
+        self.client = client
+        self.started = time.perf_counter()
+        self._receive = receive
+        self._timeout = timeout
+
+    async def body(self, limit: int) -> bytes:
+        """The whole body. Raises RequestError: 413 above `limit` bytes or the client's own, 408, 400."""
+        parts = [part async for part in self.chunks(limit)]
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    async def chunks(self, limit: int) -> AsyncIterator[bytes]:
+        """The body in parts as they come, none empty. Raises RequestError as `body` does."""
+        limit = min(limit, self.client.max_body_bytes)
+        declared = self.headers.get(b"content-length", b"0")
+        if declared.isdigit() and int(declared) > limit:
+            raise _too_large(limit)
+        size, more = 0, True
+        while more:
+            message = await self._next()
+            part: bytes = message.get("body", b"")
+            size += len(part)
+            if size > limit:
+                raise _too_large(limit)
+            more = message.get("more_body", False)
+            if part:
+                yield part
+
+    async def _next(self) -> MutableMapping[str, Any]:
+        try:
+            async with asyncio.timeout(self._timeout):
+                message = await self._receive()
+        except TimeoutError as error:
+            raise refuse(408, f"no more of the body came for {self._timeout:g} seconds; send it again") from error
+        if message["type"] == "http.disconnect":
+            raise refuse(400, "the client went away before the body was complete")
+        return message
+
+
+class Answer(NamedTuple):
+    """What a handler gives: the whole body, or its parts as they are made."""
+
+    body: bytes | AsyncGenerator[bytes, None]
+    content_type: bytes = JSON
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    status: int = 200
+
+
+Handler = Callable[[Request], Awaitable[Answer]]
+
+
+class Route(NamedTuple):
+    """Who may ask what, and who answers; with `role` None, anybody may."""
+
+    method: str
+    role: str | None
+    handler: Handler
+
+    @property
+    def allowed(self) -> str:
+        """Value of the header Allow."""
+        return "GET, HEAD" if self.method == "GET" else self.method
+
+
+def content_type(request: Request) -> bytes:
+    """The media type of the request's body, lower case, without parameters."""
+    return request.headers.get(b"content-type", b"").split(b";")[0].strip().lower()
+
+
+def _too_large(limit: int) -> RequestError:
+    return refuse(413, f"the body is larger than {limit} bytes; send fewer customers at a time")

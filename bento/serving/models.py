@@ -1,0 +1,156 @@
+"""Models by id: the baked-in one at once, any other registered one from the object store."""
+
+import asyncio
+import json
+import logging
+import re
+from collections import OrderedDict
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from deposit.errors import DataError, UpstreamError
+from deposit.model.artifact import ModelArtifact
+from deposit.model.catalog import CatalogModel, Files, parse_catalog
+from deposit.settings import Settings
+from serving.customers import encode
+from serving.fetching import Fetcher
+from serving.problems import refuse
+from serving.watched import WatchedFile
+
+logger = logging.getLogger("deposit.serving")
+
+_MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}-v[1-9][0-9]{0,8}")
+_PREVIOUS = "previous"
+_LATER = ((b"retry-after", b"5"),)
+_LOADS = 4
+"""Models that may be on their way from the object store at the same time."""
+_WAIT_SECONDS = 30.0
+"""How long a request waits for its model; the load goes on for the next one."""
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """A model that can answer; `release` is what is known of it: version, created, dataset, metrics."""
+
+    model_id: str
+    artifact: ModelArtifact = field(repr=False)
+    release: Mapping[str, Any] = field(repr=False)
+
+    @classmethod
+    def open(cls, folder: Path) -> "Loaded":
+        """The model that lies in the Bento. Raises IntegrityError."""
+        release = json.loads((folder / "release.json").read_text())
+        return cls(release["model_id"], ModelArtifact.load(folder, threads=1), release)
+
+
+class Models:
+    """The served model, and others by id: at most `models_kept` of them stay loaded.
+
+    Args:
+        served: the baked-in model.
+        settings: catalog file, object store (its key needs no more than to read MLflow's bucket), models to keep, and
+            the economics that `listing` tells.
+    """
+
+    def __init__(self, served: Loaded, settings: Settings) -> None:
+        self.served = served
+        self._economics = {
+            "deposit_value": settings.train.deposit_value,
+            "call_cost": settings.train.call_cost,
+        }
+        self._room = settings.serve.models_kept
+        self._catalog = WatchedFile(settings.catalog_path, _by_id, partial(logger.warning, "models by id: %s"))
+        self._fetcher = Fetcher(settings.store)
+        self._threads = ThreadPoolExecutor(max_workers=_LOADS, thread_name_prefix="model")
+        # by place and sha256, so that what was registered anew is loaded anew
+        self._kept: OrderedDict[Files, Loaded] = OrderedDict()
+        self._loading: dict[Files, asyncio.Task[Loaded]] = {}
+
+    async def get(self, model_id: str | None) -> Loaded:
+        """The served model at once, or the registered one with that id.
+
+        Raises RequestError: 422 not an id, 404 not registered (both without asking the object store), 502 its files are
+        not those that were registered, 503 the object store does not answer.
+        """
+        if model_id is None or model_id == self.served.model_id:
+            return self.served
+        model = self._registered(model_id)
+        kept = self._kept.get(model.files)
+        if kept is not None:
+            self._kept.move_to_end(model.files)
+            return kept
+        loading = self._loading.get(model.files)
+        if loading is None:
+            loading = self._loading[model.files] = asyncio.create_task(self._load(model))
+            loading.add_done_callback(partial(self._settle, model.files))
+        try:
+            # one client that goes away must not take the model from the others that wait for it
+            return await asyncio.wait_for(asyncio.shield(loading), _WAIT_SECONDS)
+        except TimeoutError as error:
+            raise refuse(503, f"model {model_id} is still being loaded; try again", "model", headers=_LATER) from error
+
+    def listing(self) -> bytes:
+        """The answer to `GET /models`: the served model, the previous one, then the others, newest first."""
+        registered = self._catalog.value() or {}
+        served = registered.get(self.served.model_id)
+        first = {
+            **self.served.release,
+            "aliases": served.aliases if served else (),
+            "threshold": self.served.artifact.threshold,
+            "live": True,
+            "loaded": True,
+        }
+        others = sorted(
+            (model for model in registered.values() if model is not served),
+            key=lambda model: (_PREVIOUS in model.aliases, model.version),
+            reverse=True,
+        )
+        listed = [
+            {**_facts(model), "threshold": model.threshold, "live": False, "loaded": model.files in self._kept}
+            for model in others
+        ]
+        return encode({"models": [first, *listed], **self._economics})
+
+    def _registered(self, model_id: str) -> CatalogModel:
+        if not _MODEL_ID.fullmatch(model_id):
+            raise refuse(422, "must be a model id like deposit-v7", "model")
+        model = (self._catalog.value() or {}).get(model_id)
+        if model is None:
+            raise refuse(404, f"there is no model {model_id}; GET /models lists those there are", "model")
+        return model
+
+    async def _load(self, model: CatalogModel) -> Loaded:
+        loop = asyncio.get_running_loop()
+        try:
+            artifact = await loop.run_in_executor(self._threads, self._fetcher.fetch, model.files)
+        except UpstreamError as error:
+            logger.warning("model %s cannot be loaded now: %s", model.model_id, error)
+            message = f"model {model.model_id} cannot be loaded now, the object store does not answer; try again"
+            raise refuse(503, message, "model", headers=_LATER) from error
+        except DataError as error:
+            logger.critical("MODEL %s IS REFUSED: %s", model.model_id, error)
+            message = f"model {model.model_id} is refused: its files are not as registered; tell the operator"
+            raise refuse(502, message, "model") from error
+        logger.warning("loaded model %s from the object store", model.model_id)
+        return Loaded(model.model_id, artifact, _facts(model))
+
+    def _settle(self, files: Files, loading: "asyncio.Task[Loaded]") -> None:
+        del self._loading[files]
+        # asking for the error also tells asyncio that it was seen, should all that waited be gone
+        if loading.cancelled() or loading.exception() is not None:
+            return
+        self._kept[files] = loading.result()
+        if len(self._kept) > self._room:
+            self._kept.popitem(last=False)
+
+
+def _by_id(content: bytes) -> dict[str, CatalogModel]:
+    return {model.model_id: model for model in parse_catalog(content).models}
+
+
+def _facts(model: CatalogModel) -> dict[str, Any]:
+    return {name: getattr(model, name) for name in ("model_id", "version", "created", "dataset", "metrics", "aliases")}

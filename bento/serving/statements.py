@@ -1,0 +1,129 @@
+"""What a body says of outcomes: read leniently, then checked row by row so that every problem is named."""
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from deposit.monitoring.entries import StatedOutcome
+from deposit.monitoring.moments import microseconds
+from serving.problems import MAX_PROBLEMS, Problem, RequestError, refuse
+
+_FIELDS = ("prediction_id", "subscribed", "at")
+_ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_WORDS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
+_AHEAD = 24 * 3600 * 1_000_000
+"""Clocks differ, and a date without an hour may be sent as the end of its day."""
+_NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+def of_json(body: bytes) -> list[Any]:
+    """The rows of `{"outcomes": [...]}`. Raises RequestError 400 or 422."""
+    try:
+        document = msgspec.json.decode(body)
+    except _NOT_JSON as error:
+        raise refuse(400, "the body is not JSON") from error
+    if not isinstance(document, dict) or not isinstance(document.get("outcomes"), list):
+        raise refuse(422, 'is required: a list, in an object like {"outcomes": [{…}]}', "outcomes")
+    for name in document.keys() - {"outcomes"}:
+        raise refuse(422, "unknown field; the body has `outcomes` and nothing else", name[:64])
+    rows: list[Any] = document["outcomes"]
+    return rows
+
+
+def of_csv(body: bytes) -> list[Any]:
+    """The rows of a CSV with a header, separated by `;` or `,`. Raises RequestError 400 or 422."""
+    try:
+        text = body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise refuse(400, "the body is not text in UTF-8") from error
+    separator = ";" if ";" in text.partition("\n")[0] else ","
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    try:
+        header = [name.strip() for name in next(reader, [])]
+        _refuse_header(header)
+        return [_csv_row(header, values) for values in reader if values]
+    except csv.Error as error:
+        raise refuse(400, f"the body is not CSV: {error} (line {reader.line_num})") from error
+
+
+def checked(rows: Sequence[Any], limit: int, received: int) -> list[StatedOutcome]:
+    """The statements in the rows; `received` in µs since the epoch. Raises RequestError 422."""
+    if not 1 <= len(rows) <= limit:
+        raise refuse(422, f"must hold from 1 to {limit} outcomes; got {len(rows) or 'none'}", "outcomes")
+    outcomes: list[StatedOutcome] = []
+    problems: list[Problem] = []
+    said: dict[tuple[str, int | None], tuple[int, bool]] = {}
+    for number, row in enumerate(rows):
+        found = list(_problems(number, row, received))
+        if not found:
+            outcome = StatedOutcome(row["prediction_id"].lower(), row["subscribed"], _time(row))
+            first, subscribed = said.setdefault((outcome.prediction_id, outcome.at), (number, outcome.subscribed))
+            if subscribed != outcome.subscribed:
+                found = [Problem(number, "subscribed", f"contradicts row {first}; give both an `at`, or send one")]
+            outcomes.append(outcome)
+        problems += found
+        if len(problems) >= MAX_PROBLEMS:
+            break
+    if problems:
+        raise RequestError(422, problems[:MAX_PROBLEMS])
+    return outcomes
+
+
+def _refuse_header(header: list[str]) -> None:
+    problems = [
+        Problem(None, name[:64], "unknown column; the columns are prediction_id, subscribed and, optionally, at")
+        for name in header
+        if name not in _FIELDS
+    ]
+    problems += [Problem(None, name, "is required as a column") for name in _FIELDS[:2] if name not in header]
+    problems += [Problem(None, name, "stands twice in the header") for name in _FIELDS if header.count(name) > 1]
+    if problems:
+        raise RequestError(422, problems[:MAX_PROBLEMS])
+
+
+def _csv_row(header: list[str], values: list[str]) -> Any:
+    """The row as JSON would give it; a word for yes or no as a bool, an empty time left out."""
+    if len(values) != len(header):
+        return None
+    row: dict[str, Any] = {name: value.strip() for name, value in zip(header, values, strict=True)}
+    row["subscribed"] = _WORDS.get(row["subscribed"].lower(), row["subscribed"])
+    row["at"] = row.get("at") or None
+    return row
+
+
+def _problems(number: int, row: Any, received: int) -> Iterator[Problem]:
+    if not isinstance(row, dict):
+        yield Problem(number, None, "must have prediction_id, subscribed and, optionally, at, and as many values")
+        return
+    for name in row.keys() - set(_FIELDS):
+        yield Problem(number, name[:64], "unknown field; the fields are prediction_id, subscribed and, optionally, at")
+    identity = row.get("prediction_id")
+    if not isinstance(identity, str) or not _ID.fullmatch(identity):
+        yield Problem(number, "prediction_id", "is required: a prediction's id (a UUID) as it was answered")
+    if not isinstance(row.get("subscribed"), bool):
+        yield Problem(number, "subscribed", "is required: true or false (in a CSV also yes, no, 1, 0)")
+    try:
+        at = _time(row)
+    except ValueError:
+        yield Problem(number, "at", "must be a time with its offset, like 2010-05-03T09:30:00Z, or left out")
+    else:
+        if at is not None and not 0 <= at <= received + _AHEAD:
+            yield Problem(number, "at", "must be a time from 1970 until now")
+
+
+def _time(row: dict[str, Any]) -> int | None:
+    """Microseconds since the epoch. Raises ValueError."""
+    given = row.get("at")
+    if given is None:
+        return None
+    if not isinstance(given, str):
+        raise ValueError("not a text")
+    when = datetime.fromisoformat(given)
+    if when.tzinfo is None:
+        raise ValueError("no offset")
+    return microseconds(when)

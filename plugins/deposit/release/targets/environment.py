@@ -1,0 +1,32 @@
+"""What a service is told by environment variables, whatever the target: no secret is among them."""
+
+from pathlib import Path
+
+from deposit.keys import digest
+from deposit.settings import PREFIX, Settings
+
+
+def service_variables(settings: Settings, store_key: Path) -> dict[str, str]:
+    """A service's `DEPOSIT_*`: limits, files, prices and, where it has a key of its own, the object store.
+
+    Args:
+        settings: of the releaser.
+        store_key: file with the S3 secret key for services, as the service will see it.
+    """
+    serve, release = settings.serve, settings.release
+    files = {"keys_file": serve.keys_file.resolve() if serve.keys_file else None, "catalog_file": settings.catalog_path}
+    tested_by = digest(release.service_key.get_secret_value()) if release.service_key else None
+    sections = {
+        "serve": {**serve.model_dump(), **files, "releaser_key_sha256": tested_by},
+        "log": settings.log.model_dump(include={"spool_max_bytes", "reserve_bytes"}),
+        "train": settings.train.model_dump(include={"deposit_value", "call_cost"}),
+        "store": settings.store.model_dump(include={"endpoint_url", "region"}),
+    }
+    if release.store_access_key and release.store_secret_key:
+        sections["store"] |= {"access_key": release.store_access_key, "secret_key_file": store_key}
+    return {"DEPOSIT_STATE_DIR": str(settings.state_dir.resolve())} | {
+        f"{PREFIX}{section}__{name}".upper(): str(value)
+        for section, values in sections.items()
+        for name, value in values.items()
+        if value is not None
+    }

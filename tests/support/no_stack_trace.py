@@ -1,0 +1,13 @@
+"""A check for schemathesis, which loads it by SCHEMATHESIS_HOOKS: no answer shows the inside of the service."""
+
+import schemathesis
+
+SIGNS = ("Traceback (most recent call last)", 'File "/', "site-packages")
+
+
+@schemathesis.check
+def no_stack_trace(_: schemathesis.CheckContext, response: schemathesis.Response, __: schemathesis.Case) -> None:
+    text = response.content.decode(errors="replace")
+    found = [sign for sign in SIGNS if sign in text]
+    if found:
+        raise AssertionError(f"the answer has {found[0]!r} in it")

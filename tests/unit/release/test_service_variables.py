@@ -1,0 +1,71 @@
+import stat
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from deposit.keys import digest
+from deposit.release.rows import Release
+from deposit.release.targets.environment import service_variables
+from deposit.release.targets.process import ProcessTarget
+from deposit.settings import ReleaseSettings, ServeSettings, Settings, StoreSettings, service_settings
+
+SECRETS = {"store": "s3cret-of-services", "pipeline": "s3cret-of-pipeline", "key": "deposit_releaser"}
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(
+        state_dir=tmp_path,
+        store=StoreSettings(
+            endpoint_url="http://127.0.0.1:9000", access_key="pipeline", secret_key=SecretStr(SECRETS["pipeline"])
+        ),
+        release=ReleaseSettings(
+            service_key=SecretStr(SECRETS["key"]),
+            store_access_key="serving",
+            store_secret_key=SecretStr(SECRETS["store"]),
+        ),
+        serve=ServeSettings(keys_file=Path("keys.json"), rate_per_second=2.5, models_kept=3),
+    )
+
+
+def test_a_service_understands_what_it_is_told(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "key").write_text(SECRETS["store"])
+    monkeypatch.delenv("DEPOSIT_STATE_DIR")
+    for name, value in service_variables(settings, tmp_path / "key").items():
+        monkeypatch.setenv(name, value)
+    told = service_settings()
+    assert told.serve.keys_file == Path("keys.json").resolve()  # the service has a working folder of its own
+    assert (told.serve.rate_per_second, told.serve.models_kept) == (2.5, 3)
+    assert told.serve.releaser_key_sha256 == digest(SECRETS["key"])
+    assert told.catalog_path == settings.catalog_path
+    assert (told.store.endpoint_url, told.store.access_key) == ("http://127.0.0.1:9000", "serving")
+    assert told.store.secret_key == SecretStr(SECRETS["store"])
+    assert told.train.deposit_value == settings.train.deposit_value
+
+
+def test_no_secret_is_told(settings: Settings, tmp_path: Path) -> None:
+    told = str(service_variables(settings, tmp_path / "key"))
+    assert not [secret for secret in SECRETS.values() if secret in told]
+
+
+def test_without_a_key_of_its_own_a_service_gets_none_of_the_pipelines(tmp_path: Path) -> None:
+    store = StoreSettings(access_key="pipeline", secret_key=SecretStr(SECRETS["pipeline"]))
+    told = service_variables(Settings(state_dir=tmp_path, store=store), tmp_path / "key")
+    assert not [name for name in told if name.endswith(("KEY", "KEY_FILE", "KEYS_FILE", "SHA256"))]
+
+
+def test_the_program_holds_no_secret_and_its_file_is_private(settings: Settings, tmp_path: Path) -> None:
+    target, now = ProcessTarget(settings), datetime.now(UTC)
+    target._write_store_key()
+    release = Release(
+        1, "release", "deposit-v1", "deposit:v1", "s3://b/k", "0" * 64, "live", "", "process", None, now, now
+    )
+    program = target._program(release, 8101)
+    assert "DEPOSIT_STORE__SECRET_KEY_FILE=" in program
+    assert not [secret for secret in SECRETS.values() if secret in program]
+    assert stat.S_IMODE((tmp_path / "serving.key").stat().st_mode) == 0o600
+    assert (tmp_path / "serving.key").read_text() == SECRETS["store"]
