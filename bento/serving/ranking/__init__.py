@@ -1,0 +1,5 @@
+"""`POST /rank`: the marketing department's list in, the same list ranked by expected value out."""
+
+from serving.ranking.handler import Ranking
+
+__all__ = ["Ranking"]

@@ -1,0 +1,157 @@
+"""A list in blocks: each row either good, with its values by column, or rejected with the reason."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyarrow import compute, csv
+
+from deposit.data.columns import FEATURES, Category
+from serving.problems import refuse
+from serving.ranking.cells import Wrong, read_cell
+from serving.ranking.header import ID, Header
+from serving.ranking.records import Records
+
+BLOCK_ROWS = 50_000
+_DICTIONARY = pa.dictionary(pa.int32(), pa.binary())
+_MAX_ID_BYTES = 512
+
+
+class Rejected(NamedTuple):
+    """A bad row: the number of its record, what is wrong, and whether its cells stand under the right columns."""
+
+    record: int
+    reason: str
+    in_shape: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Rows of a list.
+
+    Args:
+        records: numbers of the good rows' records, shape (n,).
+        columns: the good rows' values by feature, shape (n,) each: float64, or object for categories.
+        ids: the good rows' ids as text, nulls where there is none.
+        rejected: the bad rows, in order.
+    """
+
+    records: NDArray[np.int64]
+    columns: dict[str, NDArray[Any]]
+    ids: pa.Array
+    rejected: list[Rejected]
+
+
+def read_blocks(file: IO[bytes], records: Records, header: Header) -> Iterator[Block]:
+    """All rows but the header, in order. Raises RequestError 422 where the file is no CSV."""
+    for first in range(1, len(records), BLOCK_ROWS):
+        last = min(first + BLOCK_ROWS, len(records))
+        yield _read_block(file, records, header, np.arange(first, last))
+
+
+def read_rows(file: IO[bytes], records: Records, header: Header, chosen: NDArray[np.int64]) -> Block:
+    """The rows of some records, in the order given."""
+    return _read_block(file, records, header, chosen)
+
+
+def _read_block(file: IO[bytes], records: Records, header: Header, chosen: NDArray[np.int64]) -> Block:
+    table, misshapen = _parsed(_content(file, records, chosen), header, records.lines[chosen[0]])
+    if len(table) + len(misshapen) != len(chosen):
+        line = int(records.lines[chosen[0]])
+        raise refuse(422, f"a quote stands inside a cell without quotes at or after line {line}", "file")
+    rejected = [Rejected(int(chosen[number - 1]), reason, in_shape=False) for number, reason in misshapen]
+    kept = np.delete(chosen, [number - 1 for number, _ in misshapen])
+    good = np.ones(len(kept), dtype=bool)
+    reasons: dict[int, list[str]] = {}
+    columns: dict[str, NDArray[Any]] = {}
+    for column in FEATURES:
+        values, wrong = _values(table[column.name], column, records.encoding, header.decimal_comma)
+        columns[column.name] = values
+        for row, reason in wrong:
+            good[row] = False
+            reasons.setdefault(row, []).append(reason)
+    ids = _ids(table, records.encoding)
+    for row in np.flatnonzero(compute.greater(compute.binary_length(ids), _MAX_ID_BYTES).fill_null(False)).tolist():
+        good[row] = False
+        reasons.setdefault(row, []).append(f"id is longer than {_MAX_ID_BYTES} bytes")
+    rejected += [Rejected(int(kept[row]), "; ".join(told), in_shape=True) for row, told in reasons.items()]
+    if not good.all():
+        columns = {name: values[good] for name, values in columns.items()}
+        kept, ids = kept[good], ids.filter(pa.array(good))
+    return Block(kept, columns, ids, sorted(rejected))
+
+
+def _content(file: IO[bytes], records: Records, chosen: NDArray[np.int64]) -> bytes:
+    first, last = int(chosen[0]), int(chosen[-1])
+    if last - first == len(chosen) - 1:
+        neighbours = records.starts[chosen[1:]] == records.ends[chosen[:-1]] + 1
+        if neighbours.all():
+            start = int(records.starts[first])
+            return os.pread(file.fileno(), int(records.ends[last]) - start, start)
+    return b"\n".join(records.contents(file, chosen))
+
+
+def _parsed(content: bytes, header: Header, line: int) -> tuple[pa.Table, list[tuple[int, str]]]:
+    """The used columns' cells, and the number (from 1) of each row that has too many or too few."""
+    misshapen: list[tuple[int, str]] = []
+
+    def reject(row: Any) -> str:
+        misshapen.append((row.number, f"has {row.actual_columns} cells, the header has {row.expected_columns}"))
+        return "skip"
+
+    names = [str(place) for place in range(len(header.names))]
+    used = {str(place): name for name, place in header.places.items()}
+    try:
+        table = csv.read_csv(
+            pa.BufferReader(content),
+            csv.ReadOptions(use_threads=False, block_size=len(content) + 1, column_names=names),
+            csv.ParseOptions(delimiter=header.separator, invalid_row_handler=reject, newlines_in_values=True),
+            csv.ConvertOptions(
+                column_types={place: pa.binary() if name == ID else _DICTIONARY for place, name in used.items()},
+                include_columns=list(used),
+                strings_can_be_null=False,
+                check_utf8=False,
+            ),
+        )
+    except pa.ArrowInvalid as error:
+        raise refuse(422, f"cannot be read as CSV at or after line {line}: {error}", "file") from error
+    return table.rename_columns([used[place] for place in table.column_names]).combine_chunks(), misshapen
+
+
+def _values(
+    cells: pa.ChunkedArray, column: Any, encoding: str, decimal_comma: bool
+) -> tuple[NDArray[Any], list[tuple[int, str]]]:
+    """A column's values; each distinct cell is read once. Where wrong, the row's number and the reason."""
+    kind = object if isinstance(column, Category) else np.float64
+    found: list[NDArray[Any]] = [np.empty(0, kind)]
+    wrong: list[tuple[int, str]] = []
+    offset = 0
+    for chunk in cells.chunks:
+        read = [
+            read_cell(column, cell.decode(encoding, "replace"), decimal_comma) for cell in chunk.dictionary.to_pylist()
+        ]
+        codes = chunk.indices.to_numpy(zero_copy_only=False)
+        bad = {code: value for code, value in enumerate(read) if isinstance(value, Wrong)}
+        if bad:
+            rows = np.flatnonzero(np.isin(codes, list(bad)))
+            wrong += [(offset + int(row), bad[int(codes[row])]) for row in rows]
+        blank = "" if isinstance(column, Category) else 0.0
+        distinct = np.empty(len(read), kind)
+        distinct[:] = [blank if isinstance(value, Wrong) else value for value in read]
+        found.append(distinct[codes])
+        offset += len(codes)
+    return np.concatenate(found), wrong
+
+
+def _ids(table: pa.Table, encoding: str) -> pa.Array:
+    if ID not in table.column_names:
+        return pa.nulls(len(table), pa.string())
+    cells = table[ID].combine_chunks()
+    cells = cells.chunk(0) if isinstance(cells, pa.ChunkedArray) else cells
+    if encoding == "utf-8":
+        return cells.cast(pa.string())
+    return pa.array([cell.decode(encoding, "replace") for cell in cells.to_pylist()], pa.string())

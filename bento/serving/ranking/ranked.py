@@ -1,0 +1,140 @@
+"""A list scored and put in order: the best calls first."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import IO, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from deposit.data.columns import NAMES
+from deposit.monitoring.entries import Entry, RankedBlock, encode_entry
+from serving.identifiers import BYTES, new_ids
+from serving.models import Loaded
+from serving.problems import Problem, RequestError, refuse
+from serving.ranking.blocks import Block, Rejected, read_blocks
+from serving.ranking.header import ID, Header, read_header
+from serving.ranking.records import Records, find_records
+from serving.ranking.wishes import Wishes
+
+_MAX_HEADER_BYTES = 2**20
+_TOLD = 20
+
+
+class Origin(NamedTuple):
+    """Where a list comes from, for the log; `event_time` in µs since the epoch, `started` by `time.perf_counter()`."""
+
+    request_id: str
+    client: str
+    event_time: int
+    started: float
+
+
+@dataclass(frozen=True, eq=False)
+class Ranked:
+    """A ranked list of n good rows; the rows themselves are in `file`.
+
+    Args:
+        numbers: record of each row, best first, shape (n,).
+        probabilities: in the same order, shape (n,).
+        prediction_ids: in the same order, shape (n, 16).
+        ids: in the same order.
+        called: how many, from the first on, are to be called.
+        rejected: the bad rows, in the file's order.
+    """
+
+    file: IO[bytes]
+    records: Records
+    header: Header
+    loaded: Loaded
+    wishes: Wishes
+    numbers: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
+    prediction_ids: NDArray[np.uint8]
+    ids: pa.Array
+    called: int
+    rejected: list[Rejected]
+
+    @property
+    def expected_values(self) -> NDArray[np.float64]:
+        """Of calling each row, shape (n,)."""
+        return self.probabilities * self.wishes.deposit_value - self.wishes.call_cost
+
+
+def rank(
+    file: IO[bytes], loaded: Loaded, wishes: Wishes, origin: Origin, max_rows: int, record: Callable[[Entry], None]
+) -> Ranked:
+    """Score all rows, record each block by `record`, and put them in order.
+
+    Raises RequestError 413 for too many rows, 422 for a file that is no such list or has no good row.
+    """
+    records = find_records(file)
+    if len(records) - 1 > max_rows:
+        raise refuse(413, f"has {len(records) - 1:,} rows, {max_rows:,} are taken at once; split it", "file")
+    header = read_header(_first(file, records))
+    blocks = []
+    for block in read_blocks(file, records, header):
+        probabilities = loaded.artifact.probabilities(loaded.artifact.encoder.encode_columns(block.columns))
+        ids = new_ids(len(probabilities))
+        if len(probabilities):
+            record(_entry(block, probabilities, ids, loaded, origin))
+        blocks.append((block.records, probabilities, np.frombuffer(ids, np.uint8), block.ids, block.rejected))
+    rejected = [row for *_, bad in blocks for row in bad]
+    if not sum(len(probabilities) for _, probabilities, *_ in blocks):
+        raise RequestError(422, _told(records, rejected) or [Problem(None, "file", "the list has no customers")])
+    numbers, probabilities, prediction_ids = (np.concatenate([block[part] for block in blocks]) for part in range(3))
+    # stable, so that equal ones keep the file's order
+    order = np.argsort(-probabilities, kind="stable")
+    probabilities = probabilities[order]
+    prediction_ids = prediction_ids.reshape(-1, BYTES)[order]
+    ids = pa.concat_arrays([block[3] for block in blocks]).take(pa.array(order))
+    called = _called(probabilities, wishes)
+    return Ranked(
+        file, records, header, loaded, wishes, numbers[order], probabilities, prediction_ids, ids, called, rejected
+    )
+
+
+def _called(probabilities: NDArray[np.float64], wishes: Wishes) -> int:
+    if wishes.capacity is not None:
+        return min(wishes.capacity, len(probabilities))
+    return int((probabilities > wishes.break_even).sum())
+
+
+def _entry(block: Block, probabilities: NDArray[np.float64], ids: bytes, loaded: Loaded, origin: Origin) -> Entry:
+    table = pa.table(
+        {
+            **{name: block.columns[name] for name in NAMES},
+            ID: block.ids,
+            "prediction_id": pa.FixedSizeBinaryArray.from_buffers(
+                pa.binary(BYTES), len(probabilities), [None, pa.py_buffer(ids)]
+            ),
+            "probability": probabilities,
+        }
+    )
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer:
+        writer.write_table(table)
+    logged = RankedBlock(
+        request_id=origin.request_id,
+        client=origin.client,
+        model_id=loaded.model_id,
+        threshold=loaded.artifact.threshold,
+        event_time=origin.event_time,
+        latency_ms=(time.perf_counter() - origin.started) * 1000,
+        table=sink.getvalue().to_pybytes(),
+    )
+    return encode_entry(logged, len(probabilities))
+
+
+def _first(file: IO[bytes], records: Records) -> str:
+    if not len(records):
+        raise refuse(422, "is empty", "file")
+    file.seek(int(records.starts[0]))
+    size = min(int(records.ends[0] - records.starts[0]), _MAX_HEADER_BYTES)
+    return file.read(size).decode(records.encoding, "replace")
+
+
+def _told(records: Records, rejected: list[Rejected]) -> list[Problem]:
+    return [Problem(None, "file", f"line {records.lines[row.record]}: {row.reason}") for row in rejected[:_TOLD]]

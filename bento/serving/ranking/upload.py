@@ -1,0 +1,141 @@
+"""An upload on its way to the disk: a multipart form or a bare CSV, never whole in memory."""
+
+import tempfile
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import parse_qsl
+
+from python_multipart.exceptions import FormParserError, MultipartParseError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from serving.http import Request, content_type
+from serving.problems import refuse
+
+FILE = "file"
+FIELDS = ("capacity", "deposit_value", "call_cost", "reasons", "model")
+_FORM, _CSV = b"multipart/form-data", b"text/csv"
+_MAX_FIELD_BYTES = 1024
+_MAX_PARTS = 20
+
+
+@dataclass
+class Upload:
+    """A list on the disk, in a file without a name that ends with the process, and the form's other fields."""
+
+    file: IO[bytes]
+    fields: dict[str, str] = field(default_factory=dict)
+
+
+async def receive(request: Request, folder: Path, limit: int) -> Upload:
+    """The upload. Raises RequestError 400, 413, 415 or 422; then nothing stays on the disk."""
+    kind = content_type(request)
+    if kind not in (_FORM, _CSV):
+        raise refuse(415, "send a form (multipart/form-data) with the CSV as `file`, or the CSV itself as text/csv")
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    upload = Upload(tempfile.TemporaryFile(dir=folder), _query(request))  # noqa: SIM115 - lives as long as the answer
+    try:
+        if kind == _CSV:
+            async for part in request.chunks(limit):
+                upload.file.write(part)
+        else:
+            await _read_form(request.chunks(limit), request.headers[b"content-type"], upload)
+        upload.file.flush()
+    except BaseException:
+        upload.file.close()
+        raise
+    return upload
+
+
+async def _read_form(chunks: AsyncIterator[bytes], header: bytes, upload: Upload) -> None:
+    boundary = parse_options_header(header)[1].get(b"boundary")
+    if not boundary:
+        raise refuse(400, "the form's Content-Type names no boundary")
+    form = _Form(upload)
+    try:
+        parser = MultipartParser(boundary, form.callbacks())
+        async for part in chunks:
+            parser.write(part)
+        parser.finalize()
+    except (FormParserError, MultipartParseError) as error:
+        raise refuse(400, f"the form cannot be read: {error}") from error
+    if not form.complete:
+        raise refuse(400, "the form ends before its last part does; send it again")
+    if not form.has_file:
+        raise refuse(422, "is required: the CSV with the customers", FILE)
+
+
+class _Form:
+    """Takes the parser's events: the file goes to the disk, small fields to memory."""
+
+    def __init__(self, upload: Upload) -> None:
+        self.has_file = False
+        self.complete = False
+        self._upload = upload
+        self._header, self._value = b"", b""
+        self._name = ""
+        self._content = bytearray()
+        self._parts = 0
+
+    def callbacks(self) -> Any:
+        return {
+            "on_part_begin": self._begin,
+            "on_header_field": self._on_field,
+            "on_header_value": self._on_value,
+            "on_header_end": self._on_header,
+            "on_part_data": self._on_data,
+            "on_part_end": self._end,
+            "on_end": self._finish,
+        }
+
+    def _begin(self) -> None:
+        self._name, self._content = "", bytearray()
+        self._header, self._value = b"", b""
+        self._parts += 1
+        if self._parts > _MAX_PARTS:
+            raise refuse(422, f"the form has more than {_MAX_PARTS} parts")
+
+    def _on_field(self, data: bytes, start: int, end: int) -> None:
+        self._header += data[start:end]
+
+    def _on_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def _on_header(self) -> None:
+        if self._header.lower() == b"content-disposition":
+            name = parse_options_header(self._value)[1].get(b"name", b"")
+            self._name = name.decode(errors="replace")[:_MAX_FIELD_BYTES]
+            if self._name == FILE and self.has_file:
+                raise refuse(422, "is there twice; send one list at a time", FILE)
+            if self._name not in (FILE, *FIELDS):
+                known = ", ".join(FIELDS)
+                raise refuse(422, f"unknown field; the form has {FILE} and, optionally, {known}", self._name)
+            self.has_file |= self._name == FILE
+        self._header, self._value = b"", b""
+
+    def _on_data(self, data: bytes, start: int, end: int) -> None:
+        if self._name == FILE:
+            self._upload.file.write(memoryview(data)[start:end])
+            return
+        self._content += data[start:end]
+        if len(self._content) > _MAX_FIELD_BYTES:
+            raise refuse(422, f"is longer than {_MAX_FIELD_BYTES} bytes", self._name or None)
+
+    def _end(self) -> None:
+        if self._name and self._name != FILE:
+            self._upload.fields[self._name] = self._content.decode(errors="replace").strip()
+
+    def _finish(self) -> None:
+        self.complete = True
+
+
+def _query(request: Request) -> dict[str, str]:
+    try:
+        given = parse_qsl(request.query.decode(), keep_blank_values=True, errors="replace", max_num_fields=_MAX_PARTS)
+    except ValueError as error:
+        raise refuse(422, "the query cannot be read") from error
+    for name, _ in given:
+        if name not in FIELDS:
+            raise refuse(422, f"unknown parameter; there are {', '.join(FIELDS)}", name[:64])
+    return {name: value.strip() for name, value in given}
