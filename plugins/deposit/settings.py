@@ -252,8 +252,13 @@ def load_settings() -> Settings:
 
 
 def service_settings() -> Settings:
-    """Read the environment alone, as `load_settings` does: a service must not hold the stack's secrets."""
-    _refuse_unknown(os.environ)
+    """Read the environment alone: a service must not hold the stack's secrets.
+
+    Unknown names are left out, for it is the releaser that gives them: a rollback may start a service that is older than
+    the releaser. Raises ConfigError naming each wrong variable.
+    """
+    for name in _unknown(os.environ):
+        del os.environ[name]
     return _settings(None)
 
 
@@ -277,13 +282,17 @@ def setting_names() -> dict[str, tuple[str, Any]]:
     return names
 
 
-def _refuse_unknown(environ: Mapping[str, str]) -> None:
+def _unknown(environ: Mapping[str, str]) -> list[str]:
     known = setting_names()
-    unknown = sorted(
+    return sorted(
         name
         for name in environ
         if name.startswith(PREFIX) and name.upper() not in known and _named_by(name, known) is None
     )
+
+
+def _refuse_unknown(environ: Mapping[str, str]) -> None:
+    unknown = _unknown(environ)
     if unknown:
         raise ConfigError(f"unknown setting {', '.join(unknown)}: docs/settings.md lists the names")
 

@@ -102,3 +102,11 @@ def test_a_service_does_not_read_the_stacks_secrets(tmp_path: Path, monkeypatch:
     settings = service_settings()
     assert settings.store.secret_key is None
     assert (settings.state_dir, settings.serve.burst) == (tmp_path, 7)
+
+
+def test_a_service_starts_though_a_newer_releaser_gives_it_names_that_it_does_not_know(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DEPOSIT_SERVE__OF_TOMORROW", "1")
+    monkeypatch.setenv("DEPOSIT_SERVE__MAX_CUSTOMERS", "5")
+    assert service_settings().serve.max_customers == 5

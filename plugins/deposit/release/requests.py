@@ -22,16 +22,12 @@ _LOOK_SECONDS = 0.5
 def request_release(settings: Settings, model_id: str | None = None, progress: Progress = log_progress) -> Release:
     """Ask that a model (the champion by default) be served.
 
-    A model that is live, or whose release is under way, gives that release. Raises GateError if there is no champion.
+    A model that is live, or whose release is under way, gives that release, unless the service's code has changed since:
+    then it is released anew. Raises GateError if there is no champion.
     """
     version = registry.by_id(settings, model_id) if model_id else registry.champion(settings)
     if version is None:
         raise GateError("there is no champion to release: run `deposit train` and `deposit select`, or name a model id")
-    with _transaction(settings) as connection:
-        there = _there_already(connection, version.model_id)
-    if there is not None:
-        progress(f"{version.model_id} is {there.state} already (release {there.id})")
-        return there
     packaged = package(settings, version, progress)
     values = {
         "kind": "release", "model_id": version.model_id, "bento_tag": packaged.tag, "bento_uri": packaged.uri,
@@ -39,7 +35,11 @@ def request_release(settings: Settings, model_id: str | None = None, progress: P
     }  # fmt: skip
     with _transaction(settings) as connection:
         rows.lock_requests(connection)
-        return _there_already(connection, version.model_id) or rows.request(connection, values)
+        there = _there_already(connection, packaged.sha256)
+        if there is None:
+            return rows.request(connection, values)
+    progress(f"{version.model_id} is {there.state} already (release {there.id})")
+    return there
 
 
 def request_rollback(settings: Settings) -> Release:
@@ -111,9 +111,9 @@ def _transaction(settings: Settings) -> Iterator[Connection]:
         engine.dispose()
 
 
-def _there_already(connection: Connection, model_id: str) -> Release | None:
-    under_way = [release for release in rows.pending(connection) if release.model_id == model_id]
+def _there_already(connection: Connection, bento_sha256: str) -> Release | None:
+    under_way = [release for release in rows.pending(connection) if release.bento_sha256 == bento_sha256]
     now = rows.live(connection)
     if under_way:
         return under_way[0]
-    return now if now is not None and now.model_id == model_id else None
+    return now if now is not None and now.bento_sha256 == bento_sha256 else None
