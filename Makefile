@@ -12,7 +12,14 @@ RUN := $(UV) run --frozen --no-sync
 SYNC = $(UV) sync --frozen --quiet --python "$$(.tools/bin/python -c 'import sys; print(sys._base_executable)')"
 export UV_PYTHON_DOWNLOADS = never
 
-.PHONY: help setup demo stop status test test-fast test-dags test-e2e check format lint types hooks clean
+# how thorough: `make bench BENCH_ROUNDS=9`, `make test-chaos OUTAGE_SECONDS=60 KILLS=20`
+BENCH_ROUNDS ?= 3
+BENCH_SECONDS ?= 5
+OUTAGE_SECONDS ?= 8
+KILLS ?= 5
+FUZZ_CASES ?= 10000
+
+.PHONY: help setup demo stop status bench fuzz test test-fast test-servers test-chaos test-page test-dags test-e2e chromium screenshots check format lint types hooks clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,7 +35,7 @@ stop: ## Stop the stack; its data stays in .deposit/
 status: setup ## What runs, and where
 	@$(RUN) deposit status
 
-test: check test-servers test-dags test-e2e ## Every test (check, DAGs, the whole stack); 2 cores, under 15 minutes
+test: check test-servers test-chaos test-page test-dags test-e2e ## Every test (check, DAGs, the whole stack); 2 cores, under 15 minutes
 
 check: lint types test-fast ## Lint, types and the tests that start no servers
 
@@ -36,7 +43,29 @@ test-fast: setup
 	$(RUN) pytest -m "not servers and not e2e" --ignore=tests/dags
 
 test-servers: setup ## Contracts with real servers: PostgreSQL, S3, MLflow, Caddy, supervisor, the service
-	$(RUN) pytest -m "servers and not e2e" --ignore=tests/dags
+	$(RUN) pytest -m "servers and not e2e" --ignore=tests/dags --ignore=tests/chaos --ignore=tests/page
+
+test-chaos: setup ## Servers stopped and killed, disks filled, under load: nothing that was answered is lost
+	$(RUN) pytest tests/chaos --outage-seconds $(OUTAGE_SECONDS) --kills $(KILLS)
+
+test-page: setup chromium ## The page, in a real Chromium
+	$(RUN) pytest tests/page
+
+screenshots: setup chromium ## Renew the page's pictures in docs/screenshots
+	$(RUN) pytest tests/page -k screenshots --screenshots
+
+chromium:
+	@command -v chromium > /dev/null || if [ "$$(id -u)" = 0 ]; then \
+	  echo "fetching chromium"; apt-get update --quiet=2 && apt-get install --yes --quiet=2 --no-install-recommends chromium > /dev/null; \
+	  else echo "error: chromium is not installed: run apt-get install chromium as root"; exit 1; fi
+
+fuzz: setup ## 10,000 requests made from the service's own OpenAPI document
+	$(RUN) pytest tests/contract/test_openapi_fuzz.py --fuzz-cases $(FUZZ_CASES)
+
+bench: setup ## The service beside what most would write, side by side on this machine; 7 minutes
+	@command -v wrk > /dev/null || if [ "$$(id -u)" = 0 ]; then apt-get update --quiet=2 && apt-get install --yes --quiet=2 wrk; \
+	  else echo "error: wrk is not installed: run apt-get install wrk as root"; exit 1; fi
+	$(RUN) python -m benchmarks.run --rounds $(BENCH_ROUNDS) --seconds $(BENCH_SECONDS)
 
 test-dags: setup ## The DAGs, in Airflow's own environment
 	PYTHONPATH=plugins:dags .venv-airflow/bin/python -m pytest -c tests/dags/pytest.ini tests/dags

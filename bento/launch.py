@@ -41,6 +41,7 @@ def main() -> None:
         port=options.port,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=options.drain_seconds,
     )

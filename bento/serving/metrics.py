@@ -28,6 +28,8 @@ class Metrics:
         self._spool_rows = self._gauge("rows", "rows that wait in the spool for PostgreSQL")
         self._spool_oldest = self._gauge("oldest_seconds", "age of the oldest entry that waits, 0 if none does")
         self._spool_bytes = self._gauge("bytes", "size of the spool's file")
+        self._spool_aside = self._gauge("aside_rows", "rows set aside since the database refuses them")
+        self._spool_ok = self._gauge("ok", "1 if the spool can be read, else 0, and the other figures are old")
         # a rate over it is the rate of shipping
         self._spool_shipped = self._gauge("shipped_rows_total", "rows shipped since the spool was made")
         # finding a label's child anew costs more than counting
@@ -45,8 +47,12 @@ class Metrics:
         self._predictions_of(model_id, "yes").inc(yes)
         self._predictions_of(model_id, "no").inc(no)
 
-    def set_spool(self, state: SpoolState) -> None:
-        """What the spool holds now."""
+    def set_spool(self, state: SpoolState | None) -> None:
+        """What the spool holds now; None if it cannot be read."""
+        self._spool_ok.set(state is not None)
+        if state is None:
+            return
+        self._spool_aside.set(state.aside_rows)
         self._spool_rows.set(state.rows)
         self._spool_oldest.set(max(0.0, time.time() - state.oldest_at) if state.oldest_at else 0.0)
         self._spool_bytes.set(state.bytes)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 
+from deposit.errors import SpoolError
 from deposit.monitoring.spool import Spool
 from deposit.settings import Settings
 from serving import metrics as prometheus
@@ -29,7 +30,10 @@ def routes(settings: Settings, models: Models, spool: Spool, metrics: Metrics) -
         return Answer(models.listing())
 
     async def show_metrics(_: Request) -> Answer:
-        metrics.set_spool(await asyncio.to_thread(spool.state))
+        try:
+            metrics.set_spool(await asyncio.to_thread(spool.state))
+        except SpoolError:
+            metrics.set_spool(None)
         return Answer(metrics.render(), prometheus.CONTENT_TYPE.encode())
 
     async def show_health(_: Request) -> Answer:

@@ -254,8 +254,8 @@ def load_settings() -> Settings:
 def service_settings() -> Settings:
     """Read the environment alone: a service must not hold the stack's secrets.
 
-    Unknown names are left out, for it is the releaser that gives them: a rollback may start a service that is older than
-    the releaser. Raises ConfigError naming each wrong variable.
+    Unknown names are left out, for it is the releaser that gives them: a rollback may start a service that is older
+    than the releaser. Raises ConfigError naming each wrong variable.
     """
     for name in _unknown(os.environ):
         del os.environ[name]

@@ -1,5 +1,7 @@
 import re
 import subprocess
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import boto3
@@ -112,6 +114,37 @@ def test_a_bad_file_fails_the_run_with_its_reason_and_publishes_nothing(stack, t
     assert len(lines) == 1
     assert "Traceback" not in command.stderr
     assert stack.sql("SELECT count(*) FROM datasets") == [(1,)]
+
+
+def _eventually(look: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not look():
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+
+
+def test_predictions_and_outcomes_reach_the_database(stack) -> None:
+    with stack.api() as api:
+        answer = api.post("/predict", json={"customers": [CUSTOMER]}).raise_for_status().json()
+        prediction_id = answer["predictions"][0]["prediction_id"]
+        statement = {"prediction_id": prediction_id, "subscribed": True, "at": "2026-01-02T03:04:05Z"}
+        api.post("/outcomes", json={"outcomes": [statement]}).raise_for_status()
+    found = f"SELECT model_id, customer_id, job FROM predictions WHERE prediction_id = '{prediction_id}'"
+    _eventually(lambda: stack.sql(found) == [("deposit-v1", "c-1", "student")])
+    stated = f"SELECT subscribed FROM current_outcomes WHERE prediction_id = '{prediction_id}'"
+    _eventually(lambda: stack.sql(stated) == [(True,)])
+
+
+def test_a_list_is_ranked_through_the_gateway_and_the_page_is_there(stack) -> None:
+    head = ";".join(f'"{name}"' for name in CUSTOMER)
+    row = ";".join(f'"{value}"' if isinstance(value, str) else str(value) for value in CUSTOMER.values())
+    with stack.api() as api:
+        upload = {"file": ("list.csv", f"{head}\n{row}\n{row}\n".encode(), "text/csv")}
+        answer = api.post("/rank", files=upload, data={"capacity": "1"}).raise_for_status().json()
+        page = api.get("/")
+    assert [item["call"] for item in answer["ranked"]] == [True, False]
+    assert page.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in page.headers["content-security-policy"]
 
 
 @pytest.mark.parametrize("part", ["gateway", "mlflow", "objectstore", "releaser", "postgres"])

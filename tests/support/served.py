@@ -153,13 +153,13 @@ def customers(real_rows: list[list[Any]]) -> list[dict[str, Any]]:
 @pytest.fixture(scope="session")
 def bento(make_model: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An unpacked Bento around a small model, `deposit-v7`."""
-    from deposit.release.packaging import _built, _context_folder
+    from deposit.release.packaging import built, write_context
 
     work = tmp_path_factory.mktemp("packaging")
     make_model(work / "model", version=7)
-    _context_folder(work / "context", TAG)
+    write_context(work / "context", TAG)
     archive = work / "deposit.bento"
-    archive.write_bytes(_built(work, TAG))
+    archive.write_bytes(built(work, TAG))
     with tarfile.open(archive) as content:
         content.extractall(work / "bento", filter="data")
     return work / "bento"

@@ -146,15 +146,15 @@ class Spool:
             )
 
     def _shrink(self) -> bool:
-        """Return a part of the file to the disk if more than half of it is empty, as after a long outage."""
+        """Move the write-ahead log into the file, and return a part of that to the disk if more than half is empty."""
         with self._connection() as connection:
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
             (pages,) = connection.execute("PRAGMA page_count").fetchone()
             (empty,) = connection.execute("PRAGMA freelist_count").fetchone()
             if empty <= max(_VACUUM_PAGES, pages // 2):
                 return False
             # `execute` would take one page and stop, since no row comes of it
             connection.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})")
-            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
             return True
 
     @contextmanager

@@ -5,7 +5,7 @@ import logging
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +15,7 @@ _BUSY_SECONDS = 10.0
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _PASSING = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY}
 _WAL_BYTES = 64 * 2**20
+"""Moving the write-ahead log into the file is the shipper's work; services do it only beyond this."""
 _SCHEMA = (
     # AUTOINCREMENT: a number that was removed must never come back, or a second shipper could remove what is new
     "CREATE TABLE IF NOT EXISTS entries (seq INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL,"
@@ -74,8 +75,10 @@ def size_of(path: Path) -> int:
 
 
 def _connect(path: Path, max_bytes: int) -> sqlite3.Connection:
-    # made before SQLite does, which would let others read it; the files beside it get the same mode
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    # made before SQLite does, which would let others read it; the files beside it get the same mode. Never opened if it
+    # is there: closing would drop every lock that this process holds on it
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
@@ -83,6 +86,7 @@ def _connect(path: Path, max_bytes: int) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
         (page_size,) = connection.execute("PRAGMA page_size").fetchone()
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_WAL_BYTES // page_size}")
         connection.execute(f"PRAGMA max_page_count = {max_bytes // page_size}")
         if not connection.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'totals'").fetchone()[0]:
             connection.execute("BEGIN IMMEDIATE")

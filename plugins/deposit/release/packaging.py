@@ -40,13 +40,13 @@ def package(settings: Settings, version: Version, progress: Progress = log_progr
         progress(f"fetching {version.model_id} from MLflow")
         _model_folder(settings, version, work / "model")
         tag = f"{settings.mlflow.model_name}:v{version.version}"
-        _context_folder(work / "context", tag)
+        write_context(work / "context", tag)
         digest = _digest(work)
         key = f"{settings.mlflow.model_name}/{version.model_id}-{digest[:12]}.bento"
         bucket = settings.store.bentos_bucket
         if not store.exists(bucket, key):
             progress(f"building the Bento {tag}")
-            store.put_if_absent(bucket, key, _built(work, tag))
+            store.put_if_absent(bucket, key, built(work, tag))
         # read back: of two that build at once one wins, and its bytes count
         content = store.get(bucket, key)
     progress(f"packaged {tag} as s3://{bucket}/{key} ({len(content)} bytes)")
@@ -61,7 +61,8 @@ def _model_folder(settings: Settings, version: Version, folder: Path) -> None:
     (folder / "release.json").write_text(json.dumps(facts, default=str, sort_keys=True, indent=1))
 
 
-def _context_folder(context: Path, tag: str) -> None:
+def write_context(context: Path, tag: str) -> None:
+    """Everything of a Bento but the model, into a folder."""
     for name, path in source_files().items():
         target = context / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -78,7 +79,8 @@ def _digest(work: Path) -> str:
     return digest.hexdigest()
 
 
-def _built(work: Path, tag: str) -> bytes:
+def built(work: Path, tag: str) -> bytes:
+    """The archive of the Bento from the folders `context` and `model` in `work`. Raises ReleaseError."""
     archive = work / "out.bento"
     command = [sys.executable, "-m", "deposit.release.build"]
     command += [str(work / "context"), str(work / "model"), tag, str(archive)]

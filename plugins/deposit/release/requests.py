@@ -22,7 +22,7 @@ _LOOK_SECONDS = 0.5
 def request_release(settings: Settings, model_id: str | None = None, progress: Progress = log_progress) -> Release:
     """Ask that a model (the champion by default) be served.
 
-    A model that is live, or whose release is under way, gives that release, unless the service's code has changed since:
+    A model that is live, or whose release is under way, gives that release, unless the service's code has changed:
     then it is released anew. Raises GateError if there is no champion.
     """
     version = registry.by_id(settings, model_id) if model_id else registry.champion(settings)
