@@ -1,0 +1,129 @@
+"""What all peers are made from: real rows, the same recipe trained twice, a Bento, bodies of requests."""
+
+import json
+import os
+import subprocess
+import sys
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import OneHotEncoder
+from xgboost import XGBClassifier
+
+from deposit.data import ingest, sources
+from deposit.data.columns import FEATURES, NAMES, Category
+from deposit.model.artifact import ModelArtifact, Parity
+from deposit.model.encoder import Encoder
+from deposit.model.recipes import Examples, XgboostRecipe
+from deposit.progress import log_progress
+from deposit.release.packaging import built, write_context
+from deposit.settings import IngestSettings
+
+TAG = "deposit:bench"
+BODIES = {1: 400, 100: 40}
+"""Different bodies by the number of their rows; they are sent in turn."""
+RECIPE = XgboostRecipe()
+
+
+@dataclass(frozen=True)
+class Materials:
+    """Where everything lies.
+
+    Args:
+        model: folder of the product's artifact.
+        bento: the product's unpacked Bento with that model in it.
+        pipeline: scikit-learn pipeline with the same recipe, as joblib writes it.
+        store: BentoML's home with the pipeline in its model store.
+        customers: real rows as a request holds them, more than any body needs.
+    """
+
+    folder: Path
+    model: Path
+    bento: Path
+    pipeline: Path
+    store: Path
+    customers: list[dict[str, Any]]
+
+    @classmethod
+    def make(cls, folder: Path) -> "Materials":
+        """Train and package; a quarter of a minute."""
+        frame = ingest.check(sources.fetch(IngestSettings(), folder, log_progress), log_progress).good
+        labels = frame["y"].to_numpy(dtype=np.int8)
+        made = cls(
+            folder,
+            folder / "work" / "model",
+            folder / "bento",
+            folder / "pipeline.joblib",
+            folder / "store",
+            [dict(zip(NAMES, row, strict=True)) for row in frame[list(NAMES)].head(4000).itertuples(index=False)],
+        )
+        made._train_artifact(frame, labels)
+        made._package()
+        made._train_pipeline(frame, labels)
+        for rows in BODIES:
+            made.bodies(rows).write_text("\n".join(made._bodies(rows)) + "\n")
+        return made
+
+    def bodies(self, rows: int) -> Path:
+        """File of request bodies with so many rows, one a line."""
+        return self.folder / f"bodies-{rows}.jsonl"
+
+    def table(self, rows: int) -> Path:
+        """A CSV file of so many customers, made of the real ones over and over; written when first asked for."""
+        path = self.folder / f"customers-{rows}.csv"
+        if not path.exists():
+            lines = pd.DataFrame(self.customers).to_csv(sep=";", index=False).encode().splitlines(keepends=True)
+            whole, rest = divmod(rows, len(lines) - 1)
+            with path.open("wb") as file:
+                file.write(lines[0])
+                file.writelines([b"".join(lines[1:])] * whole + [b"".join(lines[1 : rest + 1])])
+        return path
+
+    def _train_artifact(self, frame: pd.DataFrame, labels: Any) -> None:
+        encoder = Encoder.fit(frame)
+        booster = RECIPE.fit(Examples(encoder.encode_columns(frame), labels, np.ones(len(labels))), seed=7)
+        artifact = ModelArtifact("xgboost", encoder, booster, 0.0, 0.5, {"dataset": "bundled", "metrics": {}})
+        rows = frame[list(NAMES)].head(200).to_numpy(dtype=object).tolist()
+        parity = Parity(rows, artifact.probabilities(encoder.encode_rows(rows)).tolist())
+        ModelArtifact(**{**vars(artifact), "parity": parity}).save(self.model)
+        release = {"model_id": "deposit-v1", "version": 1, "metrics": {}, "created": "", "dataset": "bundled"}
+        (self.model / "release.json").write_text(json.dumps(release))
+
+    def _package(self) -> None:
+        work = self.folder / "work"
+        write_context(work / "context", TAG)
+        archive = self.folder / "deposit.bento"
+        archive.write_bytes(built(work, TAG))
+        with tarfile.open(archive) as content:
+            content.extractall(self.bento, filter="data")
+
+    def _train_pipeline(self, frame: pd.DataFrame, labels: Any) -> None:
+        texts = [column.name for column in FEATURES if isinstance(column, Category)]
+        encoder = ColumnTransformer(
+            [("categories", OneHotEncoder(handle_unknown="ignore"), texts)], remainder="passthrough"
+        )
+        classifier = XGBClassifier(
+            n_estimators=RECIPE.trees, max_depth=RECIPE.depth, learning_rate=RECIPE.eta,
+            min_child_weight=RECIPE.min_child_weight, reg_lambda=RECIPE.l2, n_jobs=1,
+        )  # fmt: skip
+        features = frame[list(NAMES)].astype(dict.fromkeys(texts, object))
+        joblib.dump(Pipeline([("encode", encoder), ("classify", classifier)]).fit(features, labels), self.pipeline)
+        # BentoML takes its home from the environment once: its own process
+        save = (
+            f"import bentoml, joblib; bentoml.sklearn.save_model('bank_marketing', joblib.load({str(self.pipeline)!r}))"
+        )
+        environment = {"PATH": os.defpath, "BENTOML_HOME": str(self.store), "BENTOML_DO_NOT_TRACK": "true"}
+        subprocess.run(
+            [sys.executable, "-c", save, str(self.pipeline)], env=environment, check=True, stdout=subprocess.DEVNULL
+        )
+
+    def _bodies(self, rows: int) -> list[str]:
+        starts = range(0, rows * BODIES[rows], rows)
+        return [json.dumps({"customers": self.customers[start : start + rows]}) for start in starts]

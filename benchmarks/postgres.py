@@ -1,0 +1,88 @@
+"""The real PostgreSQL that peers log into: the embedded one, as the stack runs it."""
+
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
+from sqlalchemy.engine import URL
+
+from benchmarks.processes import running
+from deposit.database import connect, migrate
+from deposit.settings import DatabaseSettings
+from deposit.stack import postgres
+
+START_SECONDS = 30
+
+
+class Database:
+    """One server, a database for each peer that logs."""
+
+    def __init__(self, port: int, password: str, process: psutil.Process) -> None:
+        self.process = process
+        self._port = port
+        self._password = password
+
+    def make(self, name: str) -> None:
+        """An empty database."""
+        with self._connect("postgres") as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+
+    def settings(self, name: str) -> DatabaseSettings:
+        """The same as the product's settings."""
+        url = URL.create(
+            "postgresql+psycopg", postgres.SUPERUSER, self._password, "127.0.0.1", self._port, database=name
+        )
+        text = url.render_as_string(hide_password=False)
+        return DatabaseSettings(url=text, writer_url=text)
+
+    def migrate(self, name: str) -> None:
+        """Make the product's tables in it."""
+        engine = connect(self.settings(name))
+        migrate(engine)
+        engine.dispose()
+
+    def variables(self, name: str) -> dict[str, str]:
+        """The same as libpq's environment variables."""
+        return {
+            "PGHOST": "127.0.0.1", "PGPORT": str(self._port), "PGUSER": postgres.SUPERUSER,
+            "PGPASSWORD": self._password, "PGDATABASE": name,
+        }  # fmt: skip
+
+    def count(self, name: str) -> int:
+        """Rows of its table `predictions`."""
+        return int(self._scalar(name, "SELECT count(*) FROM predictions"))
+
+    def version(self) -> str:
+        """Of the server."""
+        return str(self._scalar("postgres", "SHOW server_version"))
+
+    def _scalar(self, name: str, query: str) -> Any:
+        with self._connect(name) as connection:
+            row = connection.execute(query).fetchone()
+        return row[0] if row else None
+
+    def _connect(self, name: str) -> psycopg.Connection[tuple[Any, ...]]:
+        return psycopg.connect(
+            host="127.0.0.1", port=self._port, user=postgres.SUPERUSER, password=self._password, dbname=name,
+            autocommit=True, connect_timeout=5,
+        )  # fmt: skip
+
+
+@contextmanager
+def database(folder: Path, port: int, cores: frozenset[int]) -> Iterator[Database]:
+    """A server for as long as the block lasts, on these cores."""
+    password = secrets.token_hex(16)
+    postgres.initialise(folder / "cluster", password)
+    command = postgres.command(folder / "cluster", port)
+    with running(command, {"PATH": "/usr/bin:/bin"}, cores, folder / "postgres.log") as process:
+        deadline = time.monotonic() + START_SECONDS
+        while not postgres.ready(port):
+            if time.monotonic() > deadline or not process.is_running():
+                raise SystemExit(f"error: PostgreSQL does not start: see {folder / 'postgres.log'}")
+            time.sleep(0.1)
+        yield Database(port, password, process)

@@ -1,0 +1,71 @@
+"""`POST /rank` of a million rows: rows a second, and how far memory rises."""
+
+import http.client
+import secrets
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+
+from benchmarks.processes import cpu_seconds, forget_peak, memory, peak
+
+_BLOCK = 2**20
+_SECONDS = 300
+
+
+class Ranked(NamedTuple):
+    """One list ranked: seconds from the first byte sent to the last received; memory in MiB, by resident size."""
+
+    rows: int
+    seconds: float
+    cpu: float
+    before: float
+    peak: float
+    received: int
+
+
+def rank(port: int, key: Path, table: Path, rows: int, process: psutil.Process) -> Ranked:
+    """Send the table as a form's file and read the ranked list as CSV. Raises ValueError for an answer with gaps."""
+    before, cpu = memory(process).rss, cpu_seconds(process)
+    forget_peak(process)
+    begun = time.perf_counter()
+    lines, received = _send(port, key, table)
+    seconds = time.perf_counter() - begun
+    if lines != rows + 1:
+        raise ValueError(f"POST /rank of {rows} rows answered {lines} lines")
+    return Ranked(rows, seconds, cpu_seconds(process) - cpu, before, peak(process), received)
+
+
+def _send(port: int, key: Path, table: Path) -> tuple[int, int]:
+    boundary = secrets.token_hex(16)
+    start = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="customers.csv"\r\n\r\n'.encode()
+    end = f"\r\n--{boundary}--\r\n".encode()
+    headers = {
+        "Content-Type": f"multipart/form-data; boundary={boundary}",
+        "Content-Length": str(len(start) + table.stat().st_size + len(end)),
+        "Accept": "text/csv",
+        "Authorization": f"Bearer {key.read_text()}",
+    }
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_SECONDS)
+    try:
+        connection.request("POST", "/rank", _parts(start, table, end), headers)
+        response = connection.getresponse()
+        if response.status != http.client.OK:
+            raise ValueError(f"POST /rank answered {response.status}: {response.read(500)!r}")
+        lines = received = 0
+        while block := response.read(_BLOCK):
+            lines += block.count(b"\n")
+            received += len(block)
+        return lines, received
+    finally:
+        connection.close()
+
+
+def _parts(start: bytes, table: Path, end: bytes) -> Iterator[bytes]:
+    yield start
+    with table.open("rb") as file:
+        while block := file.read(_BLOCK):
+            yield block
+    yield end

@@ -1,0 +1,186 @@
+"""What a person reads of the measurements: `RESULTS.md`, its tables in the terminal, and JSON beside it."""
+
+import json
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.contestants import Peer
+from benchmarks.load import Load
+from benchmarks.measurement import LOADS, Round, Sample
+from benchmarks.processes import Cores
+from benchmarks.ranking import Ranked
+
+Row = list[str]
+SINGLE, SINGLE_BUSY, MANY = Load(1, 8), Load(1, 64), Load(100, 8)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of either form."""
+
+    title: str
+    columns: list[str]
+    rows: list[Row]
+
+    def markdown(self) -> str:
+        """With the title as a heading."""
+        lines = [self.columns, ["---"] * len(self.columns), *self.rows]
+        body = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+        return f"## {self.title}\n\n{body}\n"
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything measured."""
+
+    peers: Sequence[Peer]
+    rounds: Sequence[Round]
+    ranked: Sequence[Ranked]
+    machine: Mapping[str, str]
+    cores: Cores
+    seconds: int
+
+    def tables(self) -> list[Table]:
+        """All tables, the verdict first."""
+        return [self._targets(), *(self._under(load) for load in LOADS), self._start(), self._lists()]
+
+    def markdown(self) -> str:
+        """The whole of `RESULTS.md`."""
+        peers = "\n".join(f"- **({peer.letter})** {peer.title}" for peer in self.peers)
+        machine = "\n".join(f"- {subject}: {text}" for subject, text in self.machine.items())
+        tables = "\n".join(table.markdown() for table in self.tables())
+        head = f"# Benchmarks\n\nMade by `make bench`.\n\n{peers}\n\n{self._method()}"
+        return f"{head}\n\n{tables}\n## Machine\n\n{machine}\n"
+
+    def write(self, folder: Path) -> None:
+        """`RESULTS.md` and `results.json`."""
+        (folder / "RESULTS.md").write_text(self.markdown())
+        content = {
+            "machine": self.machine,
+            "seconds": self.seconds,
+            "peers": {peer.letter: peer.title for peer in self.peers},
+            "rounds": [_plain(measured) for measured in self.rounds],
+            "rank": [ranked._asdict() for ranked in self.ranked],
+        }
+        (folder / "results.json").write_text(json.dumps(content, indent=1) + "\n")
+
+    def _targets(self) -> Table:
+        rate, tail = (lambda sample: sample.result.requests / sample.result.seconds), (lambda sample: sample.result.p99)
+        goals = [
+            ("requests/s, 1 row, 8 connections: (c) / (a)", self._ratios("c", "a", SINGLE, rate), 15, True),
+            ("requests/s, 1 row, 64 connections: (c) / (a)", self._ratios("c", "a", SINGLE_BUSY, rate), 15, True),
+            ("requests/s, 1 row, 8 connections: (c) / (d)", self._ratios("c", "d", SINGLE, rate), 0.5, True),
+            ("requests/s, 1 row, 64 connections: (c) / (d)", self._ratios("c", "d", SINGLE_BUSY, rate), 0.5, True),
+            ("p99, 1 row, 64 connections: (c) / (a)", self._ratios("c", "a", SINGLE_BUSY, tail), 0.1, False),
+            ("rows/s, 100 rows, 8 connections: (c) / (a)", self._ratios("c", "a", MANY, rate), 10, True),
+            ("`POST /rank`, rows/s", [ranked.rows / ranked.seconds for ranked in self.ranked], 100_000, True),
+            ("`POST /rank`, peak memory, MiB", [ranked.peak for ranked in self.ranked], 600, False),
+        ]
+        rows = [_goal(*goal) for goal in goals]
+        return Table("What was aimed at", ["measure", "median (lowest..highest)", "target", "met"], rows)
+
+    def _ratios(self, one: str, other: str, load: Load, value: Callable[[Sample], float]) -> list[float]:
+        """Of the same round, minutes apart at most."""
+        return [value(found.samples[one, load]) / value(found.samples[other, load]) for found in self.rounds]
+
+    def _under(self, load: Load) -> Table:
+        columns = ["", "requests/s", "p50 ms", "p95 ms", "p99 ms", "CPU-s a 1,000", "database, shipper: CPU-s a 1,000",
+                   "errors"]  # fmt: skip
+        title = f"{load.rows} row{'s' * (load.rows > 1)} a request, {load.connections} connections"
+        return Table(title, columns, [self._line(peer, load) for peer in self.peers])
+
+    def _line(self, peer: Peer, load: Load) -> Row:
+        samples = [found.samples[peer.letter, load] for found in self.rounds]
+        rates = [sample.result.requests / sample.result.seconds for sample in samples]
+        thousands = [sample.result.requests / 1000 for sample in samples]
+        return [
+            f"({peer.letter})",
+            spread(rates),
+            *(spread([getattr(sample.result, name) for sample in samples]) for name in ("p50", "p95", "p99")),
+            spread([sample.server / count for sample, count in zip(samples, thousands, strict=True)]),
+            spread([sample.beside / count for sample, count in zip(samples, thousands, strict=True)])
+            if peer.logged else "",
+            str(sum(sample.result.errors for sample in samples)),
+        ]  # fmt: skip
+
+    def _start(self) -> Table:
+        rows = [
+            [
+                f"({peer.letter})",
+                spread([found.cold[peer.letter] for found in self.rounds]),
+                spread([found.memory[peer.letter].rss for found in self.rounds]),
+                spread([found.memory[peer.letter].pss for found in self.rounds]),
+            ]
+            for peer in self.peers
+        ]
+        return Table(
+            "Start and memory",
+            ["", "start to first answer, s", "resident, MiB", "proportional (PSS), MiB"],
+            rows,
+        )
+
+    def _lists(self) -> Table:
+        columns = ["rows", "rows/s", "s", "CPU-s", "resident before, MiB", "peak, MiB", "answer, MB"]
+        rows = [
+            [
+                f"{ranked.rows:,}",
+                _short(ranked.rows / ranked.seconds),
+                _short(ranked.seconds),
+                _short(ranked.cpu),
+                _short(ranked.before),
+                _short(ranked.peak),
+                _short(ranked.received / 1e6),
+            ]
+            for ranked in self.ranked
+        ]
+        return Table("(c): `POST /rank`, CSV in, ranked CSV out", columns, rows)
+
+    def _method(self) -> str:
+        apart = not self.cores.server & self.cores.others
+        pinned = (
+            "The measured server has one core for itself; wrk, PostgreSQL and the shipper share the rest"
+            if apart
+            else "**Server, wrk and PostgreSQL share one core**, so that the figures of all peers are too low"
+        )
+        return (
+            f"All peers score the same real rows with the same recipe, one worker and one thread of XGBoost each. "
+            f"{pinned}. {len(self.rounds)} rounds; in each, every peer is started anew and gets each load for "
+            f"{self.seconds} s after one second of warming up, the peers in turn. Cells show the median of the rounds "
+            "and, in brackets, the lowest and the highest. Before it is timed, each answer of a peer is compared with "
+            "its model; afterwards the logs of (a) and (c) must hold everything that was answered. wrk waits for "
+            "each answer before it asks again on a connection, so that a slow server is asked less."
+        )
+
+
+def spread(values: Iterable[float]) -> str:
+    """Median, lowest, highest."""
+    found = sorted(values)
+    return f"{_short(statistics.median(found))} ({_short(found[0])}..{_short(found[-1])})"
+
+
+def _goal(measure: str, values: list[float], target: float, at_least: bool) -> Row:
+    sign = "≥" if at_least else "≤"
+    middle = statistics.median(values)
+    met = middle >= target if at_least else middle <= target
+    return [measure, spread(values), f"{sign} {_short(target)}", "yes" if met else "**no**"]
+
+
+def _short(value: float) -> str:
+    """Three digits that count."""
+    if value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.3g}"
+
+
+def _plain(measured: Round) -> dict[str, Any]:
+    return {
+        "cold": measured.cold,
+        "memory": {letter: held._asdict() for letter, held in measured.memory.items()},
+        "samples": [
+            {"peer": letter, **load._asdict(), **sample._asdict(), "result": sample.result._asdict()}
+            for (letter, load), sample in measured.samples.items()
+        ],
+    }

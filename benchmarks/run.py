@@ -1,0 +1,74 @@
+"""`make bench`: the service beside what most people would write, on this machine, now."""
+
+import tempfile
+from argparse import ArgumentParser
+from pathlib import Path
+
+from benchmarks import load
+from benchmarks.contestants import Peer, peers
+from benchmarks.machine import describe
+from benchmarks.materials import Materials
+from benchmarks.measurement import Bench, WrongAnswerError
+from benchmarks.postgres import database
+from benchmarks.processes import Cores
+from benchmarks.ranking import Ranked, rank
+from benchmarks.report import Report
+from deposit import console
+from deposit.errors import DepositError
+from deposit.settings import REPOSITORY
+
+POSTGRES_PORT, FIRST_PORT = 18_890, 18_891
+RANKED_ROWS = 1_000_000
+
+
+def main() -> None:
+    """Measure, print and write."""
+    parser = ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=int, default=5, help="of each load on each peer in each round")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="folder of RESULTS.md and results.json")
+    options = parser.parse_args()
+    load.require()
+    state = REPOSITORY / ".deposit"
+    state.mkdir(exist_ok=True)
+    try:
+        # on the disk that the stack's state lies on, since a folder for temporary files may be memory
+        with tempfile.TemporaryDirectory(prefix="bench-", dir=state) as folder:
+            report = measure(Path(folder), options.rounds, options.seconds)
+    except (DepositError, WrongAnswerError) as error:
+        raise SystemExit(f"error: {error}") from error
+    for table in report.tables():
+        console.table(table.title, table.columns, table.rows)
+        console.out.print()
+    report.write(options.out)
+
+
+def measure(folder: Path, rounds: int, seconds: int) -> Report:
+    """All rounds, then the ranked list."""
+    cores = Cores.split()
+    with console.progress() as progress:
+        progress("training the models, building the Bento")
+        materials = Materials.make(folder)
+        with database(folder, POSTGRES_PORT, cores.others) as server:
+            machine = describe(folder, server.version())
+            ports = range(FIRST_PORT, FIRST_PORT + 4)
+            bench = Bench(materials, server.process, cores, ports, seconds, progress)
+            contestants = peers(materials, server)
+            found = []
+            for number in range(1, rounds + 1):
+                progress("rounds", number, rounds)
+                found.append(bench.round(contestants))
+            progress(f"ranking {RANKED_ROWS} rows")
+            ranked = _ranked(bench, contestants[2])
+    return Report(contestants, found, [ranked], machine, cores, seconds)
+
+
+def _ranked(bench: Bench, service: Peer) -> Ranked:
+    table = bench.materials.table(RANKED_ROWS)
+    with bench.started(service, bench.ports[0]) as one:
+        assert service.key is not None  # noqa: S101 - this peer has one
+        return rank(one.port, service.key, table, RANKED_ROWS, one.process)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chaos import Load, Postgres, Shipper, until
+
+from deposit.monitoring.spool import Spool
+from deposit.settings import Settings
+
+
+@pytest.fixture
+def server(tmp_path: Path, free_ports: Callable[[int], int]) -> Iterator[Postgres]:
+    """A PostgreSQL that runs and may be stopped."""
+    folder = tmp_path / "postgres"
+    folder.mkdir()
+    found = Postgres(folder, free_ports(1))
+    try:
+        found.start()
+        found.migrate()
+        yield found
+    finally:
+        found.stop()
+
+
+@pytest.fixture
+def settings(server: Postgres, tmp_path: Path) -> Settings:
+    state = tmp_path / "state"
+    state.mkdir()
+    return Settings(state_dir=state, database=server.settings)
+
+
+@pytest.fixture
+def shipper(settings: Settings) -> Iterator[Shipper]:
+    """A shipper that is not started yet."""
+    found = Shipper(settings)
+    yield found
+    found.stop()
+
+
+@pytest.fixture
+def spool(settings: Settings) -> Iterator[Spool]:
+    """The spool of those settings, beside the processes that use it."""
+    found = Spool.of(settings)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def drained(spool: Spool) -> Callable[[], None]:
+    """Waits until everything in the spool is stored."""
+
+    def wait() -> None:
+        until(lambda: spool.state().rows == 0)
+        assert spool.state().aside_rows == 0
+
+    return wait
+
+
+@pytest.fixture
+def put_load(customers: list[dict[str, Any]]) -> Callable[[int], Load]:
+    """Clients for the service on a port."""
+    return lambda port: Load(port, customers)
