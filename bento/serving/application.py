@@ -79,7 +79,8 @@ async def _send(answer: Answer, request_id: bytes, head: bool, send: Send) -> No
     body = answer.body
     start = {"type": "http.response.start", "status": answer.status, "headers": headers}
     if isinstance(body, bytes):
-        headers.append((b"content-length", str(len(body)).encode()))
+        if answer.status != 304:  # whose length would be that of the body it spares
+            headers.append((b"content-length", str(len(body)).encode()))
         await send(start)
         await send({"type": "http.response.body", "body": b"" if head else body})
         return

@@ -1,5 +1,6 @@
 """The page at `/` and what it needs: static files, read once, with strict headers."""
 
+import gzip
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +14,7 @@ _TYPES = {
     ".js": b"text/javascript; charset=utf-8",
     ".csv": b"text/csv; charset=utf-8",
 }
-_SECURITY = (
+_HEADERS = (
     (
         b"content-security-policy",
         b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
@@ -24,6 +25,7 @@ _SECURITY = (
     (b"x-frame-options", b"DENY"),
     # looked at again each time, so that a release brings its own page; the tag makes that cheap
     (b"cache-control", b"no-cache"),
+    (b"vary", b"accept-encoding"),
 )
 
 
@@ -35,12 +37,18 @@ def pages() -> Mapping[str, Handler]:
 
 def _shown(path: Path) -> Handler:
     content, kind = path.read_bytes(), _TYPES[path.suffix]
-    tag = b'"' + hashlib.sha256(content).hexdigest()[:32].encode() + b'"'
-    headers = (*_SECURITY, (b"etag", tag))
+    plain = Answer(content, kind, (*_HEADERS, (b"etag", _tag(content))))
+    small = gzip.compress(content, mtime=0)
+    packed = Answer(small, kind, (*_HEADERS, (b"etag", _tag(small)), (b"content-encoding", b"gzip")))
 
     async def show(request: Request) -> Answer:
-        if tag in request.headers.get(b"if-none-match", b""):
-            return Answer(b"", kind, headers, 304)
-        return Answer(content, kind, headers)
+        answer = packed if b"gzip" in request.headers.get(b"accept-encoding", b"") else plain
+        known = request.headers.get(b"if-none-match", b"")
+        unchanged = any(value in known for name, value in answer.headers if name == b"etag")
+        return answer._replace(body=b"", status=304) if unchanged else answer
 
     return show
+
+
+def _tag(content: bytes) -> bytes:
+    return b'"' + hashlib.sha256(content).hexdigest()[:32].encode() + b'"'

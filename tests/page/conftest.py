@@ -1,16 +1,98 @@
+import csv
+import io
+import json
+import lzma
+import re
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 from served import Service
 
-from deposit.settings import Settings
+from deposit.data.columns import FEATURES, NAMES, Category
+from deposit.settings import REPOSITORY, Settings
 
 # English as the tests read it, whatever machine this is
 LOCALE = "en-GB"
+EVERY = 8
+RELEASE = {
+    "created": "2026-11-23T04:35:18+00:00",
+    "metrics": {"roc_auc": 0.703, "roc_auc_low": 0.692, "roc_auc_high": 0.7131},
+}
+_REFUSED = re.compile(r"Failed to load resource: the server responded with a status of [45]\d\d")
+
+
+class Desk:
+    """The page as a person uses it."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    def upload(self, content: str | bytes, name: str = "list.csv") -> None:
+        data = content if isinstance(content, bytes) else content.encode()
+        self.page.set_input_files("#file", {"name": name, "mimeType": "text/csv", "buffer": data})
+        self.page.click("#rank")
+
+    def wait_ranked(self) -> None:
+        expect(self.page.locator("#result-title")).to_be_focused(timeout=20_000)
+
+    def plan(self, calls: int) -> None:
+        self.page.fill("#calls", str(calls))
+        self.page.keyboard.press("Tab")
+
+    def column(self, name: str) -> list[str]:
+        heads = self.page.locator("#table thead th").all_inner_texts()
+        return self.page.locator(f"#table tbody td:nth-child({heads.index(name) + 1})").all_inner_texts()
+
+    def head(self, name: str) -> Any:
+        return self.page.locator("#table thead button", has_text=re.compile(f"^{re.escape(name)}$"))
+
+    def saved(self, button: str) -> bytes:
+        with self.page.expect_download() as waiting:
+            self.page.click(button)
+        return Path(waiting.value.path()).read_bytes()
+
+    def saved_rows(self, button: str = "#download") -> list[dict[str, str]]:
+        return list(csv.DictReader(io.StringIO(self.saved(button).decode("utf-8-sig")), delimiter=";"))
+
+
+@pytest.fixture(scope="session")
+def real_rows() -> list[list[Any]]:
+    """Rows from all of the real file, in the order of NAMES, with the label last: enough to rank by."""
+    types = [str if isinstance(column, Category) else int if column.integer else float for column in FEATURES]
+    with lzma.open(REPOSITORY / "data" / "bank-additional-full.csv.xz", "rt") as file:
+        lines = list(csv.DictReader(file, delimiter=";"))[::EVERY]
+    return [
+        [*(kind(line[name]) for kind, name in zip(types, NAMES, strict=True)), line["y"] == "yes"] for line in lines
+    ]
+
+
+@pytest.fixture(scope="session")
+def make_model(make_model: Callable[..., Any], real_rows: list[list[Any]]) -> Callable[..., Any]:
+    """Small models that rank as real ones do, with a date and an interval."""
+    import xgboost
+
+    from deposit.model.artifact import Parity
+
+    def make(folder: Path, **options: Any) -> Any:
+        artifact = make_model(folder, **options)
+        values = [row[:-1] for row in real_rows]
+        matrix = xgboost.DMatrix(artifact.encoder.encode_rows(values), [float(row[-1]) for row in real_rows])
+        scorer = xgboost.train({"objective": "binary:logistic", "max_depth": 3, "eta": 0.2, "nthread": 1}, matrix, 40)
+        artifact = replace(artifact, scorer=scorer, shift=0.0)
+        sample = values[:200]
+        expected = artifact.probabilities(artifact.encoder.encode_rows(sample)).tolist()
+        artifact = replace(artifact, parity=Parity(sample, expected))
+        artifact.save(folder)
+        file = folder / "release.json"
+        file.write_text(json.dumps({**json.loads(file.read_text()), **RELEASE}))
+        return artifact
+
+    return make
 
 
 @pytest.fixture(scope="session")
@@ -21,7 +103,8 @@ def browser() -> Iterator[Browser]:
         pytest.fail("there is no chromium: run `make chromium`, or install your system's package of that name")
     with sync_playwright() as playwright:
         # as root Chromium has no sandbox; what it opens here is our own page
-        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        options = ["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
+        browser = playwright.chromium.launch(executable_path=executable, args=options)
         yield browser
         browser.close()
 
@@ -37,28 +120,44 @@ def site(bento: Path, tmp_path_factory: pytest.TempPathFactory, free_ports: Call
 
 
 @pytest.fixture
-def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
-    """Opens pages that may reach nothing but 127.0.0.1 and must leave the browser's console empty."""
+def open_page(browser: Browser) -> Iterator[Callable[..., Desk]]:
+    """Opens pages that may reach nothing but 127.0.0.1 and must leave the browser's console empty.
+
+    With `refusals`, the console may tell of answers that are no success: it does so by itself.
+    """
     said: list[str] = []
-    opened: list[Page] = []
+    contexts = []
 
-    def guard(route: Route) -> None:
-        if not route.request.url.startswith(("http://127.0.0.1:", "data:", "blob:")):
-            said.append(f"asked for {route.request.url}")
-        route.continue_()
+    def guard(request: Request) -> None:
+        if not request.url.startswith(("http://127.0.0.1:", "data:", "blob:")):
+            said.append(f"asked for {request.url}")
 
-    def open_(url: str, expected_errors: bool = False, **options: Any) -> Page:
-        page = browser.new_page(locale=LOCALE, **options)
-        opened.append(page)
-        page.route("**/*", guard)
+    def open_(url: str, refusals: bool = False, **options: Any) -> Desk:
+        def listen(message: ConsoleMessage) -> None:
+            if not (refusals and _REFUSED.match(message.text)):
+                said.append(message.text)
+
+        context = browser.new_context(locale=LOCALE, reduced_motion="reduce", **options)
+        contexts.append(context)
+        context.on("request", guard)
+        page = context.new_page()
         page.on("pageerror", lambda error: said.append(str(error)))
-        if not expected_errors:  # the console tells of each answer that is no success
-            page.on("console", lambda message: said.append(message.text))
+        page.on("console", listen)
         page.goto(url)
-        page.wait_for_selector("#fields label", timeout=8000)
-        return page
+        page.wait_for_selector("#fields label")
+        return Desk(page)
 
     yield open_
-    for page in opened:
-        page.close()
+    for context in contexts:
+        context.close()
     assert said == []
+
+
+@pytest.fixture
+def rows(customers: list[dict[str, Any]]) -> str:
+    """A list of 80 real customers, as a spreadsheet would save it."""
+    written = io.StringIO()
+    table = csv.writer(written, delimiter=";")
+    table.writerow(["id", *NAMES])
+    table.writerows([f"K{number}", *customer.values()] for number, customer in enumerate(customers[:80]))
+    return written.getvalue()

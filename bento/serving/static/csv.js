@@ -1,72 +1,73 @@
-// Reading CSV as RFC 4180 has it, piece by piece, so that a million rows need no second copy.
+// Reading CSV as RFC 4180 has it: a Blob record by record, a record cell by cell.
 
-/** Feed it text; it gives each record as its cells, its raw text and where in that each cell begins. */
-export class CsvReader {
-  /** @param {string} separator @param {(cells: string[], raw: string, starts: number[]) => void} onRecord */
-  constructor(separator, onRecord) {
-    this.separator = separator;
-    this.onRecord = onRecord;
-    this.rest = "";
-  }
+const NEWLINE = 10;
+const QUOTE = 34;
+const RETURN = 13;
 
-  feed(text) {
-    const content = this.rest + text;
-    let start = 0;
-    for (let end = this.#recordEnd(content, start); end >= 0; end = this.#recordEnd(content, start)) {
-      this.#emit(content.slice(start, end));
-      start = end + 1;
-    }
-    this.rest = content.slice(start);
+/**
+ * Give each record of a Blob that is not empty; reads it in pieces, so that its size does not matter.
+ * @param {Blob} blob
+ * @param {(record: string, start: number, end: number) => void} onRecord text without its newline, and its bytes in the Blob
+ * @param {(share: number) => void} [onProgress]
+ */
+export async function eachRecord(blob, onRecord, onProgress = () => {}) {
+  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  const reader = blob.stream().getReader();
+  let rest = new Uint8Array(0);
+  let begin = 0; // of `rest` in the Blob
+  for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {
+    const bytes = joined(rest, piece.value);
+    const text = decoder.decode(bytes);
+    const plain = text.length === bytes.length; // then a letter is a byte, and all can be decoded at once
+    const used = eachWhole(bytes, (from, to) => {
+      onRecord(plain ? text.slice(from, to) : decoder.decode(bytes.subarray(from, to)), begin + from, begin + to);
+    });
+    rest = bytes.slice(used);
+    begin += used;
+    onProgress(begin / blob.size);
   }
-
-  end() {
-    if (this.rest) this.#emit(this.rest);
-    this.rest = "";
-  }
-
-  #recordEnd(content, start) {
-    let end = content.indexOf("\n", start);
-    while (end >= 0 && quotes(content, start, end) % 2) end = content.indexOf("\n", end + 1);
-    return end;
-  }
-
-  #emit(raw) {
-    const record = raw.endsWith("\r") ? raw.slice(0, -1) : raw;
-    if (record === "") return;
-    const { cells, starts } = split(record, this.separator);
-    this.onRecord(cells, record, starts);
-  }
+  if (rest.length) onRecord(decoder.decode(rest), begin, begin + rest.length);
 }
 
-/** The cells of one record and the place where each begins. */
-export function split(record, separator) {
-  if (!record.includes('"')) {
-    const cells = record.split(separator);
-    let at = 0;
-    const starts = cells.map((cell) => {
-      const start = at;
-      at += cell.length + 1;
-      return start;
-    });
-    return { cells, starts };
-  }
-  const cells = [];
-  const starts = [];
-  for (let at = 0; at <= record.length; ) {
-    starts.push(at);
-    let end;
-    if (record[at] === '"') {
-      end = at + 1;
-      while (end < record.length && (record[end] !== '"' || record[end + 1] === '"')) end += record[end] === '"' ? 2 : 1;
-      cells.push(record.slice(at + 1, end).replaceAll('""', '"'));
-      end = indexOrEnd(record, separator, end);
-    } else {
-      end = indexOrEnd(record, separator, at);
-      cells.push(record.slice(at, end));
+/** Give the place of each record that ends in these bytes; gives how many bytes they took. */
+function eachWhole(bytes, onPlace) {
+  let start = 0;
+  let quoted = false;
+  for (let at = 0; at < bytes.length; at += 1) {
+    if (bytes[at] === QUOTE) quoted = !quoted;
+    else if (bytes[at] === NEWLINE && !quoted) {
+      const end = at > start && bytes[at - 1] === RETURN ? at - 1 : at;
+      if (end > start) onPlace(start, end);
+      start = at + 1;
     }
+  }
+  return start;
+}
+
+/** The cells of one record. */
+export function cellsOf(record, separator) {
+  if (!record.includes('"')) return record.split(separator);
+  return placesOf(record, separator).map(([start, end]) => unquoted(record.slice(start, end)));
+}
+
+/** One cell of a record. */
+export function cellAt(record, separator, place) {
+  if (record.includes('"')) return cellsOf(record, separator)[place];
+  let start = 0;
+  for (let before = 0; before < place; before += 1) start = record.indexOf(separator, start) + 1;
+  const end = record.indexOf(separator, start);
+  return end < 0 ? record.slice(start) : record.slice(start, end);
+}
+
+/** Where each cell of a record stands: [start, end). */
+export function placesOf(record, separator) {
+  const places = [];
+  for (let at = 0; at <= record.length; ) {
+    const end = cellEnd(record, separator, at);
+    places.push([at, end]);
     at = end + 1;
   }
-  return { cells, starts };
+  return places;
 }
 
 /** Which separator a header uses. */
@@ -74,19 +75,24 @@ export function separatorOf(header) {
   return [";", ",", "\t"].reduce((best, one) => (header.split(one).length > header.split(best).length ? one : best));
 }
 
-/** All of a Blob, as text, in pieces. */
-export async function eachPiece(blob, onText) {
-  const reader = blob.stream().pipeThrough(new TextDecoderStream()).getReader();
-  for (let piece = await reader.read(); !piece.done; piece = await reader.read()) onText(piece.value);
+function cellEnd(record, separator, start) {
+  let at = start;
+  if (record[at] === '"') {
+    at += 1;
+    while (at < record.length && (record[at] !== '"' || record[at + 1] === '"')) at += record[at] === '"' ? 2 : 1;
+  }
+  const end = record.indexOf(separator, at);
+  return end < 0 ? record.length : end;
 }
 
-function quotes(content, start, end) {
-  let count = 0;
-  for (let at = content.indexOf('"', start); at >= 0 && at < end; at = content.indexOf('"', at + 1)) count += 1;
-  return count;
+function unquoted(cell) {
+  return cell.startsWith('"') ? cell.slice(1, cell.endsWith('"') && cell.length > 1 ? -1 : undefined).replaceAll('""', '"') : cell;
 }
 
-function indexOrEnd(text, what, from) {
-  const found = text.indexOf(what, from);
-  return found < 0 ? text.length : found;
+function joined(first, second) {
+  if (!first.length) return second;
+  const both = new Uint8Array(first.length + second.length);
+  both.set(first);
+  both.set(second, first.length);
+  return both;
 }

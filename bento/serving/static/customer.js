@@ -1,61 +1,66 @@
-// One customer: a form made from the service's own description, the score and the reasons.
+// One customer: the score in words, as a bar, and the reasons.
 
-import { call, getJson } from "./api.js";
-import { byId, clear, element, percent, showProblems } from "./dom.js";
+import { call } from "./api.js";
+import { bar, byId, element, number, percent, showProblems } from "./dom.js";
 
-let example = {};
-
-/** Make the form's fields. */
-export async function makeForm() {
-  const docs = await getJson("/docs.json");
-  const { properties } = docs.components.schemas.Customer;
-  [example] = docs.paths["/predict"].post.requestBody.content["application/json"].example.customers;
-  const names = Object.keys(properties).filter((name) => name !== "id");
-  byId("fields").replaceChildren(...names.map((name) => field(name, properties[name])));
-  byId("one-form").addEventListener("submit", (event) => {
+/** Score the form's customer when it is sent. */
+export function scoreByForm(names, prices) {
+  byId("one-form").addEventListener("submit", async (event) => {
     event.preventDefault();
-    score(names);
+    const button = event.submitter;
+    byId("one-problem").replaceChildren();
+    button.disabled = true;
+    try {
+      show(await scored(names, await prices()));
+    } catch (error) {
+      byId("one").hidden = true;
+      showProblems(byId("one-problem"), error);
+    } finally {
+      button.disabled = false;
+    }
   });
+  // a wrong value in what is folded away must be seen to be corrected
+  byId("one-form").addEventListener("invalid", (event) => event.target.closest("details")?.setAttribute("open", ""), true);
 }
 
-function field(name, { enum: values, minimum, maximum, type, description }) {
-  const id = `field-${name}`;
-  const input = values
-    ? element("select", { id, name }, ...values.map((value) => element("option", { value }, value)))
-    : element("input", { id, name, type: "number", min: minimum, max: maximum, step: type === "integer" ? 1 : "any", required: "" });
-  input.value = example[name];
-  return element("label", { for: id }, description, " ", input);
+async function scored(names, { value, cost }) {
+  const query = new URLSearchParams({ capacity: 1, reasons: true, deposit_value: value, call_cost: cost });
+  const line = (cells) => `${cells.join(";")}\n`;
+  const body = line(names) + line(names.map((name) => byId(`field-${name}`).value));
+  return JSON.parse(await (await call("POST", `/rank?${query}`, { body, type: "text/csv" })).blob.text());
 }
 
-async function score(names) {
-  clear(byId("one-problem"));
-  byId("one").hidden = true;
-  const cells = names.map((name) => byId(`field-${name}`).value);
-  try {
-    const blob = await call("POST", "/rank?capacity=1&reasons=true", { body: `${names.join(";")}\n${cells.join(";")}\n`, type: "text/csv" });
-    const answer = JSON.parse(await blob.text());
-    show(answer);
-  } catch (error) {
-    showProblems(byId("one-problem"), error);
-  }
-}
-
-function show(answer) {
-  const [customer] = answer.ranked;
-  const worth = customer.expected_value > 0;
-  const largest = Math.max(...customer.reasons.map((reason) => Math.abs(reason.effect)));
+function show({ ranked: [customer], break_even: least, model }) {
+  const { probability, reasons } = customer;
+  const pays = probability > least;
+  const marked = bar({ share: Math.min(1, probability) }, "fill");
+  const mark = element("span", { class: "mark" });
+  mark.style.setProperty("--share", Math.min(1, least));
+  marked.append(mark);
   byId("one").replaceChildren(
-    element("div", { class: "score" },
-      element("strong", {}, percent(customer.probability)),
-      element("p", {}, `is the chance that this customer takes the offer. A call ${worth ? "pays" : "does not pay"}: from ${percent(answer.break_even)} on it does. (${answer.model})`)),
-    element("meter", { min: 0, max: 1, value: customer.probability, "aria-label": "Probability of a subscription" }, percent(customer.probability)),
-    element("h3", {}, "Why"),
-    ...customer.reasons.map((reason) => {
-      const side = reason.effect > 0 ? "for" : "against";
-      return element("div", { class: `reason ${side}` },
-        element("span", {}, `${reason.text} speaks ${side} a call`),
-        element("meter", { min: 0, max: largest, value: Math.abs(reason.effect), "aria-hidden": "true" }));
-    }),
+    element("h3", { id: "score-title", tabindex: "-1" }, pays ? "A call is worth it" : "A call is not worth it"),
+    element("div", { class: "verdict" },
+      element("strong", {}, percent(probability)),
+      element("p", {}, `Of 100 customers like this one, about ${number(probability * 100)} would subscribe. A call pays from ${percent(least)} on.`)),
+    marked,
+    element("p", { class: "note" }, `The line marks ${percent(least)}. Scored by ${model}.`),
+    element("h4", {}, "What counts most"),
+    element("ol", {}, ...listed(reasons)),
+    element("p", { class: "note" }, "The bars compare how much each one moves the score: to the right for a call, to the left against it."),
   );
   byId("one").hidden = false;
+  byId("score-title").focus();
+}
+
+function listed(reasons) {
+  const largest = Math.max(...reasons.map((reason) => Math.abs(reason.effect)));
+  return reasons.map(({ effect, text }) => {
+    const side = effect > 0 ? "for" : "against";
+    const filled = element("span", {});
+    filled.style.setProperty("--share", largest ? Math.abs(effect) / largest : 0);
+    const words = text.replace(/ \([+-][\d.]+\)$/, "");
+    return element("li", { class: side },
+      element("span", {}, words[0].toUpperCase() + words.slice(1), element("span", { class: "visually-hidden" }, ` speaks ${side} a call`)),
+      element("span", { class: "side", "aria-hidden": "true" }, filled));
+  });
 }

@@ -1,4 +1,4 @@
-// Small things of the page: elements, numbers, problems.
+// Small things of the page: elements, numbers, problems, downloads.
 
 /** A new element; children are nodes or text, never markup. */
 export function element(name, attributes = {}, ...children) {
@@ -16,21 +16,41 @@ export function number(value, digits = 0) {
   return value.toLocaleString("en", { maximumFractionDigits: digits, minimumFractionDigits: digits });
 }
 
-export function percent(share) {
-  return `${(share * 100).toFixed(1)} %`;
+/** A small count with a digit after the point, a large one without. */
+export function amount(value) {
+  return number(value, Math.abs(value) < 1000 ? 1 : 0);
 }
 
-/** Show what was wrong, as the service said it. */
+export function percent(share, digits = 1) {
+  return `${number(share * 100, digits)} %`;
+}
+
+export function day(moment) {
+  return new Date(moment).toLocaleDateString("en-GB", { day: "numeric", month: "long", year: "numeric", timeZone: "UTC" });
+}
+
+/** A bar; `shares` (0 to 1) are set as custom properties, which the style sheet reads. */
+export function bar(shares, ...parts) {
+  const made = element("div", { class: "track", "aria-hidden": "true" }, ...parts.map((name) => element("span", { class: name })));
+  for (const [name, share] of Object.entries(shares)) made.style.setProperty(`--${name}`, share);
+  return made;
+}
+
+/** Show what was wrong, as the service said it, and bring the reader there. */
 export function showProblems(place, error) {
   const problems = error.problems ?? [{ row: null, field: null, message: `The page failed: ${error.message}` }];
   const lines = problems.map(({ row, field, message }) => {
     const where = [row === null ? "" : `row ${row + 1}`, field ?? ""].filter(Boolean).join(", ");
     return where ? `${where}: ${message}` : message;
   });
-  const told = lines.length === 1 ? [element("p", {}, lines[0])] : [element("ul", {}, ...lines.map((line) => element("li", {}, line)))];
-  place.replaceChildren(element("strong", {}, "That did not work."), ...told);
+  const told = lines.length === 1 ? element("p", {}, lines[0]) : element("ul", {}, ...lines.map((line) => element("li", {}, line)));
+  place.replaceChildren(element("strong", {}, "That did not work."), told);
+  place.focus();
 }
 
-export function clear(place) {
-  place.replaceChildren();
+/** Give the person a file. */
+export function save(blob, name) {
+  const url = URL.createObjectURL(blob);
+  element("a", { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }

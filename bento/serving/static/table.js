@@ -1,120 +1,136 @@
-// The ranked rows: sorted, filtered, a page at a time.
+// The ranked rows: sorted, searched, a page at a time; asks the worker for what it shows.
 
-import { element, number, percent } from "./dom.js";
+import { ask } from "./desk.js";
+import { byId, element, number } from "./dom.js";
+import { cellOf } from "./cell.js";
 
 const PAGE = 50;
-const SHOWN_FIRST = ["rank", "call", "probability", "expected_value"];
-const WORDS = { rank: "Rank", call: "Call", probability: "Probability", expected_value: "Expected value", reasons: "Reasons" };
+const SEARCH_PAUSE = 200;
+/** Columns that the service adds; all of them order the rows as the rank does, the best first. */
+const RANK = { words: "Rank", kind: "number", place: null };
+const CALL = { words: "Call", kind: "call", place: null, best: "descending" };
+const CHANCE = { words: "Chance", kind: "chance", place: null, best: "descending" };
+const WORTH = { words: "Expected value", kind: "worth", place: null, best: "descending" };
 
 export class Table {
-  constructor({ table, filter, back, next, page }) {
-    this.head = table.tHead.rows[0];
-    this.body = table.tBodies[0];
-    this.page = page;
-    this.start = 0;
-    this.calls = 0;
-    this.sorted = { name: "rank", down: false };
-    this.back = back;
-    this.next = next;
-    this.filter = filter;
-    filter.addEventListener("input", () => this.#arrange());
-    back.addEventListener("click", () => this.#turn(-PAGE));
-    next.addEventListener("click", () => this.#turn(PAGE));
+  constructor() {
+    this.known = new Set(); // the columns that a score is made from
+    this.table = byId("table");
+    this.head = this.table.tHead.rows[0];
+    this.body = this.table.tBodies[0];
+    byId("wide").checked = matchMedia("(min-width: 820px)").matches;
+    let pause = 0;
+    byId("filter").addEventListener("input", () => {
+      clearTimeout(pause);
+      pause = setTimeout(() => this.#arrange(), SEARCH_PAUSE);
+    });
+    byId("which").addEventListener("change", () => this.#arrange());
+    byId("wide").addEventListener("change", () => this.#drawHead());
+    const last = () => Math.max(0, Math.ceil(this.rows.length / PAGE) - 1) * PAGE;
+    const turns = { first: () => 0, back: () => this.start - PAGE, next: () => this.start + PAGE, last };
+    for (const [id, to] of Object.entries(turns)) byId(id).addEventListener("click", () => this.#turn(Math.min(Math.max(0, to()), last())));
   }
 
-  show(ranking, calls) {
-    this.ranking = ranking;
+  /** Show a new list; `summary` is the worker's. */
+  async show(summary, calls, prices) {
+    this.summary = summary;
     this.calls = calls;
-    this.sorted = { name: "rank", down: false };
-    this.filter.value = "";
-    const reasons = ranking.rows.some((cells) => cells[ranking.place("reasons")]) ? ["reasons"] : [];
-    const own = ranking.own().map((name, place) => ({ name, place, words: name }));
-    const added = (names) => names.map((name) => ({ name, place: ranking.place(name), words: WORDS[name] }));
-    const ids = own.filter((column) => column.name.trim().toLowerCase() === "id");
-    this.columns = [...added(SHOWN_FIRST), ...ids, ...added(reasons), ...own.filter((column) => !ids.includes(column))];
+    this.prices = prices;
+    byId("filter").value = "";
+    byId("which").value = "all";
+    this.sorted = { ...RANK, direction: "ascending" };
     this.#drawHead();
-    this.#arrange();
+    await this.#arrange();
   }
 
-  mark(calls) {
+  /** Names of the columns that no score is made from. */
+  unused({ own }) {
+    return own.filter((name) => !this.known.has(plain(name)) && plain(name) !== "id");
+  }
+
+  /** Let the marks and values follow the plan. */
+  mark(calls, prices) {
     this.calls = calls;
-    if (this.sorted.name === "call") this.#arrange();
-    else this.#draw();
+    this.prices = prices;
+    if (byId("which").value === "all") this.#draw();
+    else this.#arrange();
+  }
+
+  #columns() {
+    const { own, added, reasoned } = this.summary;
+    const all = own.map((name, place) => ({ words: name, place, kind: "own" }));
+    const theirs = all.filter((column) => !this.known.has(plain(column.words)));
+    const reasons = reasoned ? [{ words: "Why", place: added.reasons, kind: "reasons" }] : [];
+    const few = [RANK, CALL, ...theirs, CHANCE];
+    if (!byId("wide").checked) return [...few, ...reasons];
+    return [...few, WORTH, ...reasons, ...all.filter((column) => !theirs.includes(column))];
   }
 
   #drawHead() {
-    this.head.replaceChildren(
-      ...this.columns.map((column) => {
-        const button = element("button", { type: "button" }, column.words);
-        button.addEventListener("click", () => this.#sortBy(column));
-        return element("th", { scope: "col" }, button);
-      }),
-    );
+    this.columns = this.#columns();
+    this.head.replaceChildren(...this.columns.map((column) => {
+      const button = element("button", { type: "button" }, column.words);
+      button.addEventListener("click", () => this.#sortBy(column));
+      return element("th", ["number", "worth"].includes(column.kind) ? { scope: "col", class: "number" } : { scope: "col" }, button);
+    }));
+    this.#drawSorted();
+    if (this.rows) this.#draw();
   }
 
-  #sortBy(column) {
-    const again = this.sorted.name === column.name && this.sorted.place === column.place;
-    this.sorted = { ...column, down: again ? !this.sorted.down : false };
-    this.#arrange();
-  }
-
-  #arrange() {
-    const wanted = this.filter.value.trim().toLowerCase();
-    const place = this.columns.find((column) => column.name === this.sorted.name && (this.sorted.place ?? column.place) === column.place).place;
-    const rank = this.ranking.place("rank");
-    const matching = wanted
-      ? this.ranking.rows.filter((cells) => cells.some((cell) => cell.toLowerCase().includes(wanted)))
-      : [...this.ranking.rows];
-    if (this.sorted.name === "call") matching.sort((one, other) => this.#called(other, rank) - this.#called(one, rank));
-    else if (place !== rank) matching.sort((one, other) => compare(one[place], other[place]));
-    if (this.sorted.down) matching.reverse();
-    this.matching = matching;
-    this.start = 0;
-    this.columns.forEach((column, index) => {
-      const cell = this.head.cells[index];
-      if (column.place === place) cell.setAttribute("aria-sort", this.sorted.down ? "descending" : "ascending");
-      else cell.removeAttribute("aria-sort");
+  #drawSorted() {
+    this.columns.forEach(({ words, place }, index) => {
+      const chosen = words === this.sorted.words && place === this.sorted.place;
+      if (chosen) this.head.cells[index].setAttribute("aria-sort", this.sorted.direction);
+      else this.head.cells[index].removeAttribute("aria-sort");
     });
-    this.#draw();
   }
 
-  #called(cells, rank) {
-    return Number(cells[rank]) <= this.calls ? 1 : 0;
+  async #sortBy({ words, place, best = "ascending" }) {
+    const again = this.sorted.words === words && this.sorted.place === place;
+    const other = this.sorted.direction === "ascending" ? "descending" : "ascending";
+    this.sorted = { words, place, best, direction: again ? other : best };
+    await this.#arrange();
+    this.#drawSorted();
   }
 
-  #turn(by) {
-    this.start = Math.min(Math.max(0, this.start + by), Math.max(0, this.matching.length - 1));
+  async #arrange() {
+    const { place, direction, best = "ascending" } = this.sorted;
+    const down = place === null ? direction !== best : direction === "descending";
+    const part = { all: null, call: [0, this.calls], rest: [this.calls, this.summary.count] }[byId("which").value];
+    this.table.setAttribute("aria-busy", "true");
+    const rows = await ask("order", { column: place, down, text: byId("filter").value, calls: part });
+    if (rows === null) return; // a newer question is on its way
+    this.table.removeAttribute("aria-busy");
+    this.rows = rows;
+    await this.#turn(0);
+  }
+
+  async #turn(start) {
+    this.start = start;
+    const numbers = this.rows.subarray(start, start + PAGE);
+    const cells = await ask("rows", { numbers });
+    if (this.rows.subarray(this.start, this.start + PAGE).join() !== numbers.join()) return; // turned on meanwhile
+    this.shown = cells.map((one, place) => ({ cells: one, row: numbers[place] }));
+    this.table.closest(".scroll").scrollTop = 0;
     this.#draw();
   }
 
   #draw() {
-    const rank = this.ranking.place("rank");
-    const shown = this.matching.slice(this.start, this.start + PAGE);
-    this.body.replaceChildren(
-      ...shown.map((cells) => {
-        const called = this.#called(cells, rank) === 1;
-        return element("tr", called ? { class: "call" } : {}, ...this.columns.map((column) => this.#cell(column, cells, called)));
-      }),
-    );
-    const last = this.start + shown.length;
-    const all = this.matching.length;
-    this.page.textContent = all ? `${number(this.start + 1)} to ${number(last)} of ${number(all)}` : "No row contains that";
-    if (this.ranking.count > this.ranking.rows.length) this.page.textContent += ` (the best ${number(this.ranking.rows.length)} are shown; all are in the download)`;
-    this.back.disabled = this.start === 0;
-    this.next.disabled = last >= all;
-  }
-
-  #cell(column, cells, called) {
-    const text = cells[column.place];
-    if (column.name === "call" && column.words === WORDS.call) return element("td", {}, called ? "yes" : "no");
-    if (column.words === WORDS.probability) return element("td", {}, percent(Number(text)));
-    if (column.words === WORDS.expected_value) return element("td", {}, Number(text).toFixed(2));
-    return element("td", column.name === "reasons" ? { class: "reasons" } : {}, text);
+    if (!this.shown) return;
+    const { added } = this.summary;
+    this.body.replaceChildren(...this.shown.map(({ cells, row }) => {
+      const called = row < this.calls;
+      const facts = { rank: row + 1, called, chance: Number(cells[added.probability]), prices: this.prices };
+      return element("tr", called ? { class: "call" } : {}, ...this.columns.map((column) => cellOf(column, cells, facts)));
+    }));
+    const [all, end] = [this.rows.length, this.start + this.shown.length];
+    byId("page").textContent = all ? `${number(this.start + 1)} to ${number(end)} of ${number(all)}` : "No such row";
+    for (const id of ["first", "back"]) byId(id).disabled = this.start === 0;
+    for (const id of ["next", "last"]) byId(id).disabled = end >= all;
   }
 }
 
-function compare(one, other) {
-  const [first, second] = [Number(one), Number(other)];
-  if (one !== "" && other !== "" && !Number.isNaN(first) && !Number.isNaN(second)) return first - second;
-  return one.localeCompare(other);
+/** A column's name as the service reads it: `Emp_Var_Rate` is `emp.var.rate`. */
+function plain(name) {
+  return name.trim().toLowerCase().replaceAll("_", ".").replace("day.of.week", "day_of_week");
 }

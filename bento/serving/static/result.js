@@ -1,0 +1,96 @@
+// The ranked list as a whole: the plan of so many calls, its figures, the downloads, the rejected rows.
+
+import { ask } from "./desk.js";
+import { amount, byId, element, number, percent, save } from "./dom.js";
+import { GainCurve } from "./gain.js";
+import { Plan } from "./plan.js";
+import { Table } from "./table.js";
+
+const SAY_PAUSE = 600; // a screen reader hears where a slider stops, not each step
+
+export class Result {
+  constructor() {
+    this.table = new Table();
+    this.curve = new GainCurve(byId("chart"), (calls) => this.plan(calls));
+    byId("calls").addEventListener("change", (event) => this.plan(event.target.valueAsNumber));
+    byId("slider").addEventListener("input", (event) => this.plan(event.target.valueAsNumber));
+    byId("best").addEventListener("click", () => this.plan(this.outlooks.mostProfitable()));
+    for (const id of ["value", "cost"]) byId(id).addEventListener("change", () => this.#reprice());
+    byId("download").addEventListener("click", () => this.#download());
+    byId("rejected-download").addEventListener("click", async () => save(await ask("rejected"), `${this.name}-rejected.csv`));
+  }
+
+  /** What the person thinks a subscription is worth and a call costs. */
+  get prices() {
+    return { value: byId("value").valueAsNumber, cost: byId("cost").valueAsNumber };
+  }
+
+  /**
+   * Show a list that the worker has read.
+   * @param {{name: string, sent: {value: number, cost: number}}} about
+   */
+  async show(summary, { name, sent }) {
+    Object.assign(this, { summary, sent, name: name.replace(/\.\w+$/, ""), calls: summary.called });
+    byId("result").hidden = false;
+    byId("told").textContent = `${count(summary.count, "customer")} ranked${summary.rejected ? `, ${count(summary.rejected, "row")} rejected (see below)` : ""}.`;
+    const unused = this.table.unused(summary);
+    byId("extra").hidden = unused.length === 0;
+    byId("extra").textContent = `Not used for the score: ${unused.join(", ")}.`;
+    for (const id of ["calls", "slider"]) byId(id).max = summary.count;
+    this.#showRejected();
+    this.outlooks = new Plan(summary.subscriptions, this.prices);
+    this.curve.show(this.outlooks);
+    await this.table.show(summary, this.calls, this.prices);
+    this.plan(this.calls);
+    byId("result-title").focus();
+  }
+
+  /** Plan so many calls: marks, figures, curve and download follow. */
+  plan(wanted) {
+    this.calls = Math.min(Math.max(0, Math.round(wanted) || 0), this.summary.count);
+    for (const id of ["calls", "slider"]) byId(id).value = this.calls;
+    byId("slider").setAttribute("aria-valuetext", count(this.calls, "call"));
+    const { subscriptions, profit, share, random, gain } = this.outlooks.outlook(this.calls);
+    const tiles = [
+      ["expected subscriptions", amount(subscriptions)],
+      ["expected profit", amount(profit)],
+      ["of all expected subscriptions", percent(share, 0)],
+      [`than as many calls at random (${amount(random)})`, `${gain < 0.0005 ? "no more" : `${percent(gain, 0)} more`}`],
+    ];
+    byId("outlook").replaceChildren(...tiles.map(([term, said]) => element("div", {}, element("dt", {}, term), element("dd", {}, said))));
+    clearTimeout(this.saying);
+    this.saying = setTimeout(() => {
+      byId("said").textContent = `${count(this.calls, "call")}: ${tiles.map(([term, said]) => `${said} ${term}`).join(", ")}.`;
+    }, SAY_PAUSE);
+    this.curve.move(this.calls);
+    this.table.mark(this.calls, this.prices);
+  }
+
+  #reprice() {
+    if (!this.summary || !byId("value").reportValidity() || !byId("cost").reportValidity()) return;
+    this.outlooks = new Plan(this.summary.subscriptions, this.prices);
+    this.curve.show(this.outlooks);
+    this.plan(this.calls);
+  }
+
+  async #download() {
+    const { value, cost } = this.prices;
+    const asSent = value === this.sent.value && cost === this.sent.cost;
+    byId("download").setAttribute("aria-busy", "true");
+    save(await ask("csv", { calls: this.calls, prices: { value, cost }, asSent }), `${this.name}-ranked.csv`);
+    byId("download").removeAttribute("aria-busy");
+  }
+
+  #showRejected() {
+    const { rejected, problems } = this.summary;
+    byId("rejected").hidden = rejected === 0;
+    byId("rejected").open = false;
+    byId("rejected").querySelector("summary").textContent = `${count(rejected, "rejected row")}`;
+    const more = rejected > problems.length ? [element("li", {}, `and ${number(rejected - problems.length)} more, all in the download`)] : [];
+    byId("rejected").querySelector("ul").replaceChildren(...problems.map((problem) => element("li", {}, problem)), ...more);
+  }
+}
+
+function count(value, thing) {
+  return `${number(value)} ${thing}${value === 1 ? "" : "s"}`;
+}

@@ -1,0 +1,95 @@
+// A list on its way to the service: a file, pasted rows or the example; progress, and what came of it.
+
+import { call, refusal } from "./api.js";
+import { ask } from "./desk.js";
+import { byId, number, showProblems } from "./dom.js";
+
+const WORDS = { sending: "Sending the list", scoring: "Scoring", receiving: "Receiving the ranked list", reading: "Reading the ranked list" };
+const MEGABYTE = 1e6;
+
+/** Make the form work; `result` shows what comes, `prices` are those to rank by. */
+export function rankByForm(result, prices) {
+  byId("list-form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    const list = chosen();
+    if (list) rank(list, result, prices);
+    else showProblems(byId("problem"), refusal("Choose a file, paste rows, or try the example."));
+  });
+  byId("example").addEventListener("click", async () => {
+    const { blob } = await call("GET", "/assets/example.csv");
+    rank(new File([blob], "example.csv"), result, prices);
+  });
+  // the one chosen last counts
+  byId("paste").addEventListener("input", () => { byId("file").value = ""; });
+  byId("file").addEventListener("change", () => { byId("paste").value = ""; });
+  acceptDrops();
+}
+
+function chosen() {
+  const pasted = byId("paste").value.trim();
+  return byId("file").files[0] ?? (pasted ? new File([pasted, "\n"], "pasted.csv") : null);
+}
+
+/** A file may be dropped anywhere on the page: beside the frame, the browser would open it in our place. */
+function acceptDrops() {
+  for (const kind of ["dragover", "dragleave", "drop"]) {
+    document.addEventListener(kind, (event) => {
+      if (!event.dataTransfer?.types.includes("Files")) return;
+      event.preventDefault();
+      byId("drop").classList.toggle("over", kind === "dragover");
+      if (kind !== "drop") return;
+      byId("file").files = event.dataTransfer.files;
+      byId("paste").value = "";
+      byId("rank").focus();
+    });
+  }
+}
+
+async function rank(list, result, prices) {
+  const stop = new AbortController();
+  const cancel = () => stop.abort();
+  byId("cancel").addEventListener("click", cancel);
+  begin();
+  try {
+    const sent = await prices();
+    const { blob } = await call("POST", "/rank", { body: formOf(list, sent), accept: "text/csv", signal: stop.signal, onProgress: tell });
+    byId("cancel").hidden = true;
+    const summary = await ask("open", { blob }, (share) => tell("reading", share));
+    await result.show(summary, { name: list.name, sent });
+  } catch (error) {
+    showProblems(byId("problem"), error);
+  } finally {
+    byId("cancel").removeEventListener("click", cancel);
+    byId("working").hidden = true;
+    for (const id of ["rank", "example"]) byId(id).disabled = false;
+  }
+}
+
+function begin() {
+  byId("problem").replaceChildren();
+  byId("result").hidden = true;
+  byId("working").hidden = false;
+  byId("cancel").hidden = false;
+  byId("cancel").focus();
+  for (const id of ["rank", "example"]) byId(id).disabled = true;
+  tell("sending", 0);
+}
+
+function formOf(list, { value, cost }) {
+  const form = new FormData();
+  form.append("reasons", byId("reasons").checked);
+  form.append("capacity", byId("capacity").value);
+  if (value > 0) form.append("deposit_value", value);
+  if (cost > 0) form.append("call_cost", cost);
+  form.append("file", list, list.name);
+  return form;
+}
+
+/** `done`: a share from 0 to 1, but for "receiving" bytes; null if it is not known. */
+function tell(phase, done) {
+  const share = phase === "receiving" ? null : done;
+  const much = phase === "receiving" ? `: ${number(done / MEGABYTE, 1)} MB` : share === null ? "…" : `: ${Math.round(share * 100)} %`;
+  byId("progress-text").textContent = WORDS[phase] + much;
+  if (share === null) byId("progress").removeAttribute("value");
+  else byId("progress").value = share * 100;
+}

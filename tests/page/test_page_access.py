@@ -1,0 +1,76 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import expect
+
+from deposit import keys
+from deposit.settings import Settings
+
+pytestmark = pytest.mark.servers
+
+Open = Callable[..., Any]
+
+
+def test_a_service_with_keys_asks_and_keeps_the_key_in_the_tab(
+    open_page: Open, serve: Any, tmp_path: Path, rows: str
+) -> None:
+    file = tmp_path / "keys.json"
+    _, secret = keys.add(file, "marketing", ["predict"])
+    settings = Settings(state_dir=tmp_path / "state").changed("serve", keys_file=file, max_rank_rows=50)
+    with serve(settings) as service:
+        desk = open_page(f"http://127.0.0.1:{service.port}", refusals=True)
+        page = desk.page
+        page.fill("#key", "deposit_wrong")
+        page.click("#key-form button[type=submit]")
+        expect(page.locator("#key-told")).to_contain_text("not known")
+        page.fill("#key", secret)
+        page.keyboard.press("Enter")
+        expect(page.locator("#model")).to_contain_text("deposit-v7")
+        desk.upload("\n".join(rows.splitlines()[:51]))
+        desk.wait_ranked()
+        assert json.loads(page.evaluate("JSON.stringify([{...localStorage}, document.cookie])")) == [{}, ""]
+        desk.upload(rows)
+        expect(page.locator("#problem")).to_contain_text("has 80 rows, 50 are taken at once; split it")
+        page.click("#forget")
+        expect(page.locator("#key-dialog")).to_be_visible()
+        assert page.evaluate("sessionStorage.length") == 0
+        page.click("#key-cancel")
+        expect(page.locator("#problem")).to_contain_text("API key is needed")
+        desk.upload("\n".join(rows.splitlines()[:11]))
+        page.fill("#key", secret)
+        page.keyboard.press("Enter")
+        desk.wait_ranked()
+        expect(page.locator("#value")).to_have_value("10")
+
+
+def test_the_model_that_answers_is_told_with_its_date_and_interval(open_page: Open, site: str) -> None:
+    desk = open_page(site)
+    desk.page.reload()  # what the browser has by now is answered by 304
+    card = desk.page.locator("#model")
+    expect(card).to_contain_text("deposit-v7")
+    expect(card).to_contain_text("since 23 November 2026")
+    expect(card).to_contain_text("0.703 (95 %: 0.692 to 0.713)")
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "identity"])
+@pytest.mark.parametrize("path", ["/", "/assets/main.js", "/assets/pico.min.css", "/assets/example.csv"])
+def test_files_are_strict_and_not_sent_twice(site: str, path: str, encoding: str) -> None:
+    answer = httpx.get(site + path, headers={"Accept-Encoding": encoding})
+    assert answer.status_code == 200
+    assert answer.headers.get("content-encoding", "identity") == encoding
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    again = httpx.get(site + path, headers={"Accept-Encoding": encoding, "If-None-Match": answer.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+@pytest.mark.parametrize("path", ["/assets/", "/assets/nothing.js", "/assets/../page.py", "/assets/README.md"])
+def test_no_other_file_is_given(site: str, path: str) -> None:
+    assert httpx.get(site + path).status_code == 404
