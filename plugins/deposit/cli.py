@@ -4,7 +4,6 @@ Heavy imports are inside the commands, so that `deposit --help` answers at once.
 """
 
 import logging
-import os
 import signal
 import threading
 from pathlib import Path
@@ -150,7 +149,6 @@ def shipper() -> None:
     from deposit.monitoring.shipper import run
 
     logging.getLogger("deposit").setLevel(logging.INFO)
-    os.nice(10)  # the service's requests come first
     # the environment alone: the stack's settings hold the owner's password, which this part must not have
     run(service_settings(), _stop_on_signal())
 

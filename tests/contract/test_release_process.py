@@ -23,7 +23,7 @@ from deposit.model.artifact import ModelArtifact
 from deposit.model.registry import Version
 from deposit.release import reconciler, requests
 from deposit.release.gateway import Gateway
-from deposit.settings import DatabaseSettings, ReleaseSettings, Settings, StackSettings, StoreSettings
+from deposit.settings import DatabaseSettings, MlflowSettings, ReleaseSettings, Settings, StackSettings, StoreSettings
 
 pytestmark = pytest.mark.servers
 TOOLS = Path(sys.executable).parent
@@ -82,6 +82,8 @@ def stack(
         state_dir=folder,
         database=database,
         store=object_store,
+        # none listens there: what the registry would say is patched in
+        mlflow=MlflowSettings(tracking_uri=f"http://127.0.0.1:{free_ports(1)}"),
         stack=StackSettings(gateway_port=free_ports(1)),
         release=ReleaseSettings(
             gateway_admin=str(folder / "admin.sock"),

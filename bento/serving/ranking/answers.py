@@ -73,7 +73,7 @@ def summary(ranked: Ranked) -> dict[str, Any]:
         "break_even": ranked.wishes.break_even,
         "called": ranked.called,
         "expected_subscriptions": float(ranked.probabilities[called].sum()),
-        "expected_profit": float(ranked.expected_values[called].sum()),
+        "expected_profit": float(ranked.expected_values(called).sum()),
     }
 
 
@@ -86,7 +86,7 @@ def _rows(ranked: Ranked, start: int) -> list[_Row]:
         ranked.ids[part].to_pylist(),
         texts(ranked.prediction_ids[part].tobytes()),
         ranked.probabilities[part].tolist(),
-        ranked.expected_values[part].tolist(),
+        ranked.expected_values(part).tolist(),
         strict=False,
     )
     called = ranked.called

@@ -57,10 +57,9 @@ class Ranked:
     called: int
     rejected: list[Rejected]
 
-    @property
-    def expected_values(self) -> NDArray[np.float64]:
-        """Of calling each row, shape (n,)."""
-        return self.probabilities * self.wishes.deposit_value - self.wishes.call_cost
+    def expected_values(self, part: slice) -> NDArray[np.float64]:
+        """Of calling each row of a part."""
+        return self.probabilities[part] * self.wishes.deposit_value - self.wishes.call_cost
 
 
 def rank(

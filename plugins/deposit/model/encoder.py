@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import repeat
 from typing import Any, Protocol
 
 import numpy as np
@@ -93,7 +94,7 @@ class Encoder:
             matrix[:, offset] = (_numbers(NAMES[place], columns[NAMES[place]]) - mean) / scale
         for place, positions in self._category_plan:
             values = np.asarray(columns[NAMES[place]], dtype=object)
-            codes = np.fromiter((positions.get(value, -1) for value in values), np.int64, count)
+            codes = np.fromiter(map(positions.get, values, repeat(-1)), np.int64, count)
             if (codes < 0).any():
                 row = int(codes.argmin())
                 raise _not_allowed(row, NAMES[place], values[row], positions)

@@ -20,7 +20,7 @@ from deposit.settings import Settings
 
 _BATCH_BYTES = 64 * 2**20
 _VACUUM_PAGES = 256
-_REMOVED_AT_ONCE = 200
+_REMOVED_AT_ONCE = 50
 _TURN_SECONDS = 0.001
 
 
