@@ -24,7 +24,7 @@ from deposit.model.encoder import Encoder
 from deposit.model.recipes import Examples, XgboostRecipe
 from deposit.progress import log_progress
 from deposit.release.packaging import built, write_context
-from deposit.settings import IngestSettings
+from deposit.sections import IngestSettings
 
 TAG = "deposit:bench"
 BODIES = {1: 400, 100: 40}

@@ -13,7 +13,7 @@ from sqlalchemy.engine import URL
 
 from benchmarks.processes import running
 from deposit.database import connect, migrate
-from deposit.settings import DatabaseSettings
+from deposit.sections import DatabaseSettings
 from deposit.stack import postgres
 
 START_SECONDS = 30

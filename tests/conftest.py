@@ -19,7 +19,8 @@ from deposit.data import ingest, periods, sources
 from deposit.database import connect, migrate
 from deposit.errors import UpstreamError
 from deposit.progress import log_progress
-from deposit.settings import DatabaseSettings, IngestSettings, Settings, StoreSettings
+from deposit.sections import DatabaseSettings, IngestSettings, StoreSettings
+from deposit.settings import Settings
 from deposit.stack import objectstore
 from deposit.stack import postgres as postgres_server
 from deposit.store import ObjectStore

@@ -11,7 +11,7 @@ from hmac import compare_digest
 from typing import NamedTuple
 
 from deposit.keys import ADMIN, ANONYMOUS, OUTCOMES, PREDICT, RELEASER, ROLES, parse
-from deposit.settings import ServeSettings
+from deposit.sections import ServeSettings
 from serving.limits import Buckets
 from serving.problems import refuse
 from serving.watched import WatchedFile

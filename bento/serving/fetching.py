@@ -10,7 +10,7 @@ import msgspec
 from deposit.errors import IntegrityError, UpstreamError
 from deposit.model.artifact import BOOSTER, MODEL, PARITY, ModelArtifact, sha256_of
 from deposit.model.catalog import Files
-from deposit.settings import StoreSettings
+from deposit.sections import StoreSettings
 
 if TYPE_CHECKING:
     from deposit.store import ObjectStore

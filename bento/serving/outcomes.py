@@ -5,7 +5,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from deposit.monitoring.entries import StatedOutcome, StatedOutcomes, encode_entry
-from deposit.settings import ServeSettings
+from deposit.sections import ServeSettings
 from serving import statements
 from serving.customers import encode
 from serving.http import JSON, Answer, Request, content_type

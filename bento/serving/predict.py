@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from deposit.settings import ServeSettings
+from deposit.sections import ServeSettings
 from serving.adminheaders import event_time_of, is_dry_run
 from serving.customers import PredictRequest, decode_request
 from serving.http import JSON, Answer, Request, content_type

@@ -32,7 +32,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from deposit.errors import ConfigError, UpstreamError
-from deposit.settings import DatabaseSettings
+from deposit.sections import DatabaseSettings
 
 metadata = MetaData()
 

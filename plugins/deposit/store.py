@@ -13,7 +13,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from deposit.errors import ConfigError, SourceError, UpstreamError
-from deposit.settings import StoreSettings
+from deposit.sections import StoreSettings
 
 _ABSENT = {"404", "NoSuchKey", "NoSuchBucket", "NotFound"}
 _EXISTS = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}

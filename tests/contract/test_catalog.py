@@ -18,7 +18,8 @@ from deposit.model.artifact import ModelArtifact
 from deposit.model.catalog import parse_catalog
 from deposit.model.registry import Version
 from deposit.release.catalog import keep_catalog, object_place, write_catalog
-from deposit.settings import MlflowSettings, Settings, StoreSettings
+from deposit.sections import MlflowSettings, StoreSettings
+from deposit.settings import Settings
 from serving.fetching import Fetcher
 
 pytestmark = [

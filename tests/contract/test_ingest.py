@@ -17,7 +17,8 @@ from deposit.data.ingest import IngestResult, ingest
 from deposit.data.sources import BUNDLED
 from deposit.database import connect, datasets, rejects
 from deposit.errors import ConfigError, ContractError, DepositError, IntegrityError, SourceError, UpstreamError
-from deposit.settings import DatabaseSettings, IngestSettings, Settings
+from deposit.sections import DatabaseSettings, IngestSettings
+from deposit.settings import Settings
 from deposit.store import ObjectStore
 
 pytestmark = pytest.mark.servers

@@ -21,7 +21,8 @@ from deposit.model.artifact import MODEL, ModelArtifact
 from deposit.model.selection import select
 from deposit.model.training import TrainingResult, train
 from deposit.progress import log_progress
-from deposit.settings import IngestSettings, MlflowSettings, SelectSettings, Settings, StoreSettings, TrainSettings
+from deposit.sections import IngestSettings, MlflowSettings, SelectSettings, StoreSettings, TrainSettings
+from deposit.settings import Settings
 from deposit.store import ObjectStore
 
 pytestmark = [

@@ -17,7 +17,8 @@ import pytest
 from deposit.errors import UpstreamError
 from deposit.model.artifact import BOOSTER, MODEL, PARITY, ModelArtifact, sha256_of
 from deposit.model.catalog import Catalog, CatalogModel, Files, encode_catalog
-from deposit.settings import ServeSettings, Settings, StoreSettings
+from deposit.sections import ServeSettings, StoreSettings
+from deposit.settings import Settings
 from deposit.stack import objectstore
 from deposit.stack.credentials import random_credentials
 from deposit.stack.programs import identities

@@ -23,7 +23,8 @@ from deposit.model.artifact import ModelArtifact
 from deposit.model.registry import Version
 from deposit.release import reconciler, requests
 from deposit.release.gateway import Gateway
-from deposit.settings import DatabaseSettings, MlflowSettings, ReleaseSettings, Settings, StackSettings, StoreSettings
+from deposit.sections import DatabaseSettings, MlflowSettings, ReleaseSettings, StackSettings, StoreSettings
+from deposit.settings import Settings
 
 pytestmark = pytest.mark.servers
 TOOLS = Path(sys.executable).parent

@@ -8,7 +8,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from deposit.errors import SourceError, UpstreamError
-from deposit.settings import StoreSettings
+from deposit.sections import StoreSettings
 from deposit.store import ObjectStore
 
 pytestmark = pytest.mark.servers

@@ -18,7 +18,8 @@ import psutil
 import psycopg
 
 from deposit.database import connect, migrate
-from deposit.settings import DatabaseSettings, Settings
+from deposit.sections import DatabaseSettings
+from deposit.settings import Settings
 from deposit.stack import postgres
 
 WAIT = 60

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from deposit.settings import TrainSettings
+from deposit.sections import TrainSettings
 from serving.problems import refuse
 
 _YES, _NO = {"true", "yes", "1", "on"}, {"", "false", "no", "0", "off"}

@@ -10,7 +10,8 @@ from deposit.data import contract, dataset, periods, records, sources, spool, ta
 from deposit.database import connect
 from deposit.errors import ConfigError, ContractError, SourceError
 from deposit.progress import Progress, log_progress
-from deposit.settings import IngestSettings, Settings
+from deposit.sections import IngestSettings
+from deposit.settings import Settings
 from deposit.store import ObjectStore
 
 _REASONS_SHOWN = 3

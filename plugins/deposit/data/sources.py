@@ -12,7 +12,8 @@ from deposit.data import download, spool
 from deposit.database import engine_for, reachable
 from deposit.errors import ConfigError, IntegrityError, SourceError
 from deposit.progress import Progress
-from deposit.settings import REPOSITORY, IngestSettings
+from deposit.sections import IngestSettings
+from deposit.settings import REPOSITORY
 
 ORIGINAL = "bank-additional-full.csv"
 ORIGINAL_SHA256 = "74adfc578bf77a7ff4bb1ba4a9f8709d9e3c6907342959c2c8416847e0afb4d8"

@@ -18,7 +18,7 @@ from deposit.model.recipes import FEATURE_SETS, Examples, parameters, recency_we
 from deposit.model.search import Search, best_logistic, best_xgboost
 from deposit.model.windows import Windows
 from deposit.progress import Progress
-from deposit.settings import TrainSettings
+from deposit.sections import TrainSettings
 
 PARITY_ROWS = 200
 

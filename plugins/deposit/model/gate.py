@@ -10,7 +10,7 @@ from deposit.model import metrics
 from deposit.model.artifact import Probabilities
 from deposit.model.evaluation import interval, resampled
 from deposit.model.recipes import Labels
-from deposit.settings import SelectSettings
+from deposit.sections import SelectSettings
 
 
 @dataclass(frozen=True)

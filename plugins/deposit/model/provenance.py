@@ -6,7 +6,8 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
-from deposit.settings import REPOSITORY, Settings, TrainSettings
+from deposit.sections import TrainSettings
+from deposit.settings import REPOSITORY, Settings
 
 _CODE = ("data/columns.py", "model/*.py")
 _LIBRARIES = ("numpy", "optuna", "scikit-learn", "xgboost-cpu")

@@ -20,7 +20,8 @@ from deposit.monitoring.entries import Content, Entry, RankedBlock, ScoredReques
 from deposit.monitoring.journal import Journal
 from deposit.monitoring.moments import day_of
 from deposit.monitoring.spool import Spool
-from deposit.settings import DatabaseSettings, LogSettings, Settings
+from deposit.sections import DatabaseSettings, LogSettings
+from deposit.settings import Settings
 
 logger = logging.getLogger(__name__)
 

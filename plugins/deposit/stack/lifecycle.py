@@ -14,7 +14,8 @@ from deposit.database import connect, engine_for, migrate
 from deposit.errors import ConfigError, UpstreamError
 from deposit.progress import Progress, log_progress
 from deposit.release.gateway import Gateway
-from deposit.settings import Settings, StoreSettings, load_settings
+from deposit.sections import StoreSettings
+from deposit.settings import Settings, load_settings
 from deposit.stack import airflow, objectstore, ports, postgres, supervision
 from deposit.stack.credentials import Credentials, credentials, random_credentials, write_private
 from deposit.stack.layout import Layout, layout

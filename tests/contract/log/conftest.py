@@ -18,7 +18,8 @@ from deposit.database import connect, engine_for, migrate
 from deposit.monitoring import housekeeping, shipper
 from deposit.monitoring.entries import Content, RankedBlock, ScoredRequest, StatedOutcome, StatedOutcomes, encode_entry
 from deposit.monitoring.spool import Spool
-from deposit.settings import DatabaseSettings, Settings
+from deposit.sections import DatabaseSettings
+from deposit.settings import Settings
 from deposit.stack import postgres as server
 
 MODEL = "deposit-v7"

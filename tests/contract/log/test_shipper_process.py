@@ -17,7 +17,8 @@ from deposit.errors import ConfigError
 from deposit.monitoring import shipper
 from deposit.monitoring.entries import encode_entry
 from deposit.monitoring.spool import Spool
-from deposit.settings import DatabaseSettings, Settings
+from deposit.sections import DatabaseSettings
+from deposit.settings import Settings
 from deposit.stack import postgres as server
 
 pytestmark = pytest.mark.servers

@@ -5,7 +5,7 @@ from deposit.data import dataset
 from deposit.data.contract import check_rows
 from deposit.data.sources import BUNDLED
 from deposit.errors import IntegrityError, SourceError
-from deposit.settings import StoreSettings
+from deposit.sections import StoreSettings
 from deposit.store import ObjectStore
 
 ORIGIN = dataset.Origin("test", "0" * 64, 3)

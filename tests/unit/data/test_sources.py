@@ -14,7 +14,7 @@ from deposit.data import spool
 from deposit.data.sources import BUNDLED, ORIGINAL_SHA256, Source, fetch
 from deposit.errors import ConfigError, IntegrityError, SourceError, UpstreamError
 from deposit.progress import log_progress
-from deposit.settings import IngestSettings
+from deposit.sections import IngestSettings
 
 DATA = lzma.decompress(BUNDLED.read_bytes())
 TOKEN = "someone:very-secret-key"

@@ -7,7 +7,7 @@ from deposit.model.artifact import BOOSTER
 from deposit.model.recipes import parameters, recency_weights
 from deposit.model.windows import split
 from deposit.progress import log_progress
-from deposit.settings import TrainSettings
+from deposit.sections import TrainSettings
 
 SETTINGS = TrainSettings(trials=3, bootstrap=100)
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from deposit.model.gate import Contest, Verdict, by_accuracy_f1, by_log_loss, judge
-from deposit.settings import SelectSettings
+from deposit.sections import SelectSettings
 
 RULES = SelectSettings()
 GENERATOR = np.random.default_rng(11)

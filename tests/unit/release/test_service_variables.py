@@ -9,7 +9,8 @@ from deposit.keys import digest
 from deposit.release.rows import Release
 from deposit.release.targets.environment import service_variables
 from deposit.release.targets.process import ProcessTarget
-from deposit.settings import ReleaseSettings, ServeSettings, Settings, StoreSettings, service_settings
+from deposit.sections import ReleaseSettings, ServeSettings, StoreSettings
+from deposit.settings import Settings, service_settings
 
 SECRETS = {"store": "s3cret-of-services", "pipeline": "s3cret-of-pipeline", "key": "deposit_releaser"}
 

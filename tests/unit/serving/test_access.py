@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from deposit import keys
-from deposit.settings import ServeSettings
+from deposit.sections import ServeSettings
 from serving import watched
 from serving.access import Access, Client
 from serving.limits import Buckets

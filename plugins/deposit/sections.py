@@ -1,0 +1,169 @@
+"""The sections of the settings: every `DEPOSIT_<SECTION>__<NAME>` with its meaning and default."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+
+class Section(BaseModel):
+    """Values that belong together; frozen, unknown names refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DatabaseSettings(Section):
+    """Where the `deposit` database is."""
+
+    url: SecretStr | None = Field(None, description="SQLAlchemy URL of the `deposit` database")
+    writer_url: SecretStr | None = Field(
+        None, description="the same database for the shipper's role, which may only add predictions and outcomes"
+    )
+
+
+class StoreSettings(Section):
+    """Where the object store is; without an endpoint it is AWS S3 and its usual credentials."""
+
+    endpoint_url: str | None = Field(None, description="S3 endpoint; empty means AWS")
+    region: str = Field("us-east-1", description="S3 region")
+    access_key: str | None = Field(None, description="S3 access key; empty means the AWS default chain")
+    secret_key: SecretStr | None = Field(None, description="S3 secret key")
+    data_bucket: str = Field("deposit-data", description="bucket of the dataset versions")
+    mlflow_bucket: str = Field("deposit-mlflow", description="bucket of MLflow's artifacts (only its server needs it)")
+    bentos_bucket: str = Field("deposit-bentos", description="bucket of the packaged services")
+    reports_bucket: str = Field("deposit-reports", description="bucket of the monitoring reports")
+
+
+class IngestSettings(Section):
+    """Where the campaign history comes from and how much of it may be bad."""
+
+    source: Literal["bundled", "uci", "kaggle", "file", "postgres"] = Field("bundled", description="source of the data")
+    path: Path | None = Field(None, description="source `file`: the CSV file (plain, .gz or .xz)")
+    sha256: str | None = Field(
+        None, description="sources `file`, `kaggle`: sha256 that the CSV, uncompressed, must have"
+    )
+    url: SecretStr | None = Field(None, description="source `postgres`: SQLAlchemy URL of the bank's database")
+    query: str | None = Field(
+        None, description="source `postgres`: query that gives the dataset's columns, oldest first"
+    )
+    uci_url: str = Field(
+        "https://archive.ics.uci.edu/static/public/222/bank+marketing.zip",
+        description="source `uci`: address of the zip",
+    )
+    kaggle_url: str = Field("https://www.kaggle.com", description="source `kaggle`: address of its API")
+    kaggle_dataset: str = Field("henriqueyamahata/bank-marketing", description="source `kaggle`: owner/dataset")
+    kaggle_token: SecretStr | None = Field(None, description="source `kaggle`: API token, as `username:key`")
+    first_year: int = Field(
+        2008, ge=1970, le=2100, description="calendar year of the first row (the file has months only)"
+    )
+    max_bad_share: float = Field(0.01, ge=0, lt=1, description="a larger share of bad rows fails the ingest")
+
+
+class MlflowSettings(Section):
+    """Where MLflow is."""
+
+    tracking_uri: str = Field("http://127.0.0.1:5000", description="MLflow tracking server")
+    experiment: str = Field("deposit", description="MLflow experiment")
+    model_name: str = Field(
+        "deposit", description="registered model; its versions are the model ids `<name>-v<version>`"
+    )
+
+
+class TrainSettings(Section):
+    """How candidates are trained and measured."""
+
+    test_share: float = Field(0.2, gt=0, lt=0.5, description="newest share of rows kept for the final test")
+    validation_share: float = Field(0.2, gt=0, lt=0.5, description="share of rows before the test used to choose")
+    trials: int = Field(20, ge=1, description="Optuna trials")
+    seed: int = Field(7, description="seed of all randomness")
+    threads: int = Field(2, ge=1, description="threads of one training")
+    bootstrap: int = Field(500, ge=100, description="bootstrap resamples of each interval")
+    deposit_value: float = Field(10.0, gt=0, description="value of one subscription, in the unit of call_cost")
+    call_cost: float = Field(1.0, gt=0, description="cost of one call")
+
+
+class SelectSettings(Section):
+    """When a challenger replaces the champion."""
+
+    rule: Literal["gate", "accuracy_f1"] = Field(
+        "gate", description="`gate`: paired log-loss interval and AUC guard; `accuracy_f1`: best accuracy and F1"
+    )
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="confidence of the paired interval")
+    max_auc_loss: float = Field(0.02, ge=0, description="how much worse the challenger's ROC AUC may be")
+
+
+class ReleaseSettings(Section):
+    """How a champion gets to traffic."""
+
+    target: Literal["process"] = Field("process", description="where the service runs")
+    gateway_admin: str = Field("", description="Caddy's admin API: a unix socket's path")
+    supervisor_socket: str = Field("", description="target `process`: supervisor's unix socket")
+    first_port: int = Field(
+        8101, ge=1024, le=65000, description="target `process`: first of the ports services may take"
+    )
+    poll_seconds: float = Field(1.0, gt=0, description="pause between two looks of the releaser")
+    start_timeout: float = Field(90.0, gt=0, description="seconds a new service has to become ready")
+    drain_seconds: float = Field(10.0, ge=0, description="seconds between losing traffic and being stopped")
+    parity_tolerance: float = Field(
+        1e-6, ge=0, description="largest difference to the training process's probabilities"
+    )
+    service_key: SecretStr | None = Field(
+        None, description="API key by which the releaser tests a service that asks for keys"
+    )
+    store_access_key: str | None = Field(
+        None, description="target `process`: S3 access key for services, which may only read MLflow's bucket"
+    )
+    store_secret_key: SecretStr | None = Field(None, description="target `process`: S3 secret key for services")
+
+
+class ServeSettings(Section):
+    """Limits of the service."""
+
+    max_customers: int = Field(10_000, ge=1, description="customers in one request")
+    max_body_bytes: int = Field(16 * 2**20, ge=1024, description="bytes in one request body")
+    max_rank_rows: int = Field(1_000_000, ge=1, description="customers in one list to rank")
+    max_rank_bytes: int = Field(512 * 2**20, ge=1024, description="bytes in one list to rank")
+    request_timeout: float = Field(30.0, gt=0, description="seconds that the next part of a request's body may take")
+    keys_file: Path | None = Field(
+        None, description="file of the API keys (`deposit keys`); empty means that no key is needed"
+    )
+    releaser_key_sha256: str | None = Field(
+        None,
+        pattern="^[0-9a-f]{64}$",
+        description="sha256 of the key by which the releaser tests a service (the releaser sets it)",
+    )
+    rate_per_second: float = Field(0.0, ge=0, description="requests a second of one key, on average; 0 means no limit")
+    burst: int = Field(100, ge=1, description="requests that one key may send at once before its rate counts")
+    catalog_file: Path | None = Field(
+        None, description="list of the registered models, kept by the releaser; empty means `<state_dir>/catalog.json`"
+    )
+    models_kept: int = Field(4, ge=1, description="models besides the served one that stay loaded")
+
+
+class LogSettings(Section):
+    """The prediction log: a spool on this machine's disk, then PostgreSQL."""
+
+    spool_max_bytes: int = Field(
+        4 * 2**30, ge=2**20, description="largest size of the spool's file; beyond it predictions are refused"
+    )
+    reserve_bytes: int = Field(
+        256 * 2**20,
+        ge=2**20,
+        description="bytes of disk that the spool leaves free; with fewer, predictions are refused",
+    )
+    ship_rows: int = Field(20_000, ge=1, description="rows that the shipper moves to PostgreSQL in one transaction")
+    poll_seconds: float = Field(1.0, gt=0, description="pause of the shipper when the spool is empty")
+    retention_days: int | None = Field(
+        None, ge=1, description="days after which stored predictions and outcomes are dropped; empty keeps all"
+    )
+
+
+class StackSettings(Section):
+    """The stack without Docker: ports, all on 127.0.0.1."""
+
+    gateway_port: int = Field(8000, description="API and page")
+    airflow_port: int = Field(8080, description="Airflow UI and REST API")
+    mlflow_port: int = Field(5000, description="MLflow UI")
+    store_port: int = Field(9000, description="object store")
+    postgres_port: int = Field(15432, description="PostgreSQL")
+    internal_port: int = Field(18800, description="first of 7 ports for the object store's own parts")
