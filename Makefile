@@ -19,7 +19,11 @@ OUTAGE_SECONDS ?= 8
 KILLS ?= 5
 FUZZ_CASES ?= 10000
 
-.PHONY: help setup demo stop status bench fuzz test test-fast test-servers test-chaos test-page test-dags test-e2e chromium screenshots check format lint types hooks clean
+# another engine's client: `make up COMPOSE="podman compose"`
+COMPOSE ?= docker compose
+export REVISION ?= $(shell git rev-parse HEAD 2> /dev/null || echo unknown)
+
+.PHONY: help setup demo stop status up down credentials bench fuzz test test-fast test-servers test-chaos test-page test-dags test-e2e test-compose chromium screenshots check format lint lint-docker types hooks clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -35,15 +39,24 @@ stop: ## Stop the stack; its data stays in .deposit/
 status: setup ## What runs, and where
 	@$(RUN) deposit status
 
+up: ## The whole stack with Docker: builds what is missing, waits until all is healthy
+	$(COMPOSE) up --build --detach --wait
+
+down: ## Stop the stack with Docker; its data stays in its volumes
+	$(COMPOSE) --profile celery --profile evidently down --remove-orphans
+
+credentials: ## The logins and API keys of the stack with Docker
+	@$(COMPOSE) run --rm --no-deps -T credentials
+
 test: check test-servers test-chaos test-page test-dags test-e2e ## Every test (check, DAGs, the whole stack); 2 cores, under 15 minutes
 
 check: lint types test-fast ## Lint, types and the tests that start no servers
 
 test-fast: setup
-	$(RUN) pytest -m "not servers and not e2e" --ignore=tests/dags
+	$(RUN) pytest -m "not servers and not e2e" --ignore=tests/dags --ignore=tests/compose
 
 test-servers: setup ## Contracts with real servers: PostgreSQL, S3, MLflow, Caddy, supervisor, the service
-	$(RUN) pytest -m "servers and not e2e" --ignore=tests/dags --ignore=tests/chaos --ignore=tests/page
+	$(RUN) pytest -m "servers and not e2e" --ignore=tests/dags --ignore=tests/chaos --ignore=tests/page --ignore=tests/compose
 
 test-chaos: setup ## Servers stopped and killed, disks filled, under load: nothing that was answered is lost
 	$(RUN) pytest tests/chaos --outage-seconds $(OUTAGE_SECONDS) --kills $(KILLS)
@@ -72,6 +85,14 @@ test-dags: setup ## The DAGs, in Airflow's own environment
 
 test-e2e: setup ## The whole stack, through its public face
 	$(RUN) pytest -m e2e tests/e2e
+
+test-compose: setup ## The stack with Docker, unmodified: releases, kills, down and up again; needs an engine
+	$(RUN) pytest tests/compose --compose "$(COMPOSE)" --log-cli-level INFO
+
+lint-docker: setup ## Dockerfile and compose files
+	$(RUN) hadolint docker/Dockerfile
+	docker compose --profile '*' config --quiet
+	docker compose -f docker-compose.yml -f docker-compose.seaweedfs.yml --profile '*' config --quiet
 
 lint: setup ## Style, and the direction of imports
 	$(RUN) ruff format --check

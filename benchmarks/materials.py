@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from deposit.model.encoder import Encoder
 from deposit.model.recipes import Examples, XgboostRecipe
 from deposit.progress import log_progress
 from deposit.release.packaging import built, write_context
+from deposit.release.targets.archive import unpack
 from deposit.sections import IngestSettings
 
 TAG = "deposit:bench"
@@ -101,8 +101,7 @@ class Materials:
         write_context(work / "context", TAG)
         archive = self.folder / "deposit.bento"
         archive.write_bytes(built(work, TAG))
-        with tarfile.open(archive) as content:
-            content.extractall(self.bento, filter="data")
+        unpack(archive, self.bento)
 
     def _train_pipeline(self, frame: pd.DataFrame, labels: Any) -> None:
         texts = [column.name for column in FEATURES if isinstance(column, Category)]

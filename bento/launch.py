@@ -25,8 +25,9 @@ Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 def main() -> None:
-    """Serve on 127.0.0.1 until SIGTERM, then finish what is in flight."""
+    """Serve until SIGTERM, then finish what is in flight."""
     parser = ArgumentParser(description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--drain-seconds", type=int, default=30)
     options = parser.parse_args()
@@ -37,7 +38,7 @@ def main() -> None:
 
     uvicorn.run(
         split(application, bento),
-        host="127.0.0.1",
+        host=options.host,
         port=options.port,
         access_log=False,
         server_header=False,
@@ -61,6 +62,8 @@ def split(application: Asgi, bento: Asgi) -> Asgi:
 
 def _end_with_parent() -> None:
     parent = os.getppid()
+    if not parent:  # the first process of a container: its engine sees to its end
+        return
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:
         raise SystemExit("the supervisor died while this was starting")

@@ -4,6 +4,7 @@ BentoML packages, versions and starts it and answers /livez and /readyz; its own
 are off, since they cost more than the model.
 """
 
+import gc
 from pathlib import Path
 
 import bentoml
@@ -15,6 +16,7 @@ from serving.application import Application
 from serving.metrics import Metrics
 from serving.models import Loaded, Models
 from serving.routes import routes
+from serving.traffic import TrafficLog
 
 MODEL_TAG = Path(__file__).with_name("model.tag").read_text().strip()
 """The packager writes this file; `:latest` would not do, for a store may hold several versions."""
@@ -41,3 +43,17 @@ class Deposit:
         models = Models(Loaded.open(Path(self.model.path)), settings)
         spool = Spool.of(settings)
         application.routes = routes(settings, models, spool, metrics)
+        self._traffic = TrafficLog(metrics.traffic, spool)
+        # a full collection would walk through all that start-up made, and hold every request up for 100 ms
+        gc.collect()
+        gc.freeze()
+
+    @bentoml.on_startup  # type: ignore[untyped-decorator]
+    async def tell_traffic(self) -> None:
+        """Begin to tell PostgreSQL of the traffic."""
+        self._traffic.start()
+
+    @bentoml.on_shutdown  # type: ignore[untyped-decorator]
+    async def tell_last_traffic(self) -> None:
+        """Tell of the rest; all requests are answered."""
+        await self._traffic.close()

@@ -6,7 +6,7 @@ import subprocess
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -85,21 +85,34 @@ def database(make_database: Callable[[], str]) -> DatabaseSettings:
 
 
 @pytest.fixture(scope="session")
-def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreSettings]:
-    """A real S3 server (SeaweedFS) with the product's buckets, shared by the session."""
-    folder, port = tmp_path_factory.mktemp("objects"), _free_ports(1)
+def serve_objects(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[Path], AbstractContextManager[tuple[str, Path]]]:
+    """Starts a real S3 server (SeaweedFS) with an identities file; its URL and its log, before it is ready."""
+
+    @contextmanager
+    def serve(identities: Path) -> Iterator[tuple[str, Path]]:
+        folder, port = tmp_path_factory.mktemp("objects"), _free_ports(1)
+        for name in ("data", "logs"):
+            (folder / name).mkdir()
+        command = objectstore.command(folder / "data", folder / "logs", identities, port, _free_ports(10))
+        with _running(command, folder / "log", signal.SIGKILL):  # its data is thrown away; SIGTERM takes it 15 s
+            yield f"http://127.0.0.1:{port}", folder / "log"
+
+    return serve
+
+
+@pytest.fixture(scope="session")
+def object_store(
+    tmp_path_factory: pytest.TempPathFactory, serve_objects: Callable[[Path], AbstractContextManager[tuple[str, Path]]]
+) -> Iterator[StoreSettings]:
+    """A real S3 server with the product's buckets, shared by the session."""
     identity = objectstore.Identity("test", "test-key", secrets.token_hex(8), ("Admin",))
-    objectstore.write_identities(folder / "identities.json", [identity])
-    for name in ("data", "logs"):
-        (folder / name).mkdir()
-    command = objectstore.command(
-        folder / "data", folder / "logs", folder / "identities.json", port, internal_port=_free_ports(10)
-    )
-    settings = StoreSettings(
-        endpoint_url=f"http://127.0.0.1:{port}", access_key=identity.access_key, secret_key=identity.secret_key
-    )
-    with _running(command, folder / "log", signal.SIGKILL):  # its data is thrown away; SIGTERM takes it 15 s
-        _wait(ObjectStore(settings).ensure_buckets, UpstreamError, folder / "log")
+    identities = tmp_path_factory.mktemp("identities") / "identities.json"
+    objectstore.write_identities(identities, [identity])
+    with serve_objects(identities) as (url, log):
+        settings = StoreSettings(endpoint_url=url, access_key=identity.access_key, secret_key=identity.secret_key)
+        _wait(ObjectStore(settings).ensure_buckets, UpstreamError, log)
         yield settings
 
 

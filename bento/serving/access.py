@@ -77,11 +77,11 @@ class Access:
         entry = self._entry(headers)
         name = entry.client.name
         if role not in entry.client.roles:
-            raise refuse(403, f"the key {name} lacks the role {role}: use one that has it")
+            raise refuse(403, f"the key {name} lacks the role {role}: use one that has it", client=name)
         if entry.rate and (wait := self._buckets.take(name, entry.rate)):
             seconds = math.ceil(wait)
             message = f"too many requests: {name} may send {entry.rate:g} a second; try again in {seconds} s"
-            raise refuse(429, message, headers=((b"retry-after", b"%d" % seconds),))
+            raise refuse(429, message, headers=((b"retry-after", b"%d" % seconds),), client=name)
         return entry.client
 
     def _entry(self, headers: dict[bytes, bytes]) -> _Entry:

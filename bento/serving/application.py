@@ -41,25 +41,31 @@ class Application:
         started = time.perf_counter()
         scope["deposit.headers"] = headers = dict(scope["headers"])
         request_id = _request_id(headers)
-        answer = await self._answer(scope, headers, receive, request_id)
+        answer, client = await self._answer(scope, headers, receive, request_id)
         try:
             await _send(answer, request_id, scope["method"] == "HEAD", send)
         finally:
             path = scope["path"]
             route = "/assets" if path.startswith("/assets/") else path if path in self.routes else "unknown"
-            self._metrics.count_request(route, answer.status, time.perf_counter() - started)
+            seconds = time.perf_counter() - started
+            self._metrics.count_request(route, answer.status, client, answer.model_id, seconds)
 
-    async def _answer(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, request_id: bytes) -> Answer:
+    async def _answer(
+        self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, request_id: bytes
+    ) -> tuple[Answer, str]:
+        """The answer, and the name of who gets it; empty if that is not known."""
+        name = ""
         try:
             route = self._route(scope["method"], scope["path"])
             client = self._access.authorise(headers, route.role)
-            return await route.handler(Request(scope, receive, request_id, client, self._body_timeout))
+            name = client.name
+            return await route.handler(Request(scope, receive, request_id, client, self._body_timeout)), name
         except RequestError as error:
-            return Answer(encode({"detail": error.problems}), JSON, error.headers, error.status)
+            return Answer(encode({"detail": error.problems}), JSON, error.headers, error.status), error.client or name
         except Exception:
             logger.exception("request %s failed: %s %s", request_id.decode(), scope["method"], scope["path"])
             problem = Problem(None, None, f"the service failed; tell its operator request id {request_id.decode()}")
-            return Answer(encode({"detail": [problem]}), JSON, (), 500)
+            return Answer(encode({"detail": [problem]}), JSON, (), 500), name
 
     def _route(self, method: str, path: str) -> Route:
         if not self.routes:

@@ -71,12 +71,13 @@ class Request:
 
 
 class Answer(NamedTuple):
-    """What a handler gives: the whole body, or its parts as they are made."""
+    """What a handler gives: the whole body, or its parts as they are made; `model_id` of the model that answered."""
 
     body: bytes | AsyncGenerator[bytes, None]
     content_type: bytes = JSON
     headers: tuple[tuple[bytes, bytes], ...] = ()
     status: int = 200
+    model_id: str = ""
 
 
 Handler = Callable[[Request], Awaitable[Answer]]

@@ -1,4 +1,4 @@
-"""What `/metrics` shows: requests, their time, predictions by model and decision, the spool."""
+"""What is counted: requests, their time, predictions by model and decision, the spool; `/metrics` shows it."""
 
 import time
 from functools import cache
@@ -7,15 +7,17 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from deposit.monitoring.spool import SpoolState
+from serving.traffic import Counts
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
 class Metrics:
-    """Counters of one service process."""
+    """Counters of one service process; `traffic` are those that go to PostgreSQL."""
 
     def __init__(self) -> None:
+        self.traffic = Counts()
         self._registry = CollectorRegistry()
         self._requests = Counter("deposit_requests", "requests answered", ["route", "status"], registry=self._registry)
         self._seconds = Histogram(
@@ -37,10 +39,11 @@ class Metrics:
         self._seconds_of = cache(self._seconds.labels)
         self._predictions_of = cache(self._predictions.labels)
 
-    def count_request(self, route: str, status: int, seconds: float) -> None:
-        """One answered request; `route` is a known path or `unknown`."""
+    def count_request(self, route: str, status: int, client: str, model_id: str, seconds: float) -> None:
+        """One answered request; `route` is a known path or `unknown`, `client` and `model_id` may be empty."""
         self._requests_of(route, status).inc()
         self._seconds_of(route).observe(seconds)
+        self.traffic.count(route, status, client, model_id, seconds)
 
     def count_predictions(self, model_id: str, yes: int, no: int) -> None:
         """Predictions of one request."""

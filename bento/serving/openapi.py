@@ -1,5 +1,7 @@
 """The OpenAPI document, made from the column descriptions."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from serving.schemas import ref, schemas
@@ -88,8 +90,8 @@ def _paths() -> dict[str, Any]:
                 "responses": {"200": _json("how many were accepted", "OutcomesResponse"), **problem},
             }
         },
-        "/models": _get("The served model and its out-of-time metrics", _json("the models", "Models")),
-        "/metrics": _get("Prometheus metrics", _plain("text/plain")),
+        "/models": _get("The served model and its out-of-time metrics", _json("the models", "Models"), problem),
+        "/metrics": _get("Prometheus metrics", _plain("text/plain"), problem),
         "/docs.json": _get("This document", _plain("application/json")),
         "/": _get("A page for people", _plain("text/html")),
         "/livez": _get("Whether the process lives", _plain("text/plain")),
@@ -135,5 +137,5 @@ def _plain(media_type: str) -> dict[str, Any]:
     return {"description": "the content", "content": {media_type: {}}}
 
 
-def _get(summary: str, answer: dict[str, Any]) -> dict[str, Any]:
-    return {"get": {"summary": summary, "responses": {"200": answer}}}
+def _get(summary: str, answer: dict[str, Any], refusals: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
+    return {"get": {"summary": summary, "responses": {"200": answer, **refusals}}}

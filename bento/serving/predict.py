@@ -45,7 +45,7 @@ class Predict:
             loaded = await self._models.get(asked.model)
         name = request.client.name
         job = Job(loaded, customers, body, request.id.decode(), name, event_time, request.started, not dry_run)
-        return Answer(await self._scorer.score(job))
+        return Answer(await self._scorer.score(job), model_id=loaded.model_id)
 
 
 def checked(body: bytes, max_customers: int) -> PredictRequest:

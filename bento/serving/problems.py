@@ -26,18 +26,24 @@ Headers = tuple[tuple[bytes, bytes], ...]
 
 
 class RequestError(Exception):
-    """A request that is not answered: an HTTP status, all problems found, headers for the answer."""
+    """A request that is not answered: an HTTP status, all problems found, headers for the answer.
 
-    def __init__(self, status: int, problems: list[Problem], headers: Headers = ()) -> None:
+    `client` is the name of who was refused, where only the one that refuses knows it.
+    """
+
+    def __init__(self, status: int, problems: list[Problem], headers: Headers = (), client: str = "") -> None:
         super().__init__(problems[0].message)
         self.status = status
         self.problems = problems
         self.headers = headers
+        self.client = client
 
 
-def refuse(status: int, message: str, field: str | None = None, *, headers: Headers = ()) -> RequestError:
+def refuse(
+    status: int, message: str, field: str | None = None, *, headers: Headers = (), client: str = ""
+) -> RequestError:
     """A refusal that concerns the whole request."""
-    return RequestError(status, [Problem(None, field, message)], headers)
+    return RequestError(status, [Problem(None, field, message)], headers, client)
 
 
 def problems_of(document: Any) -> list[Problem]:

@@ -7,7 +7,7 @@ from deposit.errors import SpoolError
 from deposit.monitoring.spool import Spool
 from deposit.settings import Settings
 from serving import metrics as prometheus
-from serving.access import OUTCOMES, PREDICT
+from serving.access import ADMIN, OUTCOMES, PREDICT
 from serving.customers import encode
 from serving.http import Answer, Request, Route
 from serving.metrics import Metrics
@@ -47,7 +47,7 @@ def routes(settings: Settings, models: Models, spool: Spool, metrics: Metrics) -
         "/rank": Route("POST", PREDICT, Ranking(models, recorder, metrics, settings)),
         "/outcomes": Route("POST", OUTCOMES, Outcomes(recorder, settings.serve)),
         "/models": Route("GET", PREDICT, show_models),
-        "/metrics": Route("GET", None, show_metrics),
+        "/metrics": Route("GET", ADMIN, show_metrics),
         "/docs.json": Route("GET", None, show_docs),
         "/livez": Route("GET", None, show_health),
         "/readyz": Route("GET", None, show_health),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deposit import console
-from deposit.errors import ConfigError, DepositError
+from deposit.errors import ConfigError
 from deposit.settings import load_settings, service_settings
 
 if TYPE_CHECKING:
@@ -31,16 +31,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON."
 
 
 def main() -> None:
-    """Run a command; our own errors become one line and exit code 1, anything else keeps its trace."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    try:
-        app()
-    except DepositError as error:
-        console.error(str(error))
-        raise SystemExit(1) from None
-    except KeyboardInterrupt:
-        console.error("interrupted; run the command again to go on")
-        raise SystemExit(130) from None
+    """Run a command of `deposit`."""
+    console.run(app)
 
 
 @app.command()

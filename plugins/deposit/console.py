@@ -1,8 +1,9 @@
 """What a person sees of a command: progress, tables, one-line errors, JSON on request."""
 
 import dataclasses
+import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColu
 from rich.progress import Progress as Bars
 from rich.table import Table
 
+from deposit.errors import DepositError
 from deposit.progress import Progress
 
 _PLAIN_WIDTH = 160
@@ -69,6 +71,19 @@ def json(value: Any) -> None:
 def error(message: str) -> None:
     """Print an error as one line."""
     err.print(f"error: {message}", style="bold red", markup=False, soft_wrap=True)
+
+
+def run(app: Callable[[], Any]) -> None:
+    """Run a command; our own errors become one line and exit code 1, anything else keeps its trace."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        app()
+    except DepositError as failure:
+        error(str(failure))
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        error("interrupted; run the command again to go on")
+        raise SystemExit(130) from None
 
 
 def _plain(value: Any) -> Any:

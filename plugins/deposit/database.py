@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import (
+    ARRAY,
     REAL,
     BigInteger,
     Boolean,
@@ -134,6 +135,33 @@ outcomes = Table(
     Column("stored_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Index("outcomes_statements", "prediction_id", text("at DESC"), "subscribed", unique=True),
     Index("outcomes_by_stored", "stored_at"),
+)
+
+traffic = Table(
+    "traffic",
+    metadata,
+    Column("at", DateTime(timezone=True), primary_key=True),
+    Column("instance", Text, primary_key=True),
+    Column("route", Text, primary_key=True),
+    Column("status", SmallInteger, primary_key=True, autoincrement=False),
+    Column("client", Text, primary_key=True),
+    Column("model_id", Text, primary_key=True),
+    Column("requests", BigInteger, nullable=False),
+    Column("seconds", Double, nullable=False),
+    Column("latency_upto", ARRAY(Double), nullable=False),
+    Column("latency_count", ARRAY(BigInteger), nullable=False),
+)
+
+spool_states = Table(
+    "spool_states",
+    metadata,
+    Column("at", DateTime(timezone=True), primary_key=True, server_default=func.now()),
+    Column("entries", BigInteger, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("oldest_seconds", Double, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("aside_rows", BigInteger, nullable=False),
+    Column("shipped_rows", BigInteger, nullable=False),
 )
 
 

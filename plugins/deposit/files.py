@@ -5,11 +5,16 @@ import tempfile
 from pathlib import Path
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file that only its owner can read: whole and on the disk, or not at all."""
+def replace_file(path: Path, content: bytes, owner: int | None = None) -> None:
+    """Write a file that only its owner can read: whole and on the disk, or not at all.
+
+    `owner` is the user and the group that it is given to before it is there; the process needs the right to.
+    """
     descriptor, fresh = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
+            if owner is not None:
+                os.fchown(descriptor, owner, owner)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

@@ -8,7 +8,7 @@ import hashlib
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -92,24 +92,8 @@ def add(
 
     Raises ConfigError for a name that is taken or malformed, an unknown role or a negative limit.
     """
-    _check_name(name)
     secret = new_key()
-    try:
-        key = msgspec.convert(
-            {
-                "name": name,
-                "sha256": digest(secret),
-                "roles": list(dict.fromkeys(roles)),
-                "created": datetime.now(UTC).isoformat(timespec="seconds"),
-                "rate_per_second": rate_per_second,
-                "max_body_bytes": max_body_bytes,
-            },
-            Key,
-        )
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"cannot make the key {name}: {error}; roles are {', '.join(ROLES)}") from error
-    if not key.roles:
-        raise ConfigError(f"the key {name} needs a role: {', '.join(ROLES)}")
+    key = _kept(name, secret, roles, rate_per_second, max_body_bytes)
 
     def added(now: tuple[Key, ...]) -> tuple[Key, ...]:
         if any(there.name == name for there in now):
@@ -137,11 +121,48 @@ def remove(path: Path, name: str) -> Key:
 
 def make_open(path: Path) -> bool:
     """Make a file that says that no key is needed, unless there is one; True if it was made."""
+    return _make(path, KeysFile(open=True))
+
+
+def make_closed(path: Path, given: Mapping[str, tuple[str, Sequence[str]]]) -> bool:
+    """Make a file of keys that were made before, by name with their roles, unless there is one; True if it was made."""
+    return _make(path, KeysFile(keys=tuple(_kept(name, key, roles) for name, (key, roles) in given.items())))
+
+
+def _make(path: Path, content: KeysFile) -> bool:
     with _locked(path):
         if path.exists():
             return False
-        _write(path, KeysFile(open=True))
+        _write(path, content)
     return True
+
+
+def _kept(
+    name: str,
+    secret: str,
+    roles: Sequence[str],
+    rate_per_second: float | None = None,
+    max_body_bytes: int | None = None,
+) -> Key:
+    """What is kept of a key. Raises ConfigError for a malformed name, an unknown role or a negative limit."""
+    _check_name(name)
+    try:
+        key = msgspec.convert(
+            {
+                "name": name,
+                "sha256": digest(secret),
+                "roles": list(dict.fromkeys(roles)),
+                "created": datetime.now(UTC).isoformat(timespec="seconds"),
+                "rate_per_second": rate_per_second,
+                "max_body_bytes": max_body_bytes,
+            },
+            Key,
+        )
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"cannot make the key {name}: {error}; roles are {', '.join(ROLES)}") from error
+    if not key.roles:
+        raise ConfigError(f"the key {name} needs a role: {', '.join(ROLES)}")
+    return key
 
 
 def _check_name(name: str) -> None:

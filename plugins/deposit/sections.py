@@ -1,9 +1,9 @@
 """The sections of the settings: every `DEPOSIT_<SECTION>__<NAME>` with its meaning and default."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 
 class Section(BaseModel):
@@ -32,6 +32,7 @@ class StoreSettings(Section):
     mlflow_bucket: str = Field("deposit-mlflow", description="bucket of MLflow's artifacts (only its server needs it)")
     bentos_bucket: str = Field("deposit-bentos", description="bucket of the packaged services")
     reports_bucket: str = Field("deposit-reports", description="bucket of the monitoring reports")
+    logs_bucket: str = Field("deposit-logs", description="bucket of Airflow's task logs")
 
 
 class IngestSettings(Section):
@@ -95,7 +96,16 @@ class SelectSettings(Section):
 class ReleaseSettings(Section):
     """How a champion gets to traffic."""
 
-    target: Literal["process"] = Field("process", description="where the service runs")
+    target: Literal["process", "docker"] = Field(
+        "process", description="where the service runs: a process under supervisor, or a container"
+    )
+    base_image: str = Field(
+        "deposit-serving:local", description="target `docker`: image with the locked dependencies of the service"
+    )
+    project: str = Field(
+        "deposit", description="target `docker`: compose project whose networks and volumes services use"
+    )
+    memory_limit: str = Field("1g", description="target `docker`: memory that one service may take")
     gateway_admin: str = Field("", description="Caddy's admin API: a unix socket's path")
     supervisor_socket: str = Field("", description="target `process`: supervisor's unix socket")
     first_port: int = Field(
@@ -111,9 +121,41 @@ class ReleaseSettings(Section):
         None, description="API key by which the releaser tests a service that asks for keys"
     )
     store_access_key: str | None = Field(
-        None, description="target `process`: S3 access key for services, which may only read MLflow's bucket"
+        None, description="S3 access key for services, which may only read MLflow's bucket"
     )
     store_secret_key: SecretStr | None = Field(None, description="target `process`: S3 secret key for services")
+
+
+class GatewaySettings(Section):
+    """What clients connect to."""
+
+    listen: str = Field("127.0.0.1", description="address that the gateway listens on")
+    tls: Literal["off", "internal", "files"] = Field(
+        "off", description="`internal`: a certificate of the gateway's own authority; `files`: a given one"
+    )
+    names: tuple[str, ...] = Field(
+        ("localhost", "127.0.0.1"), min_length=1, description="TLS: names that the certificate is for, as a JSON list"
+    )
+    certificate_file: Path | None = Field(None, description="TLS `files`: certificate chain as PEM, in the gateway")
+    key_file: Path | None = Field(None, description="TLS `files`: private key as PEM, in the gateway")
+    access_log: Literal["file", "stdout"] = Field(
+        "file", description="where requests are told of: `<state_dir>/logs/access.log`, or standard output"
+    )
+
+    @model_validator(mode="after")
+    def _files_are_named(self) -> Self:
+        if self.tls == "files" and not (self.certificate_file and self.key_file):
+            raise ValueError("`files` needs DEPOSIT_GATEWAY__CERTIFICATE_FILE and DEPOSIT_GATEWAY__KEY_FILE")
+        return self
+
+
+class LinksSettings(Section):
+    """What Airflow's UI links to; empty means no link."""
+
+    api: str | None = Field(None, description="address of the API and its page, for a link in Airflow's UI")
+    mlflow: str | None = Field(None, description="address of MLflow, for a link in Airflow's UI")
+    grafana: str | None = Field(None, description="address of Grafana, for a link in Airflow's UI")
+    store: str | None = Field(None, description="address of the object store's console, for a link in Airflow's UI")
 
 
 class ServeSettings(Section):
@@ -154,7 +196,7 @@ class LogSettings(Section):
     ship_rows: int = Field(20_000, ge=1, description="rows that the shipper moves to PostgreSQL in one transaction")
     poll_seconds: float = Field(1.0, gt=0, description="pause of the shipper when the spool is empty")
     retention_days: int | None = Field(
-        None, ge=1, description="days after which stored predictions and outcomes are dropped; empty keeps all"
+        None, ge=1, description="days after which stored predictions, outcomes and traffic are dropped; empty keeps all"
     )
 
 

@@ -15,7 +15,9 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 from deposit.errors import ConfigError
 from deposit.sections import (
     DatabaseSettings,
+    GatewaySettings,
     IngestSettings,
+    LinksSettings,
     LogSettings,
     MlflowSettings,
     ReleaseSettings,
@@ -46,6 +48,9 @@ class Settings(BaseSettings):
         REPOSITORY / ".venv" / "bin" / "python", description="interpreter of the models' environment, for DAG tasks"
     )
     revision: str | None = Field(None, description="git commit of the code; empty asks git")
+    heartbeat_file: Path | None = Field(
+        None, description="file whose time the releaser and the shipper renew at each look, for health checks"
+    )
     database: DatabaseSettings = DatabaseSettings()
     store: StoreSettings = StoreSettings()
     ingest: IngestSettings = IngestSettings()
@@ -53,6 +58,8 @@ class Settings(BaseSettings):
     train: TrainSettings = TrainSettings()
     select: SelectSettings = SelectSettings()
     release: ReleaseSettings = ReleaseSettings()
+    gateway: GatewaySettings = GatewaySettings()
+    links: LinksSettings = LinksSettings()
     serve: ServeSettings = ServeSettings()
     log: LogSettings = LogSettings()
     stack: StackSettings = StackSettings()
@@ -70,6 +77,12 @@ class Settings(BaseSettings):
         if isinstance(env_settings, EnvSettingsSource):
             env_settings.env_vars = _with_files(env_settings.env_vars)
         return init_settings, env_settings, dotenv_settings
+
+    @property
+    def gateway_url(self) -> str:
+        """Where the gateway of the stack without Docker answers."""
+        scheme = "http" if self.gateway.tls == "off" else "https"
+        return f"{scheme}://127.0.0.1:{self.stack.gateway_port}"
 
     @property
     def catalog_path(self) -> Path:

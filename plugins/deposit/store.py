@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import boto3
+from boto3.exceptions import S3UploadFailedError
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -50,9 +51,15 @@ class ObjectStore:
         )
 
     def buckets(self) -> list[str]:
-        """Names of the four buckets that the product uses."""
+        """Names of the buckets that the product uses."""
         names = self.settings
-        return [names.data_bucket, names.mlflow_bucket, names.bentos_bucket, names.reports_bucket]
+        return [
+            names.data_bucket,
+            names.mlflow_bucket,
+            names.bentos_bucket,
+            names.reports_bucket,
+            names.logs_bucket,
+        ]
 
     def ensure_buckets(self) -> None:
         """Make the buckets that are missing."""
@@ -130,6 +137,8 @@ class ObjectStore:
         except ClientError as error:
             if _code(error) in _ABSENT:
                 raise SourceError(f"cannot {action} on {self._where}: there is no such object") from error
+            raise UpstreamError(f"cannot {action} on {self._where}: {error}") from error
+        except S3UploadFailedError as error:
             raise UpstreamError(f"cannot {action} on {self._where}: {error}") from error
         except BotoCoreError as error:
             raise UpstreamError(

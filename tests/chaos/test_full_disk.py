@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from chaos import Load, until
 
-from deposit.monitoring.entries import ScoredRequest, decode_entry
+from deposit.monitoring.entries import ScoredRequest, Traffic, decode_entry
 from deposit.monitoring.spool import Spool
 from deposit.settings import Settings
 from serving.identifiers import texts
@@ -44,15 +44,19 @@ def _fill(path: Path, left: int) -> None:
             file.write(b"0" * BLOCK)
 
 
-def _logged(settings: Settings) -> set[str]:
+def _logged(settings: Settings) -> tuple[set[str], int]:
+    """Predictions, and how many requests were counted as refused."""
     spool = Spool.of(settings)
-    found = set()
+    found, refused = set(), 0
     for _, entry in spool.read(10_000_000):
         content = decode_entry(entry)
+        if isinstance(content, Traffic):
+            refused += sum(sum(count.latency_count) for count in content.counts if count.status == 503)
+            continue
         assert isinstance(content, ScoredRequest)
         found.update(texts(content.prediction_ids))
     spool.close()
-    return found
+    return found, refused
 
 
 @pytest.mark.parametrize("left", [0, RESERVE + 256 * 2**10], ids=["full at once", "full by the log itself"])
@@ -81,4 +85,6 @@ def test_a_full_disk_is_told_and_recovers_by_itself(
         assert headers["retry-after"]
         (problem,) = json.loads(body)["detail"]
         assert "cannot be written" in problem["message"]
-    assert set(load.answered) <= _logged(settings)
+    logged, counted = _logged(settings)
+    assert set(load.answered) <= logged
+    assert counted == len(load.refused)

@@ -21,7 +21,6 @@ from deposit.sections import ServeSettings, StoreSettings
 from deposit.settings import Settings
 from deposit.stack import objectstore
 from deposit.stack.credentials import random_credentials
-from deposit.stack.programs import identities
 from deposit.store import ObjectStore
 from serving import fetching, models
 from serving.models import Loaded, Models
@@ -84,7 +83,7 @@ def server(
 ) -> Iterator[dict[str, StoreSettings]]:
     """SeaweedFS with the stack's own identities; settings by identity."""
     folder, port, secrets = tmp_path_factory.mktemp("objects"), free_ports(1), random_credentials()
-    known = identities(Settings(), secrets)
+    known = objectstore.identities(Settings().store, secrets)
     objectstore.write_identities(folder / "identities.json", known)
     for name in ("data", "logs"):
         (folder / name).mkdir()

@@ -252,6 +252,13 @@ def test_metrics_count_routes_and_decisions(client: Client, customers: list[dict
     assert "secret" not in text
 
 
+def test_each_route_asks_for_its_role(application: Application) -> None:
+    roles = {path: route.role for path, route in application.routes.items()}
+    assert {path: role for path, role in roles.items() if role} == {
+        "/predict": "predict", "/rank": "predict", "/outcomes": "outcomes", "/models": "predict", "/metrics": "admin",
+    }  # fmt: skip
+
+
 def test_openapi_names_every_route_and_no_other(application: Application, client: Client) -> None:
     document = client("GET", "/docs.json").json()
     ours = {path: {route.method.lower()} for path, route in application.routes.items() if "/assets/" not in path}

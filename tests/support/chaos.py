@@ -98,8 +98,11 @@ class Postgres:
 class Load:
     """Clients that send customers one request after the other, and remember what they were answered."""
 
-    def __init__(self, port: int, customers: list[dict[str, Any]]) -> None:
+    def __init__(self, port: int, customers: list[dict[str, Any]], key: str | None = None, pause: float = 0) -> None:
+        """`pause` in seconds between a client's requests."""
         self._port = port
+        self._pause = pause
+        self._headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
         self._bodies = [json.dumps({"customers": customers[at : at + 1 + at % 3]}).encode() for at in range(100)]
         self._stop = threading.Event()
         self._lock = threading.Lock()
@@ -128,6 +131,7 @@ class Load:
                 while not self._stop.is_set():
                     number += 1
                     self._ask(connection, self._bodies[number % len(self._bodies)])
+                    self._stop.wait(self._pause)
             except (OSError, http.client.HTTPException):
                 with self._lock:
                     self.broken += 1
@@ -136,7 +140,7 @@ class Load:
                 connection.close()
 
     def _ask(self, connection: http.client.HTTPConnection, body: bytes) -> None:
-        connection.request("POST", "/predict", body, {"Content-Type": "application/json"})
+        connection.request("POST", "/predict", body, self._headers)
         response = connection.getresponse()
         content = response.read()
         with self._lock:

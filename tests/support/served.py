@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import tarfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,6 +29,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--outage-seconds", type=float, default=8, help="how long PostgreSQL is away under load")
     group.addoption("--kills", type=int, default=5, help="how often the service is killed under load")
     group.addoption("--screenshots", action="store_true", help="keep the page's screenshots in docs/screenshots")
+    group.addoption("--compose", default="docker compose", help="the command that runs compose files")
+    group.addoption("--keep-stack", action="store_true", help="leave the stack with Docker for a look at it")
     group.addoption("--fuzz-cases", type=int, default=300, help="about how many requests are made from the document")
 
 
@@ -154,14 +155,14 @@ def customers(real_rows: list[list[Any]]) -> list[dict[str, Any]]:
 def bento(make_model: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An unpacked Bento around a small model, `deposit-v7`."""
     from deposit.release.packaging import built, write_context
+    from deposit.release.targets.archive import unpack
 
     work = tmp_path_factory.mktemp("packaging")
     make_model(work / "model", version=7)
     write_context(work / "context", TAG)
     archive = work / "deposit.bento"
     archive.write_bytes(built(work, TAG))
-    with tarfile.open(archive) as content:
-        content.extractall(work / "bento", filter="data")
+    unpack(archive, work / "bento")
     return work / "bento"
 
 

@@ -83,16 +83,17 @@ class Ranking:
     def _answer(self, ranked: "Ranked", as_csv: bool) -> Answer:
         from serving.ranking import answers
 
+        model_id = ranked.loaded.model_id
         headers = (
-            (b"x-model", ranked.loaded.model_id.encode()),
+            (b"x-model", model_id.encode()),
             (b"x-rows", str(len(ranked.numbers)).encode()),
             (b"x-rejected", str(len(ranked.rejected)).encode()),
             (b"x-extra-columns", ", ".join(ranked.header.extra).encode("ascii", "replace").replace(b"\n", b" ")),
         )
         if not as_csv:
-            return Answer(self._streamed(ranked, answers.as_json(ranked)), JSON, headers)
+            return Answer(self._streamed(ranked, answers.as_json(ranked)), JSON, headers, model_id=model_id)
         disposition = (b"content-disposition", b'attachment; filename="ranked.csv"')
-        return Answer(self._streamed(ranked, answers.as_csv(ranked)), _CSV, (*headers, disposition))
+        return Answer(self._streamed(ranked, answers.as_csv(ranked)), _CSV, (*headers, disposition), model_id=model_id)
 
     async def _streamed(self, ranked: "Ranked", parts: Iterator[bytes]) -> AsyncGenerator[bytes]:
         """The parts, each made in a thread; the list's file is gone with the last."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
-SCORED, RANKED, OUTCOMES = "scored", "ranked", "outcomes"
+SCORED, RANKED, OUTCOMES, TRAFFIC = "scored", "ranked", "outcomes", "traffic"
 
 
 class Entry(NamedTuple):
@@ -87,9 +87,50 @@ class StatedOutcomes(msgspec.Struct, array_like=True, frozen=True, gc=False):
     outcomes: list[StatedOutcome]
 
 
-Content = ScoredRequest | RankedBlock | StatedOutcomes
+class TrafficCount(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """Requests of one kind that one service answered in some seconds.
 
-_KINDS: dict[type[Content], str] = {ScoredRequest: SCORED, RankedBlock: RANKED, StatedOutcomes: OUTCOMES}
+    Args:
+        route: a known path, `/assets`, or `unknown`.
+        status: of HTTP.
+        client: name of the key; empty if it was not known.
+        model_id: which model answered; empty if none did.
+        seconds: to answer, all requests together.
+        latency_upto: upper edges of the histogram's filled buckets, seconds, rising; the last may be infinite.
+        latency_count: requests in each of these buckets; together all requests.
+    """
+
+    route: str
+    status: int
+    client: str
+    model_id: str
+    seconds: float
+    latency_upto: list[float]
+    latency_count: list[int]
+
+
+class Traffic(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """What a service answered since it told of it the last time.
+
+    Args:
+        instance: which process.
+        at: the end of the time that is meant, µs since the epoch; with `instance` it is told once only.
+        counts: by route, status, client and model id, each once.
+    """
+
+    instance: str
+    at: int
+    counts: list[TrafficCount]
+
+
+Content = ScoredRequest | RankedBlock | StatedOutcomes | Traffic
+
+_KINDS: dict[type[Content], str] = {
+    ScoredRequest: SCORED,
+    RankedBlock: RANKED,
+    StatedOutcomes: OUTCOMES,
+    Traffic: TRAFFIC,
+}
 _DECODERS = {kind: msgspec.msgpack.Decoder(structure) for structure, kind in _KINDS.items()}
 _encode = msgspec.msgpack.Encoder().encode
 

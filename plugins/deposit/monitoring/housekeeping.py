@@ -1,4 +1,4 @@
-"""The days of the table `predictions`: made before they are needed, dropped when all of one is old."""
+"""The days of the table `predictions`, made before they are needed; and an end for all that is old."""
 
 import logging
 from collections.abc import Iterable
@@ -35,6 +35,7 @@ def _drop_old(cursor: psycopg.Cursor[Any], retention_days: int) -> None:
     gone = _scalar(cursor, "SELECT public.drop_old_outcomes(%s)", retention_days)
     if gone:
         logger.info("dropped %d outcomes that were stored more than %d days ago", gone, retention_days)
+    _scalar(cursor, "SELECT public.drop_old_traffic(%s)", retention_days)
 
 
 def _scalar(cursor: psycopg.Cursor[Any], query: str, value: int) -> Any:

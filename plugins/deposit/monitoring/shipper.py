@@ -15,12 +15,13 @@ import psycopg
 
 from deposit.database import engine_for
 from deposit.errors import ConfigError, SpoolError
-from deposit.monitoring import housekeeping, outcomes, predictions
-from deposit.monitoring.entries import Content, Entry, RankedBlock, ScoredRequest, decode_entry
+from deposit.heartbeat import beat
+from deposit.monitoring import housekeeping, outcomes, predictions, spoolstates, traffic
+from deposit.monitoring.entries import Content, Entry, RankedBlock, ScoredRequest, StatedOutcomes, decode_entry
 from deposit.monitoring.journal import Journal
 from deposit.monitoring.moments import day_of
 from deposit.monitoring.spool import Spool
-from deposit.sections import DatabaseSettings, LogSettings
+from deposit.sections import DatabaseSettings
 from deposit.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -29,6 +30,7 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 Numbered = Sequence[tuple[int, Entry]]
 
 _HOUSEKEEPING_SECONDS = 3600.0
+_STATE_SECONDS = 15.0
 _CONNECT: dict[str, Any] = {
     "autocommit": True,
     "connect_timeout": 5,
@@ -49,12 +51,13 @@ def run(settings: Settings, stop: threading.Event) -> None:
     spool, journal = Spool.of(settings), Journal()
     restored = False
     while not stop.is_set():
+        beat(settings)
         try:
             if not restored:
                 spool.restore()  # what this version could not store, the next one may
                 restored = True
             with closing(psycopg.connect(address, **_CONNECT)) as connection:
-                _work(connection, spool, settings.log, journal, stop)
+                _work(connection, spool, settings, journal, stop)
         except (psycopg.Error, SpoolError) as error:
             stop.wait(journal.failed(error))
     spool.close()
@@ -98,6 +101,7 @@ class Gathered:
         self._rows: list[predictions.Row] = []
         self._lists: list[bytes] = []
         self._outcomes: list[outcomes.Row] = []
+        self._traffic: list[traffic.Row] = []
 
     def add(self, content: Content) -> None:
         """Add what an entry held, all or nothing. Raises an error of `_UNREADABLE`."""
@@ -105,8 +109,11 @@ class Gathered:
             self._rows += predictions.scored_rows(content)
         elif isinstance(content, RankedBlock):
             self._lists.append(predictions.ranked_csv(content))
-        else:
+        elif isinstance(content, StatedOutcomes):
             self._outcomes += outcomes.outcome_rows(content)
+            return
+        else:
+            self._traffic += traffic.traffic_rows(content)
             return
         self._days.add(day_of(content.event_time))
 
@@ -118,23 +125,43 @@ class Gathered:
                 predictions.store(cursor, self._rows, self._lists)
             if self._outcomes:
                 outcomes.store(cursor, self._outcomes)
+            if self._traffic:
+                traffic.store(cursor, self._traffic)
 
 
-def _work(connection: Connection, spool: Spool, log: LogSettings, journal: Journal, stop: threading.Event) -> None:
+def _work(connection: Connection, spool: Spool, settings: Settings, journal: Journal, stop: threading.Event) -> None:
+    log = settings.log
     prepare(connection)
-    due = 0.0
+    house, state = _Timer(_HOUSEKEEPING_SECONDS), _Timer(_STATE_SECONDS)
     while not stop.is_set():
-        if time.monotonic() >= due:
+        beat(settings)
+        if house.due():
             housekeeping.keep_house(connection, log.retention_days)
-            due = time.monotonic() + _HOUSEKEEPING_SECONDS
         batch = spool.read(log.ship_rows)
         if batch:
             ship(connection, spool, batch)
-        waiting = spool.state().rows
-        journal.worked(sum(entry.rows for _, entry in batch), waiting)
+        waiting = spool.state()
+        journal.worked(sum(entry.rows for _, entry in batch), waiting.rows)
+        if state.due():
+            spoolstates.store(connection, waiting)
         # small batches cost as much as large ones
-        if waiting < log.ship_rows / 2:
+        if waiting.rows < log.ship_rows / 2:
             stop.wait(log.poll_seconds)
+
+
+class _Timer:
+    """Due at once, and then every so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._next = 0.0
+
+    def due(self) -> bool:
+        now = time.monotonic()
+        if now < self._next:
+            return False
+        self._next = now + self._seconds
+        return True
 
 
 def _set_aside(spool: Spool, seq: int, entry: Entry, reason: str) -> None:

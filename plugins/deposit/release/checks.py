@@ -28,7 +28,7 @@ def wait_ready(address: str, timeout: float, problem: Callable[[], str | None]) 
         if reason:
             raise ReleaseError(f"the new service does not start: {reason}")
         time.sleep(_LOOK_SECONDS)
-    raise ReleaseError(f"the new service was not ready after {timeout:g} s: see its log in <state_dir>/logs")
+    raise ReleaseError(f"the new service was not ready after {timeout:g} s: see its log")
 
 
 def smoke_test(address: str, model_id: str, parity: dict[str, Any], key: str | None = None) -> None:

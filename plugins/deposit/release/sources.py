@@ -1,6 +1,7 @@
 """What a Bento carries of this repository: the service's files, the modules they import, the pinned packages."""
 
 import ast
+import tomllib
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -11,18 +12,7 @@ from deposit.settings import REPOSITORY
 
 PACKAGE = Path(__file__).resolve().parents[1]
 SERVICE = REPOSITORY / "bento"
-SERVING_REQUIREMENTS = (
-    "bentoml",
-    "boto3",
-    "msgspec",
-    "numpy",
-    "prometheus-client",
-    "pyarrow",
-    "pydantic-settings",
-    "python-multipart",
-    "uvicorn",
-    "xgboost-cpu",
-)
+_PROJECT = REPOSITORY / "pyproject.toml"
 
 
 def source_files() -> dict[str, Path]:
@@ -44,9 +34,9 @@ def source_files() -> dict[str, Path]:
 
 
 def pinned_requirements() -> list[str]:
-    """`name==version` of what serving needs, with all that these need in turn, as installed here from the lock."""
+    """`name==version` of the group `serving`, with all that these need in turn, as installed here from the lock."""
     pins: dict[str, str] = {}
-    wanted = [Requirement(name) for name in SERVING_REQUIREMENTS]
+    wanted = [Requirement(line) for line in tomllib.loads(_PROJECT.read_text())["dependency-groups"]["serving"]]
     while wanted:
         requirement = wanted.pop()
         try:

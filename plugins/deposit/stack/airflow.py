@@ -67,6 +67,9 @@ def environment(settings: Settings, layout: Layout, secrets: Credentials) -> dic
         "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "DEPOSIT_STATE_DIR": str(layout.root),
+        # what the plugin links to
+        "DEPOSIT_LINKS__API": settings.links.api or settings.gateway_url,
+        "DEPOSIT_LINKS__MLFLOW": settings.links.mlflow or f"http://127.0.0.1:{ports.mlflow_port}",
         # macOS forks of a process with threads abort without it
         "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES",
         "PYTHONUNBUFFERED": "1",

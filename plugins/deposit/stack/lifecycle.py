@@ -5,22 +5,18 @@ import socket
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 
 import httpx
 
 from deposit import keys
-from deposit.database import connect, engine_for, migrate
 from deposit.errors import ConfigError, UpstreamError
 from deposit.progress import Progress, log_progress
 from deposit.release.gateway import Gateway
-from deposit.sections import StoreSettings
 from deposit.settings import Settings, load_settings
-from deposit.stack import airflow, objectstore, ports, postgres, supervision
+from deposit.stack import airflow, objectstore, ports, postgres, servers, supervision
 from deposit.stack.credentials import Credentials, credentials, random_credentials, write_private
 from deposit.stack.layout import Layout, layout
-from deposit.stack.programs import Program, identities, programs, settings_of
-from deposit.store import ObjectStore
+from deposit.stack.programs import Program, programs, settings_of
 
 START_TIMEOUT = 120.0
 PREPARE_TIMEOUT = 30.0
@@ -58,7 +54,7 @@ def up(settings: Settings, progress: Progress = log_progress) -> list[Part]:
         ) from error
     supervision.start(place, parts)
     _start(place, parts, list(supervision.FOUNDATION), progress)
-    _prepare_when_able(settings, secrets)
+    servers.when_able(lambda: _prepare_servers(settings, secrets), PREPARE_TIMEOUT)
     _start(place, parts, ["mlflow", "gateway", "releaser", "shipper"], progress, wait=False)
     progress("preparing Airflow's database")
     airflow.prepare(settings, place, secrets)
@@ -132,7 +128,7 @@ def wanted_ports(settings: Settings) -> dict[str, int]:
 
 
 def _lay_out(settings: Settings, place: Layout, secrets: Credentials) -> None:
-    objectstore.write_identities(place.identities, identities(settings, secrets))
+    objectstore.write_identities(place.identities, objectstore.identities(settings.store, secrets))
     lines = [f'{name}="{value}"' for name, value in settings_of(settings, place, secrets).items()]
     write_private(place.settings_file, "\n".join(lines) + "\n")
     if load_settings().serve.keys_file == place.keys:
@@ -141,45 +137,9 @@ def _lay_out(settings: Settings, place: Layout, secrets: Credentials) -> None:
     postgres.initialise(place.cluster, secrets.postgres_superuser)
 
 
-def _prepare_when_able(settings: Settings, secrets: Credentials) -> None:
-    """A server that has just come back may refuse what it will do a second later."""
-    deadline = time.monotonic() + PREPARE_TIMEOUT
-    while True:
-        try:
-            return _prepare_servers(settings, secrets)
-        except UpstreamError:
-            if time.monotonic() > deadline:
-                raise
-        time.sleep(0.5)
-
-
 def _prepare_servers(settings: Settings, secrets: Credentials) -> None:
-    address = f"127.0.0.1:{settings.stack.postgres_port}"
-    superuser = f"postgresql://{postgres.SUPERUSER}:{quote(secrets.postgres_superuser)}@{address}"
-    admin = engine_for(f"{superuser}/postgres", "DEPOSIT_DATABASE__URL")
-    for name, password in (
-        ("deposit", secrets.postgres_deposit),
-        ("mlflow", secrets.postgres_mlflow),
-        ("airflow", secrets.postgres_airflow),
-    ):
-        postgres.ensure_database(admin, name, name, password)
-    admin.dispose()
-    owner = connect(load_settings().database)
-    migrate(owner)
-    owner.dispose()
-    inside = engine_for(f"{superuser}/deposit", "DEPOSIT_DATABASE__URL")
-    postgres.ensure_reader(inside, "deposit", "deposit", "reader", secrets.postgres_reader)
-    postgres.ensure_writer(inside, "deposit", "writer", secrets.postgres_writer)
-    inside.dispose()
-    store = StoreSettings.model_validate(
-        settings.store.model_dump()
-        | {
-            "endpoint_url": f"http://127.0.0.1:{settings.stack.store_port}",
-            "access_key": "admin",
-            "secret_key": secrets.store_admin,
-        }
-    )
-    ObjectStore(store).ensure_buckets()
+    servers.prepare_databases(f"127.0.0.1:{settings.stack.postgres_port}", secrets)
+    servers.prepare_buckets(settings.store, f"http://127.0.0.1:{settings.stack.store_port}", secrets)
 
 
 def _start(place: Layout, parts: list[Program], names: list[str], progress: Progress, wait: bool = True) -> None:

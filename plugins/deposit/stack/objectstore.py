@@ -2,13 +2,16 @@
 
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from deposit.stack.credentials import write_private
+from deposit.sections import StoreSettings
+from deposit.stack.credentials import Credentials, write_private
+from deposit.stack.grants import ADMIN, grants
 
 INTERNAL_PORTS = 7
 """How many neighbouring ports the server's own parts take."""
+_ALL = ("Read", "Write", "List", "Tagging")
 
 
 @dataclass(frozen=True)
@@ -17,12 +20,21 @@ class Identity:
 
     name: str
     access_key: str
-    secret_key: str
+    secret_key: str = field(repr=False)
     actions: tuple[str, ...]
 
 
-def write_identities(path: Path, identities: list[Identity]) -> None:
-    """Write the server's identities file, readable by its owner alone."""
+def identities(store: StoreSettings, secrets: Credentials) -> list[Identity]:
+    """The stack's keys."""
+    found = [
+        Identity(grant.name, grant.name, grant.secret, (*_may(("Read",), grant.reads), *_may(_ALL, grant.writes)))
+        for grant in grants(store, secrets)
+    ]
+    return [Identity(ADMIN, ADMIN, secrets.store_admin, ("Admin",)), *found]
+
+
+def identities_file(identities: list[Identity]) -> str:
+    """The content of the server's identities file; holds secrets."""
     content = {
         "identities": [
             {
@@ -33,7 +45,12 @@ def write_identities(path: Path, identities: list[Identity]) -> None:
             for identity in identities
         ]
     }
-    write_private(path, json.dumps(content, indent=1))
+    return json.dumps(content, indent=1)
+
+
+def write_identities(path: Path, identities: list[Identity]) -> None:
+    """Write the server's identities file, readable by its owner alone."""
+    write_private(path, identities_file(identities))
 
 
 def command(folder: Path, logs: Path, identities: Path, port: int, internal_port: int) -> list[str]:
@@ -55,3 +72,7 @@ def command(folder: Path, logs: Path, identities: Path, port: int, internal_port
         # no Iceberg or Lance catalogue, no IAM server, no socket in a folder that two stacks would share
         "-s3.port.iceberg=0", "-s3.port.lance=0", "-iam=false", f"-s3.localSocket={folder / 's3.sock'}",
     ]  # fmt: skip
+
+
+def _may(actions: tuple[str, ...], buckets: tuple[str, ...]) -> list[str]:
+    return [f"{action}:{bucket}" for bucket in buckets for action in actions]

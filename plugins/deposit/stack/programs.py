@@ -93,7 +93,7 @@ def _mlflow(settings: Settings, secrets: Credentials) -> Program:
 
 
 def _gateway(settings: Settings, layout: Layout) -> Program:
-    url = f"http://127.0.0.1:{settings.stack.gateway_port}"
+    url = settings.gateway_url
     environment = {"XDG_CONFIG_HOME": str(layout.caddy), "XDG_DATA_HOME": str(layout.caddy)}
     command = [_tool("caddy"), "run", "--config", str(Gateway(settings).config_file)]
     return Program(
@@ -151,26 +151,10 @@ def settings_of(settings: Settings, layout: Layout, secrets: Credentials) -> dic
     }
 
 
-def identities(settings: Settings, secrets: Credentials) -> list[objectstore.Identity]:
-    """The object store's keys: MLflow has its bucket, the pipeline all others; services read MLflow's and no more."""
-    buckets = settings.store
-    pipeline = (buckets.data_bucket, buckets.bentos_bucket, buckets.reports_bucket)
-    return [
-        objectstore.Identity("admin", "admin", secrets.store_admin, ("Admin",)),
-        objectstore.Identity("pipeline", "pipeline", secrets.store_pipeline, _read_write(*pipeline)),
-        objectstore.Identity("mlflow", "mlflow", secrets.store_mlflow, _read_write(buckets.mlflow_bucket)),
-        objectstore.Identity("serving", "serving", secrets.store_serving, (f"Read:{buckets.mlflow_bucket}",)),
-    ]
-
-
 def _log_settings(settings: Settings) -> dict[str, str]:
     """What somebody set; a default that was written down would outlive its change."""
     chosen = settings.log.model_dump(exclude_defaults=True)
     return {f"DEPOSIT_LOG__{name}".upper(): str(value) for name, value in chosen.items()}
-
-
-def _read_write(*buckets: str) -> tuple[str, ...]:
-    return tuple(f"{action}:{bucket}" for bucket in buckets for action in ("Read", "Write", "List", "Tagging"))
 
 
 def _tool(name: str) -> str:

@@ -16,11 +16,19 @@ from sqlalchemy.engine import make_url
 from deposit.data.columns import FEATURES, NAMES, Category
 from deposit.database import connect, engine_for, migrate
 from deposit.monitoring import housekeeping, shipper
-from deposit.monitoring.entries import Content, RankedBlock, ScoredRequest, StatedOutcome, StatedOutcomes, encode_entry
+from deposit.monitoring.entries import (
+    Content,
+    RankedBlock,
+    ScoredRequest,
+    StatedOutcome,
+    StatedOutcomes,
+    Traffic,
+    encode_entry,
+)
 from deposit.monitoring.spool import Spool
 from deposit.sections import DatabaseSettings
 from deposit.settings import Settings
-from deposit.stack import postgres as server
+from deposit.stack import roles
 
 MODEL = "deposit-v7"
 
@@ -69,13 +77,15 @@ class Log:
 def _rows(content: Content) -> int:
     if isinstance(content, ScoredRequest):
         return len(content.probabilities)
+    if isinstance(content, Traffic):
+        return len(content.counts)
     return len(content.outcomes) if isinstance(content, StatedOutcomes) else 1
 
 
 def prepare_database(superuser: str, name: str) -> Addresses:
     """A database as `deposit up` makes it, in any PostgreSQL."""
     admin = engine_for(superuser, "test")
-    server.ensure_database(admin, name, "log_owner", "owner-password")
+    roles.ensure_database(admin, name, "log_owner", "owner-password")
     admin.dispose()
 
     def address(user: str | None = None) -> str:
@@ -88,8 +98,8 @@ def prepare_database(superuser: str, name: str) -> Addresses:
     migrate(owner)
     owner.dispose()
     inside = engine_for(made.superuser, "test")
-    server.ensure_reader(inside, name, "log_owner", "log_reader", "reader-password")
-    server.ensure_writer(inside, name, "log_writer", "writer-password")
+    roles.ensure_reader(inside, name, "log_owner", "log_reader", "reader-password")
+    roles.ensure_writer(inside, name, "log_writer", "writer-password")
     inside.dispose()
     return made
 
@@ -111,7 +121,7 @@ def log(addresses: Addresses, tmp_path: Path) -> Iterator[Log]:
     """An empty log."""
     database = DatabaseSettings(url=addresses.owner, writer_url=addresses.writer)
     log = Log(Settings(state_dir=tmp_path / "state", database=database), addresses)
-    log.ask("TRUNCATE predictions, outcomes")
+    log.ask("TRUNCATE predictions, outcomes, traffic, spool_states")
     yield log
     log.close()
 

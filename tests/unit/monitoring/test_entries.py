@@ -11,6 +11,8 @@ from deposit.monitoring.entries import (
     ScoredRequest,
     StatedOutcome,
     StatedOutcomes,
+    Traffic,
+    TrafficCount,
     decode_entry,
     encode_entry,
 )
@@ -22,6 +24,7 @@ from deposit.monitoring.entries import (
         ScoredRequest("r", "c", "deposit-v1", 0.1 + 0.2, 2**52, 1 / 3, bytes(range(32)), [0.1, 5e-324], b'{"a": 1}'),
         RankedBlock("r", "c", "deposit-v1", 0.3, 0, 0.5, b"\0\xff"),
         StatedOutcomes("r", "c", 7, [StatedOutcome("p", True, None), StatedOutcome("q", False, 8)]),
+        Traffic("i", 2**52, [TrafficCount("/rank", 200, "c", "deposit-v1", 1 / 3, [0.1, float("inf")], [3, 1])]),
     ],
 )
 def test_contents_come_back_bit_for_bit(content: Content) -> None:

@@ -1,10 +1,22 @@
 import json
 from pathlib import Path
+from typing import Any
 
-from deposit.release.gateway import NO_UPSTREAM, Gateway, config
+import pytest
+from pydantic import ValidationError
+
+from deposit.release.caddy import NO_UPSTREAM, config
+from deposit.release.gateway import Gateway
+from deposit.sections import GatewaySettings, ReleaseSettings
 from deposit.settings import Settings
 
-CONFIG = config("127.0.0.1:8000", "/run/admin.sock", "/run/upstream", "/logs/access.log", 1000)
+
+def _config(**gateway: Any) -> dict[str, Any]:
+    settings = Settings(release=ReleaseSettings(gateway_admin="/run/admin.sock"), gateway=GatewaySettings(**gateway))
+    return config(settings, Path("/run/upstream"), Path("/logs/access.log"))
+
+
+CONFIG = _config()
 
 
 def _handlers() -> list[dict[str, object]]:
@@ -25,6 +37,30 @@ def test_the_upstream_is_read_from_the_file_at_each_request() -> None:
 def test_the_access_log_holds_no_headers() -> None:
     fields = CONFIG["logging"]["logs"]["access"]["encoder"]["fields"]
     assert fields["request>headers"] == {"filter": "delete"}
+
+
+def test_the_access_log_holds_no_query() -> None:
+    assert CONFIG["logging"]["logs"]["access"]["encoder"]["fields"]["request>uri"]["regexp"] == r"\?.*"
+
+
+def test_every_answer_has_the_security_headers() -> None:
+    server = CONFIG["apps"]["http"]["servers"]["public"]
+    first, on_errors = server["routes"][0]["handle"][0], server["errors"]["routes"][0]["handle"][0]
+    assert first == on_errors
+    assert first["response"]["set"]["X-Content-Type-Options"] == ["nosniff"]
+    assert "Strict-Transport-Security" not in first["response"]["set"]
+
+
+def test_tls_has_names_or_files_and_asks_browsers_to_stay_with_it() -> None:
+    internal = _config(tls="internal", names=("bank.example",))["apps"]
+    assert internal["tls"]["certificates"]["automate"] == ["bank.example"]
+    assert internal["pki"]["certificate_authorities"]["local"]["install_trust"] is False
+    headers = internal["http"]["servers"]["public"]["routes"][0]["handle"][0]["response"]["set"]
+    assert "Strict-Transport-Security" in headers
+    files = _config(tls="files", certificate_file="/c.pem", key_file="/k.pem")["apps"]
+    assert files["tls"]["certificates"]["load_files"] == [{"certificate": "/c.pem", "key": "/k.pem"}]
+    with pytest.raises(ValidationError, match="CERTIFICATE_FILE"):
+        GatewaySettings(tls="files")
 
 
 def test_before_the_first_release_the_answer_says_what_to_do() -> None:

@@ -12,7 +12,8 @@ from deposit.settings import load_settings
 from deposit.stack import lifecycle, ports, supervision
 from deposit.stack.credentials import credentials
 from deposit.stack.layout import Layout, layout
-from deposit.stack.programs import identities, programs, settings_of
+from deposit.stack.objectstore import identities
+from deposit.stack.programs import programs, settings_of
 
 
 @pytest.fixture
@@ -47,7 +48,9 @@ def test_a_stack_of_an_earlier_version_gets_the_secrets_that_it_lacks(place: Lay
 
 
 def test_services_may_only_read_mlflows_bucket(place: Layout) -> None:
-    keys = {identity.name: identity.actions for identity in identities(load_settings(), credentials(place.secrets))}
+    keys = {
+        identity.name: identity.actions for identity in identities(load_settings().store, credentials(place.secrets))
+    }
     assert keys["serving"] == ("Read:deposit-mlflow",)
 
 
@@ -77,7 +80,9 @@ def test_each_part_is_given_only_its_own_secrets(place: Layout) -> None:
 
 
 def test_the_pipelines_key_cannot_touch_mlflows_bucket(place: Layout) -> None:
-    keys = {identity.name: identity.actions for identity in identities(load_settings(), credentials(place.secrets))}
+    keys = {
+        identity.name: identity.actions for identity in identities(load_settings().store, credentials(place.secrets))
+    }
     assert not [action for action in keys["pipeline"] if "mlflow" in action]
     assert {action.partition(":")[2] for action in keys["mlflow"]} == {"deposit-mlflow"}
 

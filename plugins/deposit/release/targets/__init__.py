@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any, Protocol
 
-from deposit.errors import ConfigError
 from deposit.release.rows import Release
 from deposit.settings import Settings
 
@@ -32,14 +31,19 @@ class Target(Protocol):
     def running(self) -> dict[int, str]:
         """Addresses of the services that should run, by release."""
 
+    def abandon(self) -> None:
+        """The whole stack is being stopped: stop what would keep running by itself; `start` brings it back."""
+
     def prune(self, keep: set[str]) -> None:
         """Remove installed Bentos but those with these sha256."""
 
 
 def target_for(settings: Settings) -> Target:
     """The target that the settings name."""
-    if settings.release.target == "process":
-        from deposit.release.targets.process import ProcessTarget
+    if settings.release.target == "docker":
+        from deposit.release.targets.docker import DockerTarget
 
-        return ProcessTarget(settings)
-    raise ConfigError(f"DEPOSIT_RELEASE__TARGET: there is no target {settings.release.target!r}")
+        return DockerTarget(settings)
+    from deposit.release.targets.process import ProcessTarget
+
+    return ProcessTarget(settings)

@@ -6,6 +6,16 @@ from deposit.keys import digest
 from deposit.settings import PREFIX, Settings
 
 
+def bentoml_variables(home: Path) -> dict[str, str]:
+    """What BentoML and the numeric libraries are told; `home` holds the unpacked Bento."""
+    return {
+        "BENTOML_HOME": str(home),
+        "BENTOML_DO_NOT_TRACK": "true",
+        "BENTOML_CONFIG_OPTIONS": "tracing.excluded_urls=.*",
+        "OMP_NUM_THREADS": "1",
+    }
+
+
 def service_variables(settings: Settings, store_key: Path) -> dict[str, str]:
     """A service's `DEPOSIT_*`: limits, files, prices and, where it has a key of its own, the object store.
 
@@ -22,7 +32,7 @@ def service_variables(settings: Settings, store_key: Path) -> dict[str, str]:
         "train": settings.train.model_dump(include={"deposit_value", "call_cost"}),
         "store": settings.store.model_dump(include={"endpoint_url", "region"}),
     }
-    if release.store_access_key and release.store_secret_key:
+    if release.store_access_key:
         sections["store"] |= {"access_key": release.store_access_key, "secret_key_file": store_key}
     return {"DEPOSIT_STATE_DIR": str(settings.state_dir.resolve())} | {
         f"{PREFIX}{section}__{name}".upper(): str(value)

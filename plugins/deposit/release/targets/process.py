@@ -5,7 +5,6 @@ import json
 import shutil
 import socket
 import sys
-import tarfile
 import tempfile
 from http.client import HTTPException
 from pathlib import Path
@@ -17,7 +16,8 @@ from supervisor.xmlrpc import Faults, SupervisorTransport
 from deposit.errors import ReleaseError, UpstreamError
 from deposit.files import replace_file
 from deposit.release.rows import Release
-from deposit.release.targets.environment import service_variables
+from deposit.release.targets.archive import unpack
+from deposit.release.targets.environment import bentoml_variables, service_variables
 from deposit.settings import Settings
 
 _PREFIX = "serving-"
@@ -43,12 +43,9 @@ class ProcessTarget:
         """Unpack beside and rename: a crash leaves no half Bento. Raises ReleaseError if it is not an archive."""
         fresh = Path(tempfile.mkdtemp(prefix=".new-", dir=self._bentos))
         try:
-            with tarfile.open(archive) as content:
-                content.extractall(fresh, filter="data")
+            unpack(archive, fresh)
             if not self.installed(release):
                 fresh.rename(self._folder(release))
-        except tarfile.TarError as error:
-            raise ReleaseError(f"{release.bento_uri} is not a Bento archive: {error}") from error
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
 
@@ -112,6 +109,9 @@ class ProcessTarget:
             if folder.name not in keep:
                 shutil.rmtree(folder, ignore_errors=True)
 
+    def abandon(self) -> None:
+        """Nothing: supervisor, which is ending too, stops its programs."""
+
     def _folder(self, release: Release) -> Path:
         return self._bentos / release.bento_sha256
 
@@ -128,9 +128,7 @@ class ProcessTarget:
         folder = self._folder(release)
         # supervisor's own environment holds what its other programs need; a service gets what is its own
         environment = {
-            "BENTOML_HOME": folder, "BENTOML_DO_NOT_TRACK": "true", "OMP_NUM_THREADS": "1",
-            "BENTOML_CONFIG_OPTIONS": "tracing.excluded_urls=.*",
-            **service_variables(self._settings, self._store_key),
+            **bentoml_variables(folder), **service_variables(self._settings, self._store_key),
         }  # fmt: skip
         words = " ".join(f'{name}="{value}"' for name, value in environment.items())
         launch = f'"{sys.executable}" "{folder / "src" / "launch.py"}" --port {port}'

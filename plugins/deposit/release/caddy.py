@@ -1,0 +1,120 @@
+"""Caddy's configuration, whole, as its admin API takes it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from deposit.settings import Settings
+
+NO_UPSTREAM = "none"
+_IDLE = "2s"
+"""Idle upstream connections close sooner than an old service is stopped (`drain_seconds`)."""
+_RETRY = "10s"
+"""How long a request waits for a service that is being restarted."""
+_HEADERS = "10s"
+"""How long a client may take to send its headers; the service watches over bodies."""
+_SLACK = 64 * 2**10
+"""The service refuses large bodies in its own words; the gateway only those that would pass it."""
+_ACCESS = "http.log.access.public"
+_NOTHING_LIVE = (
+    "no model has been released yet: trigger the DAG deposit_ingest in Airflow and wait for deposit_release, or run "
+    "`deposit ingest`, `deposit train`, `deposit select` and `deposit release`"
+)
+_SECURITY = {
+    "X-Content-Type-Options": ["nosniff"],
+    "Referrer-Policy": ["no-referrer"],
+    "X-Frame-Options": ["DENY"],
+    "Permissions-Policy": ["camera=(), geolocation=(), microphone=()"],
+}
+_HSTS = {"Strict-Transport-Security": ["max-age=31536000"]}
+
+
+def config(settings: Settings, upstream_file: Path, access_log: Path) -> dict[str, Any]:
+    """The configuration for these settings; Caddy reads the upstream's address from the file at each request."""
+    gateway = settings.gateway
+    encrypted = gateway.tls != "off"
+    server: dict[str, Any] = {
+        "listen": [f"{gateway.listen}:{settings.stack.gateway_port}"],
+        "routes": _routes(settings, str(upstream_file)),
+        "errors": {"routes": [{"handle": [_headers(encrypted), *_error_route()]}]},
+        "automatic_https": {"disable": True},
+        "protocols": ["h1", "h2"] if encrypted else ["h1"],
+        "read_header_timeout": _HEADERS,
+        "logs": {"default_logger_name": "public"},
+    }
+    apps: dict[str, Any] = {"http": {"grace_period": "30s", "servers": {"public": server}}}
+    if encrypted:
+        # who names no host, as with an address, gets the first name's certificate
+        server["tls_connection_policies"] = [{"default_sni": gateway.names[0], "fallback_sni": gateway.names[0]}]
+        apps |= _certificates(settings)
+    return {
+        "admin": {"listen": f"unix/{settings.release.gateway_admin}", "config": {"persist": False}},
+        "logging": _logging(settings, access_log),
+        "apps": apps,
+    }
+
+
+def _certificates(settings: Settings) -> dict[str, Any]:
+    gateway = settings.gateway
+    if gateway.tls == "files":
+        files = {"certificate": str(gateway.certificate_file), "key": str(gateway.key_file)}
+        return {"tls": {"certificates": {"load_files": [files]}}}
+    names = list(gateway.names)
+    policy = {"subjects": names, "issuers": [{"module": "internal"}]}
+    return {
+        "tls": {"certificates": {"automate": names}, "automation": {"policies": [policy]}},
+        # nobody's trust store is changed: a person takes the authority's certificate from the state folder
+        "pki": {"certificate_authorities": {"local": {"install_trust": False}}},
+    }
+
+
+def _logging(settings: Settings, access_log: Path) -> dict[str, Any]:
+    """One line a request: no headers, which hold keys, and no query, which may hold what a person typed."""
+    fields: dict[str, Any] = {
+        name: {"filter": "delete"} for name in ("request>headers", "resp_headers", "request>tls")
+    } | {"request>uri": {"filter": "regexp", "regexp": r"\?.*", "value": "?"}}
+    file = {"output": "file", "filename": str(access_log), "roll_size_mb": 20, "roll_keep": 3}
+    access = {
+        "writer": file if settings.gateway.access_log == "file" else {"output": "stdout"},
+        "encoder": {"format": "filter", "wrap": {"format": "json"}, "fields": fields},
+        "include": [_ACCESS],
+    }
+    return {"logs": {"default": {"exclude": [_ACCESS]}, "access": access}}
+
+
+def _routes(settings: Settings, upstream_file: str) -> list[dict[str, Any]]:
+    upstream = f"{{file.{upstream_file}}}"
+    proxy = {
+        "handler": "reverse_proxy",
+        "upstreams": [{"dial": upstream}],
+        "transport": {"protocol": "http", "keep_alive": {"idle_timeout": _IDLE}, "dial_timeout": "3s"},
+        "load_balancing": {"try_duration": _RETRY, "try_interval": "100ms"},
+        "headers": {"response": {"delete": ["Server", "Via"]}},
+    }
+    nothing_live = {"match": [{"vars": {upstream: [NO_UPSTREAM]}}], "handle": [_answer("503", _NOTHING_LIVE)]}
+    largest = max(settings.serve.max_body_bytes, settings.serve.max_rank_bytes)
+    limit = {"handler": "request_body", "max_size": largest + _SLACK}
+    # what is refused before the service has seen it still gets a request id
+    request_id = {"set": {"X-Request-Id": ["{http.request.uuid}"]}, "require": {"headers": {"X-Request-Id": None}}}
+    ids = {"handler": "headers", "response": {"deferred": True, **request_id}}
+    return [
+        {"handle": [_headers(settings.gateway.tls != "off"), ids]},
+        nothing_live,
+        {"handle": [limit, proxy]},
+    ]
+
+
+def _headers(encrypted: bool) -> dict[str, Any]:
+    response = {"deferred": True, "delete": ["Server", "Via"], "set": _SECURITY | (_HSTS if encrypted else {})}
+    return {"handler": "headers", "response": response}
+
+
+def _error_route() -> list[dict[str, Any]]:
+    return [_answer("{http.error.status_code}", "the gateway: {http.error.status_text}; try again")]
+
+
+def _answer(status: str, message: str) -> dict[str, Any]:
+    # `{…}` in the body is a placeholder for Caddy only where it names one, so JSON's braces stay
+    body = json.dumps({"detail": [{"row": None, "field": None, "message": message}]})
+    headers = {"Content-Type": ["application/json"], "X-Request-Id": ["{http.request.uuid}"], "Server": []}
+    return {"handler": "static_response", "status_code": status, "headers": headers, "body": body}

@@ -1,0 +1,47 @@
+"""One stack for all files of this folder, which run in their order: each goes on where the one before ended."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from chaos import until
+from composed import Compose, logger
+
+
+@pytest.fixture(scope="session")
+def compose(request: pytest.FixtureRequest, free_ports: Callable[[int], int]) -> Iterator[Compose]:
+    """The stack, healthy, before anything has been released."""
+    first = free_ports(8)
+    names = ("GATEWAY", "AIRFLOW", "MLFLOW", "STORE")
+    ports = {f"DEPOSIT_STACK__{name}": first + place for place, name in enumerate(names)}
+    ports |= {"STORE_CONSOLE": first + 4, "GRAFANA": first + 5, "EVIDENTLY": first + 6}
+    stack = Compose(request.config.getoption("compose"), ports)
+    stack.run("down", "--volumes", "--remove-orphans")
+    stack.run("build", timeout=2400)
+    try:
+        logger.info("healthy %.0f s after `up --wait`", stack.up())
+        yield stack
+    finally:
+        if not request.config.getoption("keep_stack"):
+            stack.run("down", "--volumes", "--remove-orphans", "--timeout", "5")
+
+
+@pytest.fixture(scope="session")
+def logins(compose: Compose) -> dict[str, Any]:
+    """What `make credentials` prints."""
+    return compose.logins()
+
+
+@pytest.fixture(scope="session")
+def stored(compose: Compose) -> Callable[[list[str]], None]:
+    """Waits until every prediction is in PostgreSQL, and sees that it is there once."""
+
+    def wait(answered: list[str]) -> None:
+        def missing() -> set[str]:
+            found = compose.sql("SELECT prediction_id::text, count(*) FROM predictions GROUP BY 1")
+            assert {count for _, count in found} == {1}
+            return set(answered) - {prediction_id for prediction_id, _ in found}
+
+        until(lambda: not missing())
+
+    return wait

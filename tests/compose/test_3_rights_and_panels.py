@@ -1,0 +1,91 @@
+"""What each part's key opens, and what the dashboards show, on the stack that has served by now."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from botocore.exceptions import ClientError
+from composed import Compose
+from grafana import DASHBOARDS, PanelQuery, defaults, expand, panel_queries
+from sqlalchemy import URL
+from sqlalchemy.exc import ProgrammingError
+
+BUCKETS = {"deposit-data", "deposit-mlflow", "deposit-bentos", "deposit-reports", "deposit-logs"}
+RIGHTS = {
+    "pipeline": {"deposit-data", "deposit-bentos", "deposit-reports"},
+    "mlflow": {"deposit-mlflow"},
+    "airflow": {"deposit-logs"},
+    "serving": set(),
+}
+"""Which buckets each key may write; services read models alone."""
+EMPTY = {"Error rate by route", "Aside", "Errors"}
+"""Panels that rightly show nothing where nothing has gone wrong."""
+
+
+@pytest.fixture(scope="module")
+def vault(compose: Compose) -> dict[str, str]:
+    return compose.vault()
+
+
+def _refused(call: str, compose: Compose, vault: dict[str, str], user: str, **given: str) -> bool:
+    try:
+        getattr(compose.store(user, vault[f"store_{user}"]), call)(**given)
+    except ClientError as error:
+        return error.response["Error"]["Code"] == "AccessDenied"
+    return False
+
+
+@pytest.mark.parametrize("user", RIGHTS)
+def test_a_key_opens_its_buckets_alone(compose: Compose, vault: dict[str, str], user: str) -> None:
+    for bucket in BUCKETS:
+        own = bucket in RIGHTS[user]
+        assert _refused("put_object", compose, vault, user, Bucket=bucket, Key="probe", Body="x") != own, bucket
+        assert _refused("list_objects_v2", compose, vault, user, Bucket=bucket) != own, bucket
+    assert _refused("create_bucket", compose, vault, user, Bucket="another")
+
+
+def test_a_service_reads_models_and_nothing_else(compose: Compose, vault: dict[str, str]) -> None:
+    mlflow = compose.store("mlflow", vault["store_mlflow"])
+    model = mlflow.list_objects_v2(Bucket="deposit-mlflow")["Contents"][0]["Key"]
+    assert not _refused("get_object", compose, vault, "serving", Bucket="deposit-mlflow", Key=model)
+    for bucket, user in (("deposit-data", "pipeline"), ("deposit-logs", "airflow")):
+        key = compose.store(user, vault[f"store_{user}"]).list_objects_v2(Bucket=bucket)["Contents"][0]["Key"]
+        assert _refused("get_object", compose, vault, "serving", Bucket=bucket, Key=key)
+
+
+def _role(compose: Compose, vault: dict[str, str], role: str) -> str:
+    url = URL.create("postgresql", role, vault[f"postgres_{role}"], "postgres", 5432, "deposit")
+    return compose.reachable(url.render_as_string(hide_password=False))
+
+
+@pytest.mark.parametrize(
+    ("role", "statement"),
+    [
+        ("reader", "DELETE FROM predictions"),
+        ("reader", "INSERT INTO metrics DEFAULT VALUES"),
+        ("reader", "CREATE TABLE mine (x int)"),
+        ("writer", "DELETE FROM predictions"),
+        ("writer", "UPDATE releases SET state = 'requested'"),
+        ("writer", "SELECT * FROM pg_authid"),
+    ],
+)
+def test_a_role_may_not(compose: Compose, vault: dict[str, str], role: str, statement: str) -> None:
+    with pytest.raises(ProgrammingError, match=r"permission denied"):
+        compose.sql(statement, _role(compose, vault, role))
+
+
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [
+        pytest.param(path, query, id=f"{path.stem}: {query.title}")
+        for path in DASHBOARDS
+        for query in panel_queries(path)
+    ],
+)
+def test_a_panel_shows_what_has_happened(
+    compose: Compose, vault: dict[str, str], path: Path, query: PanelQuery
+) -> None:
+    now = datetime.now(UTC)
+    sql = expand(query.sql, now - timedelta(hours=6), now + timedelta(minutes=1), defaults(path))
+    rows = compose.sql(sql, _role(compose, vault, "reader"))
+    assert rows or query.title in EMPTY

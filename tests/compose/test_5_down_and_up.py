@@ -1,0 +1,45 @@
+import time
+from typing import Any
+
+from composed import Compose, docker, logger, service_of
+
+
+def _live(compose: Compose, key: str, customers: list[dict[str, Any]], within: float = 90) -> str:
+    deadline = time.monotonic() + within
+    with compose.api(key) as api:
+        while True:
+            answer = api.post("/predict", json={"customers": customers[:1]})
+            if answer.status_code == 200:
+                return str(answer.json()["model"])
+            assert time.monotonic() < deadline, answer.text
+            time.sleep(0.5)
+
+
+def test_down_leaves_nothing_but_data_and_up_brings_the_champion_back(
+    compose: Compose, logins: dict[str, Any], customers: list[dict[str, Any]]
+) -> None:
+    key = logins["api"]["marketing"]
+    champion = _live(compose, key, customers)
+    before = compose.sql("SELECT count(*) FROM predictions WHERE model_id IS NOT NULL")
+    compose.down()
+    assert compose.containers() == []
+    assert docker("network", "ls", "--quiet", "--filter", "label=com.docker.compose.project=deposit-test") == ""
+    seconds = compose.up()
+    logger.info("healthy %.0f s after the second `up --wait`", seconds)
+    assert _live(compose, key, customers) == champion
+    assert compose.sql("SELECT count(*) FROM predictions") >= before
+    assert compose.logins() == logins
+
+
+def test_the_champion_comes_back_without_airflow(
+    compose: Compose, logins: dict[str, Any], customers: list[dict[str, Any]]
+) -> None:
+    airflow = [service for service in _services(compose) if service.startswith("airflow-")]
+    compose.run("stop", *airflow)
+    docker("rm", "--force", compose.container("serving")["Id"])
+    assert _live(compose, logins["api"]["marketing"], customers)
+    compose.run("start", *(service for service in airflow if service != "airflow-init"))
+
+
+def _services(compose: Compose) -> set[str]:
+    return {service_of(each) for each in compose.containers()}

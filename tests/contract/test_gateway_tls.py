@@ -1,0 +1,123 @@
+"""The gateway as a real Caddy with TLS, before a service that tells what it was sent."""
+
+import json
+import shutil
+import ssl
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from chaos import until
+
+from deposit.release.gateway import Gateway
+from deposit.sections import GatewaySettings, ReleaseSettings, StackSettings
+from deposit.settings import Settings
+
+pytestmark = pytest.mark.servers
+
+CADDY = Path(sys.executable).with_name("caddy")
+AUTHORITY = Path("caddy", "pki", "authorities", "local", "root.crt")
+
+
+class Service(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"served")
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[str]:
+    server = HTTPServer(("127.0.0.1", 0), Service)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@contextmanager
+def gateway(free_ports: Callable[[int], int], service: str, **given: Any) -> Iterator[tuple[Settings, str]]:
+    """A running one, and its address."""
+    # sockets' paths must be short
+    folder = Path(tempfile.mkdtemp(prefix="dep-"))
+    settings = Settings(
+        state_dir=folder,
+        gateway=GatewaySettings(**given),
+        release=ReleaseSettings(gateway_admin=str(folder / "admin.sock")),
+        stack=StackSettings(gateway_port=free_ports(1)),
+    )
+    prepared = Gateway(settings)
+    environment = {"XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [str(CADDY), "run", "--config", str(prepared.prepare())], env=environment, stdout=log, stderr=log
+        )
+    try:
+        until(prepared.answers)
+        prepared.point_to(service)
+        yield settings, f"https://localhost:{settings.stack.gateway_port}"
+    finally:
+        process.terminate()
+        process.wait(20)
+        shutil.rmtree(folder)
+
+
+def test_its_own_authority_vouches_for_it(free_ports: Callable[[int], int], service: str) -> None:
+    with gateway(free_ports, service, tls="internal") as (settings, url):
+        root = settings.state_dir / AUTHORITY
+        until(root.exists)
+        trusting = ssl.create_default_context(cafile=str(root))
+        with httpx.Client(verify=trusting, trust_env=False, headers={"Authorization": "Bearer hush"}) as client:
+            answer = client.get(f"{url}/predict?who=somebody")
+            # who connects to an address names no host
+            assert client.get(url.replace("localhost", "127.0.0.1")).text == "served"
+        assert answer.text == "served"
+        assert answer.headers["strict-transport-security"].startswith("max-age=")
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert "server" not in answer.headers
+        with httpx.Client(trust_env=False) as client, pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY"):
+            client.get(url)
+        access = (settings.state_dir / "logs" / "access.log").read_text()
+    first = json.loads(access.splitlines()[0])
+    assert first["request"]["uri"] == "/predict?"
+    assert "hush" not in access
+    assert "somebody" not in access
+
+
+def test_a_given_certificate_is_shown(free_ports: Callable[[int], int], service: str, tmp_path: Path) -> None:
+    chain, key = tmp_path / "chain.pem", tmp_path / "key.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+         "-subj", "/CN=deposit.bank.test", "-addext", "subjectAltName=DNS:localhost,DNS:deposit.bank.test",
+         "-keyout", str(key), "-out", str(chain)],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    given = {"tls": "files", "certificate_file": chain, "key_file": key, "names": ("deposit.bank.test",)}
+    trusting = ssl.create_default_context(cafile=str(chain))
+    with (
+        gateway(free_ports, service, **given) as (_, url),
+        httpx.Client(verify=trusting, trust_env=False) as client,
+    ):
+        assert client.get(url).text == "served"
+
+
+def test_who_speaks_plainly_gets_no_answer_from_the_service(free_ports: Callable[[int], int], service: str) -> None:
+    with gateway(free_ports, service, tls="internal") as (settings, url):
+        until((settings.state_dir / AUTHORITY).exists)
+        with httpx.Client(trust_env=False) as client:
+            answer = client.get(url.replace("https", "http"))
+    assert answer.status_code == 400
+    assert "served" not in answer.text

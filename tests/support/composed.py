@@ -1,0 +1,153 @@
+"""The unmodified compose file as a project of its own, on ports of its own, seen from outside."""
+
+import json
+import logging
+import os
+import shlex
+import signal
+import subprocess
+import time
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import boto3
+import httpx
+import pytest
+from sqlalchemy import create_engine
+from sqlalchemy.engine import make_url
+
+from deposit.stack.airflow_api import AirflowApi
+
+logger = logging.getLogger("deposit.test")
+logging.getLogger("httpx").setLevel(logging.WARNING)
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT = "deposit-test"
+ONCE = {"secrets", "init", "airflow-init", "serving-base"}
+
+
+class Compose:
+    """The stack from outside: its commands, its containers, its URLs."""
+
+    def __init__(self, command: str, ports: dict[str, int]) -> None:
+        self._command = shlex.split(command)
+        self.ports = ports
+        named = {f"{name}_PORT": str(port) for name, port in ports.items()}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("DEPOSIT_")}
+        self._environment = inherited | named | {"COMPOSE_PROJECT_NAME": PROJECT}
+
+    def run(self, *arguments: str, check: bool = True, timeout: float = 900) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [*self._command, *arguments], env=self._environment, cwd=ROOT, capture_output=True, text=True, check=False,
+            stdin=subprocess.DEVNULL, timeout=timeout,
+        )  # fmt: skip
+        assert done.returncode == 0 or not check, f"{arguments}: {done.stdout[-3000:]}{done.stderr[-6000:]}"
+        return done
+
+    def up(self, *options: str) -> float:
+        """Seconds until all is healthy."""
+        started = time.monotonic()
+        done = self.run("up", "--detach", "--wait", "--quiet-pull", *options, check=False)
+        if done.returncode:
+            pytest.fail(f"{done.stderr[-3000:]}\n{self.run('ps', '--all').stdout}\n{self.logs()[-12000:]}")
+        return time.monotonic() - started
+
+    def down(self, *options: str) -> None:
+        self.run("down", *options)
+
+    def logs(self) -> str:
+        return self.run("logs", "--no-color", "--tail", "25", check=False).stdout
+
+    def command(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """A `deposit` command in the stack."""
+        return self.run("run", "--rm", "--no-deps", "-T", "deposit", *arguments, check=check)
+
+    def containers(self) -> list[dict[str, Any]]:
+        """What `docker inspect` says of every container of the project."""
+        ids = docker("ps", "--all", "--quiet", "--filter", f"label=com.docker.compose.project={PROJECT}").split()
+        if not ids:
+            return []
+        # it complains of one that has been removed since, and tells of the others
+        found = subprocess.run(["docker", "inspect", *ids], capture_output=True, text=True, check=False)
+        return json.loads(found.stdout)
+
+    def container(self, service: str) -> dict[str, Any]:
+        """The running container of a service."""
+        found = [each for each in self.containers() if service_of(each) == service and each["State"]["Running"]]
+        assert len(found) == 1, f"{service}: {len(found)} containers run"
+        return found[0]
+
+    def kill(self, service: str) -> None:
+        """SIGKILL of the main process: no stop by hand, from which an engine does not restart."""
+        os.kill(self.container(service)["State"]["Pid"], signal.SIGKILL)
+
+    def logins(self) -> dict[str, Any]:
+        return json.loads(self.run("run", "--rm", "--no-deps", "-T", "credentials", "--json").stdout)
+
+    def vault(self) -> dict[str, str]:
+        """All secrets of the stack."""
+        path = "/secrets/vault/secrets.json"
+        return json.loads(self.run("run", "--rm", "--no-deps", "-T", "--entrypoint", "cat", "credentials", path).stdout)
+
+    def store(self, user: str, secret: str) -> Any:
+        """An S3 client with one part's key."""
+        return boto3.client(
+            "s3", endpoint_url=self.url("DEPOSIT_STACK__STORE"), region_name="us-east-1",
+            aws_access_key_id=user, aws_secret_access_key=secret,
+        )  # fmt: skip
+
+    def api(self, key: str | None) -> httpx.Client:
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        return httpx.Client(base_url=self.url("DEPOSIT_STACK__GATEWAY"), headers=headers, timeout=30, trust_env=False)
+
+    def airflow(self, password: str) -> AirflowApi:
+        return AirflowApi(self.url("DEPOSIT_STACK__AIRFLOW"), "admin", password)
+
+    def url(self, port: str) -> str:
+        return f"http://127.0.0.1:{self.ports[port]}"
+
+    @cached_property
+    def _owner(self) -> str:
+        command = ("run", "--rm", "--no-deps", "-T", "--entrypoint", "cat", "deposit", "/run/deposit/database_url")
+        return self.run(*command).stdout.strip()
+
+    def reachable(self, url: str) -> str:
+        """A database's URL with the address of PostgreSQL's container, which this machine reaches."""
+        networks = self.container("postgres")["NetworkSettings"]["Networks"]
+        found = make_url(url).set(drivername="postgresql+psycopg", host=address(networks))
+        return found.render_as_string(hide_password=False)
+
+    def sql(self, statement: str, url: str | None = None) -> list[tuple[Any, ...]]:
+        engine = create_engine(url or self.reachable(self._owner))
+        with engine.connect() as connection:
+            rows = [tuple(row) for row in connection.exec_driver_sql(statement)]
+        engine.dispose()
+        return rows
+
+    def change(self, statement: str) -> Any:
+        """Run a statement and commit it; its only value."""
+        engine = create_engine(self.reachable(self._owner))
+        with engine.begin() as connection:
+            value = connection.exec_driver_sql(statement).scalar_one()
+        engine.dispose()
+        return value
+
+    def healthy(self) -> bool:
+        """Whether every container but the one-shots runs and is healthy."""
+        states = [each["State"] for each in self.containers() if service_of(each) not in ONCE]
+        return all(
+            state["Running"] and state.get("Health", {"Status": "healthy"})["Status"] == "healthy" for state in states
+        )
+
+
+def docker(*arguments: str) -> str:
+    return subprocess.run(["docker", *arguments], capture_output=True, text=True, check=True).stdout
+
+
+def service_of(container: dict[str, Any]) -> str:
+    return str(container["Config"]["Labels"]["com.docker.compose.service"])
+
+
+def address(networks: dict[str, Any]) -> str:
+    return str(next(network["IPAddress"] for network in networks.values() if network["IPAddress"]))

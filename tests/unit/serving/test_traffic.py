@@ -1,0 +1,126 @@
+import asyncio
+import math
+from pathlib import Path
+
+import pytest
+
+from deposit.errors import SpoolError
+from deposit.monitoring.entries import Traffic, TrafficCount, decode_entry
+from deposit.monitoring.spool import Spool
+from serving import traffic
+from serving.metrics import Metrics
+from serving.traffic import Counts, TrafficLog
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    return Spool(tmp_path / "spool.db", 2**30, 2**20)
+
+
+def _told(spool: Spool) -> list[Traffic]:
+    contents = [decode_entry(entry) for _, entry in spool.read(1_000_000)]
+    return [content for content in contents if isinstance(content, Traffic)]
+
+
+def _full(*_: object) -> None:
+    raise SpoolError("the disk is full")
+
+
+def test_requests_are_counted_by_route_status_client_and_model_with_their_time() -> None:
+    counts = Counts()
+    for seconds in (0.0011, 0.0012, 0.3, 1000.0):
+        counts.count("/predict", 200, "marketing", "deposit-v7", seconds)
+    counts.count("/predict", 422, "marketing", "", 0.001)
+    assert counts.take() == [
+        TrafficCount(
+            "/predict", 200, "marketing", "deposit-v7", pytest.approx(1000.3023), [0.00125, 0.315, math.inf], [2, 1, 1]
+        ),
+        TrafficCount("/predict", 422, "marketing", "", 0.001, [0.001], [1]),
+    ]
+    assert counts.take() == []
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.0001, 0.00011, 0.0077, 1.0, 1.01, 99.0, 100.0])
+def test_a_bucket_is_at_most_a_quarter_wider_than_what_is_in_it(seconds: float) -> None:
+    counts = Counts()
+    counts.count("/predict", 200, "", "", seconds)
+    (upto,) = counts.take()[0].latency_upto
+    assert seconds <= upto <= max(1.27 * seconds, 0.0001)
+
+
+@pytest.mark.parametrize("route", ["/livez", "/readyz", "/metrics"])
+def test_health_checks_are_nobodys_traffic_yet_in_the_metrics(route: str) -> None:
+    metrics = Metrics()
+    metrics.count_request(route, 200, "anonymous", "", 0.001)
+    assert metrics.traffic.take() == []
+    assert f'deposit_requests_total{{route="{route}",status="200"}} 1.0' in metrics.render().decode()
+
+
+def test_what_was_counted_goes_to_the_spool_once(spool: Spool) -> None:
+    counts = Counts()
+
+    async def tell() -> None:
+        log = TrafficLog(counts, spool)
+        for number in range(3):
+            counts.count("/predict", 200, "marketing", "deposit-v7", 0.001 * number)
+            await log.flush()
+            await log.flush()
+
+    asyncio.run(tell())
+    told = _told(spool)
+    assert [sum(told_count.latency_count) for each in told for told_count in each.counts] == [1, 1, 1]
+    assert len({each.instance for each in told}) == 1
+    assert sorted({each.at for each in told}) == [each.at for each in told]
+    assert spool.state().rows == 3
+
+
+def test_counts_wait_while_the_spool_cannot_be_written_and_keep_their_moments(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    counts = Counts()
+
+    async def tell() -> None:
+        log = TrafficLog(counts, spool)
+        with monkeypatch.context() as broken:
+            broken.setattr(Spool, "append", _full)
+            broken.setattr(traffic, "_KEPT", 4)
+            for _ in range(9):
+                counts.count("/predict", 503, "marketing", "", 0.001)
+                await log.flush()
+        assert _told(spool) == []
+        await log.flush()
+        await log.close()
+
+    asyncio.run(tell())
+    assert [each.counts[0].latency_count for each in _told(spool)] == [[1], [1], [1], [1], [5]]
+    assert len({each.at for each in _told(spool)}) == 5
+    assert len([record for record in caplog.records if "the disk is full" in record.message]) == 1
+
+
+def test_it_tells_by_itself_and_the_rest_when_it_ends(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(traffic, "_SECONDS", 0.01)
+    counts = Counts()
+
+    async def tell() -> None:
+        log = TrafficLog(counts, spool)
+        log.start()
+        counts.count("/predict", 200, "marketing", "deposit-v7", 0.001)
+        while not _told(spool):
+            await asyncio.sleep(0.01)
+        monkeypatch.setattr(traffic, "_SECONDS", 1000.0)
+        await asyncio.sleep(0.05)
+        counts.count("/rank", 200, "marketing", "deposit-v7", 0.001)
+        await log.close()
+
+    asyncio.run(tell())
+    assert [each.counts[0].route for each in _told(spool)] == ["/predict", "/rank"]
+
+
+def test_a_quiet_service_writes_nothing(spool: Spool) -> None:
+    async def tell() -> None:
+        log = TrafficLog(Counts(), spool)
+        log.start()
+        await log.close()
+
+    asyncio.run(tell())
+    assert spool.state().entries == 0
