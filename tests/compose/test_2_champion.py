@@ -181,17 +181,18 @@ def test_a_champion_that_answers_otherwise_than_in_training_gets_no_traffic(
 
 def _with_other_parity(archive: bytes) -> bytes:
     """The same Bento, whose record of the training process's probabilities says something else."""
+    with tarfile.open(fileobj=io.BytesIO(archive)) as old:
+        members = [(member, file.read() if (file := old.extractfile(member)) else b"") for member in old]
+    said = next(content for member, content in members if member.name.endswith("/parity.json"))
+    parity = json.loads(said)
+    lie = json.dumps({**parity, "probabilities": [1 - each for each in parity["probabilities"]]}).encode()
+    digests = [sha256(each).hexdigest().encode() for each in (said, lie)]
     packed = io.BytesIO()
-    with tarfile.open(fileobj=io.BytesIO(archive)) as old, tarfile.open(fileobj=packed, mode="w") as new:
-        for member in old:
-            file = old.extractfile(member)
-            content = file.read() if file else b""
-            if member.name.endswith("/parity.json"):
-                parity = json.loads(content)
-                parity["probabilities"] = [1 - probability for probability in parity["probabilities"]]
-                content = json.dumps(parity).encode()
-            member.size = len(content)
-            new.addfile(member, io.BytesIO(content))
+    with tarfile.open(fileobj=packed, mode="w") as new:
+        for member, content in members:
+            changed = lie if content == said else content.replace(*digests)
+            member.size = len(changed)
+            new.addfile(member, io.BytesIO(changed))
     return packed.getvalue()
 
 

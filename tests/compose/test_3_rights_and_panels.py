@@ -62,7 +62,7 @@ def _role(compose: Compose, vault: dict[str, str], role: str) -> str:
     ("role", "statement"),
     [
         ("reader", "DELETE FROM predictions"),
-        ("reader", "INSERT INTO metrics DEFAULT VALUES"),
+        ("reader", "UPDATE releases SET state = 'requested'"),
         ("reader", "CREATE TABLE mine (x int)"),
         ("writer", "DELETE FROM predictions"),
         ("writer", "UPDATE releases SET state = 'requested'"),

@@ -7,6 +7,8 @@ import shlex
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from typing import Any
 import boto3
 import httpx
 import pytest
-from sqlalchemy import create_engine
+from sqlalchemy import Connection, create_engine
 from sqlalchemy.engine import make_url
 
 from deposit.stack.airflow_api import AirflowApi
@@ -119,19 +121,22 @@ class Compose:
         return found.render_as_string(hide_password=False)
 
     def sql(self, statement: str, url: str | None = None) -> list[tuple[Any, ...]]:
-        engine = create_engine(url or self.reachable(self._owner))
-        with engine.connect() as connection:
-            rows = [tuple(row) for row in connection.exec_driver_sql(statement)]
-        engine.dispose()
-        return rows
+        with self._connection(url) as connection:
+            return [tuple(row) for row in connection.exec_driver_sql(statement)]
 
     def change(self, statement: str) -> Any:
         """Run a statement and commit it; its only value."""
-        engine = create_engine(self.reachable(self._owner))
-        with engine.begin() as connection:
-            value = connection.exec_driver_sql(statement).scalar_one()
-        engine.dispose()
-        return value
+        with self._connection() as connection:
+            return connection.exec_driver_sql(statement).scalar_one()
+
+    @contextmanager
+    def _connection(self, url: str | None = None) -> Iterator[Connection]:
+        engine = create_engine(url or self.reachable(self._owner))
+        try:
+            with engine.begin() as connection:
+                yield connection
+        finally:
+            engine.dispose()
 
     def healthy(self) -> bool:
         """Whether every container but the one-shots runs and is healthy."""
