@@ -113,6 +113,34 @@ def release(
 
 
 @app.command()
+def monitor(
+    period: Annotated[str | None, typer.Option(help="Month, like 2010-05; the last three if not given.")] = None,
+    date: Annotated[str | None, typer.Option(help="Day, like 2010-05-17.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare what was predicted with what the models were trained on, and judge it; figures go to `metrics`."""
+    from datetime import UTC, datetime
+
+    from deposit.monitoring.monitor import monitor as run
+    from deposit.monitoring.span import due
+
+    if period and date:
+        raise ConfigError("--period and --date are two periods: give one")
+    one = period or date
+    with console.progress() as progress:
+        results = [run(load_settings(), each, progress) for each in ([one] if one else due(datetime.now(UTC).date()))]
+    if as_json:
+        console.json(results)
+        return
+    rows = [
+        [found.period, model.model_id, f"{model.rows:,}", model.verdict, model.sentence]
+        for found in results
+        for model in found.models
+    ]
+    console.table("Verdicts", ["period", "model", "predictions", "verdict", "why"], rows)
+
+
+@app.command()
 def rollback(
     timeout: Annotated[float, typer.Option(help="Seconds to wait.")] = 120.0,
     as_json: AsJson = False,

@@ -164,6 +164,18 @@ spool_states = Table(
     Column("shipped_rows", BigInteger, nullable=False),
 )
 
+metrics = Table(
+    "metrics",
+    metadata,
+    Column("period", String(10), primary_key=True),
+    Column("scope", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("column", Text, primary_key=True, server_default=""),
+    Column("value", Double, nullable=False),
+    Column("note", Text, nullable=False, server_default=""),
+    Column("computed_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)
+
 
 def connect(settings: DatabaseSettings) -> Engine:
     """An engine for the `deposit` database. Raises ConfigError if its URL is missing or malformed."""

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -9,6 +10,9 @@ from composed import Compose
 from grafana import DASHBOARDS, PanelQuery, defaults, expand, panel_queries
 from sqlalchemy import URL
 from sqlalchemy.exc import ProgrammingError
+
+from deposit.progress import log_progress
+from deposit.stack.airflow_api import follow
 
 BUCKETS = {"deposit-data", "deposit-mlflow", "deposit-bentos", "deposit-reports", "deposit-logs"}
 RIGHTS = {
@@ -51,6 +55,17 @@ def test_a_service_reads_models_and_nothing_else(compose: Compose, vault: dict[s
     for bucket, user in (("deposit-data", "pipeline"), ("deposit-logs", "airflow")):
         key = compose.store(user, vault[f"store_{user}"]).list_objects_v2(Bucket=bucket)["Contents"][0]["Key"]
         assert _refused("get_object", compose, vault, "serving", Bucket=bucket, Key=key)
+
+
+def test_a_month_is_monitored(compose: Compose, logins: dict[str, Any]) -> None:
+    month = f"{datetime.now(UTC):%Y-%m}"
+    with compose.airflow(logins["airflow"]["password"]) as api:
+        run = follow(api, "deposit_monitor", api.trigger("deposit_monitor", {"period": month}), log_progress)
+        assert run.state == "success", api.log("deposit_monitor", run.run, "monitor")[-3000:]
+    served = set(compose.sql("SELECT DISTINCT model_id FROM predictions"))
+    judged = compose.sql(f"SELECT scope, note FROM metrics WHERE period = '{month}' AND name = 'verdict'")
+    assert {(model_id,) for model_id, _ in judged} == served
+    assert all(note for _, note in judged)
 
 
 def _role(compose: Compose, vault: dict[str, str], role: str) -> str:

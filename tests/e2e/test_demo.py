@@ -3,12 +3,14 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import boto3
 import httpx
 import psutil
 import pytest
 
+from deposit.data.columns import NAMES
 from deposit.progress import log_progress
 from deposit.stack.airflow_api import follow, now, wait_for_run
 
@@ -133,6 +135,32 @@ def test_predictions_and_outcomes_reach_the_database(stack) -> None:
     _eventually(lambda: stack.sql(found) == [("deposit-v1", "c-1", "student")])
     stated = f"SELECT subscribed FROM current_outcomes WHERE prediction_id = '{prediction_id}'"
     _eventually(lambda: stack.sql(stated) == [(True,)])
+
+
+def test_a_month_is_monitored_by_command_and_by_dag_alike(stack, real_rows: list[list[Any]]) -> None:
+    customers = [dict(zip(NAMES, row[:-1], strict=True)) for row in real_rows]
+    with stack.api() as api:
+        asked = {"headers": {"X-Event-Time": "2010-05-10T09:00:00Z"}, "json": {"customers": customers}}
+        predictions = api.post("/predict", **asked).raise_for_status().json()["predictions"]
+        outcomes = [
+            {"prediction_id": each["prediction_id"], "subscribed": row[-1], "at": "2010-06-01T00:00:00Z"}
+            for each, row in zip(predictions, real_rows, strict=True)
+        ]
+        api.post("/outcomes", json={"outcomes": outcomes}).raise_for_status()
+    rows, stated = len(real_rows), "SELECT count(*) FROM outcomes WHERE at = '2010-06-01 00:00:00+00'"
+    _eventually(lambda: stack.sql(stated) == [(rows,)])
+    [found] = stack.json("monitor", "--period", "2010-05")
+    assert [(model["model_id"], model["rows"]) for model in found["models"]] == [("deposit-v1", rows)]
+    # the model has learnt that the world is another by then, and these are rows of May 2008
+    assert found["models"][0]["verdict"] in ("population shift", "decay")
+    kept = "SELECT name, \"column\", value, note FROM metrics WHERE period = '2010-05' ORDER BY 1, 2"
+    by_command = stack.sql(kept)
+    assert {"psi", "js", "roc_auc", "roc_auc_low", "ece", "profit", "verdict"} <= {row[0] for row in by_command}
+    assert ("outcomes_known_share", "", 1.0, "") in by_command
+    with stack.airflow() as api:
+        run = follow(api, "deposit_monitor", api.trigger("deposit_monitor", {"period": "2010-05"}), log_progress)
+    assert run.state == "success"
+    assert stack.sql(kept) == by_command
 
 
 def test_a_list_is_ranked_through_the_gateway_and_the_page_is_there(stack) -> None:

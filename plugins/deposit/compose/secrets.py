@@ -25,6 +25,7 @@ from deposit.settings import load_settings
 from deposit.stack.credentials import Credentials, credentials, random_credentials, write_private
 
 ROOT = Path("/secrets")
+PLACES = Path("/var/lib/deposit")
 _LASTING = {"postgres_superuser", "airflow_fernet", "api_marketing", "api_admin", "api_airflow"}
 """Secrets that data was made with: a renewed one would not open it. API keys are replaced by `deposit keys`."""
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -61,6 +62,16 @@ def make(root: Path, store: StoreSettings, progress: Progress = log_progress, re
         ) from error
 
 
+def give(places: Path) -> None:
+    """Give the folders in which parts keep their data to their user; a new volume belongs to root at times.
+
+    A volume takes the owner of the folder that it first covers, and which container is the first is not certain.
+    """
+    for place in places.iterdir():
+        if place.is_dir() and os.geteuid() == 0 and place.stat().st_uid != DEPOSIT:
+            os.chown(place, DEPOSIT, DEPOSIT)
+
+
 def api_keys(secrets: Credentials) -> dict[str, tuple[str, tuple[str, ...]]]:
     """The keys that the API begins with, and what each may do."""
     return {
@@ -73,11 +84,13 @@ def api_keys(secrets: Credentials) -> dict[str, tuple[str, tuple[str, ...]]]:
 @app.command()
 def main(
     root: Annotated[Path, typer.Option(help="Folder of the vault and of each part's folder.")] = ROOT,
+    places: Annotated[Path, typer.Option(help="Folder of the volumes that parts keep data in.")] = PLACES,
     renew: Annotated[list[str] | None, typer.Option(help="A secret to make anew, like postgres_reader.")] = None,
 ) -> None:
     """Make the secrets of a stack with Docker Compose."""
     with console.progress() as progress:
         make(root, load_settings().store, progress, renew or ())
+        give(places)
 
 
 def _refuse_a_lost_vault(root: Path) -> None:

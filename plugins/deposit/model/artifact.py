@@ -11,10 +11,11 @@ import numpy as np
 import xgboost
 from numpy.typing import NDArray
 
-from deposit.errors import IntegrityError
+from deposit.errors import DataError, IntegrityError
 from deposit.model.encoder import Encoder, Matrix
+from deposit.model.reference import Reference
 
-MODEL, BOOSTER, PARITY = "model.json", "booster.ubj", "parity.json"
+MODEL, BOOSTER, PARITY, REFERENCE = "model.json", "booster.ubj", "parity.json", "reference.json"
 FORMAT = 1
 Probabilities = NDArray[np.float64]
 
@@ -39,6 +40,7 @@ class ModelArtifact:
         threshold: a customer with at least this probability `subscribes`.
         metadata: where it comes from: dataset, trained_through, created, revision, lock, metrics.
         parity: rows that every process serving this model must score alike.
+        reference: what it was trained on, counted, for monitoring; it is written beside and not read again to serve.
     """
 
     kind: Literal["xgboost", "logistic"]
@@ -48,6 +50,7 @@ class ModelArtifact:
     threshold: float
     metadata: Mapping[str, Any]
     parity: Parity = field(repr=False, default_factory=lambda: Parity([], []))
+    reference: Reference | None = field(repr=False, default=None)
 
     def probabilities(self, matrix: Matrix) -> Probabilities:
         """Probability of a subscription for each row of an encoded matrix, shape (n,)."""
@@ -74,6 +77,9 @@ class ModelArtifact:
         parity = {"rows": list(self.parity.rows), "probabilities": list(self.parity.probabilities)}
         (folder / PARITY).write_text(json.dumps(parity))
         content["sha256"][PARITY] = sha256_of((folder / PARITY).read_bytes())
+        if self.reference is not None:
+            (folder / REFERENCE).write_text(json.dumps(self.reference.to_json()))
+            content["sha256"][REFERENCE] = sha256_of((folder / REFERENCE).read_bytes())
         if isinstance(self.scorer, xgboost.Booster):
             self.scorer.save_model(folder / BOOSTER)
             content["sha256"][BOOSTER] = sha256_of((folder / BOOSTER).read_bytes())
@@ -88,9 +94,7 @@ class ModelArtifact:
         if content.get("format") != FORMAT:
             raise IntegrityError(f"{folder / MODEL} has format {content.get('format')}, not {FORMAT}: train it anew")
         for name in [PARITY, BOOSTER] if content["kind"] == "xgboost" else [PARITY]:
-            expected = content["sha256"].get(name, "")
-            if sha256_of(_read(folder, name)) != expected:
-                raise IntegrityError(f"{folder / name} is not what {MODEL} records (sha256 {expected}): restore it")
+            _check(folder, name, content["sha256"])
         scorer: xgboost.Booster | NDArray[np.float64]
         if content["kind"] == "xgboost":
             scorer = xgboost.Booster()
@@ -110,9 +114,25 @@ class ModelArtifact:
         )
 
 
+def load_reference(folder: Path) -> Reference:
+    """What a saved model was trained on. Raises IntegrityError, DataError for a model that has none."""
+    recorded = json.loads(_read(folder, MODEL))["sha256"]
+    if REFERENCE not in recorded:
+        raise DataError(f"the model in {folder} was trained before models kept what they were trained on: train anew")
+    return Reference.from_json(json.loads(_check(folder, REFERENCE, recorded)))
+
+
 def sha256_of(content: bytes) -> str:
     """Hexadecimal sha256."""
     return hashlib.sha256(content).hexdigest()
+
+
+def _check(folder: Path, name: str, recorded: Mapping[str, str]) -> bytes:
+    """A file's content, if it is what was recorded. Raises IntegrityError."""
+    content, expected = _read(folder, name), recorded.get(name, "")
+    if sha256_of(content) != expected:
+        raise IntegrityError(f"{folder / name} is not what {MODEL} records (sha256 {expected}): restore it")
+    return content
 
 
 def _read(folder: Path, name: str) -> bytes:

@@ -14,6 +14,7 @@ from deposit.model.calibration import Calibration, calibrate
 from deposit.model.encoder import Encoder
 from deposit.model.evaluation import Economics, Interval, evaluate, point_metrics
 from deposit.model.forward import Folds, Predictions
+from deposit.model.profiling import reference_of
 from deposit.model.recipes import FEATURE_SETS, Examples, parameters, recency_weights
 from deposit.model.search import Search, best_logistic, best_xgboost
 from deposit.model.windows import Windows
@@ -80,7 +81,9 @@ def finish(
         "development_rate": float(development["y"].mean()),
     }
     measured = evaluate(predictions, artifact.threshold, economics(settings), settings.bootstrap, settings.seed)
-    return Candidate(choice, replace(artifact, metadata=metadata, parity=parity), predictions, measured)
+    counted = reference_of(development, predict(artifact, development).probabilities)
+    complete = replace(artifact, metadata=metadata, parity=parity, reference=counted)
+    return Candidate(choice, complete, predictions, measured)
 
 
 def refit(choice: Choice, development: pd.DataFrame, settings: TrainSettings) -> ModelArtifact:

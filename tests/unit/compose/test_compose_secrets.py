@@ -15,7 +15,7 @@ from sqlalchemy.engine import make_url
 
 from deposit import keys
 from deposit.compose import secrets
-from deposit.compose.parts import parts
+from deposit.compose.parts import DEPOSIT, parts
 from deposit.errors import ConfigError
 from deposit.sections import StoreSettings
 from deposit.stack.credentials import Credentials, random_credentials, stored_credentials
@@ -274,7 +274,10 @@ def test_airflows_connections_carry_the_least() -> None:
 
 
 def test_the_command_prints_what_it_did_and_no_secret(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "deposit.compose.secrets", "--root", str(tmp_path)]
+    (tmp_path / "data").mkdir()
+    command = [
+        sys.executable, "-m", "deposit.compose.secrets", "--root", str(tmp_path), "--places", str(tmp_path / "data"),
+    ]  # fmt: skip
     first = subprocess.run(command, capture_output=True, text=True, check=True)
     second = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "airflow: 10 new of 10 files" in first.stderr
@@ -292,3 +295,12 @@ def test_the_command_says_in_one_line_what_is_wrong(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("error: ")
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives files to another user")
+def test_places_are_given_to_the_parts_user_and_what_they_hold_is_left(tmp_path: Path) -> None:
+    (tmp_path / "objects").mkdir()
+    (tmp_path / "objects" / "held").write_text("")
+    secrets.give(tmp_path)
+    assert (tmp_path / "objects").stat().st_uid == DEPOSIT
+    assert (tmp_path / "objects" / "held").stat().st_uid == 0

@@ -1,3 +1,5 @@
+import re
+
 from deposit.release.sources import pinned_requirements, source_files
 
 
@@ -16,3 +18,10 @@ def test_requirements_are_pinned_and_lean() -> None:
     names = {pin.split("==")[0] for pin in pins}
     assert {"bentoml", "msgspec", "numpy", "uvicorn", "xgboost-cpu"} <= names
     assert names.isdisjoint({"mlflow", "pandas", "evidently", "scikit-learn", "supervisor"})
+
+
+def test_a_bento_imports_nothing_that_its_image_lacks() -> None:
+    lacking = {"alembic", "mlflow", "pandas", "pandera", "psycopg", "scipy", "sklearn", "sqlalchemy"}
+    for name, path in source_files().items():
+        imported = re.findall(r"^(?:from|import) (\w+)", path.read_text(), re.MULTILINE) if name.endswith(".py") else []
+        assert lacking.isdisjoint(imported), name

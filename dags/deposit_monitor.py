@@ -1,0 +1,48 @@
+"""### Monitor
+
+Every night: counts in PostgreSQL what each model predicted in the month of the day before and in the two months before
+that (outcomes come late), compares it with what the model was trained on and with how good it was to be expected, and
+keeps every figure and a **verdict** by model in the table `metrics`: stable, population shift, decay, or data fault.
+A run replaces the figures of its months. With `period`, that month or day alone.
+"""
+
+from airflow.sdk import Param, dag, task
+
+from deposit_defaults import DEFAULTS, MODELS
+
+
+@task.external_python(**MODELS)
+def monitor(period: str | None, day: str) -> list[dict]:
+    """Monitor the months that are due, or the given period."""
+    import dataclasses
+    import datetime
+    import logging
+
+    from deposit.monitoring.monitor import monitor
+    from deposit.monitoring.span import due
+    from deposit.settings import load_settings
+
+    logging.basicConfig(level=logging.INFO)
+    periods = [period] if period else due(datetime.date.fromisoformat(day))
+    return [dataclasses.asdict(monitor(load_settings(), each)) for each in periods]
+
+
+@dag(
+    **DEFAULTS,
+    schedule="0 2 * * *",
+    doc_md=__doc__,
+    params={
+        "period": Param(
+            None,
+            type=["null", "string"],
+            pattern=r"^\d{4}-\d{2}(-\d{2})?$",
+            description="A month or a day, like 2010-05 or 2010-05-17; empty means the months that are due.",
+        ),
+    },
+)
+def deposit_monitor() -> None:
+    """Monitor."""
+    monitor("{{ params.period }}", "{{ dag_run.run_after.date().isoformat() }}")
+
+
+deposit_monitor()

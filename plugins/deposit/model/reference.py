@@ -1,0 +1,61 @@
+"""What a model was trained on, counted: a histogram of each column and of its score, with edges to count others by.
+
+Bins of numbers are those of PostgreSQL's `width_bucket(value, edges)`: bin `i` holds what lies from `edges[i - 1]` on
+and below `edges[i]`. Bins of categories are the allowed values. What the contract does not allow is counted apart.
+Needs no pandas: a model in a service carries it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+SCORE = "probability"
+"""The score among the columns."""
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """One column's counts.
+
+    Args:
+        edges: inner edges of a number, ascending; empty for a category.
+        labels: values of a category, one a bin; empty for a number.
+        counts: rows by bin.
+        mode_share: highest share that one value had in any period: a month's constant has 1.
+        unknown_share: highest share of `unknown` in any period.
+    """
+
+    edges: tuple[float, ...]
+    labels: tuple[str, ...]
+    counts: tuple[int, ...]
+    mode_share: float
+    unknown_share: float
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Histogram":
+        """From its attributes."""
+        lists = {name: tuple(content[name]) for name in ("edges", "labels", "counts")}
+        return cls(**lists, mode_share=content["mode_share"], unknown_share=content["unknown_share"])
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A model's training rows: how many, the share that subscribed, histograms by column, the score's among them."""
+
+    rows: int
+    rate: float
+    columns: Mapping[str, Histogram]
+
+    def to_json(self) -> dict[str, Any]:
+        """As what `from_json` reads."""
+        return {
+            "rows": self.rows,
+            "rate": self.rate,
+            "columns": {name: dict(vars(histogram)) for name, histogram in self.columns.items()},
+        }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Reference":
+        """From what `to_json` gave."""
+        columns = {name: Histogram.from_json(histogram) for name, histogram in content["columns"].items()}
+        return cls(content["rows"], content["rate"], columns)

@@ -1,0 +1,60 @@
+"""Figures of a period as rows of the table `metrics`: (period, scope, name, column) to a value, and at times a note."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import isfinite
+
+from sqlalchemy import Connection, delete, insert
+
+from deposit.database import metrics
+from deposit.monitoring.judgement import Judgement
+from deposit.monitoring.observed import Observed
+from deposit.monitoring.performance import rate
+from deposit.monitoring.quality import shares
+
+SERVICE = "service"
+"""Scope of what all models did together; the others are model ids."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One value; `column` is empty where it is of no column."""
+
+    scope: str
+    name: str
+    value: float
+    column: str = ""
+    note: str = ""
+
+
+def figures_of(model_id: str, observed: Observed, judgement: Judgement) -> Iterator[Figure]:
+    """All figures of one model's period."""
+    known = float(observed.scored.rows.sum())
+    plain = {
+        "rows": observed.rows,
+        "called_share": observed.called / observed.rows,
+        "mean_probability": observed.mean_probability,
+        "outcomes_known_share": known / observed.rows,
+        "rate": rate(observed.scored),
+        **{f"latency_ms_{name}": value for name, value in observed.latencies.items()},
+    }
+    for name, value in plain.items():
+        yield Figure(model_id, name, value)
+    for column, counts in observed.columns.items():
+        for name, value in shares(counts, observed.rows).items():
+            yield Figure(model_id, f"{name}_share" if name != "constant" else name, value, column)
+        drift = judgement.drifts[column]
+        for name, value in {"psi": drift.psi, "js": drift.js, "moved": float(drift.moved)}.items():
+            yield Figure(model_id, name, value, column)
+    for name, found in judgement.performance.items():
+        for bound, value in {"": found.value, "_low": found.low, "_high": found.high}.items():
+            yield Figure(model_id, name + bound, value)
+    yield Figure(model_id, "verdict", float(judgement.verdict.kind), note=judgement.verdict.sentence)
+
+
+def replace(connection: Connection, period: str, figures: list[Figure]) -> None:
+    """Put a period's figures in the place of those from before; what is no number is left out."""
+    connection.execute(delete(metrics).where(metrics.c.period == period))
+    rows = [{"period": period, **vars(figure)} for figure in figures if isfinite(figure.value)]
+    if rows:
+        connection.execute(insert(metrics), rows)

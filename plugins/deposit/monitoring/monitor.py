@@ -1,0 +1,81 @@
+"""Monitor a period: count it, compare it with what each model was trained on, judge it, keep the figures."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from deposit.database import connect, reachable
+from deposit.model import registry
+from deposit.model.artifact import ModelArtifact, load_reference
+from deposit.model.candidates import economics
+from deposit.model.reference import Reference
+from deposit.monitoring import counting, figures
+from deposit.monitoring.figures import Figure
+from deposit.monitoring.judgement import judged
+from deposit.monitoring.span import span_of
+from deposit.progress import Progress, log_progress
+from deposit.settings import Settings
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a model from its training: its reference, its threshold, its metrics out of time."""
+
+    reference: Reference
+    threshold: float
+    expected: dict[str, float]
+
+
+@dataclass(frozen=True)
+class MonitoredModel:
+    """One model's period, in short."""
+
+    model_id: str
+    rows: int
+    verdict: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class MonitoredPeriod:
+    """A period with the models that predicted in it; none if nothing was predicted."""
+
+    period: str
+    models: tuple[MonitoredModel, ...]
+
+
+def monitor(settings: Settings, period: str, progress: Progress = log_progress) -> MonitoredPeriod:
+    """Monitor a month or a day; a repeat replaces its figures.
+
+    Raises ConfigError (no period), DataError (a model that is not registered, or has no reference) or UpstreamError.
+    """
+    span = span_of(period)
+    money = economics(settings.train)
+    engine = connect(settings.database)
+    try:
+        with reachable(engine), engine.begin() as connection:
+            # a repeat that runs beside this one waits, and then replaces
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('deposit.monitor'))")
+            found = [Figure(figures.SERVICE, *pair) for pair in counting.service_of(connection, span).items()]
+            models = []
+            for model_id in counting.models_of(connection, span):
+                progress(f"{span.name}: counting what {model_id} predicted")
+                known = _known(settings, model_id)
+                observed = counting.observed(connection, span, model_id, known.reference)
+                judgement = judged(observed, known.reference, known.threshold, known.expected, money)
+                verdict = judgement.verdict
+                found += figures.figures_of(model_id, observed, judgement)
+                models.append(MonitoredModel(model_id, observed.rows, verdict.kind.title, verdict.sentence))
+                progress(f"{span.name}, {model_id}: {verdict.kind.title}. {verdict.sentence}")
+            figures.replace(connection, span.name, found)
+    finally:
+        engine.dispose()
+    return MonitoredPeriod(span.name, tuple(models))
+
+
+def _known(settings: Settings, model_id: str) -> Known:
+    version = registry.by_id(settings, model_id)
+    with TemporaryDirectory() as folder:
+        files = registry.download(settings, version, Path(folder))
+        artifact = ModelArtifact.load(files)
+        return Known(load_reference(files), artifact.threshold, dict(version.metrics))

@@ -1,0 +1,47 @@
+"""The verdict on a period: one of four, in one sentence. The whole rule is `judge`. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+from deposit.monitoring.quality import Fault
+
+
+class Kind(IntEnum):
+    """What is to be done: nothing; nothing yet; retrain; call somebody, and do not retrain on it."""
+
+    STABLE = 0
+    POPULATION_SHIFT = 1
+    DECAY = 2
+    DATA_FAULT = 3
+
+    @property
+    def title(self) -> str:
+        """In words."""
+        return self.name.lower().replace("_", " ")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A kind with its reason as a sentence."""
+
+    kind: Kind
+    sentence: str
+
+
+def judge(faults: Sequence[Fault], declines: Sequence[str] | None, moved: Sequence[str]) -> Verdict:
+    """The first of these that holds.
+
+    Args:
+        faults: what is broken in the data; nothing else can be believed then.
+        declines: in what the model does worse than expected; None if too few outcomes are known.
+        moved: columns whose distribution has moved, the score and the rate among them.
+    """
+    if faults:
+        return Verdict(Kind.DATA_FAULT, "The data is broken: " + "; ".join(f"{f.column}: {f.what}" for f in faults))
+    shifted = f"the population has moved ({', '.join(moved)})" if moved else "the population is as in training"
+    if declines:
+        return Verdict(Kind.DECAY, f"The model has decayed: {' and '.join(declines)}; {shifted}")
+    known = "too few outcomes are known to tell how good it was" if declines is None else "the model is as good as ever"
+    kind = Kind.POPULATION_SHIFT if moved else Kind.STABLE
+    return Verdict(kind, f"{shifted[0].upper()}{shifted[1:]}; {known}")

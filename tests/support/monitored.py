@@ -1,0 +1,95 @@
+"""Pytest plugin: a model on real rows with its reference, and periods counted from frames as PostgreSQL counts them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from deposit.data.columns import FEATURES, Category, Number
+from deposit.model.evaluation import Economics
+from deposit.model.profiling import UNKNOWN, reference_of
+from deposit.model.reference import SCORE, Reference
+from deposit.monitoring.observed import ColumnCounts, Observed, Scored
+
+MONEY = Economics(10, 1)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Rows, the scores of a model fitted on them, what it keeps of them, and how good it is there."""
+
+    frame: pd.DataFrame
+    probabilities: Any
+    reference: Reference
+    threshold: float
+    expected: dict[str, float]
+    score: Callable[[pd.DataFrame], Any]
+
+
+def observe(frame: pd.DataFrame, probabilities: Any, trained: Trained, labels: Any = None) -> Observed:
+    """What monitoring would count of these rows; outcomes are known where there are labels."""
+    columns = {
+        column.name: _counts(frame[column.name], column, trained.reference.columns[column.name]) for column in FEATURES
+    }
+    score = Number(SCORE, 0.0, 1.0, False, "")
+    columns[SCORE] = _counts(pd.Series(probabilities), score, trained.reference.columns[SCORE])
+    called = probabilities >= trained.threshold
+    return Observed(
+        rows=len(frame),
+        called=int(called.sum()),
+        mean_probability=float(probabilities.mean()),
+        latencies={},
+        columns=columns,
+        scored=_scored(probabilities, called, labels),
+    )
+
+
+def _counts(values: pd.Series, column: Category | Number, histogram: Any) -> ColumnCounts:
+    if isinstance(column, Category):
+        counts = [int((values == label).sum()) for label in histogram.labels]
+    else:
+        inside = values[(values >= column.low) & (values <= column.high)].to_numpy(np.float64)
+        places = np.searchsorted(histogram.edges, inside, side="right")
+        counts = np.bincount(places, minlength=len(histogram.counts)).tolist()
+    unknown = int((values == UNKNOWN).sum()) if isinstance(column, Category) else 0
+    return ColumnCounts(tuple(counts), unknown, len(values) - sum(counts), values.nunique(dropna=False) <= 1)
+
+
+def _scored(probabilities: Any, called: Any, labels: Any) -> Scored:
+    if labels is None:
+        return Scored(np.zeros(0, np.int8), np.zeros(0), np.zeros(0))
+    rows = pd.DataFrame({"y": labels, "called": called, "p": probabilities, "g": (probabilities * 2000).astype(int)})
+    groups = rows.groupby(["called", "y", "g"])["p"].agg(["mean", "size"]).reset_index()
+    groups = groups.sort_values(["mean", "y"])
+    return Scored(groups["y"].to_numpy(np.int8), groups["mean"].to_numpy(), groups["size"].to_numpy(np.float64))
+
+
+@pytest.fixture(scope="session")
+def trained(history: pd.DataFrame) -> Trained:
+    """A model on every second real row of 2008 and 2009."""
+    import xgboost
+
+    from deposit.model.encoder import Encoder
+    from deposit.model.evaluation import evaluate
+    from deposit.model.forward import Predictions
+
+    frame = history[history["period"] < "2010"].iloc[::2].reset_index(drop=True)
+    encoder = Encoder.fit(frame)
+    matrix = encoder.encode_columns(frame)
+    booster = xgboost.train(
+        {"objective": "binary:logistic", "max_depth": 3, "seed": 1, "nthread": 2},
+        xgboost.DMatrix(matrix, frame["y"].to_numpy(float)), 40,
+    )  # fmt: skip
+
+    def score(rows: pd.DataFrame) -> Any:
+        return booster.inplace_predict(encoder.encode_columns(rows)).astype(np.float64)
+
+    probabilities = score(frame)
+    rows = Predictions(frame["period"].to_numpy(dtype=str), frame["y"].to_numpy(np.int8), probabilities)
+    expected: dict[str, float] = {}
+    for name, found in evaluate(rows, 0.3, MONEY, 100, 0).items():
+        expected |= {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+    return Trained(frame, probabilities, reference_of(frame, probabilities), 0.3, expected, score)

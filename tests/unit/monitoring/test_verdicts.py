@@ -1,0 +1,143 @@
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from monitored import MONEY, Trained, observe
+
+from deposit.model.evaluation import evaluate
+from deposit.model.forward import Predictions
+from deposit.model.reference import Reference
+from deposit.monitoring.judgement import judged
+from deposit.monitoring.observed import Observed
+from deposit.monitoring.performance import performance
+from deposit.monitoring.quality import Fault
+from deposit.monitoring.verdict import Kind, Verdict, judge
+
+
+def verdict(observed: Observed, trained: Trained) -> Verdict:
+    return judged(observed, trained.reference, trained.threshold, trained.expected, MONEY).verdict
+
+
+def month(trained: Trained, rows: int, seed: int) -> tuple[pd.DataFrame, Any, Any]:
+    """Rows drawn from those of training, with their scores and outcomes."""
+    places = np.random.default_rng(seed).integers(len(trained.frame), size=rows)
+    frame = trained.frame.iloc[places].reset_index(drop=True)
+    return frame, trained.probabilities[places], frame["y"].to_numpy(np.int8)
+
+
+def test_months_like_training_raise_no_alarm(trained: Trained) -> None:
+    sizes = np.geomspace(1_000, 100_000, 200).astype(int)
+    found = []
+    for seed, rows in enumerate(sizes):
+        frame, probabilities, labels = month(trained, rows, seed)
+        found.append(verdict(observe(frame, probabilities, trained, labels), trained))
+    alarms = [each.sentence for each in found if each.kind != Kind.STABLE]
+    assert len(alarms) <= 0.02 * len(sizes), alarms
+
+
+BROKEN = {
+    "a column constant": ("job", lambda values, _: values.iloc[0]),
+    "a number constant": ("age", lambda values, _: 40),
+    "a unit changed": ("age", lambda values, _: values * 10),
+    "a unit changed within the range": ("campaign", lambda values, _: (values * 10).clip(upper=100)),
+    "an index in another unit": ("cons.price.idx", lambda values, _: values * 10),
+    "a category renamed": ("contact", lambda values, _: values.replace("cellular", "mobile")),
+    "a category swapped": ("contact", lambda values, _: values.map({"cellular": "telephone", "telephone": "cellular"})),
+    "30 % unknown": ("education", lambda values, some: values.where(~some, "unknown")),
+    "30 % not there": ("age", lambda values, some: values.astype(float).where(~some)),
+    "30 % unknown of a column that often is": ("default", lambda values, some: values.where(~some, "unknown")),
+}
+
+
+@pytest.mark.parametrize("rows", [1_000, 20_000])
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_broken_column_is_named(trained: Trained, case: str, rows: int) -> None:
+    column, broken = BROKEN[case]
+    frame, probabilities, labels = month(trained, rows, 1)
+    some = np.random.default_rng(2).random(rows) < 0.3
+    frame = frame.assign(**{column: broken(frame[column], some)})
+    found = verdict(observe(frame, probabilities, trained, labels), trained)
+    assert found.kind in (Kind.DATA_FAULT, Kind.POPULATION_SHIFT)
+    assert column in found.sentence
+
+
+def test_other_customers_of_the_same_kind_are_a_population_shift(trained: Trained) -> None:
+    old = trained.frame["age"] > 45
+    frame, probabilities = trained.frame[old].reset_index(drop=True), trained.probabilities[old.to_numpy()]
+    labels = (np.random.default_rng(3).random(len(frame)) < probabilities).astype(np.int8)
+    found = verdict(observe(frame, probabilities, trained, labels), trained)
+    assert found.kind == Kind.POPULATION_SHIFT
+    assert "age" in found.sentence
+
+
+def test_scores_that_no_longer_rank_are_decay_whatever_the_customers(trained: Trained) -> None:
+    frame, probabilities, labels = month(trained, 5_000, 4)
+    shuffled = np.random.default_rng(5).permutation(labels)
+    found = verdict(observe(frame, probabilities, trained, shuffled), trained)
+    assert found.kind == Kind.DECAY
+    assert "ranks worse" in found.sentence
+    assert "the population is as in training" in found.sentence
+
+
+def test_probabilities_that_are_far_off_are_decay(trained: Trained) -> None:
+    frame, probabilities, labels = month(trained, 5_000, 6)
+    off = 1 / (1 + np.exp(-(np.log(probabilities / (1 - probabilities)) + 2.5)))
+    found = verdict(observe(frame, off, trained, labels), trained)
+    assert found.kind == Kind.DECAY
+    assert "probabilities are off" in found.sentence
+
+
+def test_the_real_regime_change_is_seen_on_real_rows(trained: Trained, history: pd.DataFrame) -> None:
+    rows = history[history["period"] == "2010-05"].reset_index(drop=True)
+    found = verdict(observe(rows, trained.score(rows), trained, rows["y"].to_numpy(np.int8)), trained)
+    assert found.kind in (Kind.POPULATION_SHIFT, Kind.DECAY)
+    assert "euribor3m" in found.sentence
+
+
+def test_without_outcomes_it_says_so(trained: Trained) -> None:
+    frame, probabilities, labels = month(trained, 2_000, 7)
+    nothing = verdict(observe(frame, probabilities, trained), trained)
+    few = verdict(observe(frame, probabilities, trained, None), trained)
+    assert nothing.kind == few.kind == Kind.STABLE
+    assert "too few outcomes" in nothing.sentence
+    assert "too few outcomes" not in verdict(observe(frame, probabilities, trained, labels), trained).sentence
+
+
+@pytest.mark.parametrize(
+    ("faults", "declines", "moved", "kind"),
+    [
+        ([], [], [], Kind.STABLE),
+        ([], None, [], Kind.STABLE),
+        ([], [], ["age"], Kind.POPULATION_SHIFT),
+        ([], None, ["age"], Kind.POPULATION_SHIFT),
+        ([], ["it ranks worse"], [], Kind.DECAY),
+        ([], ["it ranks worse"], ["age"], Kind.DECAY),
+        ([Fault("age", "gone")], [], [], Kind.DATA_FAULT),
+        ([Fault("age", "gone")], ["it ranks worse"], ["age"], Kind.DATA_FAULT),
+    ],
+)
+def test_the_rule(faults: list[Fault], declines: list[str] | None, moved: list[str], kind: Kind) -> None:
+    found = judge(faults, declines, moved)
+    assert found.kind == kind
+    told = [fault.column for fault in faults] or [*(declines or ()), *moved]
+    assert all(each in found.sentence for each in told)
+    assert found.sentence[0].isupper()
+
+
+def test_groups_of_scores_measure_as_the_rows_do(trained: Trained) -> None:
+    frame, probabilities, labels = month(trained, 5_000, 8)
+    grouped = performance(observe(frame, probabilities, trained, labels).scored, trained.threshold, MONEY)
+    rows = Predictions(frame["period"].to_numpy(dtype=str), labels, probabilities)
+    exact = evaluate(rows, trained.threshold, MONEY, 200, 0)
+    for name in ("accuracy", "f1", "roc_auc", "pr_auc", "brier", "log_loss", "ece", "capture_30"):
+        assert grouped[name].value == pytest.approx(exact[name].value, abs=5e-4), name
+        for bound in ("low", "high"):
+            width = exact[name].high - exact[name].low
+            assert getattr(grouped[name], bound) == pytest.approx(getattr(exact[name], bound), abs=0.25 * width), name
+
+
+def test_a_reference_survives_being_written(trained: Trained) -> None:
+    assert Reference.from_json(trained.reference.to_json()) == trained.reference
+    assert replace(trained.reference, rows=1) != trained.reference
