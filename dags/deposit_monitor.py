@@ -3,7 +3,8 @@
 Every night: counts in PostgreSQL what each model predicted in the month of the day before and in the two months before
 that (outcomes come late), compares it with what the model was trained on and with how good it was to be expected, and
 keeps every figure and a **verdict** by model in the table `metrics`: stable, population shift, decay, or data fault.
-A run replaces the figures of its months. With `period`, that month or day alone.
+Then it writes Evidently's report of each, for people, to the object store and to Evidently's UI.
+A run replaces what was found of its months before. With `period`, that month or day alone.
 """
 
 from airflow.sdk import Param, dag, task
@@ -27,6 +28,21 @@ def monitor(period: str | None, day: str) -> list[dict]:
     return [dataclasses.asdict(monitor(load_settings(), each)) for each in periods]
 
 
+@task.external_python(**MODELS)
+def report(monitored: list[dict]) -> list[dict]:
+    """Write what a person reads about each of these periods."""
+    import dataclasses
+    import logging
+
+    from deposit.monitoring.reporting import write_reports
+    from deposit.settings import load_settings
+
+    logging.basicConfig(level=logging.INFO)
+    settings = load_settings()
+    written = [report for each in monitored for report in write_reports(settings, each["period"])]
+    return [dataclasses.asdict(report) for report in written]
+
+
 @dag(
     **DEFAULTS,
     schedule="0 2 * * *",
@@ -41,8 +57,8 @@ def monitor(period: str | None, day: str) -> list[dict]:
     },
 )
 def deposit_monitor() -> None:
-    """Monitor."""
-    monitor("{{ params.period }}", "{{ dag_run.run_after.date().isoformat() }}")
+    """Monitor, then report."""
+    report(monitor("{{ params.period }}", "{{ dag_run.run_after.date().isoformat() }}"))
 
 
 deposit_monitor()

@@ -118,17 +118,20 @@ def monitor(
     date: Annotated[str | None, typer.Option(help="Day, like 2010-05-17.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare what was predicted with what the models were trained on, and judge it; figures go to `metrics`."""
+    """Compare what was predicted with what the models were trained on, judge it, and write reports."""
     from datetime import UTC, datetime
 
     from deposit.monitoring.monitor import monitor as run
+    from deposit.monitoring.reporting import write_reports
     from deposit.monitoring.span import due
 
     if period and date:
         raise ConfigError("--period and --date are two periods: give one")
-    one = period or date
+    one, settings = period or date, load_settings()
     with console.progress() as progress:
-        results = [run(load_settings(), each, progress) for each in ([one] if one else due(datetime.now(UTC).date()))]
+        results = [run(settings, each, progress) for each in ([one] if one else due(datetime.now(UTC).date()))]
+        for found in results:
+            write_reports(settings, found.period, progress)
     if as_json:
         console.json(results)
         return

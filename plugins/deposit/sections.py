@@ -200,12 +200,24 @@ class LogSettings(Section):
     )
 
 
+class MonitorSettings(Section):
+    """Monitoring: Evidently's reports; figures and verdicts count everything and need no setting."""
+
+    sample_rows: int = Field(
+        5000, ge=100, description="predictions in a report of Evidently, and rows of training beside them"
+    )
+    workspace: Path | None = Field(
+        None, description="folder of what Evidently's UI shows; empty means `<state_dir>/workspace`"
+    )
+
+
 class StackSettings(Section):
     """The stack without Docker: ports, all on 127.0.0.1."""
 
     gateway_port: int = Field(8000, description="API and page")
     airflow_port: int = Field(8080, description="Airflow UI and REST API")
     mlflow_port: int = Field(5000, description="MLflow UI")
+    evidently_port: int = Field(3001, description="Evidently UI: a report of each month")
     store_port: int = Field(9000, description="object store")
     postgres_port: int = Field(15432, description="PostgreSQL")
     internal_port: int = Field(18800, description="first of 7 ports for the object store's own parts")

@@ -20,6 +20,7 @@ from deposit.sections import (
     LinksSettings,
     LogSettings,
     MlflowSettings,
+    MonitorSettings,
     ReleaseSettings,
     Section,
     SelectSettings,
@@ -62,6 +63,7 @@ class Settings(BaseSettings):
     links: LinksSettings = LinksSettings()
     serve: ServeSettings = ServeSettings()
     log: LogSettings = LogSettings()
+    monitor: MonitorSettings = MonitorSettings()
     stack: StackSettings = StackSettings()
 
     @classmethod
@@ -83,6 +85,11 @@ class Settings(BaseSettings):
         """Where the gateway of the stack without Docker answers."""
         scheme = "http" if self.gateway.tls == "off" else "https"
         return f"{scheme}://127.0.0.1:{self.stack.gateway_port}"
+
+    @property
+    def workspace_path(self) -> Path:
+        """Where monitoring leaves what Evidently's UI shows."""
+        return self.monitor.workspace or self.state_dir.resolve() / "workspace"
 
     @property
     def catalog_path(self) -> Path:

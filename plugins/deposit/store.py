@@ -69,10 +69,10 @@ class ObjectStore:
                 if bucket not in there:
                     self._client.create_bucket(Bucket=bucket)
 
-    def put(self, bucket: str, key: str, data: bytes) -> str:
+    def put(self, bucket: str, key: str, data: bytes, content_type: str = "application/octet-stream") -> str:
         """Write an object and return its URI."""
         with self._translated(f"write {bucket}/{key}"):
-            self._client.put_object(Bucket=bucket, Key=key, Body=data)
+            self._client.put_object(Bucket=bucket, Key=key, Body=data, ContentType=content_type)
         return f"s3://{bucket}/{key}"
 
     def put_if_absent(self, bucket: str, key: str, data: bytes) -> bool:

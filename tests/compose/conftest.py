@@ -14,7 +14,7 @@ def compose(request: pytest.FixtureRequest, free_ports: Callable[[int], int]) ->
     first = free_ports(8)
     names = ("GATEWAY", "AIRFLOW", "MLFLOW", "STORE")
     ports = {f"DEPOSIT_STACK__{name}": first + place for place, name in enumerate(names)}
-    ports |= {"STORE_CONSOLE": first + 4, "GRAFANA": first + 5, "EVIDENTLY": first + 6}
+    ports |= {"STORE_CONSOLE": first + 4, "GRAFANA": first + 5, "DEPOSIT_STACK__EVIDENTLY": first + 6}
     stack = Compose(request.config.getoption("compose"), ports)
     stack.run("down", "--volumes", "--remove-orphans")
     stack.run("build", timeout=2400)

@@ -9,7 +9,7 @@ DAGS = {
     "deposit_ingest": {"ingest": set()},
     "deposit_train": {"train": {"select"}, "select": set()},
     "deposit_release": {"request": {"wait"}, "wait": set()},
-    "deposit_monitor": {"monitor": set()},
+    "deposit_monitor": {"monitor": {"report"}, "report": set()},
 }
 
 

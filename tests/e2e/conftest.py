@@ -61,11 +61,11 @@ def stack(tmp_path_factory: pytest.TempPathFactory, free_ports: Callable[[int], 
     """The stack in a folder and on ports of its own, brought to a served champion by `deposit demo`."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("DEPOSIT_", "AIRFLOW"))}
     ports = free_ports(30)
-    names = ("gateway", "airflow", "mlflow", "store", "postgres")
+    names = ("gateway", "airflow", "mlflow", "store", "postgres", "evidently")
     environment = inherited | {
         "DEPOSIT_STATE_DIR": str(tmp_path_factory.mktemp("stack")),
         **{f"DEPOSIT_STACK__{name.upper()}_PORT": str(ports + number) for number, name in enumerate(names)},
-        "DEPOSIT_STACK__INTERNAL_PORT": str(ports + 5),
+        "DEPOSIT_STACK__INTERNAL_PORT": str(ports + 6),
         "DEPOSIT_RELEASE__FIRST_PORT": str(ports + 25),
     }
     running = Stack(environment)

@@ -161,6 +161,13 @@ def test_a_month_is_monitored_by_command_and_by_dag_alike(stack, real_rows: list
         run = follow(api, "deposit_monitor", api.trigger("deposit_monitor", {"period": "2010-05"}), log_progress)
     assert run.state == "success"
     assert stack.sql(kept) == by_command
+    reports = [note for name, _, _, note in by_command if name == "report"]
+    assert reports == ["s3://deposit-reports/monitoring/2010-05/deposit-v1.html"]
+    with httpx.Client(base_url=stack.url("evidently"), timeout=30, trust_env=False) as evidently:
+        [project] = evidently.get("/api/projects").raise_for_status().json()
+        # twice written, once there
+        [run] = evidently.get(f"/api/projects/{project['id']}/reports").raise_for_status().json()
+    assert run["metadata"]["period"] == "2010-05"
 
 
 def test_a_list_is_ranked_through_the_gateway_and_the_page_is_there(stack) -> None:

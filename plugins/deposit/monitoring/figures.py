@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import isfinite
 
 from sqlalchemy import Connection, delete, insert
+from sqlalchemy.dialects.postgresql import insert as upsert
 
 from deposit.database import metrics
 from deposit.monitoring.judgement import Judgement
@@ -50,6 +51,14 @@ def figures_of(model_id: str, observed: Observed, judgement: Judgement) -> Itera
         for bound, value in {"": found.value, "_low": found.low, "_high": found.high}.items():
             yield Figure(model_id, name + bound, value)
     yield Figure(model_id, "verdict", float(judgement.verdict.kind), note=judgement.verdict.sentence)
+
+
+def add(connection: Connection, period: str, figure: Figure) -> None:
+    """Put one figure beside the others, in the place of its like."""
+    given = {"period": period, **vars(figure)}
+    statement = upsert(metrics).values(given)
+    kept = {name: statement.excluded[name] for name in ("value", "note")}
+    connection.execute(statement.on_conflict_do_update(constraint=metrics.primary_key, set_=kept))
 
 
 def replace(connection: Connection, period: str, figures: list[Figure]) -> None:

@@ -36,6 +36,7 @@ def programs(settings: Settings, layout: Layout, secrets: Credentials) -> list[P
         _mlflow(settings, secrets),
         _gateway(settings, layout),
         _shipper(settings, layout, secrets),
+        _evidently(settings),
         *_airflow(settings, layout, secrets),
         Program(
             "releaser",
@@ -110,6 +111,15 @@ def _shipper(settings: Settings, layout: Layout, secrets: Credentials) -> Progra
         **_log_settings(settings),
     }
     return Program("shipper", [_tool("deposit"), "shipper"], environment, what="log to PostgreSQL")
+
+
+def _evidently(settings: Settings) -> Program:
+    url = f"http://127.0.0.1:{settings.stack.evidently_port}"
+    command = [
+        _tool("evidently"), "ui", "--host=127.0.0.1", f"--port={settings.stack.evidently_port}",
+        f"--workspace={settings.workspace_path}",
+    ]  # fmt: skip
+    return Program("evidently", command, {"DO_NOT_TRACK": "1"}, url, url, what="reports of each month")
 
 
 def _airflow(settings: Settings, layout: Layout, secrets: Credentials) -> list[Program]:
