@@ -13,7 +13,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from deposit.settings import REPOSITORY
 
-BIG = re.compile(r"\bFROM (?:predictions|traffic|spool_states|outcomes)\b")
+BIG = re.compile(r"\bFROM (?:predictions|traffic|spool_states|outcomes|monthly_metrics)\b")
 """What grows with time; outcomes that are joined are those of predictions that are bounded."""
 
 
@@ -44,6 +44,8 @@ def _lost(given: Any, kept: Any, where: str = "") -> Any:
 def test_dashboards_have_fixed_names() -> None:
     documents = {path.stem: json.loads(path.read_text()) for path in DASHBOARDS}
     assert {name: (each["uid"], each["title"]) for name, each in documents.items()} == {
+        "data": ("deposit-data", "Data"),
+        "model": ("deposit-model", "Model"),
         "service": ("deposit-service", "Service"),
         "user-log": ("deposit-user-log", "User log"),
     }

@@ -7,6 +7,7 @@ Needs no pandas: a model in a service carries it.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 SCORE = "probability"
@@ -30,6 +31,16 @@ class Histogram:
     counts: tuple[int, ...]
     mode_share: float
     unknown_share: float
+
+    @property
+    def bins(self) -> tuple[str, ...]:
+        """What each bin holds, in words."""
+        if self.labels:
+            return self.labels
+        if not self.edges:
+            return ("all",)
+        inner = [f"{low:.6g} to {high:.6g}" for low, high in pairwise(self.edges)]
+        return (f"below {self.edges[0]:.6g}", *inner, f"{self.edges[-1]:.6g} or more")
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Histogram":

@@ -8,8 +8,9 @@ from sqlalchemy import Connection, delete, insert
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from deposit.database import metrics
+from deposit.model.reference import Histogram, Reference
 from deposit.monitoring.judgement import Judgement
-from deposit.monitoring.observed import Observed
+from deposit.monitoring.observed import ColumnCounts, Observed
 from deposit.monitoring.performance import rate
 from deposit.monitoring.quality import shares
 
@@ -28,7 +29,7 @@ class Figure:
     note: str = ""
 
 
-def figures_of(model_id: str, observed: Observed, judgement: Judgement) -> Iterator[Figure]:
+def figures_of(model_id: str, observed: Observed, reference: Reference, judgement: Judgement) -> Iterator[Figure]:
     """All figures of one model's period."""
     known = float(observed.scored.rows.sum())
     plain = {
@@ -47,10 +48,19 @@ def figures_of(model_id: str, observed: Observed, judgement: Judgement) -> Itera
         drift = judgement.drifts[column]
         for name, value in {"psi": drift.psi, "js": drift.js, "moved": float(drift.moved)}.items():
             yield Figure(model_id, name, value, column)
+        yield from _histograms(model_id, column, reference.columns[column], counts)
     for name, found in judgement.performance.items():
         for bound, value in {"": found.value, "_low": found.low, "_high": found.high}.items():
             yield Figure(model_id, name + bound, value)
     yield Figure(model_id, "verdict", float(judgement.verdict.kind), note=judgement.verdict.sentence)
+
+
+def _histograms(model_id: str, column: str, histogram: Histogram, counts: ColumnCounts) -> Iterator[Figure]:
+    """Shares by bin, now and in training; the note is what the bin holds."""
+    for kind, numbers in (("current", counts.counts), ("reference", histogram.counts)):
+        rows = max(1, sum(numbers))
+        for place, (label, number) in enumerate(zip(histogram.bins, numbers, strict=True)):
+            yield Figure(model_id, f"{kind}_{place:02d}", number / rows, column, label)
 
 
 def add(connection: Connection, period: str, figure: Figure) -> None:

@@ -64,7 +64,7 @@ def monitor(settings: Settings, period: str, progress: Progress = log_progress) 
                 observed = counting.observed(connection, span, model_id, known.reference)
                 judgement = judged(observed, known.reference, known.threshold, known.expected, money)
                 verdict = judgement.verdict
-                found += figures.figures_of(model_id, observed, judgement)
+                found += figures.figures_of(model_id, observed, known.reference, judgement)
                 models.append(MonitoredModel(model_id, observed.rows, verdict.kind.title, verdict.sentence))
                 progress(f"{span.name}, {model_id}: {verdict.kind.title}. {verdict.sentence}")
             figures.replace(connection, span.name, found)

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import numpy as np
+import pandas as pd
 import psycopg
 import pytest
 from grafana import (
@@ -17,12 +19,15 @@ from grafana import (
     panel_queries,
     variable_queries,
 )
+from monitored import MONEY, Trained, observe
 from served import Service
 
 from deposit import keys
+from deposit.data.columns import NAMES
 from deposit.database import connect
-from deposit.monitoring import housekeeping, shipper, spoolstates
+from deposit.monitoring import figures, housekeeping, shipper, spoolstates
 from deposit.monitoring.entries import Traffic, TrafficCount, encode_entry
+from deposit.monitoring.judgement import judged
 from deposit.monitoring.moments import microseconds
 from deposit.monitoring.spool import Spool
 from deposit.release import rows
@@ -36,6 +41,8 @@ QUERIES = [
     pytest.param(path, query, id=f"{path.stem}: {query.title}") for path in DASHBOARDS for query in panel_queries(path)
 ]
 JSON = {"Content-Type": "application/json"}
+MONTHLY = {"data", "model"}
+"""Dashboards of months."""
 
 
 class Shown(NamedTuple):
@@ -51,6 +58,10 @@ class Shown(NamedTuple):
         """What Grafana would get."""
         return _read(self.addresses.reader, expand(sql, since or self.start, self.end, variables))
 
+    def ask_board(self, path: Path, sql: str, variables: Any) -> "Table":
+        """The same over the time that the dashboard shows."""
+        return self.ask(sql, variables, self.end - timedelta(days=3 * 365) if path.stem in MONTHLY else None)
+
 
 class Table(NamedTuple):
     names: list[str]
@@ -65,6 +76,8 @@ def shown(
     free_ports: Callable[[int], int],
     customers: list[dict[str, Any]],
     scored: Callable[..., Any],
+    trained: Trained,
+    history: pd.DataFrame,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Shown:
     """A real service answered, and a shipper moved what it logged; before that, hours of the same were shipped."""
@@ -100,6 +113,7 @@ def shown(
             " FROM generate_series(1, 60) AS i"
         )
     _release(settings)
+    _monitor(settings, trained, history)
     return Shown(addresses, now - timedelta(hours=6), datetime.now(UTC), answer, "r-shown")
 
 
@@ -145,6 +159,21 @@ def _release(settings: Settings) -> None:
     engine.dispose()
 
 
+def _monitor(settings: Settings, trained: Trained, history: pd.DataFrame) -> None:
+    """Figures of three months as monitoring would keep them: the last is this one, and it is of two models."""
+    now, engine = datetime.now(UTC), connect(settings.database)
+    for age, source in enumerate(("2010-05", "2009-08", "2008-07")):
+        month = (now.replace(day=15) - timedelta(days=30 * age)).strftime("%Y-%m")
+        frame = history[history["period"] == source].iloc[:2000].reset_index(drop=True)
+        found = observe(frame, trained.score(frame), trained, frame["y"].to_numpy(np.int8))
+        judgement = judged(found, trained.reference, trained.threshold, trained.expected, MONEY)
+        models = ["deposit-v7"] if age else ["deposit-v6", "deposit-v7"]
+        kept = [each for name in models for each in figures.figures_of(name, found, trained.reference, judgement)]
+        with engine.begin() as connection:
+            figures.replace(connection, month, kept)
+    engine.dispose()
+
+
 def _read(address: str, sql: str) -> Table:
     with psycopg.connect(address) as reader:
         cursor = reader.execute(sql.encode())
@@ -154,7 +183,7 @@ def _read(address: str, sql: str) -> Table:
 
 @pytest.mark.parametrize(("path", "query"), QUERIES)
 def test_a_panel_shows_something_that_fits_its_type(shown: Shown, path: Path, query: PanelQuery) -> None:
-    _check(query, shown.ask(query.sql, defaults(path)))
+    _check(query, shown.ask_board(path, query.sql, defaults(path)))
 
 
 @pytest.mark.parametrize(("path", "query"), QUERIES)
@@ -167,8 +196,11 @@ def test_a_panel_shows_something_of_what_was_chosen(shown: Shown, path: Path, qu
         "customer": first["id"],
         "request": "" if query.title == "Outcomes" else f" {shown.request_id}",
         "prediction": f"{first['prediction_id'].upper()} ",
+        "column": ["age", "job", "nobody's"],
     }
-    _check(query, shown.ask(query.sql, {name: chosen[name] for name in defaults(path)}))
+    if query.title == "Score's drift":
+        chosen["column"] = ["probability"]
+    _check(query, shown.ask_board(path, query.sql, {name: chosen[name] for name in defaults(path)}))
 
 
 @pytest.mark.parametrize(("path", "query"), QUERIES)
@@ -182,13 +214,17 @@ def test_a_panel_asks_only_the_days_that_are_shown(shown: Shown, path: Path, que
 def test_variables_offer_what_there_is(shown: Shown, name: str) -> None:
     path = BY_NAME[name]
     offered = {
-        variable: {value for (value,) in shown.ask(sql, defaults(path)).rows}
+        variable: {value for (value,) in shown.ask_board(path, sql, defaults(path)).rows}
         for variable, sql in variable_queries(path).items()
     }
-    expected = {"client": {"marketing", "branch"}, "model": {"deposit-v6", "deposit-v7"}}
-    if "route" in offered:
-        expected["route"] = {"/predict", "/outcomes", "/rank"}
-    assert offered == expected
+    every = {
+        "client": {"marketing", "branch"},
+        "column": {*NAMES, "probability"},
+        "model": {"deposit-v6", "deposit-v7"},
+        "route": {"/predict", "/outcomes", "/rank"},
+    }
+    assert offered == {variable: every[variable] for variable in offered}
+    assert "model" in offered
 
 
 def test_releases_are_marked(shown: Shown) -> None:
@@ -272,7 +308,7 @@ def _check(query: PanelQuery, table: Table) -> None:
     names, found = table
     assert found, "no rows"
     assert len(names) == len(set(names))
-    if query.kind == "timeseries":
+    if query.kind in ("timeseries", "status-history"):
         assert query.format == "time_series"
         assert names[0] == "time"
         assert [row[0] for row in found] == sorted(row[0] for row in found)
@@ -285,6 +321,9 @@ def _check(query: PanelQuery, table: Table) -> None:
         ((value,),) = found
         as_text = query.panel["options"]["reduceOptions"]["fields"]
         assert isinstance(value, str) if as_text else _is_number(value)
+    elif query.kind == "barchart":
+        assert query.panel["options"]["xField"] == names[0]
+        assert all(isinstance(row[0], str) and all(map(_is_number, row[1:])) for row in found)
     else:
         assert (query.kind, query.format) == ("table", "table")
 

@@ -9,9 +9,16 @@ from alembic import op
 revision = "0004"
 down_revision = "0003"
 
+# a dashboard's time filter takes no expression
+_MONTHLY = """
+CREATE VIEW public.monthly_metrics AS
+SELECT (period || '-01')::timestamp AT TIME ZONE 'UTC' AS at, period, scope AS model_id, name, "column", value, note
+FROM public.metrics WHERE length(period) = 7 AND scope <> 'service'
+"""
+
 
 def upgrade() -> None:
-    """Make the table `metrics`."""
+    """Make the table `metrics`, and a view of the months' for dashboards."""
     op.create_table(
         "metrics",
         sa.Column("period", sa.String(10), primary_key=True),
@@ -22,8 +29,10 @@ def upgrade() -> None:
         sa.Column("note", sa.Text, nullable=False, server_default=""),
         sa.Column("computed_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
     )
+    op.execute(_MONTHLY)
 
 
 def downgrade() -> None:
-    """Remove it."""
+    """Remove them."""
+    op.execute("DROP VIEW public.monthly_metrics")
     op.drop_table("metrics")
