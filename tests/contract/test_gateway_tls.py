@@ -75,11 +75,21 @@ def gateway(free_ports: Callable[[int], int], service: str, **given: Any) -> Ite
         shutil.rmtree(folder)
 
 
+def shows_certificates(address: str) -> bool:
+    """Whether TLS is ready for each name: Caddy makes its own certificates after it has begun to listen."""
+    port = int(address.rpartition(":")[2])
+    try:
+        for host in ("localhost", "127.0.0.1"):
+            ssl.get_server_certificate((host, port))
+    except OSError:
+        return False
+    return True
+
+
 def test_its_own_authority_vouches_for_it(free_ports: Callable[[int], int], service: str) -> None:
     with gateway(free_ports, service, tls="internal") as (settings, url):
-        root = settings.state_dir / AUTHORITY
-        until(root.exists)
-        trusting = ssl.create_default_context(cafile=str(root))
+        until(lambda: shows_certificates(url))
+        trusting = ssl.create_default_context(cafile=str(settings.state_dir / AUTHORITY))
         with httpx.Client(verify=trusting, trust_env=False, headers={"Authorization": "Bearer hush"}) as client:
             answer = client.get(f"{url}/predict?who=somebody")
             # who connects to an address names no host
@@ -115,8 +125,8 @@ def test_a_given_certificate_is_shown(free_ports: Callable[[int], int], service:
 
 
 def test_who_speaks_plainly_gets_no_answer_from_the_service(free_ports: Callable[[int], int], service: str) -> None:
-    with gateway(free_ports, service, tls="internal") as (settings, url):
-        until((settings.state_dir / AUTHORITY).exists)
+    with gateway(free_ports, service, tls="internal") as (_, url):
+        until(lambda: shows_certificates(url))
         with httpx.Client(trust_env=False) as client:
             answer = client.get(url.replace("https", "http"))
     assert answer.status_code == 400
