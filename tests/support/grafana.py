@@ -7,9 +7,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import yaml
+
 from deposit.settings import REPOSITORY
 
 DASHBOARDS = sorted((REPOSITORY / "grafana" / "dashboards").glob("*.json"))
+ALERTING = REPOSITORY / "grafana" / "provisioning" / "alerting"
 
 _VARIABLE = re.compile(r"\$(\w+)|\[\[(\w+?)(?::(\w+))?\]\]|\$\{(\w+)(?:\.([^:^}]+))?(?::([^}]+))?\}")
 _MACRO = re.compile(r"\$([_a-zA-Z0-9]+)\(([^)]*)\)")
@@ -140,3 +143,27 @@ def _time_group(column: str, interval: str, fill: str = "NULL") -> str:
 
 def _seconds(interval: str) -> int:
     return int(interval[:-1]) * _UNITS[interval[-1]]
+
+
+class AlertRule(NamedTuple):
+    """One rule: its SQL gives numbers, and those beyond the threshold raise an alert."""
+
+    rule: dict[str, Any]
+    query: dict[str, Any]
+    condition: dict[str, Any]
+
+    @property
+    def title(self) -> str:
+        return str(self.rule["title"])
+
+    def fires(self, value: float) -> bool:
+        """Whether Grafana's threshold holds for a number."""
+        ((evaluator,),) = ([each["evaluator"]] for each in self.condition["model"]["conditions"])
+        (limit,) = evaluator["params"]
+        return {"gt": value > limit, "lt": value < limit}[evaluator["type"]]
+
+
+def alert_rules() -> list[AlertRule]:
+    """All rules of the provisioned files."""
+    document = yaml.safe_load((ALERTING / "rules.yaml").read_text())
+    return [AlertRule(rule, *rule["data"]) for group in document["groups"] for rule in group["rules"]]
