@@ -12,7 +12,8 @@ import psycopg
 from sqlalchemy.engine import URL
 
 from benchmarks.processes import running
-from deposit.database import connect, migrate
+from deposit.database import connect as engine_of
+from deposit.database import migrate
 from deposit.sections import DatabaseSettings
 from deposit.stack import postgres
 
@@ -29,7 +30,7 @@ class Database:
 
     def make(self, name: str) -> None:
         """An empty database."""
-        with self._connect("postgres") as connection:
+        with self.connect("postgres") as connection:
             connection.execute(f"CREATE DATABASE {name}")
 
     def settings(self, name: str) -> DatabaseSettings:
@@ -42,7 +43,7 @@ class Database:
 
     def migrate(self, name: str) -> None:
         """Make the product's tables in it."""
-        engine = connect(self.settings(name))
+        engine = engine_of(self.settings(name))
         migrate(engine)
         engine.dispose()
 
@@ -61,16 +62,17 @@ class Database:
         """Of the server."""
         return str(self._scalar("postgres", "SHOW server_version"))
 
-    def _scalar(self, name: str, query: str) -> Any:
-        with self._connect(name) as connection:
-            row = connection.execute(query).fetchone()
-        return row[0] if row else None
-
-    def _connect(self, name: str) -> psycopg.Connection[tuple[Any, ...]]:
+    def connect(self, name: str) -> psycopg.Connection[tuple[Any, ...]]:
+        """A connection that commits each statement."""
         return psycopg.connect(
             host="127.0.0.1", port=self._port, user=postgres.SUPERUSER, password=self._password, dbname=name,
             autocommit=True, connect_timeout=5,
         )  # fmt: skip
+
+    def _scalar(self, name: str, query: str) -> Any:
+        with self.connect(name) as connection:
+            row = connection.execute(query).fetchone()
+        return row[0] if row else None
 
 
 @contextmanager

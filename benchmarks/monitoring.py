@@ -1,0 +1,166 @@
+"""A month's predictions counted in PostgreSQL, beside Evidently on the raw frame: the second part of `make bench`."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from argparse import ArgumentParser
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks import watchers
+from benchmarks.machine import describe
+from benchmarks.postgres import Database, database
+from benchmarks.report import Table, spread
+from deposit import console
+from deposit.data import ingest, periods, sources
+from deposit.data.columns import FEATURES, NAMES, Category
+from deposit.model.profiling import reference_of
+from deposit.progress import Progress, log_progress
+from deposit.sections import IngestSettings
+from deposit.settings import REPOSITORY
+
+PORT = 18_889
+ROWS = (100_000, 1_000_000)
+_COUNTED_ALONE = 2_000_000
+"""Beyond so many rows Evidently is not asked: it takes minutes and tens of GiB."""
+_SECONDS = 1800
+_TITLES = {"counted": "`deposit monitor`", "evidently": "Evidently on the raw frame"}
+Looks = dict[tuple[int, str], list[dict[str, float]]]
+
+
+def main() -> None:
+    """Measure, print and write."""
+    parser = ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rows", type=int, nargs="+", default=ROWS)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="folder of MONITORING.md")
+    options = parser.parse_args()
+    state = REPOSITORY / ".deposit"
+    state.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=state) as name, console.progress() as progress:
+        folder = Path(name)
+        training = _training(folder)
+        with database(folder, PORT, frozenset(os.sched_getaffinity(0))) as server:
+            machine = describe(folder, server.version())
+            looks = _measure(folder, server, training, options.rows, options.rounds, progress)
+    tables = _tables(looks)
+    for table in tables:
+        console.table(table.title, table.columns, table.rows)
+    (options.out / "MONITORING.md").write_text(_markdown(tables, machine, options.rounds))
+
+
+def _training(folder: Path) -> pd.DataFrame:
+    """The real rows with a score, as both watchers know them."""
+    good = ingest.check(sources.fetch(IngestSettings(), folder, log_progress), log_progress).good
+    frame = good.assign(period=periods.assign(good["month"], 2008, 2026), probability=_scores(len(good)))
+    frame["called"] = (frame["probability"] >= watchers.THRESHOLD).astype(int)
+    reference = reference_of(frame, frame["probability"].to_numpy())
+    (folder / watchers.REFERENCE).write_text(json.dumps(reference.to_json()))
+    texts = [column.name for column in FEATURES if isinstance(column, Category)]
+    kept = frame[[*NAMES, "probability", "called", "y"]].astype(dict.fromkeys(texts, object))
+    kept.to_parquet(folder / watchers.TRAINING)
+    return frame
+
+
+def _scores(rows: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    return np.random.default_rng(7).random(rows) ** 3
+
+
+def _measure(
+    folder: Path, server: Database, training: pd.DataFrame, sizes: Sequence[int], rounds: int, progress: Progress
+) -> Looks:
+    looks: Looks = {}
+    for rows in sizes:
+        progress(f"writing {rows:,} predictions and their outcomes")
+        name = f"month_{rows}"
+        server.make(name)
+        server.migrate(name)
+        _fill(server, name, training, rows)
+        who = watchers.WATCHERS if rows <= _COUNTED_ALONE else ("counted",)
+        for number in range(1, rounds + 1):
+            for watcher in who:
+                progress(f"{watcher}: {rows:,} predictions, round {number} of {rounds}")
+                looks.setdefault((rows, watcher), []).append(_look(server, name, watcher, folder))
+    return looks
+
+
+def _fill(server: Database, name: str, training: pd.DataFrame, rows: int) -> None:
+    """The real rows over and over, spread over the month, each with an outcome that agrees with its score."""
+    columns = ", ".join(f'"{column.replace(".", "_")}"' for column in NAMES)
+    with server.connect(name) as connection:
+        connection.execute(
+            "SELECT make_prediction_days((SELECT array_agg(d::date) FROM generate_series("
+            "'2010-05-01'::date, '2010-05-31', '1 day') AS d))"
+        )
+        connection.execute(
+            f"CREATE TEMP TABLE real_rows AS SELECT 0 AS place, {columns}, probability FROM predictions".encode()  # noqa: S608
+        )
+        with connection.cursor().copy("COPY real_rows FROM STDIN") as copy:
+            for place, row in enumerate(training[[*NAMES, "probability"]].itertuples(index=False)):
+                copy.write_row((place, *row))
+        connection.execute(
+            "INSERT INTO predictions (prediction_id, event_time, request_id, model_id, "  # noqa: S608
+            f"{columns}, probability, subscribes, threshold, latency_ms, client)"
+            f" SELECT gen_random_uuid(), '2010-05-01'::timestamptz + g * (interval '31 days' / {rows}), 'r',"
+            f" '{watchers.MODEL_ID}', {columns}, probability, probability >= {watchers.THRESHOLD},"
+            f" {watchers.THRESHOLD}, 1 + random() * 20, 'bench'"
+            f" FROM generate_series(0, {rows - 1}) AS g JOIN real_rows ON place = g % {len(training)}".encode()
+        )
+        connection.execute(
+            "INSERT INTO outcomes (prediction_id, subscribed, at, received_at, client, request_id)"
+            " SELECT prediction_id, random() < probability, '2010-06-05', '2010-06-05', 'bench', 'r' FROM predictions"
+        )
+        connection.execute("VACUUM ANALYZE")
+
+
+def _look(server: Database, name: str, watcher: str, folder: Path) -> dict[str, float]:
+    url = server.settings(name).url
+    assert url is not None  # noqa: S101 - made with one
+    environment = {**os.environ, watchers.URL: url.get_secret_value(), "DO_NOT_TRACK": "1"}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "benchmarks.watchers", watcher, str(folder)],
+        env=environment, capture_output=True, text=True, check=False, timeout=_SECONDS,
+    )  # fmt: skip
+    if done.returncode:
+        raise SystemExit(f"error: {watcher} failed: {done.stderr[-2000:]}")
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def _tables(looks: Looks) -> list[Table]:
+    rows = [
+        [
+            f"{size:,}",
+            _TITLES[watcher],
+            spread(look["seconds"] for look in found),
+            spread(look["peak"] for look in found),
+            spread(
+                theirs["seconds"] / ours["seconds"] for ours, theirs in zip(looks[size, "counted"], found, strict=True)
+            ),
+        ]
+        for (size, watcher), found in looks.items()
+    ]
+    columns = ["predictions", "by", "s", "peak memory of the Python process, MiB", "times as long"]
+    return [Table("A month of one model", columns, rows)]
+
+
+def _markdown(tables: Sequence[Table], machine: Mapping[str, str], rounds: int) -> str:
+    method = (
+        "A month of predictions by one model, the real rows over and over, all with outcomes, in PostgreSQL. "
+        "`deposit monitor` counts it there: drift of 20 columns and the score, quality, performance with intervals, "
+        "the verdict, figures stored (the model itself is at hand: MLflow is not asked). Evidently reads the rows into "
+        "a frame and computes its presets for drift, summary and classification with their defaults, no HTML. "
+        f"Each is a process of its own, timed after its imports; {rounds} rounds, one after the other in turn, on all "
+        "cores, PostgreSQL's work included. Cells show the median and, in brackets, the lowest and the highest."
+    )
+    lines = "\n".join(f"- {subject}: {text}" for subject, text in machine.items())
+    body = "\n".join(table.markdown() for table in tables)
+    return f"# Monitoring, timed\n\nMade by `make bench`.\n\n{method}\n\n{body}\n## Machine\n\n{lines}\n"
+
+
+if __name__ == "__main__":
+    main()

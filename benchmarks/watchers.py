@@ -1,0 +1,97 @@
+"""Two ways to look at a month of predictions, each as a process of its own: `python -m benchmarks.watchers counted`."""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import psutil
+from sqlalchemy import Engine
+
+from benchmarks.processes import peak
+from deposit.database import connect
+from deposit.sections import DatabaseSettings
+
+URL = "BENCH_URL"
+"""Environment variable with the database's address, which has a password."""
+PERIOD, MODEL_ID, THRESHOLD = "2010-05", "deposit-v1", 0.3
+REFERENCE, TRAINING = "reference.json", "training.parquet"
+"""Files in the folder that a watcher is given: the product's reference, and the rows that it counts."""
+_EXPECTED = {"roc_auc": 0.75, "roc_auc_low": 0.74, "roc_auc_high": 0.76, "ece": 0.02, "ece_low": 0.01, "ece_high": 0.03}
+
+
+def counted(engine: Engine, folder: Path) -> Callable[[], Any]:
+    """What `deposit monitor` does with one model's month, from the first query to the stored figures."""
+    # with everything that the command imports, so that its memory is the command's
+    from deposit.model.evaluation import Economics
+    from deposit.model.reference import Reference
+    from deposit.monitoring import counting, figures, monitor  # noqa: F401
+    from deposit.monitoring.judgement import judged
+    from deposit.monitoring.span import span_of
+
+    span = span_of(PERIOD)
+
+    def look() -> str:
+        reference = Reference.from_json(json.loads((folder / REFERENCE).read_text()))
+        with engine.begin() as connection:
+            observed = counting.observed(connection, span, MODEL_ID, reference)
+            judgement = judged(observed, reference, THRESHOLD, _EXPECTED, Economics(10, 1))
+            kept = list(figures.figures_of(MODEL_ID, observed, reference, judgement))
+            figures.replace(connection, span.name, "deposit", kept)
+        return judgement.verdict.kind.title
+
+    return look
+
+
+def evidently(engine: Engine, folder: Path) -> Callable[[], Any]:
+    """Evidently's presets with their defaults on the raw frame, as its quickstart has it."""
+    import pandas as pd
+    from evidently import BinaryClassification, DataDefinition, Dataset, Report
+    from evidently.presets import ClassificationPreset, DataDriftPreset, DataSummaryPreset
+
+    from deposit.data.columns import FEATURES, NAMES, Category
+
+    texts = [column.name for column in FEATURES if isinstance(column, Category)]
+    numbers = [name for name in NAMES if name not in texts]
+    definition = DataDefinition(
+        numerical_columns=[*numbers, "probability"], categorical_columns=texts,
+        classification=[
+            BinaryClassification(target="y", prediction_labels="called", prediction_probas="probability", pos_label=1)
+        ],
+    )  # fmt: skip
+    listed = ", ".join(f'"{name.replace(".", "_")}" AS "{name}"' for name in NAMES)
+    # every name is the program's own
+    query = (
+        f"SELECT {listed}, probability, predictions.subscribes::int AS called, outcomes.subscribed::int AS y"  # noqa: S608
+        " FROM predictions JOIN outcomes USING (prediction_id)"
+    )
+
+    def look() -> int:
+        current, reference = pd.read_sql(query, engine), pd.read_parquet(folder / TRAINING)
+        snapshot = Report([DataDriftPreset(), DataSummaryPreset(), ClassificationPreset()]).run(
+            Dataset.from_pandas(current, definition), Dataset.from_pandas(reference, definition)
+        )
+        return len(snapshot.dict()["metrics"])
+
+    return look
+
+
+WATCHERS: Mapping[str, Callable[[Engine, Path], Callable[[], Any]]] = {"counted": counted, "evidently": evidently}
+
+
+def main() -> None:
+    """Look once; seconds, peak memory in MiB and what was found, as JSON."""
+    name, folder = sys.argv[1:]
+    engine = connect(DatabaseSettings(url=os.environ[URL]))
+    look = WATCHERS[name](engine, Path(folder))
+    begun = time.perf_counter()
+    found = look()
+    seconds = time.perf_counter() - begun
+    print(json.dumps({"seconds": seconds, "peak": peak(psutil.Process()), "found": found}))  # noqa: T201 - who started it reads this
+
+
+if __name__ == "__main__":
+    main()
