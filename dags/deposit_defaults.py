@@ -8,9 +8,10 @@ from deposit.settings import load_settings
 
 DATASET = Asset(uri="deposit://dataset", name="deposit_dataset", group="deposit")
 CHAMPION = Asset(uri="deposit://champion", name="deposit_champion", group="deposit")
+DECAY = Asset(uri="deposit://decay", name="deposit_decay", group="deposit")
 
-REFUSED = 99
-"""Exit code of a selection that left the champion as it is: the task is skipped, and so is what follows it."""
+SKIP = 99
+"""Exit code of a task that has nothing to pass on: it is skipped, and so is what follows it."""
 
 DEFAULTS = {
     "start_date": datetime(2026, 1, 1, tzinfo=UTC),

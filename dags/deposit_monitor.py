@@ -4,12 +4,14 @@ Every night: counts in PostgreSQL what each model predicted in the month of the 
 that (outcomes come late), compares it with what the model was trained on and with how good it was to be expected, and
 keeps every figure and a **verdict** by model in the table `metrics`: stable, population shift, decay, or data fault.
 Then it writes Evidently's report of each, for people, to the object store and to Evidently's UI.
+A decay raises the asset `deposit_decay`, which has `deposit_train` look for a better model at once, but not again while
+the cool-down lasts; a row in `releases` says so. Drift alone raises nothing.
 A run replaces what was found of its months before. With `period`, that month or day alone.
 """
 
 from airflow.sdk import Param, dag, task
 
-from deposit_defaults import DEFAULTS, MODELS
+from deposit_defaults import DECAY, DEFAULTS, MODELS, SKIP
 
 
 @task.external_python(**MODELS)
@@ -43,6 +45,23 @@ def report(monitored: list[dict]) -> list[dict]:
     return [dataclasses.asdict(report) for report in written]
 
 
+@task.external_python(**MODELS, outlets=[DECAY], skip_on_exit_code=SKIP)
+def alarm(monitored: list[dict], day: str, skip: int) -> list[str]:
+    """Ask for a retraining where a model has decayed; skipped if none has, or while the cool-down lasts."""
+    from deposit.release.steps import ask_retraining
+    from deposit.settings import load_settings
+
+    settings, asked = load_settings(), []
+    for period in monitored:
+        for model in period["models"]:
+            why = f"{period['period']}, seen on {day}: {model['sentence']}"
+            if model["verdict"] == "decay" and ask_retraining(settings, model["model_id"], why):
+                asked.append(why)
+    if not asked:
+        raise SystemExit(skip)
+    return asked
+
+
 @dag(
     **DEFAULTS,
     schedule="0 2 * * *",
@@ -57,8 +76,11 @@ def report(monitored: list[dict]) -> list[dict]:
     },
 )
 def deposit_monitor() -> None:
-    """Monitor, then report."""
-    report(monitor("{{ params.period }}", "{{ dag_run.run_after.date().isoformat() }}"))
+    """Monitor, then report, and raise the alarm if a model has decayed."""
+    day = "{{ dag_run.run_after.date().isoformat() }}"
+    monitored = monitor("{{ params.period }}", day)
+    report(monitored)
+    alarm(monitored, day, SKIP)
 
 
 deposit_monitor()

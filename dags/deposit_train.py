@@ -2,13 +2,16 @@
 
 Tunes XGBoost and fits the logistic baseline on the dataset version ingested last, logs all runs to MLflow, and lets the
 challenger become **champion** only if it passes the gate against today's champion on the newest out-of-time months.
-A refused challenger ends the run with `select` skipped: nothing is released. What follows a new champion:
-`deposit_release`, by the asset `deposit_champion`.
+A refused challenger ends the run with `select` skipped: nothing is released, and a row in `releases` says why. What
+follows a new champion: `deposit_release`, by the asset `deposit_champion`.
+
+Months whose data monitoring found broken are left out. Runs for every new dataset version, and once more when
+monitoring has seen a model decay; that costs nothing if no rows were ingested since: the same training is done once.
 """
 
 from airflow.sdk import Param, dag, task
 
-from deposit_defaults import CHAMPION, DATASET, DEFAULTS, MODELS, REFUSED
+from deposit_defaults import CHAMPION, DATASET, DECAY, DEFAULTS, MODELS, SKIP
 
 
 @task.external_python(**MODELS)
@@ -17,31 +20,36 @@ def train(dataset: str | None) -> str:
     import logging
 
     from deposit.model.training import train
+    from deposit.monitoring.verdicts import months_to_leave_out
     from deposit.settings import load_settings
 
     logging.basicConfig(level=logging.INFO)
-    return train(load_settings(), dataset).run_id
+    settings = load_settings()
+    return train(settings, dataset, months_to_leave_out(settings)).run_id
 
 
-@task.external_python(**MODELS, outlets=[CHAMPION], skip_on_exit_code=REFUSED)
-def select(training: str, refused: int) -> str:
+@task.external_python(**MODELS, outlets=[CHAMPION], skip_on_exit_code=SKIP)
+def select(training: str, skip: int) -> str:
     """Make the challenger champion if it has earned it, and return its model id."""
     import logging
 
     from deposit.model.selection import select
+    from deposit.release.steps import note_refusal
     from deposit.settings import load_settings
 
     logging.basicConfig(level=logging.INFO)
-    selection = select(load_settings(), training)
+    settings = load_settings()
+    selection = select(settings, training)
     logging.getLogger("deposit").info(selection.reason)
     if not selection.is_champion:
-        raise SystemExit(refused)
+        note_refusal(settings, selection.model_id, selection.reason)
+        raise SystemExit(skip)
     return selection.model_id
 
 
 @dag(
     **DEFAULTS,
-    schedule=[DATASET],
+    schedule=DATASET | DECAY,
     doc_md=__doc__,
     params={
         "dataset": Param(
@@ -51,7 +59,7 @@ def select(training: str, refused: int) -> str:
 )
 def deposit_train() -> None:
     """Train, then select."""
-    select(train("{{ params.dataset }}"), REFUSED)
+    select(train("{{ params.dataset }}"), SKIP)
 
 
 deposit_train()

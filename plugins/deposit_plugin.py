@@ -1,9 +1,19 @@
-"""What deposit adds to Airflow's UI: links to the other parts of the stack."""
+"""What deposit adds to Airflow's UI: the page `Deposit`, and links to the other parts of the stack."""
 
+from typing import ClassVar
+
+from airflow.api_fastapi.core_api.security import get_user
 from airflow.plugins_manager import AirflowPlugin
+from fastapi import Depends, FastAPI, HTTPException
+from fastapi.responses import HTMLResponse
 
+from deposit.database import connect
+from deposit.errors import DataError, DepositError, SourceError
+from deposit.overview import facts
+from deposit.overview.page import POLICY, REPORT_POLICY, page
 from deposit.settings import load_settings
 
+PREFIX = "/deposit"
 TITLES = {
     "api": "Whom to call",
     "mlflow": "Experiments (MLflow)",
@@ -12,19 +22,58 @@ TITLES = {
 }
 """Each address in the settings' section `links` with the text of its link."""
 
+# Airflow leaves it to a plugin to ask who somebody is
+app = FastAPI(dependencies=[Depends(get_user)], docs_url=None, redoc_url=None, openapi_url=None)
 
-def links() -> list[dict[str, str]]:
-    """The links whose addresses are set, in the form of Airflow's external views; they open beside the UI."""
+
+@app.get("/")
+def overview() -> HTMLResponse:
+    """The champion, releases, and the verdicts of the last periods."""
+    settings = load_settings()
+    try:
+        engine = connect(settings.database)
+        try:
+            found = facts.look(settings, engine)
+        finally:
+            engine.dispose()
+    except DepositError as error:
+        raise HTTPException(503, str(error)) from error
+    return HTMLResponse(page(found), headers={"Content-Security-Policy": POLICY})
+
+
+@app.get("/reports/{period}/{model_id}")
+def report(period: str, model_id: str) -> HTMLResponse:
+    """Evidently's report of one model's period."""
+    try:
+        html = facts.report(load_settings(), period, model_id)
+    except (DataError, SourceError) as error:
+        raise HTTPException(404, str(error)) from error
+    except DepositError as error:
+        raise HTTPException(503, str(error)) from error
+    return HTMLResponse(html, headers={"Content-Security-Policy": REPORT_POLICY})
+
+
+def views() -> list[dict[str, str]]:
+    """The page, which opens inside the UI, and a link for each address that is set, which opens beside it."""
     addresses = load_settings().links
-    return [
+    links = [
         {"name": title, "href": href, "destination": "nav", "category": "deposit"}
         for name, title in TITLES.items()
         if (href := getattr(addresses, name))
     ]
+    inside = {
+        "name": "Deposit",
+        "href": f"{PREFIX}/",
+        "destination": "nav",
+        "category": "deposit",
+        "url_route": "deposit",
+    }
+    return [inside, *links]
 
 
 class DepositPlugin(AirflowPlugin):
-    """Links in the navigation."""
+    """The page and the links, in the navigation."""
 
     name = "deposit"
-    external_views = links()
+    fastapi_apps: ClassVar = [{"app": app, "url_prefix": PREFIX, "name": "deposit"}]
+    external_views = views()

@@ -66,9 +66,11 @@ def train(
 ) -> None:
     """Train and tune the candidates on a dataset version and log them to MLflow."""
     from deposit.model.training import train as run
+    from deposit.monitoring.verdicts import months_to_leave_out
 
+    settings = load_settings()
     with console.progress() as progress:
-        result = run(load_settings(), dataset, progress)
+        result = run(settings, dataset, months_to_leave_out(settings), progress)
     if as_json:
         console.json(result)
         return
@@ -84,9 +86,13 @@ def select(
 ) -> None:
     """Compare the challenger with today's champion and make it champion if it has earned it."""
     from deposit.model.selection import select as run
+    from deposit.release.steps import note_refusal
 
+    settings = load_settings()
     with console.progress() as progress:
-        result = run(load_settings(), training, progress)
+        result = run(settings, training, progress)
+    if not result.is_champion:
+        note_refusal(settings, result.model_id, result.reason)
     if as_json:
         console.json(result)
         return
@@ -141,6 +147,28 @@ def monitor(
         for model in found.models
     ]
     console.table("Verdicts", ["period", "model", "predictions", "verdict", "why"], rows)
+
+
+@app.command()
+def replay(
+    first: Annotated[str, typer.Option("--from", help="First month, like 2008-11.")] = "2008-11",
+    last: Annotated[str, typer.Option("--to", help="Last month, like 2010-11.")] = "2010-11",
+    as_json: AsJson = False,
+) -> None:
+    """Two years of production in minutes, on the running stack: score, tell outcomes, monitor, learn, release."""
+    from deposit.replay.chart import shown
+    from deposit.replay.run import replay as run
+
+    with console.progress() as progress:
+        result = run(load_settings(), first, last, progress)
+    if as_json:
+        console.json(result)
+        return
+    columns = ["period", "model_id", "rows", "rate", "roc_auc", "lift_10", "profit", "profit_call_everyone", "verdict",
+               "action"]  # fmt: skip
+    cells = [[shown(getattr(month, column)) for column in columns] for month in result.months]
+    console.table("Replayed", [column.replace("_", " ") for column in columns], cells)
+    console.out.print(f"chart: {result.chart}")
 
 
 @app.command()

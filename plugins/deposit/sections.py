@@ -79,6 +79,9 @@ class TrainSettings(Section):
     seed: int = Field(7, description="seed of all randomness")
     threads: int = Field(2, ge=1, description="threads of one training")
     bootstrap: int = Field(500, ge=100, description="bootstrap resamples of each interval")
+    with_faults: bool = Field(
+        False, description="learn from months, too, in which monitoring found the data broken: it has been mended since"
+    )
     deposit_value: float = Field(10.0, gt=0, description="value of one subscription, in the unit of call_cost")
     call_cost: float = Field(1.0, gt=0, description="cost of one call")
 
@@ -158,6 +161,13 @@ class LinksSettings(Section):
     store: str | None = Field(None, description="address of the object store's console, for a link in Airflow's UI")
 
 
+class ApiSettings(Section):
+    """The API as the stack's own clients ask it."""
+
+    url: str | None = Field(None, description="address of the API; empty means the gateway of this machine")
+    key: SecretStr | None = Field(None, description="API key with the role `admin`, where keys are needed")
+
+
 class ServeSettings(Section):
     """Limits of the service."""
 
@@ -201,8 +211,11 @@ class LogSettings(Section):
 
 
 class MonitorSettings(Section):
-    """Monitoring: Evidently's reports; figures and verdicts count everything and need no setting."""
+    """Monitoring: what follows from it; figures and verdicts count everything and need no setting."""
 
+    cooldown_days: float = Field(
+        7.0, ge=0, description="days after a retraining for decay in which no other is asked for, of the same model"
+    )
     sample_rows: int = Field(
         5000, ge=100, description="predictions in a report of Evidently, and rows of training beside them"
     )

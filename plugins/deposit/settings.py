@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 
 from deposit.errors import ConfigError
 from deposit.sections import (
+    ApiSettings,
     DatabaseSettings,
     GatewaySettings,
     IngestSettings,
@@ -60,6 +61,7 @@ class Settings(BaseSettings):
     select: SelectSettings = SelectSettings()
     release: ReleaseSettings = ReleaseSettings()
     gateway: GatewaySettings = GatewaySettings()
+    api: ApiSettings = ApiSettings()
     links: LinksSettings = LinksSettings()
     serve: ServeSettings = ServeSettings()
     log: LogSettings = LogSettings()

@@ -50,7 +50,7 @@ def test_the_dags_are_there_unpaused_and_no_examples(compose: Compose, champion:
     assert errors == []
     links = [view["href"] for plugin in plugins if plugin["name"] == "deposit" for view in plugin["external_views"]]
     named = ("DEPOSIT_STACK__GATEWAY", "DEPOSIT_STACK__MLFLOW", "GRAFANA", "STORE_CONSOLE")
-    assert links == [f"http://localhost:{compose.ports[name]}" for name in named]
+    assert links == ["/deposit/", *(f"http://localhost:{compose.ports[name]}" for name in named)]
 
 
 def test_the_gateway_serves_the_champion_to_those_with_a_key(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from composed import Compose
-from grafana import DASHBOARDS, PanelQuery, defaults, expand, panel_queries
+from grafana import DASHBOARDS, AlertRule, PanelQuery, alert_rules, defaults, expand, panel_queries
 from sqlalchemy import URL
 from sqlalchemy.exc import ProgrammingError
 
@@ -64,6 +64,19 @@ def test_a_month_is_monitored(compose: Compose, logins: dict[str, Any]) -> None:
     judged = compose.sql(f"SELECT scope, note FROM metrics WHERE period = '{month}' AND name = 'verdict'")
     assert {(model_id,) for model_id, _ in judged} == served
     assert all(note for _, note in judged)
+    password = logins["airflow"]["password"]
+    page = compose.airflow_page(password, "/deposit/")
+    assert all(f"reports/{month}/{model_id}" in page for (model_id,) in served)
+    assert "The champion is " in page
+    assert len(compose.airflow_page(password, f"/deposit/reports/{month}/{judged[0][0]}")) > 100_000
+
+
+@pytest.mark.parametrize("alert", alert_rules(), ids=lambda alert: alert.title)
+def test_an_alert_may_be_asked_for_by_who_asks(compose: Compose, vault: dict[str, str], alert: AlertRule) -> None:
+    rows = compose.sql(alert.query["model"]["rawSql"], _role(compose, vault, "reader"))
+    if alert.title in ("Spool age", "Shipper stopped"):
+        [(seconds,)] = rows
+        assert not alert.fires(seconds)
 
 
 def _role(compose: Compose, vault: dict[str, str], role: str) -> str:

@@ -95,7 +95,7 @@ def test_what_the_catalog_says_is_what_a_service_loads(settings: Settings, model
     version = _register(settings, model)
     client = MlflowClient(settings.mlflow.tracking_uri)
     client.set_registered_model_alias("deposit", "champion", "1")
-    uri = client.get_run(version.run_id).data.tags[journal.MODEL_URI]
+    uri = client.get_run(version.run_id).data.tags[tracking.MODEL_URI]
     client.create_model_version("deposit", uri, version.run_id, model_id=uri.removeprefix("models:/"))  # by hand
     assert write_catalog(settings) == []
     (listed,) = parse_catalog(settings.catalog_path.read_bytes()).models

@@ -16,7 +16,7 @@ from mlflow.tracking import MlflowClient
 
 from deposit.data import dataset, ingest, periods, sources
 from deposit.errors import DataError, GateError, IntegrityError, SourceError, UpstreamError
-from deposit.model import registry, selection
+from deposit.model import contest, registry, selection
 from deposit.model.artifact import MODEL, ModelArtifact
 from deposit.model.selection import select
 from deposit.model.training import TrainingResult, train
@@ -154,6 +154,27 @@ def test_the_same_training_is_done_once(good, settings) -> None:
 
     assert again.reused
     assert (again.run_id, again.candidates, again.challenger) == (good.run_id, good.candidates, good.challenger)
+
+
+def test_months_that_are_left_out_are_neither_learned_from_nor_tested_on(good, settings, rows, client) -> None:
+    newest, tuned = rows["period"].max(), settings.changed("train", trials=1)
+    left = train(tuned, good.dataset, [newest, "2008-06"])
+    again = train(tuned, good.dataset, ["2008-06", newest])
+    (challenger,) = (each for each in left.candidates if each.name == left.challenger)
+    version = registry.register(
+        client, settings.changed("mlflow", model_name="left"), client.get_run(challenger.run_id)
+    )
+    outcome = contest.hold(settings.changed("mlflow", model_name="left"), version, None)
+
+    assert again.reused
+    assert left.run_id != good.run_id
+    assert client.get_run(left.run_id).data.tags["deposit.left_out"] == str([newest, "2008-06"])
+    months = rows["period"].unique().tolist()
+    before = sorted(set(months) - {newest, "2008-06"})[-1]
+    assert outcome.where.endswith(f"to {before}")
+    params = client.get_run(left.run_id).data.params
+    assert params["training"].startswith("2008-05")
+    assert params["test"].endswith(before)
 
 
 def test_a_failed_training_is_marked_and_not_reused(settings, rows, client) -> None:

@@ -9,7 +9,8 @@ DAGS = {
     "deposit_ingest": {"ingest": set()},
     "deposit_train": {"train": {"select"}, "select": set()},
     "deposit_release": {"request": {"wait"}, "wait": set()},
-    "deposit_monitor": {"monitor": {"report"}, "report": set()},
+    "deposit_replay": {"replay": set()},
+    "deposit_monitor": {"monitor": {"report", "alarm"}, "report": set(), "alarm": set()},
 }
 
 
@@ -50,7 +51,9 @@ def test_assets_join_the_dags(bag: DagBag) -> None:
     def triggers(dag_id: str) -> set[str]:
         return {asset.uri for asset in bag.dags[dag_id].timetable.asset_condition.objects}
 
-    assert outlets("deposit_ingest") == triggers("deposit_train") == {"deposit://dataset/"}
+    assert outlets("deposit_ingest") == {"deposit://dataset/"}
+    assert outlets("deposit_monitor") == {"deposit://decay/"}
+    assert triggers("deposit_train") == {"deposit://dataset/", "deposit://decay/"}
     assert outlets("deposit_train") == triggers("deposit_release") == {"deposit://champion/"}
 
 

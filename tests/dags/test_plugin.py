@@ -33,9 +33,10 @@ def loaded() -> dict:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_the_plugin_links_to_what_has_an_address(loaded: dict) -> None:
+def test_the_plugin_has_its_page_and_links_to_what_has_an_address(loaded: dict) -> None:
     assert loaded["errors"] == {}
     assert [(view["name"], view["href"]) for view in loaded["views"]] == [
+        ("Deposit", "/deposit/"),
         ("Whom to call", "http://localhost:8000"),
         ("Experiments (MLflow)", "http://here:5"),
     ]

@@ -137,7 +137,9 @@ def test_predictions_and_outcomes_reach_the_database(stack) -> None:
     _eventually(lambda: stack.sql(stated) == [(True,)])
 
 
-def test_a_month_is_monitored_by_command_and_by_dag_alike(stack, real_rows: list[list[Any]]) -> None:
+def test_a_month_is_monitored_by_command_and_by_dag_alike_and_its_decay_acted_on(
+    stack, real_rows: list[list[Any]]
+) -> None:
     customers = [dict(zip(NAMES, row[:-1], strict=True)) for row in real_rows]
     with stack.api() as api:
         asked = {"headers": {"X-Event-Time": "2010-05-10T09:00:00Z"}, "json": {"customers": customers}}
@@ -151,16 +153,24 @@ def test_a_month_is_monitored_by_command_and_by_dag_alike(stack, real_rows: list
     _eventually(lambda: stack.sql(stated) == [(rows,)])
     [found] = stack.json("monitor", "--period", "2010-05")
     assert [(model["model_id"], model["rows"]) for model in found["models"]] == [("deposit-v1", rows)]
-    # the model has learnt that the world is another by then, and these are rows of May 2008
-    assert found["models"][0]["verdict"] in ("population shift", "decay")
+    # rows of May 2008, when next to nobody subscribed: the model has learnt that the world is another by then
+    assert found["models"][0]["verdict"] == "decay"
     kept = "SELECT name, \"column\", value, note FROM metrics WHERE period = '2010-05' ORDER BY 1, 2"
     by_command = stack.sql(kept)
     assert {"psi", "js", "roc_auc", "roc_auc_low", "ece", "profit", "verdict"} <= {row[0] for row in by_command}
     assert ("outcomes_known_share", "", 1.0, "") in by_command
     with stack.airflow() as api:
+        since = now()
         run = follow(api, "deposit_monitor", api.trigger("deposit_monitor", {"period": "2010-05"}), log_progress)
-    assert run.state == "success"
+        trained = follow(api, "deposit_train", wait_for_run(api, "deposit_train", since), log_progress)
+    assert (run.state, run.tasks["alarm"], trained.state) == ("success", "success", "success")
     assert stack.sql(kept) == by_command
+    # the decay has another model looked for, and says so; there was nothing new to learn from
+    [(kind, model_id, why)] = stack.sql("SELECT kind, model_id, why FROM releases WHERE state = 'noted'")
+    assert (kind, model_id) == ("retraining", "deposit-v1")
+    assert why.startswith("2010-05, seen on ")
+    assert "The model has decayed" in why
+    assert [model["model_id"] for model in stack.json("models")] == ["deposit-v1"]
     reports = [note for name, _, _, note in by_command if name == "report"]
     assert reports == ["s3://deposit-reports/monitoring/2010-05/deposit-v1.html"]
     with httpx.Client(base_url=stack.url("evidently"), timeout=30, trust_env=False) as evidently:
@@ -168,6 +178,41 @@ def test_a_month_is_monitored_by_command_and_by_dag_alike(stack, real_rows: list
         # twice written, once there
         [run] = evidently.get(f"/api/projects/{project['id']}/reports").raise_for_status().json()
     assert run["metadata"]["period"] == "2010-05"
+
+
+def test_airflow_has_a_page_of_what_was_found_for_who_is_logged_in(stack) -> None:
+    settings = stack.settings()
+    login = {"username": settings["AIRFLOW_ADMIN_USER"], "password": settings["AIRFLOW_ADMIN_PASSWORD"]}
+    paths = ("/deposit/", "/deposit/reports/2010-05/deposit-v1")
+    with httpx.Client(base_url=stack.url("airflow"), timeout=30, trust_env=False) as client:
+        assert [client.get(path).status_code for path in paths] == [401, 401]
+        token = client.post("/auth/token", json=login).raise_for_status().json()["access_token"]
+        client.headers["Authorization"] = f"Bearer {token}"
+        page, report = (client.get(path).raise_for_status() for path in paths)
+        assert client.get("/deposit/reports/2009-01/deposit-v1").status_code == 404
+    for words in ("deposit-v1 serves since", "The champion is deposit-v1. Why: ", "reports/2010-05/deposit-v1"):
+        assert words in page.text
+    assert page.headers["content-security-policy"].startswith("default-src 'none'")
+    assert report.headers["content-security-policy"].startswith("sandbox allow-scripts;")
+    assert len(report.content) > 100_000
+
+
+def test_months_are_replayed_once_and_nothing_is_lost(stack) -> None:
+    months = stack.json("replay", "--from", "2010-10", "--to", "2010-11")["months"]
+    assert [month["period"] for month in months] == ["2010-10", "2010-11"]
+    sent = sum(month["rows"] for month in months)
+    count = "SELECT count(*), count(DISTINCT customer_id) FROM predictions WHERE starts_with(model_id, 'replay-v')"
+    assert stack.sql(count) == [(sent, sent)]
+    known = (
+        "SELECT count(*) FROM predictions JOIN outcomes USING (prediction_id) WHERE starts_with(model_id, 'replay-v')"
+    )
+    assert stack.sql(known) == [(sent,)]
+    assert all(month["verdict"] and month["why"] and month["action"] for month in months)
+    # what is finished is not done again, and production's model is where it was
+    assert stack.json("replay", "--from", "2010-10", "--to", "2010-11")["months"] == months
+    assert stack.sql(count) == [(sent, sent)]
+    assert [model["model_id"] for model in stack.json("models")] == ["deposit-v1"]
+    assert stack.json("release")["model_id"] == "deposit-v1"
 
 
 def test_a_list_is_ranked_through_the_gateway_and_the_page_is_there(stack) -> None:

@@ -106,6 +106,13 @@ class Compose:
     def airflow(self, password: str) -> AirflowApi:
         return AirflowApi(self.url("DEPOSIT_STACK__AIRFLOW"), "admin", password)
 
+    def airflow_page(self, password: str, path: str) -> str:
+        """What Airflow's API server answers to who has logged in."""
+        login = {"username": "admin", "password": password}
+        with httpx.Client(base_url=self.url("DEPOSIT_STACK__AIRFLOW"), timeout=30, trust_env=False) as client:
+            token = client.post("/auth/token", json=login).raise_for_status().json()["access_token"]
+            return client.get(path, headers={"Authorization": f"Bearer {token}"}).raise_for_status().text
+
     def url(self, port: str) -> str:
         return f"http://127.0.0.1:{self.ports[port]}"
 

@@ -8,6 +8,7 @@ The frame: `id` int64, `period` str, the features by name, `y` int8; in the sour
 import hashlib
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -158,11 +159,14 @@ def manifest(store: ObjectStore, bucket: str, version: str) -> Manifest:
         ) from error
 
 
-def load(store: ObjectStore, bucket: str, version: str) -> pd.DataFrame:
-    """The rows of a version, in order. Raises SourceError (no such version) or IntegrityError (bytes changed)."""
+def load(store: ObjectStore, bucket: str, version: str, left_out: Sequence[str] = ()) -> pd.DataFrame:
+    """The rows of a version, in order, without some months'.
+
+    Raises SourceError (no such version) or IntegrityError (bytes changed).
+    """
     tables = [_read_part(store, bucket, part) for part in manifest(store, bucket, version).files]
     frame: pd.DataFrame = pa.concat_tables(tables).to_pandas()
-    return frame
+    return frame[~frame["period"].isin(left_out)].reset_index(drop=True) if left_out else frame
 
 
 def uri(bucket: str, version: str) -> str:

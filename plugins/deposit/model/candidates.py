@@ -80,7 +80,7 @@ def finish(
         "development_rows": len(development),
         "development_rate": float(development["y"].mean()),
     }
-    measured = evaluate(predictions, artifact.threshold, economics(settings), settings.bootstrap, settings.seed)
+    measured = evaluate(predictions, artifact.threshold, Economics.of(settings), settings.bootstrap, settings.seed)
     counted = reference_of(development, predict(artifact, development).probabilities)
     complete = replace(artifact, metadata=metadata, parity=parity, reference=counted)
     return Candidate(choice, complete, predictions, measured)
@@ -109,12 +109,7 @@ def rows_of(frame: pd.DataFrame, periods: tuple[str, ...]) -> pd.DataFrame:
     return frame[frame["period"].isin(periods)]
 
 
-def economics(settings: TrainSettings) -> Economics:
-    """What a call costs and brings."""
-    return Economics(settings.deposit_value, settings.call_cost)
-
-
 def _chosen(name: str, search: Search, folds: Folds, settings: TrainSettings) -> Choice:
     calibration = calibrate(folds.pooled(search.best))
-    validation = point_metrics(calibration.served, calibration.threshold, economics(settings))
+    validation = point_metrics(calibration.served, calibration.threshold, Economics.of(settings))
     return Choice(name, search, calibration, validation)

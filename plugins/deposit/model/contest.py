@@ -33,7 +33,8 @@ def hold(settings: Settings, challenger: Version, champion: Version | None) -> O
     """
     model = _model(settings, challenger)
     rival = _model(settings, champion) if champion else None
-    frame = datasets.load(ObjectStore(settings.store), settings.store.data_bucket, model.metadata["dataset"])
+    left_out = model.metadata.get("left_out", ())
+    frame = datasets.load(ObjectStore(settings.store), settings.store.data_bucket, model.metadata["dataset"], left_out)
     seen = max(side.metadata["trained_through"] for side in (model, rival) if side is not None)
     rows = frame[(frame["period"] > seen) & (frame["period"] >= model.metadata["tested_from"])]
     rate = float(model.metadata["development_rate"])

@@ -14,6 +14,7 @@ from deposit.model.artifact import Probabilities
 from deposit.model.forward import Predictions
 from deposit.model.metrics import Ranked, Values
 from deposit.model.recipes import Labels
+from deposit.sections import TrainSettings
 
 MONTH_ROWS = 50
 """Months with fewer rows are left out of month means."""
@@ -27,6 +28,11 @@ class Economics:
 
     deposit_value: float
     call_cost: float
+
+    @classmethod
+    def of(cls, settings: TrainSettings) -> "Economics":
+        """As the settings have them."""
+        return cls(settings.deposit_value, settings.call_cost)
 
 
 @dataclass(frozen=True)

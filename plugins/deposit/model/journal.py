@@ -15,7 +15,7 @@ from mlflow.tracking import MlflowClient
 from mlflow.types import ColSpec, Schema, TensorSpec
 
 from deposit.data.columns import FEATURES, NAMES, Category, Number
-from deposit.model import scoring
+from deposit.model import scoring, tracking
 from deposit.model.artifact import MODEL, ModelArtifact, sha256_of
 from deposit.model.candidates import Candidate
 from deposit.model.card import model_card
@@ -26,9 +26,6 @@ from deposit.model.recipes import parameters
 from deposit.model.search import Trial
 from deposit.model.windows import Windows
 
-VALIDATION = "validation_"
-SHA256 = "deposit.model_sha256"
-MODEL_URI = "deposit.model_uri"
 _EXAMPLES = 3
 _PARENT = "mlflow.parentRunId"
 
@@ -67,7 +64,7 @@ def log_candidate(
 
 def candidate_metrics(candidate: Candidate) -> dict[str, float]:
     """Test metrics under their names with `_low` and `_high`; validation metrics with a prefix."""
-    values = {f"{VALIDATION}{name}": value for name, value in candidate.choice.validation.items()}
+    values = {f"{tracking.VALIDATION}{name}": value for name, value in candidate.choice.validation.items()}
     for name, metric in candidate.test.items():
         values |= {name: metric.value, f"{name}_low": metric.low, f"{name}_high": metric.high}
     return values
@@ -80,7 +77,7 @@ def log_trial(client: MlflowClient, experiment_id: str, parent: str, number: int
         client, experiment_id, f"trial {number:02d}", {"deposit.role": "trial", "deposit.state": state}, parent
     )
     now = int(time.time() * 1000)
-    steps = [Metric(f"{VALIDATION}log_loss", loss, now, step) for step, loss in enumerate(trial.losses)]
+    steps = [Metric(f"{tracking.VALIDATION}log_loss", loss, now, step) for step, loss in enumerate(trial.losses)]
     client.log_batch(run_id, steps, _params(parameters(trial.recipe)))
     client.set_terminated(run_id, "KILLED" if trial.pruned else "FINISHED")
 
@@ -96,20 +93,20 @@ def log_values(
 
 def _log_model(client: MlflowClient, run_id: str, artifact: ModelArtifact) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        files = Path(folder) / scoring.ARTIFACT
+        files = Path(folder) / tracking.ARTIFACT
         artifact.save(files)
         example = pd.DataFrame(artifact.parity.rows[:_EXAMPLES], columns=list(NAMES))
         with mlflow.start_run(run_id=run_id):
             logged = mlflow.pyfunc.log_model(
                 name="model",
                 python_model=str(Path(scoring.__file__)),
-                artifacts={scoring.ARTIFACT: str(files)},
+                artifacts={tracking.ARTIFACT: str(files)},
                 signature=signature(),
                 input_example=example,
                 pip_requirements=[f"mlflow=={mlflow.__version__}", *libraries()],
             )
-        client.set_tag(run_id, SHA256, sha256_of((files / MODEL).read_bytes()))
-        client.set_tag(run_id, MODEL_URI, logged.model_uri)
+        client.set_tag(run_id, tracking.SHA256, sha256_of((files / MODEL).read_bytes()))
+        client.set_tag(run_id, tracking.MODEL_URI, logged.model_uri)
 
 
 def signature() -> ModelSignature:

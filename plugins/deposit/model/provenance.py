@@ -3,6 +3,7 @@
 import hashlib
 import json
 import subprocess
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -29,12 +30,12 @@ def lock_sha256() -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "absent"
 
 
-def training_key(dataset: str, settings: TrainSettings) -> str:
+def training_key(dataset: str, left_out: Sequence[str], settings: TrainSettings) -> str:
     """The same for two trainings that would give the same models: data, settings, code and libraries alike."""
     package = Path(__file__).resolve().parents[1]
     files = sorted(path for pattern in _CODE for path in package.glob(pattern))
     code = hashlib.sha256(b"".join(hashlib.sha256(path.read_bytes()).digest() for path in files)).hexdigest()
-    content = [dataset, settings.model_dump(mode="json"), lock_sha256(), code, libraries()]
+    content = [dataset, sorted(left_out), settings.model_dump(mode="json"), lock_sha256(), code, libraries()]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
 

@@ -15,7 +15,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from deposit.errors import DataError, IntegrityError
-from deposit.model import journal, scoring, tracking
+from deposit.model import tracking
 from deposit.model.artifact import MODEL, ModelArtifact, sha256_of
 from deposit.settings import Settings
 
@@ -88,7 +88,7 @@ def download(settings: Settings, version: Version, folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         for path in Path(fetched).iterdir():
             (folder / path.name).write_bytes(path.read_bytes())
-    expected = registered.tags.get(journal.SHA256)
+    expected = registered.tags.get(tracking.SHA256)
     if sha256_of((folder / MODEL).read_bytes()) != expected:
         raise IntegrityError(
             f"{MODEL} of {version.model_id} is not what was registered (sha256 {expected}): restore it"
@@ -109,7 +109,7 @@ def locate(settings: Settings, version: Version) -> Located:
             if tracking.is_absent(error):
                 raise DataError(f"MLflow has {version.model_id} but not its run or its files: train anew") from error
             raise
-    return Located(uri, registered.tags[journal.SHA256], None if threshold is None else float(threshold))
+    return Located(uri, registered.tags[tracking.SHA256], None if threshold is None else float(threshold))
 
 
 def register(client: MlflowClient, settings: Settings, run: Run) -> Version:
@@ -123,17 +123,26 @@ def register(client: MlflowClient, settings: Settings, run: Run) -> Version:
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    metrics = {key: value for key, value in run.data.metrics.items() if not key.startswith(journal.VALIDATION)}
-    uri = run.data.tags[journal.MODEL_URI]
+    metrics = {key: value for key, value in run.data.metrics.items() if not key.startswith(tracking.VALIDATION)}
+    uri = run.data.tags[tracking.MODEL_URI]
     tags = {
         _DATASET: run.data.tags[_DATASET],
         _METRICS: json.dumps(metrics),
-        journal.SHA256: run.data.tags[journal.SHA256],
+        tracking.SHA256: run.data.tags[tracking.SHA256],
     }
     made = client.create_model_version(
         name, uri, run.info.run_id, tags, description=f"{run.info.run_name} on {tags[_DATASET]}", model_id=_logged(uri)
     )
     return _version(made, ())
+
+
+def appoint(settings: Settings, version: Version, before: Version | None) -> None:
+    """Make a version the champion, and the one before it `previous`."""
+    client, name = tracking.connect(settings), settings.mlflow.model_name
+    with tracking.translated(settings):
+        if before is not None:
+            client.set_registered_model_alias(name, PREVIOUS, str(before.version))
+        client.set_registered_model_alias(name, CHAMPION, str(version.version))
 
 
 def _registered(client: MlflowClient, name: str) -> list[tuple[ModelVersion, tuple[str, ...]]]:
@@ -151,7 +160,7 @@ def _registered(client: MlflowClient, name: str) -> list[tuple[ModelVersion, tup
         found += page
         token = page.token or ""
     # what somebody registered by hand cannot be checked, and is none of ours
-    ours = [model for model in found if {_DATASET, _METRICS, journal.SHA256} <= model.tags.keys()]
+    ours = [model for model in found if {_DATASET, _METRICS, tracking.SHA256} <= model.tags.keys()]
     ordered = sorted(ours, key=lambda model: int(model.version))
     return [
         (model, tuple(sorted(alias for alias, number in aliases.items() if str(number) == str(model.version))))
@@ -174,7 +183,7 @@ def _version(model: ModelVersion, aliases: tuple[str, ...]) -> Version:
 
 def _artifact_uri(client: MlflowClient, registered: ModelVersion) -> str:
     where = client.get_logged_model(_logged(str(registered.source))).artifact_location
-    return f"{where}/artifacts/{scoring.ARTIFACT}"
+    return f"{where}/artifacts/{tracking.ARTIFACT}"
 
 
 def _logged(uri: str) -> str:

@@ -9,13 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from deposit.model import tracking
 from deposit.model.artifact import ModelArtifact
 
 with warnings.catch_warnings(action="ignore"):  # it warns at import, of type hints of its own
     import mlflow.pyfunc
-
-ARTIFACT = "artifact"
-"""Name of the model's folder among the pyfunc's artifacts."""
 
 
 class DepositModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
@@ -23,7 +21,7 @@ class DepositModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined
 
     def load_context(self, context: Any) -> None:
         """Read and check the model's files."""
-        self._artifact = ModelArtifact.load(Path(context.artifacts[ARTIFACT]))
+        self._artifact = ModelArtifact.load(Path(context.artifacts[tracking.ARTIFACT]))
 
     def predict(self, context: Any, model_input: pd.DataFrame) -> NDArray[np.float64]:  # noqa: ARG002
         """Probabilities, shape (n,)."""

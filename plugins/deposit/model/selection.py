@@ -15,7 +15,7 @@ from mlflow.tracking import MlflowClient
 from deposit.errors import DataError, GateError
 from deposit.model import contest, registry, tracking
 from deposit.model.gate import Criterion
-from deposit.model.registry import CHAMPION, PREVIOUS, Version
+from deposit.model.registry import Version
 from deposit.model.training import CHALLENGER_RUN, finished
 from deposit.progress import Progress, log_progress
 from deposit.settings import Settings
@@ -56,8 +56,18 @@ def select(settings: Settings, training_run: str | None = None, progress: Progre
             decision = {"rules": rules, **_decide(settings, challenger, champion)}
             _record(client, settings, challenger, decision)
         if decision["promoted"]:
-            _promote(client, settings, challenger, champion)
+            registry.appoint(settings, challenger, champion)
         return _selection(challenger, decision, is_champion=decision["promoted"])
+
+
+def reason_of(settings: Settings, version: Version) -> str:
+    """Why a version is champion, in words."""
+    client = tracking.connect(settings)
+    with tracking.translated(settings):
+        decision = _recorded(client, settings, version)
+    if decision is None or not decision["promoted"]:
+        decision = _by_hand(version)
+    return str(decision["reason"])
 
 
 def _training(client: MlflowClient, settings: Settings, run_id: str | None) -> Run:
@@ -121,13 +131,6 @@ def _record(client: MlflowClient, settings: Settings, version: Version, decision
         tags[f"{GATE}.{item['name']}"] = f"{state}: {item['value']:+.6f}, threshold {item['threshold']:+g}"
     for name, value in {**tags, DECISION: json.dumps(decision)}.items():
         client.set_model_version_tag(settings.mlflow.model_name, str(version.version), name, value)
-
-
-def _promote(client: MlflowClient, settings: Settings, challenger: Version, champion: Version | None) -> None:
-    name = settings.mlflow.model_name
-    if champion is not None:
-        client.set_registered_model_alias(name, PREVIOUS, str(champion.version))
-    client.set_registered_model_alias(name, CHAMPION, str(challenger.version))
 
 
 def _by_hand(challenger: Version) -> dict[str, Any]:

@@ -15,6 +15,12 @@ from mlflow.tracking import MlflowClient
 from deposit.errors import UpstreamError
 from deposit.settings import Settings
 
+VALIDATION = "validation_"
+"""Prefix of metrics of the validation months; the others are of the test months."""
+SHA256, MODEL_URI = "deposit.model_sha256", "deposit.model_uri"
+"""Tags of a candidate's run: of its model.json, and of its logged model."""
+ARTIFACT = "artifact"
+"""Name of a logged model's files among its artifacts."""
 _HEALTH_SECONDS = 5.0
 _KNOBS = (
     (knobs.MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT, True),

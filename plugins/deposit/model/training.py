@@ -1,6 +1,6 @@
 """Train: a dataset version to candidates in MLflow. Repeatable: the same training is done once."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,7 +13,8 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from deposit.data import dataset as datasets
 from deposit.errors import SourceError
 from deposit.model import journal, provenance, tracking
-from deposit.model.candidates import Candidate, choose, economics, finish, rows_of
+from deposit.model.candidates import Candidate, choose, finish, rows_of
+from deposit.model.evaluation import Economics
 from deposit.model.windows import Windows, split
 from deposit.progress import Progress, log_progress
 from deposit.settings import Settings
@@ -46,24 +47,29 @@ class TrainingResult:
     challenger: str
 
 
-def train(settings: Settings, dataset: str | None = None, progress: Progress = log_progress) -> TrainingResult:
+def train(
+    settings: Settings, dataset: str | None = None, left_out: Sequence[str] = (), progress: Progress = log_progress
+) -> TrainingResult:
     """Train the candidates on a dataset version (the one ingested last by default) and log them to MLflow.
 
-    Raises DataError (no such dataset, too short a history), IntegrityError or UpstreamError.
+    Months in `left_out` are neither learned from nor tested on: their data is known to be broken. Raises DataError (no
+    such dataset, too short a history), IntegrityError or UpstreamError.
     """
     client = tracking.connect(settings)
     store, bucket = ObjectStore(settings.store), settings.store.data_bucket
     version = dataset or _newest_dataset(store, bucket)
     with tracking.translated(settings):
         experiment_id = tracking.experiment(client, settings.mlflow.experiment).experiment_id
-        key = provenance.training_key(version, settings.train)
+        key = provenance.training_key(version, left_out, settings.train)
         done = finished(client, experiment_id, key)
         if done is not None:
             progress(f"dataset {version} has been trained on with these settings before: run {done.info.run_id}")
             return result_of(client, done, reused=True)
-        frame = datasets.load(store, bucket, version)
+        frame = datasets.load(store, bucket, version, left_out)
+        if left_out:
+            progress(f"leaving out {', '.join(left_out)}: monitoring has found the data broken")
         windows = split(frame["period"].to_numpy(dtype=str), settings.train.test_share, settings.train.validation_share)
-        facts = _facts(settings, version, key)
+        facts = {**_facts(settings, version, key), "left_out": list(left_out)}
         # the folds are fitted side by side: threads below them would only wait for each other
         with _training_run(client, experiment_id, facts) as run_id, threadpool_limits(limits=1):
             journal.log_dataset(client, run_id, version, datasets.uri(bucket, version), len(frame))
@@ -85,7 +91,7 @@ def result_of(client: MlflowClient, run: Run, reused: bool) -> TrainingResult:
     found = []
     for child in tracking.children(client, run):
         metrics = child.data.metrics
-        prefix = journal.VALIDATION
+        prefix = tracking.VALIDATION
         validation = {name.removeprefix(prefix): value for name, value in metrics.items() if name.startswith(prefix)}
         test = {name: value for name, value in metrics.items() if not name.startswith(prefix)}
         found.append(TrainedCandidate(child.info.run_name, child.info.run_id, validation, test))
@@ -143,7 +149,7 @@ def _log(
         progress(f"logging {candidate.name} to MLflow")
         tags = {ROLE: CANDIDATE, **_tags(candidate.artifact.metadata)}
         run_id = journal.start(client, experiment_id, candidate.name, tags, parent)
-        journal.log_candidate(client, run_id, candidate, windows, economics(settings.train), challenger=rank == 0)
+        journal.log_candidate(client, run_id, candidate, windows, Economics.of(settings.train), challenger=rank == 0)
         for number, trial in enumerate(candidate.choice.search.trials):
             journal.log_trial(client, experiment_id, run_id, number, trial)
         client.set_terminated(run_id)

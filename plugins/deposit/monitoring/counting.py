@@ -24,26 +24,30 @@ _QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 _WINDOW = sql.SQL("model_id = %(model_id)s AND event_time >= %(start)s AND event_time < %(end)s")
 
 
-def models_of(connection: Connection, span: Span) -> list[str]:
-    """The models that predicted in a period."""
+def models_of(connection: Connection, span: Span, name: str) -> list[str]:
+    """The versions of the registered model `name` that predicted in a period."""
     statement = text(
-        "SELECT DISTINCT model_id FROM predictions WHERE event_time >= :start AND event_time < :end ORDER BY 1"
+        "SELECT DISTINCT model_id FROM predictions WHERE event_time >= :start AND event_time < :end"
+        " AND starts_with(model_id, :prefix) ORDER BY 1"
     )
-    return list(connection.scalars(statement, {"start": span.start, "end": span.end}))
+    given = {"start": span.start, "end": span.end, "prefix": f"{name}-v"}
+    return list(connection.scalars(statement, given))
 
 
 def service_of(connection: Connection, span: Span) -> dict[str, float]:
-    """Requests for predictions and the shares that were refused and that failed, by all models together."""
+    """Requests for predictions, the shares that were refused and that failed, and rows that ingest rejected."""
     statement = text(
         "SELECT coalesce(sum(requests), 0), coalesce(sum(requests) FILTER (WHERE status BETWEEN 400 AND 499), 0),"
         " coalesce(sum(requests) FILTER (WHERE status >= 500), 0) FROM traffic"
         " WHERE route IN ('/predict', '/rank') AND at >= :start AND at < :end"
     )
-    row = connection.execute(statement, {"start": span.start, "end": span.end}).one()
-    requests, refused, failed = (float(value) for value in row)
-    if not requests:
-        return {}
-    return {"requests": requests, "refused_share": refused / requests, "failed_share": failed / requests}
+    given = {"start": span.start, "end": span.end}
+    requests, refused, failed = (float(value) for value in connection.execute(statement, given).one())
+    rejected = text("SELECT count(*) FROM rejects WHERE created_at >= :start AND created_at < :end")
+    figures = {"ingest_rejected": float(connection.execute(rejected, given).scalar_one())}
+    if requests:
+        figures |= {"requests": requests, "refused_share": refused / requests, "failed_share": failed / requests}
+    return figures
 
 
 def observed(connection: Connection, span: Span, model_id: str, reference: Reference) -> Observed:

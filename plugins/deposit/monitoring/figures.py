@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isfinite
 
-from sqlalchemy import Connection, delete, insert
+from sqlalchemy import Connection, delete, insert, or_
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from deposit.database import metrics
@@ -71,9 +71,10 @@ def add(connection: Connection, period: str, figure: Figure) -> None:
     connection.execute(statement.on_conflict_do_update(constraint=metrics.primary_key, set_=kept))
 
 
-def replace(connection: Connection, period: str, figures: list[Figure]) -> None:
-    """Put a period's figures in the place of those from before; what is no number is left out."""
-    connection.execute(delete(metrics).where(metrics.c.period == period))
+def replace(connection: Connection, period: str, name: str, figures: list[Figure]) -> None:
+    """Put a period's figures of the registered model `name` in the place of those before; no number, no row."""
+    ours = or_(metrics.c.scope == SERVICE, metrics.c.scope.startswith(f"{name}-v", autoescape=True))
+    connection.execute(delete(metrics).where(metrics.c.period == period, ours))
     rows = [{"period": period, **vars(figure)} for figure in figures if isfinite(figure.value)]
     if rows:
         connection.execute(insert(metrics), rows)

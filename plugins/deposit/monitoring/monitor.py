@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 from deposit.database import connect, reachable
 from deposit.model import registry
 from deposit.model.artifact import ModelArtifact, load_reference
-from deposit.model.candidates import economics
+from deposit.model.evaluation import Economics
 from deposit.model.reference import Reference
 from deposit.monitoring import counting, figures
 from deposit.monitoring.figures import Figure
@@ -50,7 +50,7 @@ def monitor(settings: Settings, period: str, progress: Progress = log_progress) 
     Raises ConfigError (no period), DataError (a model that is not registered, or has no reference) or UpstreamError.
     """
     span = span_of(period)
-    money = economics(settings.train)
+    money, name = Economics.of(settings.train), settings.mlflow.model_name
     engine = connect(settings.database)
     try:
         with reachable(engine), engine.begin() as connection:
@@ -58,7 +58,7 @@ def monitor(settings: Settings, period: str, progress: Progress = log_progress) 
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('deposit.monitor'))")
             found = [Figure(figures.SERVICE, *pair) for pair in counting.service_of(connection, span).items()]
             models = []
-            for model_id in counting.models_of(connection, span):
+            for model_id in counting.models_of(connection, span, name):
                 progress(f"{span.name}: counting what {model_id} predicted")
                 known = _known(settings, model_id)
                 observed = counting.observed(connection, span, model_id, known.reference)
@@ -67,7 +67,7 @@ def monitor(settings: Settings, period: str, progress: Progress = log_progress) 
                 found += figures.figures_of(model_id, observed, known.reference, judgement)
                 models.append(MonitoredModel(model_id, observed.rows, verdict.kind.title, verdict.sentence))
                 progress(f"{span.name}, {model_id}: {verdict.kind.title}. {verdict.sentence}")
-            figures.replace(connection, span.name, found)
+            figures.replace(connection, span.name, name, found)
     finally:
         engine.dispose()
     return MonitoredPeriod(span.name, tuple(models))

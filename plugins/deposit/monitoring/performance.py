@@ -10,7 +10,7 @@ from deposit.model.forward import Predictions
 from deposit.model.metrics import BINS
 from deposit.monitoring.observed import Scored
 
-_RESAMPLES, _SEED = 200, 0
+_RESAMPLES, _BLOCKS, _SEED = 200, 10, 0
 _FEW, _FEW_OF_A_KIND = 200, 20
 _SIGMAS = 4.0
 _RANKS_WORSE, _CALIBRATES_WORSE, _RATE_MOVED = 0.03, 0.05, 0.05
@@ -24,7 +24,9 @@ def performance(scored: Scored, threshold: float, economics: Economics) -> dict[
         return {}
     groups = Predictions(np.full(len(scored.rows), "", dtype=str), scored.labels, scored.probabilities)
     values = measured(groups, threshold, economics, scored.rows[np.newaxis, :])
-    drawn = measured(groups, threshold, economics, _resampled(scored))
+    # some at a time: each metric has arrays of resamples by groups
+    blocks = [measured(groups, threshold, economics, block) for block in np.array_split(_resampled(scored), _BLOCKS)]
+    drawn = {name: np.concatenate([block[name] for block in blocks]) for name in values}
     # one period is no months to take a mean of
     names = [name for name in values if name != "roc_auc_month_mean"]
     found = {name: Interval(float(values[name][0]), *interval(drawn[name], CONFIDENCE)) for name in names}

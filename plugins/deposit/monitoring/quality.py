@@ -8,7 +8,7 @@ from deposit.model.reference import Histogram, Reference
 from deposit.monitoring.observed import ColumnCounts, Observed
 
 _OUTSIDE_SHARE, _OUTSIDE_ROWS = 0.001, 5
-_UNKNOWN_MORE, _SIGMAS = 0.05, 4.0
+_UNKNOWN_MORE, _SIGMAS = 0.1, 4.0
 _CHANCE = 1e-6
 
 

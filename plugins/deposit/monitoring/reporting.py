@@ -12,7 +12,7 @@ from evidently.ui.workspace import Project, Workspace
 from deposit.database import connect, reachable
 from deposit.model import registry
 from deposit.model.artifact import ModelArtifact
-from deposit.monitoring import counting, evidence, figures, sample
+from deposit.monitoring import counting, evidence, figures, sample, verdicts
 from deposit.monitoring.evidence import Subject
 from deposit.monitoring.figures import Figure
 from deposit.monitoring.span import span_of
@@ -48,7 +48,7 @@ def write_reports(settings: Settings, period: str, progress: Progress = log_prog
     written = []
     try:
         with reachable(engine), engine.begin() as connection:
-            for model_id in counting.models_of(connection, span):
+            for model_id in counting.models_of(connection, span, settings.mlflow.model_name):
                 progress(f"{span.name}: writing the report of {model_id}")
                 artifact = _artifact(settings, model_id)
                 rows = settings.monitor.sample_rows
@@ -70,7 +70,7 @@ def _artifact(settings: Settings, model_id: str) -> ModelArtifact:
 
 
 def _keep(settings: Settings, subject: Subject, snapshot: Snapshot) -> str:
-    bucket, key = settings.store.reports_bucket, f"monitoring/{subject.period}/{subject.model_id}.html"
+    bucket, key = settings.store.reports_bucket, verdicts.report_key(subject.period, subject.model_id)
     html = snapshot.get_html_str(as_iframe=False)
     uri = ObjectStore(settings.store).put(bucket, key, html.encode(), "text/html; charset=utf-8")
     settings.workspace_path.mkdir(parents=True, exist_ok=True)

@@ -37,7 +37,7 @@ def current(connection: Connection, span: Span, model_id: str, rows: int) -> pd.
 def trained_on(settings: Settings, artifact: ModelArtifact, rows: int) -> pd.DataFrame:
     """Up to `rows` of the dataset version that a model was trained on, with its own scores. Raises as `load` does."""
     store, metadata = ObjectStore(settings.store), artifact.metadata
-    frame = datasets.load(store, settings.store.data_bucket, metadata["dataset"])
+    frame = datasets.load(store, settings.store.data_bucket, metadata["dataset"], metadata.get("left_out", ()))
     within = frame["period"].between(metadata["trained_from"], metadata["trained_through"])
     drawn = frame[within]
     drawn = drawn.sample(min(rows, len(drawn)), random_state=_SEED).sort_index()

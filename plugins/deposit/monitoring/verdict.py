@@ -2,23 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import IntEnum
 
+from deposit.monitoring.kind import Kind
 from deposit.monitoring.quality import Fault
-
-
-class Kind(IntEnum):
-    """What is to be done: nothing; nothing yet; retrain; call somebody, and do not retrain on it."""
-
-    STABLE = 0
-    POPULATION_SHIFT = 1
-    DECAY = 2
-    DATA_FAULT = 3
-
-    @property
-    def title(self) -> str:
-        """In words."""
-        return self.name.lower().replace("_", " ")
 
 
 @dataclass(frozen=True)

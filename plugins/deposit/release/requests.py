@@ -8,7 +8,8 @@ from sqlalchemy import Connection
 
 from deposit.database import connect, reachable
 from deposit.errors import GateError, ReleaseError
-from deposit.model import registry
+from deposit.model import registry, selection
+from deposit.model.registry import Version
 from deposit.progress import Progress, log_progress
 from deposit.release import rows
 from deposit.release.packaging import package
@@ -30,10 +31,11 @@ def request_release(settings: Settings, model_id: str | None = None, progress: P
         raise GateError("there is no champion to release: run `deposit train` and `deposit select`, or name a model id")
     packaged = package(settings, version, progress)
     values = {
-        "kind": "release", "model_id": version.model_id, "bento_tag": packaged.tag, "bento_uri": packaged.uri,
-        "bento_sha256": packaged.sha256, "target": settings.release.target,
+        "kind": "release", "model_id": version.model_id, "why": _why(settings, version),
+        "bento_tag": packaged.tag, "bento_uri": packaged.uri, "bento_sha256": packaged.sha256,
+        "target": settings.release.target,
     }  # fmt: skip
-    with _transaction(settings) as connection:
+    with transaction(settings) as connection:
         rows.lock_requests(connection)
         there = _there_already(connection, packaged.sha256)
         if there is None:
@@ -44,7 +46,7 @@ def request_release(settings: Settings, model_id: str | None = None, progress: P
 
 def request_rollback(settings: Settings) -> Release:
     """Ask that the model that was live before be served again. Raises ReleaseError if there is none."""
-    with _transaction(settings) as connection:
+    with transaction(settings) as connection:
         rows.lock_requests(connection)
         now = rows.live(connection)
         if now is None:
@@ -54,8 +56,9 @@ def request_rollback(settings: Settings) -> Release:
             raise ReleaseError(f"there is nothing to roll back to: {now.model_id} is the first model that was live")
         there = [release for release in rows.pending(connection) if release.model_id == before.model_id]
         values = {
-            "kind": "rollback", "model_id": before.model_id, "bento_tag": before.bento_tag,
-            "bento_uri": before.bento_uri, "bento_sha256": before.bento_sha256, "target": settings.release.target,
+            "kind": "rollback", "model_id": before.model_id, "why": f"rolled back from {now.model_id}",
+            "bento_tag": before.bento_tag, "bento_uri": before.bento_uri, "bento_sha256": before.bento_sha256,
+            "target": settings.release.target,
         }  # fmt: skip
         return there[0] if there else rows.request(connection, values)
 
@@ -65,7 +68,7 @@ def wait(settings: Settings, release_id: int, timeout: float, progress: Progress
     deadline = time.monotonic() + timeout
     seen = ""
     while True:
-        with _transaction(settings) as connection:
+        with transaction(settings) as connection:
             release = rows.by_id(connection, release_id)
         if release.state != seen:
             seen = release.state
@@ -84,13 +87,13 @@ def wait(settings: Settings, release_id: int, timeout: float, progress: Progress
 
 def history(settings: Settings) -> list[Release]:
     """All releases, newest first."""
-    with _transaction(settings) as connection:
+    with transaction(settings) as connection:
         return rows.history(connection)
 
 
 def live(settings: Settings) -> Release | None:
     """The release that serves, if any."""
-    with _transaction(settings) as connection:
+    with transaction(settings) as connection:
         return rows.live(connection)
 
 
@@ -102,13 +105,20 @@ def describe(release: Release) -> str:
 
 
 @contextmanager
-def _transaction(settings: Settings) -> Iterator[Connection]:
+def transaction(settings: Settings) -> Iterator[Connection]:
+    """A transaction in the `deposit` database. Raises UpstreamError."""
     engine = connect(settings.database)
     try:
         with reachable(engine), engine.begin() as connection:
             yield connection
     finally:
         engine.dispose()
+
+
+def _why(settings: Settings, version: Version) -> str:
+    if registry.CHAMPION in version.aliases:
+        return selection.reason_of(settings, version)
+    return f"{version.model_id} was asked for by its id"
 
 
 def _there_already(connection: Connection, bento_sha256: str) -> Release | None:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, func, insert, select, text, update
 
 from deposit.database import releases
 from deposit.errors import ReleaseError
-from deposit.release.states import FAILED, LIVE, PENDING, RETIRED, check_step
+from deposit.release.states import FAILED, LIVE, NOTED, PENDING, RETIRED, check_step
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,7 @@ class Release:
     id: int
     kind: str
     model_id: str
+    why: str
     bento_tag: str
     bento_uri: str
     bento_sha256: str
@@ -62,6 +63,17 @@ def request(connection: Connection, values: dict[str, Any]) -> Release:
     """A new row in state requested."""
     statement = insert(releases).values(state="requested", **values).returning(releases)
     return Release(**connection.execute(statement).mappings().one())
+
+
+def noted(connection: Connection, kind: str, model_id: str) -> list[Release]:
+    """What was noted of a model, newest first."""
+    condition = (releases.c.state == NOTED) & (releases.c.kind == kind) & (releases.c.model_id == model_id)
+    return _all(connection, condition, order=releases.c.id.desc())
+
+
+def note(connection: Connection, kind: str, model_id: str, why: str) -> None:
+    """A new row for a step of the loop that releases nothing."""
+    connection.execute(insert(releases).values(kind=kind, model_id=model_id, why=why, state=NOTED))
 
 
 def step(

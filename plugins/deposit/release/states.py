@@ -3,6 +3,8 @@
 from deposit.errors import ReleaseError
 
 REQUESTED, BUILDING, TESTING, LIVE, RETIRED, FAILED = "requested", "building", "testing", "live", "retired", "failed"
+NOTED = "noted"
+"""A step of the loop that releases nothing; it stays so."""
 PENDING = (REQUESTED, BUILDING, TESTING)
 """Under way; found so after a crash, a release starts again from the beginning."""
 

@@ -86,7 +86,7 @@ def test_counts_are_those_of_the_rows(engine: Engine, month: tuple[pd.DataFrame,
     expected = observe(frame, probabilities, trained)
     outcomes = observe(frame[:known], probabilities[:known], trained, frame["y"].to_numpy(np.int8)[:known]).scored
     with engine.connect() as connection:
-        assert counting.models_of(connection, SPAN) == [MODEL, OTHER]
+        assert counting.models_of(connection, SPAN, "deposit") == [MODEL, OTHER]
         found = counting.observed(connection, SPAN, MODEL, trained.reference)
     assert (found.rows, found.called) == (expected.rows, expected.called)
     assert found.mean_probability == pytest.approx(expected.mean_probability)
@@ -101,7 +101,7 @@ def test_counts_are_those_of_the_rows(engine: Engine, month: tuple[pd.DataFrame,
 def test_a_day_is_counted_alone(engine: Engine, month: tuple[pd.DataFrame, Any, Any], trained: Trained) -> None:
     with engine.connect() as connection:
         first = counting.observed(connection, span_of("2010-05-01"), MODEL, trained.reference)
-        assert counting.models_of(connection, span_of("2010-05-02")) == []
+        assert counting.models_of(connection, span_of("2010-05-02"), "deposit") == []
     assert first.rows == len(month[0])
 
 
@@ -115,7 +115,7 @@ def test_figures_of_a_period_are_replaced_whole(engine: Engine) -> None:
 
     def keep(period: str, *found: Figure) -> None:
         with engine.begin() as connection:
-            figures.replace(connection, period, list(found))
+            figures.replace(connection, period, "deposit", list(found))
 
     keep("2010-05", Figure(MODEL, "psi", 0.5, "age"), Figure(MODEL, "rate", float("nan")))
     keep("2010-06", Figure(MODEL, "rows", 9.0))
@@ -135,7 +135,13 @@ def test_what_was_refused_and_failed_is_counted_for_all_models(engine: Engine) -
         "latency_count) VALUES (:at, 'one', :route, :status, 'crm', '', :requests, 1, '{}', '{}')"
     )
     with engine.begin() as connection:
-        assert counting.service_of(connection, SPAN) == {}
+        assert counting.service_of(connection, SPAN) == {"ingest_rejected": 0}
+        rejected = text(
+            "INSERT INTO rejects (source_sha256, line, source, reason, uri, created_at) "
+            "VALUES ('a', :line, 's', 'r', 'u', :at)"
+        )
+        for line in (1, 2):
+            connection.execute(rejected, {"line": line, "at": at})
         for route, status, requests in (
             ("/predict", 200, 70),
             ("/predict", 422, 20),
@@ -144,4 +150,4 @@ def test_what_was_refused_and_failed_is_counted_for_all_models(engine: Engine) -
         ):
             connection.execute(statement, {"at": at, "route": route, "status": status, "requests": requests})
         found = counting.service_of(connection, SPAN)
-    assert found == {"requests": 100, "refused_share": 0.2, "failed_share": 0.1}
+    assert found == {"ingest_rejected": 2, "requests": 100, "refused_share": 0.2, "failed_share": 0.1}

@@ -170,7 +170,7 @@ def _monitor(settings: Settings, trained: Trained, history: pd.DataFrame) -> Non
         models = ["deposit-v7"] if age else ["deposit-v6", "deposit-v7"]
         kept = [each for name in models for each in figures.figures_of(name, found, trained.reference, judgement)]
         with engine.begin() as connection:
-            figures.replace(connection, month, kept)
+            figures.replace(connection, month, "deposit", kept)
     engine.dispose()
 
 

@@ -10,10 +10,11 @@ from deposit.model.evaluation import evaluate
 from deposit.model.forward import Predictions
 from deposit.model.reference import Reference
 from deposit.monitoring.judgement import judged
+from deposit.monitoring.kind import Kind
 from deposit.monitoring.observed import Observed
 from deposit.monitoring.performance import performance
 from deposit.monitoring.quality import Fault
-from deposit.monitoring.verdict import Kind, Verdict, judge
+from deposit.monitoring.verdict import Verdict, judge
 
 
 def verdict(observed: Observed, trained: Trained) -> Verdict:

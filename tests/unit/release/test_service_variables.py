@@ -63,7 +63,7 @@ def test_the_program_holds_no_secret_and_its_file_is_private(settings: Settings,
     target, now = ProcessTarget(settings), datetime.now(UTC)
     target._write_store_key()
     release = Release(
-        1, "release", "deposit-v1", "deposit:v1", "s3://b/k", "0" * 64, "live", "", "process", None, now, now
+        1, "release", "deposit-v1", "", "deposit:v1", "s3://b/k", "0" * 64, "live", "", "process", None, now, now
     )
     program = target._program(release, 8101)
     assert "DEPOSIT_STORE__SECRET_KEY_FILE=" in program

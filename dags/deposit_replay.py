@@ -1,0 +1,47 @@
+"""### Replay
+
+Two years of production in minutes, on the real rows and the real stack. For each month: score its customers through
+the running service with their time, tell the outcomes late, monitor the month, ingest it, train, and release what
+passes the gate. All of it with a registered model of its own, `replay`, so production's champion is not touched; while
+it runs, the gateway serves the replay's models, and `deposit release` puts the champion back. A run that was killed
+goes on where it was.
+"""
+
+from datetime import timedelta
+
+from airflow.sdk import Param, dag, task
+
+from deposit_defaults import DEFAULTS, MODELS
+
+
+@task.external_python(**MODELS, execution_timeout=timedelta(hours=2))
+def replay(first: str, last: str) -> dict:
+    """Replay the months from `first` to `last`."""
+    import dataclasses
+    import logging
+
+    from deposit.replay.run import replay
+    from deposit.settings import load_settings
+
+    logging.basicConfig(level=logging.INFO)
+    return dataclasses.asdict(replay(load_settings(), first, last))
+
+
+MONTH = {"type": "string", "pattern": r"^\d{4}-\d{2}$"}
+
+
+@dag(
+    **DEFAULTS,
+    schedule=None,
+    doc_md=__doc__,
+    params={
+        "from": Param("2008-11", **MONTH, description="First month."),
+        "to": Param("2010-11", **MONTH, description="Last month."),
+    },
+)
+def deposit_replay() -> None:
+    """Replay."""
+    replay("{{ params['from'] }}", "{{ params['to'] }}")
+
+
+deposit_replay()

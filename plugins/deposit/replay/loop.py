@@ -1,0 +1,60 @@
+"""What a month of new labelled rows sets off: train, select, and release what has become champion."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pandas as pd
+
+from deposit.data.columns import NAMES, TARGET
+from deposit.data.ingest import ingest
+from deposit.errors import ReleaseError
+from deposit.model import registry
+from deposit.model.selection import select
+from deposit.model.training import train
+from deposit.monitoring.verdicts import months_to_leave_out
+from deposit.progress import Progress
+from deposit.release import requests
+from deposit.release.steps import note_refusal
+from deposit.settings import Settings
+
+_RELEASE_SECONDS = 180
+
+
+def learn(settings: Settings, rows: pd.DataFrame, progress: Progress) -> str:
+    """Ingest the rows known by now, train on them, and let the gate decide; what was done, in words.
+
+    Raises DataError, ReleaseError (the champion could not be released) or UpstreamError.
+    """
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "history.csv"
+        known = rows[["id", "period", *NAMES]].assign(**{TARGET: rows[TARGET].map({0: "no", 1: "yes"})})
+        known.to_csv(path, sep=";", index=False)
+        version = ingest(settings.changed("ingest", source="file", path=path), progress).version
+    training = train(settings, version, months_to_leave_out(settings), progress)
+    selection = select(settings, training.run_id, progress)
+    if not selection.is_champion:
+        note_refusal(settings, selection.model_id, selection.reason)
+        return f"{selection.model_id} refused"
+    _release(settings, selection.model_id, progress)
+    return f"{selection.model_id} released"
+
+
+def begin(settings: Settings, rows: pd.DataFrame, progress: Progress) -> None:
+    """See that a champion serves, before the first month: by hand if the gate lets none through.
+
+    The early months of this data teach no model to beat a constant, and a month can be scored by some model only.
+    """
+    learn(settings, rows, progress)
+    champion = registry.champion(settings)
+    if champion is None:
+        champion = registry.versions(settings)[-1]
+        progress(f"no model has earned it yet, so {champion.model_id} is appointed by hand")
+        registry.appoint(settings, champion, None)
+    _release(settings, champion.model_id, progress)
+
+
+def _release(settings: Settings, model_id: str, progress: Progress) -> None:
+    asked = requests.request_release(settings, model_id, progress)
+    released = requests.wait(settings, asked.id, _RELEASE_SECONDS, progress)
+    if released.state != "live":
+        raise ReleaseError(f"{model_id} is champion but not live: {released.reason}")

@@ -1,0 +1,157 @@
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from deposit.database import connect
+from deposit.errors import ConfigError, DataError
+from deposit.monitoring import figures
+from deposit.monitoring.figures import Figure
+from deposit.monitoring.kind import Kind
+from deposit.monitoring.verdicts import months_to_leave_out
+from deposit.overview import facts
+from deposit.release import requests, rows
+from deposit.release.steps import ask_retraining, note_refusal
+from deposit.sections import DatabaseSettings
+from deposit.settings import Settings
+
+pytestmark = pytest.mark.servers
+
+VALUES = {"kind": "release", "bento_tag": "t", "bento_uri": "u", "bento_sha256": "0" * 64, "target": "process"}
+
+
+@pytest.fixture(scope="module")
+def addresses(make_database: Callable[[], str], make_log_database: Callable[[str, str], Any]) -> Any:
+    return make_log_database(make_database(), "steps")
+
+
+@pytest.fixture
+def settings(addresses: Any, tmp_path: Path) -> Settings:
+    with psycopg.connect(addresses.owner) as owner:
+        owner.execute("TRUNCATE releases, metrics")
+    return Settings(state_dir=tmp_path, database=DatabaseSettings(url=addresses.owner))
+
+
+def _go_live(settings: Settings, model_id: str) -> None:
+    engine = connect(settings.database)
+    with engine.begin() as connection:
+        release = rows.request(connection, VALUES | {"model_id": model_id})
+        for state in ("building", "testing"):
+            release = rows.step(connection, release, state)
+        rows.go_live(connection, release, "http://127.0.0.1:1")
+    engine.dispose()
+
+
+def _noted(settings: Settings) -> list[tuple[str, str, str]]:
+    return [(each.kind, each.model_id, each.why) for each in requests.history(settings) if each.state == "noted"]
+
+
+def test_a_refusal_is_noted_once(settings: Settings) -> None:
+    for _ in range(2):
+        note_refusal(settings, "deposit-v2", "no better")
+    note_refusal(settings, "deposit-v2", "no better than deposit-v5 either")
+    assert _noted(settings) == [
+        ("challenge", "deposit-v2", "no better than deposit-v5 either"),
+        ("challenge", "deposit-v2", "no better"),
+    ]
+
+
+def test_a_decay_asks_for_a_retraining_and_then_the_cool_down_lasts(settings: Settings) -> None:
+    _go_live(settings, "deposit-v7")
+    assert ask_retraining(settings, "deposit-v7", "May, seen on the 1st")
+    # a task that was killed before it could say so says it again
+    assert ask_retraining(settings, "deposit-v7", "May, seen on the 1st")
+    assert not ask_retraining(settings, "deposit-v7", "May, seen on the 2nd")
+    assert _noted(settings) == [("retraining", "deposit-v7", "May, seen on the 1st")]
+
+
+def test_after_the_cool_down_it_asks_again(settings: Settings, addresses: Any) -> None:
+    _go_live(settings, "deposit-v7")
+    assert ask_retraining(settings, "deposit-v7", "May, seen on the 1st")
+    with psycopg.connect(addresses.owner) as owner:
+        owner.execute("UPDATE releases SET requested_at = now() - INTERVAL '7 days 1 minute' WHERE state = 'noted'")
+    assert ask_retraining(settings, "deposit-v7", "May, seen on the 9th")
+
+
+def test_the_decay_of_a_model_that_does_not_serve_asks_for_nothing(settings: Settings) -> None:
+    assert not ask_retraining(settings, "deposit-v7", "nothing serves")
+    _go_live(settings, "deposit-v8")
+    assert not ask_retraining(settings, "deposit-v7", "another serves")
+    assert _noted(settings) == []
+
+
+def test_steps_are_no_releases(settings: Settings) -> None:
+    _go_live(settings, "deposit-v7")
+    note_refusal(settings, "deposit-v8", "no better")
+    engine = connect(settings.database)
+    with engine.connect() as connection:
+        assert rows.pending(connection) == []
+        assert rows.previous(connection, "deposit-v7") is None
+        assert rows.live(connection) is not None
+    engine.dispose()
+
+
+def test_months_with_broken_data_are_left_out(settings: Settings) -> None:
+    kinds = {"2026-03": Kind.DATA_FAULT, "2026-04": Kind.DECAY, "2026-04-05": Kind.DATA_FAULT, "2026-05": Kind.STABLE}
+    _monitored(settings, kinds, "deposit")
+    _monitored(settings, {"2026-02": Kind.DATA_FAULT}, "other")
+    assert months_to_leave_out(settings) == ["2026-03"]
+    assert months_to_leave_out(settings.changed("train", with_faults=True)) == []
+    assert months_to_leave_out(Settings(state_dir=settings.state_dir)) == []
+
+
+def test_the_overview_sees_all_of_it(settings: Settings, free_ports: Callable[[int], int]) -> None:
+    _go_live(settings, "deposit-v7")
+    note_refusal(settings, "deposit-v8", "no better")
+    _monitored(settings, {"2026-04": Kind.DECAY, "2026-05": Kind.STABLE}, "deposit")
+    nobody = settings.changed("mlflow", tracking_uri=f"http://127.0.0.1:{free_ports(1)}")
+    engine = connect(settings.database)
+    seen = facts.look(nobody, engine)
+    engine.dispose()
+    assert seen.live is not None
+    assert seen.live.model_id == "deposit-v7"
+    assert [(each.kind, each.state) for each in seen.releases] == [("challenge", "noted"), ("release", "live")]
+    assert [(each.period, each.kind, each.rows, each.reported) for each in seen.verdicts] == [
+        ("2026-05", Kind.STABLE, 10, False),
+        ("2026-04", Kind.DECAY, 10, True),
+    ]
+    assert seen.verdicts[1].computed_at <= datetime.now(UTC)
+    assert "MLflow does not tell" in seen.champion.error
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(404, {"error_code": "RESOURCE_DOES_NOT_EXIST"}), (400, {"error_code": "INVALID_PARAMETER_VALUE"})],
+)
+def test_there_may_be_no_champion(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, status: int, body: dict[str, str]
+) -> None:
+    monkeypatch.setattr(httpx, "get", lambda *_, **__: httpx.Response(status, json=body))
+    assert facts.champion_of(settings) == facts.Champion(None)
+
+
+@pytest.mark.parametrize("model_id", ["..", "deposit-v0", "a/../../secret-v1", "deposit-v1.html", "x" * 200 + "-v1"])
+def test_what_is_no_report_is_not_looked_for(settings: Settings, model_id: str) -> None:
+    with pytest.raises(DataError, match="is no model id"):
+        facts.report(settings, "2026-05", model_id)
+
+
+def test_a_report_is_of_a_period(settings: Settings) -> None:
+    with pytest.raises(ConfigError, match="is no period"):
+        facts.report(settings, "../2026-05", "deposit-v1")
+
+
+def _monitored(settings: Settings, kinds: dict[str, Kind], name: str) -> None:
+    model_id = f"{name}-v7"
+    engine = connect(settings.database)
+    with engine.begin() as connection:
+        for period, kind in kinds.items():
+            found = [Figure(model_id, "rows", 10.0), Figure(model_id, "verdict", float(kind), note="why")]
+            if kind == Kind.DECAY:
+                found.append(Figure(model_id, "report", 10.0, note="s3://b/k"))
+            figures.replace(connection, period, name, found)
+    engine.dispose()
