@@ -1,4 +1,4 @@
-"""Progress of long work: plain log lines by default, bars where a terminal is (see `deposit.cli`)."""
+"""Progress of long work: plain log lines by default, bars where a terminal is (see `deposit.console`)."""
 
 import logging
 from typing import Protocol

@@ -1,0 +1,74 @@
+"""Commands of the API's keys: add, list, remove."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deposit import console
+from deposit.cli.options import AsJson
+from deposit.errors import ConfigError
+from deposit.settings import load_settings
+
+app = typer.Typer(name="keys", help="API keys of the service: make, list, revoke.", no_args_is_help=True)
+
+
+@app.command("add")
+def add_key(
+    name: Annotated[str, typer.Argument(help="Who will use it; stands in logs.")],
+    role: Annotated[list[str], typer.Option(help="predict, outcomes or admin; may be given again.")],
+    rate: Annotated[float | None, typer.Option(help="Requests a second, 0 for no limit; else the setting's.")] = None,
+    max_body: Annotated[int | None, typer.Option(help="Largest body in bytes; else the routes' own limits.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a key and print it; it is shown once and kept nowhere."""
+    from deposit.keys import add
+
+    made, secret = add(_keys_file(), name, role, rate, max_body)
+    if as_json:
+        console.json({"name": made.name, "roles": made.roles, "key": secret})
+        return
+    console.err.print(f"key [bold]{made.name}[/] for {', '.join(made.roles)}; it is not shown again:")
+    typer.echo(secret)
+
+
+@app.command("list")
+def list_keys(as_json: AsJson = False) -> None:
+    """List the keys by name; the keys themselves are kept nowhere."""
+    from deposit.keys import read
+
+    found = read(_keys_file())
+    fields = ("name", "roles", "created", "rate_per_second", "max_body_bytes")
+    if as_json:
+        console.json(
+            {"open": found.open, "keys": [{name: getattr(key, name) for name in fields} for key in found.keys]}
+        )
+        return
+    rows = [
+        [key.name, ", ".join(key.roles), key.created, key.rate_per_second, key.max_body_bytes] for key in found.keys
+    ]
+    title = "No key is needed until the first is made" if found.open else "API keys"
+    console.table(title, ["name", "roles", "created", "requests a second", "largest body"], rows)
+
+
+@app.command("remove")
+def remove_key(
+    name: Annotated[str, typer.Argument(help="As `deposit keys list` shows it.")], as_json: AsJson = False
+) -> None:
+    """Revoke a key; services refuse it within two seconds."""
+    from deposit.keys import remove
+
+    gone = remove(_keys_file(), name)
+    if as_json:
+        console.json({"name": gone.name, "removed": True})
+        return
+    console.out.print(f"revoked key [bold]{gone.name}[/]")
+
+
+def _keys_file() -> Path:
+    path = load_settings().serve.keys_file
+    if path is None:
+        raise ConfigError(
+            "DEPOSIT_SERVE__KEYS_FILE is not set, so no key is needed: start the stack (`deposit up`) or set it"
+        )
+    return path
