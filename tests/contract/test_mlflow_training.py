@@ -16,7 +16,7 @@ from mlflow.tracking import MlflowClient
 
 from deposit.data import dataset, ingest, periods, sources
 from deposit.errors import DataError, GateError, IntegrityError, SourceError, UpstreamError
-from deposit.model import contest, registry, selection
+from deposit.model import contest, registry
 from deposit.model.artifact import MODEL, ModelArtifact
 from deposit.model.selection import select
 from deposit.model.training import TrainingResult, train
@@ -275,7 +275,7 @@ def test_a_selection_that_was_interrupted_is_finished_by_the_next(good, own, mon
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(selection, "_promote", killed)
+        patch.setattr(registry, "appoint", killed)
         with pytest.raises(KeyboardInterrupt):
             select(own, good.run_id)
     assert registry.champion(own) is None
