@@ -22,10 +22,14 @@ ORDER BY verdict.period DESC, verdict.scope
 LIMIT :most
 """)
 _FAULTY = text("""
-SELECT DISTINCT period FROM metrics
-WHERE name = 'verdict' AND "column" = '' AND value = :fault AND starts_with(scope, :prefix) AND length(period) = 7
+SELECT DISTINCT period FROM metrics AS verdict
+JOIN metrics AS counted USING (period, scope, "column")
+WHERE verdict.name = 'verdict' AND verdict.value = :fault AND "column" = '' AND starts_with(scope, :prefix)
+  AND counted.name = 'rows' AND counted.value >= :enough AND length(period) = 7
 ORDER BY period
 """)
+_ENOUGH = 200
+"""Predictions that must have been broken: a handful that somebody tried out says nothing of the month's rows."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ def months_to_leave_out(settings: Settings) -> list[str]:
     """
     if settings.train.with_faults or settings.database.url is None:
         return []
-    given = {"fault": Kind.DATA_FAULT, "prefix": f"{settings.mlflow.model_name}-v"}
+    given = {"fault": Kind.DATA_FAULT, "prefix": f"{settings.mlflow.model_name}-v", "enough": _ENOUGH}
     engine = connect(settings.database)
     try:
         with reachable(engine), engine.connect() as connection:

@@ -99,6 +99,8 @@ def test_months_with_broken_data_are_left_out(settings: Settings) -> None:
     kinds = {"2026-03": Kind.DATA_FAULT, "2026-04": Kind.DECAY, "2026-04-05": Kind.DATA_FAULT, "2026-05": Kind.STABLE}
     _monitored(settings, kinds, "deposit")
     _monitored(settings, {"2026-02": Kind.DATA_FAULT}, "other")
+    # somebody has tried something out
+    _monitored(settings, {"2026-01": Kind.DATA_FAULT}, "deposit", 199)
     assert months_to_leave_out(settings) == ["2026-03"]
     assert months_to_leave_out(settings.changed("train", with_faults=True)) == []
     assert months_to_leave_out(Settings(state_dir=settings.state_dir)) == []
@@ -116,8 +118,8 @@ def test_the_overview_sees_all_of_it(settings: Settings, free_ports: Callable[[i
     assert seen.live.model_id == "deposit-v7"
     assert [(each.kind, each.state) for each in seen.releases] == [("challenge", "noted"), ("release", "live")]
     assert [(each.period, each.kind, each.rows, each.reported) for each in seen.verdicts] == [
-        ("2026-05", Kind.STABLE, 10, False),
-        ("2026-04", Kind.DECAY, 10, True),
+        ("2026-05", Kind.STABLE, 200, False),
+        ("2026-04", Kind.DECAY, 200, True),
     ]
     assert seen.verdicts[1].computed_at <= datetime.now(UTC)
     assert "MLflow does not tell" in seen.champion.error
@@ -145,12 +147,12 @@ def test_a_report_is_of_a_period(settings: Settings) -> None:
         facts.report(settings, "../2026-05", "deposit-v1")
 
 
-def _monitored(settings: Settings, kinds: dict[str, Kind], name: str) -> None:
+def _monitored(settings: Settings, kinds: dict[str, Kind], name: str, count: int = 200) -> None:
     model_id = f"{name}-v7"
     engine = connect(settings.database)
     with engine.begin() as connection:
         for period, kind in kinds.items():
-            found = [Figure(model_id, "rows", 10.0), Figure(model_id, "verdict", float(kind), note="why")]
+            found = [Figure(model_id, "rows", float(count)), Figure(model_id, "verdict", float(kind), note="why")]
             if kind == Kind.DECAY:
                 found.append(Figure(model_id, "report", 10.0, note="s3://b/k"))
             figures.replace(connection, period, name, found)
