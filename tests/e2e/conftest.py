@@ -50,7 +50,7 @@ class Stack:
     def sql(self, statement: str) -> list[tuple[Any, ...]]:
         url = self.settings()["DEPOSIT_DATABASE__URL"].replace("postgresql://", "postgresql+psycopg://")
         engine = create_engine(url)
-        with engine.connect() as connection:
+        with engine.connect().execution_options(no_parameters=True) as connection:
             rows = [tuple(row) for row in connection.exec_driver_sql(statement)]
         engine.dispose()
         return rows

@@ -138,7 +138,8 @@ class Compose:
 
     @contextmanager
     def _connection(self, url: str | None = None) -> Iterator[Connection]:
-        engine = create_engine(url or self.reachable(self._owner))
+        # with no_parameters a % is a %
+        engine = create_engine(url or self.reachable(self._owner), execution_options={"no_parameters": True})
         try:
             with engine.begin() as connection:
                 yield connection
