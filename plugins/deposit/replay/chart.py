@@ -43,27 +43,27 @@ def shown(value: object) -> str:
 def _chart(months: Sequence[ReplayedMonth]) -> Figure:
     figure = Figure(figsize=(13, 9), layout="constrained")
     ranks, rates, money = figure.subplots(3, 1, sharex=True)
-    periods = [month.period for month in months]
-    ranks.plot(periods, [month.roc_auc for month in months], color="#444444")
-    for month in months:
+    places = range(len(months))
+    ranks.plot(places, [month.roc_auc for month in months], color="#444444")
+    for place, month in enumerate(months):
         if month.roc_auc is not None:
-            ranks.scatter(month.period, month.roc_auc, color=_COLORS[month.verdict], zorder=3)
+            ranks.scatter(place, month.roc_auc, color=_COLORS[month.verdict], zorder=3)
         if month.action.endswith("released"):
-            ranks.axvline(month.period, color="#bbbbbb", linestyle=":")
+            ranks.axvline(place, color="#bbbbbb", linestyle=":")
     for verdict, color in _COLORS.items():
         ranks.scatter([], [], color=color, label=verdict)
     ranks.axhline(0.5, color="#cccccc")
     ranks.set_title("ROC AUC and verdict; a dotted line is a release after that month", loc="left")
     ranks.legend(ncols=4, frameon=False)
-    rates.bar(periods, [month.rate for month in months], color="#8a8a8a")
+    rates.bar(places, [month.rate for month in months], color="#8a8a8a")
     rates.set_title("Share that subscribed", loc="left")
     for name, color in (("profit", "#1f5fa8"), ("profit_call_everyone", "#8a8a8a")):
         total, summed = 0.0, []
         for month in months:
             total += getattr(month, name) or 0.0
             summed.append(total)
-        money.plot(periods, summed, color=color, label=name.replace("_", " "))
+        money.plot(places, summed, color=color, label=name.replace("_", " "))
     money.set_title("Profit so far beside calling everyone", loc="left")
     money.legend(frameon=False)
-    money.tick_params(axis="x", rotation=60)
+    money.set_xticks(places, [month.period for month in months], rotation=60)
     return figure
