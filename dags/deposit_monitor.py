@@ -48,6 +48,7 @@ def report(monitored: list[dict]) -> list[dict]:
 @task.external_python(**MODELS, outlets=[DECAY], skip_on_exit_code=SKIP)
 def alarm(monitored: list[dict], day: str, skip: int) -> list[str]:
     """Ask for a retraining where a model has decayed; skipped if none has, or while the cool-down lasts."""
+    from deposit.monitoring.kind import Kind
     from deposit.release.steps import ask_retraining
     from deposit.settings import load_settings
 
@@ -55,7 +56,7 @@ def alarm(monitored: list[dict], day: str, skip: int) -> list[str]:
     for period in monitored:
         for model in period["models"]:
             why = f"{period['period']}, seen on {day}: {model['sentence']}"
-            if model["verdict"] == "decay" and ask_retraining(settings, model["model_id"], why):
+            if model["verdict"] == Kind.DECAY.title and ask_retraining(settings, model["model_id"], why):
                 asked.append(why)
     if not asked:
         raise SystemExit(skip)

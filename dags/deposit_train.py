@@ -33,16 +33,13 @@ def select(training: str, skip: int) -> str:
     """Make the challenger champion if it has earned it, and return its model id."""
     import logging
 
-    from deposit.model.selection import select
-    from deposit.release.steps import note_refusal
+    from deposit.release.steps import challenge
     from deposit.settings import load_settings
 
     logging.basicConfig(level=logging.INFO)
-    settings = load_settings()
-    selection = select(settings, training)
+    selection = challenge(load_settings(), training)
     logging.getLogger("deposit").info(selection.reason)
     if not selection.is_champion:
-        note_refusal(settings, selection.model_id, selection.reason)
         raise SystemExit(skip)
     return selection.model_id
 

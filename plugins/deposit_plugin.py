@@ -7,7 +7,6 @@ from airflow.plugins_manager import AirflowPlugin
 from fastapi import Depends, FastAPI, HTTPException
 from fastapi.responses import HTMLResponse
 
-from deposit.database import connect
 from deposit.errors import DataError, DepositError, SourceError
 from deposit.overview import facts
 from deposit.overview.page import POLICY, REPORT_POLICY, page
@@ -29,13 +28,8 @@ app = FastAPI(dependencies=[Depends(get_user)], docs_url=None, redoc_url=None, o
 @app.get("/")
 def overview() -> HTMLResponse:
     """The champion, releases, and the verdicts of the last periods."""
-    settings = load_settings()
     try:
-        engine = connect(settings.database)
-        try:
-            found = facts.look(settings, engine)
-        finally:
-            engine.dispose()
+        found = facts.look(load_settings())
     except DepositError as error:
         raise HTTPException(503, str(error)) from error
     return HTMLResponse(page(found), headers={"Content-Security-Policy": POLICY})

@@ -13,6 +13,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Connection,
     DateTime,
     Double,
     Engine,
@@ -219,6 +220,17 @@ def reachable(engine: Engine, setting: str = "DEPOSIT_DATABASE__URL") -> Iterato
         ) from error
     except DBAPIError as error:
         raise UpstreamError(f"the database refused a statement: {str(error.orig).splitlines()[0]}") from error
+
+
+@contextmanager
+def transaction(settings: DatabaseSettings) -> Iterator[Connection]:
+    """One transaction in the `deposit` database, by an engine of its own. Raises ConfigError or UpstreamError."""
+    engine = connect(settings)
+    try:
+        with reachable(engine), engine.begin() as connection:
+            yield connection
+    finally:
+        engine.dispose()
 
 
 def migrate(engine: Engine) -> None:

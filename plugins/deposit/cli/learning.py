@@ -57,14 +57,10 @@ def select(
     as_json: AsJson = False,
 ) -> None:
     """Compare the challenger with today's champion and make it champion if it has earned it."""
-    from deposit.model.selection import select as run
-    from deposit.release.steps import note_refusal
+    from deposit.release.steps import challenge
 
-    settings = load_settings()
     with console.progress() as progress:
-        result = run(settings, training, progress)
-    if not result.is_champion:
-        note_refusal(settings, result.model_id, result.reason)
+        result = challenge(load_settings(), training, progress)
     if as_json:
         console.json(result)
         return

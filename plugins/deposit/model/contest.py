@@ -1,8 +1,6 @@
 """The shared window of a challenger and its rival: both models, the newest rows that neither has seen."""
 
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
@@ -31,8 +29,8 @@ def hold(settings: Settings, challenger: Version, champion: Version | None) -> O
 
     A window without rows, or with one outcome only, gives a verdict that is not passed. Raises IntegrityError.
     """
-    model = _model(settings, challenger)
-    rival = _model(settings, champion) if champion else None
+    model = registry.load(settings, challenger)
+    rival = registry.load(settings, champion) if champion else None
     left_out = model.metadata.get("left_out", ())
     frame = datasets.load(ObjectStore(settings.store), settings.store.data_bucket, model.metadata["dataset"], left_out)
     seen = max(side.metadata["trained_through"] for side in (model, rival) if side is not None)
@@ -58,8 +56,3 @@ def _contest(model: ModelArtifact, rival: ModelArtifact | None, rows: pd.DataFra
     theirs = predict(rival, rows).probabilities if rival else np.full(len(rows), rate)
     threshold = rival.threshold if rival else 0.5
     return Contest(ours.periods, ours.labels, ours.probabilities, theirs, model.threshold, threshold)
-
-
-def _model(settings: Settings, version: Version) -> ModelArtifact:
-    with TemporaryDirectory() as folder:
-        return ModelArtifact.load(registry.download(settings, version, Path(folder)), settings.train.threads)

@@ -97,6 +97,12 @@ def download(settings: Settings, version: Version, folder: Path) -> Path:
     return folder
 
 
+def load(settings: Settings, version: Version) -> ModelArtifact:
+    """A version's model, fetched and checked. Raises IntegrityError."""
+    with TemporaryDirectory() as folder:
+        return ModelArtifact.load(download(settings, version, Path(folder)), settings.train.threads)
+
+
 def locate(settings: Settings, version: Version) -> Located:
     """Where a version's files are, and what they must be. Raises DataError if MLflow no longer has them."""
     client = tracking.connect(settings)

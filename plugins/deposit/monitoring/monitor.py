@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from deposit.database import connect, reachable
+from deposit.database import transaction
 from deposit.model import registry
 from deposit.model.artifact import ModelArtifact, load_reference
 from deposit.model.evaluation import Economics
@@ -51,25 +51,21 @@ def monitor(settings: Settings, period: str, progress: Progress = log_progress) 
     """
     span = span_of(period)
     money, name = Economics.of(settings.train), settings.mlflow.model_name
-    engine = connect(settings.database)
-    try:
-        with reachable(engine), engine.begin() as connection:
-            # a repeat that runs beside this one waits, and then replaces
-            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('deposit.monitor'))")
-            found = [Figure(figures.SERVICE, *pair) for pair in counting.service_of(connection, span).items()]
-            models = []
-            for model_id in counting.models_of(connection, span, name):
-                progress(f"{span.name}: counting what {model_id} predicted")
-                known = _known(settings, model_id)
-                observed = counting.observed(connection, span, model_id, known.reference)
-                judgement = judged(observed, known.reference, known.threshold, known.expected, money)
-                verdict = judgement.verdict
-                found += figures.figures_of(model_id, observed, known.reference, judgement)
-                models.append(MonitoredModel(model_id, observed.rows, verdict.kind.title, verdict.sentence))
-                progress(f"{span.name}, {model_id}: {verdict.kind.title}. {verdict.sentence}")
-            figures.replace(connection, span.name, name, found)
-    finally:
-        engine.dispose()
+    with transaction(settings.database) as connection:
+        # a repeat that runs beside this one waits, and then replaces
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('deposit.monitor'))")
+        found = [Figure(figures.SERVICE, *pair) for pair in counting.service_of(connection, span).items()]
+        models = []
+        for model_id in counting.models_of(connection, span, name):
+            progress(f"{span.name}: counting what {model_id} predicted")
+            known = _known(settings, model_id)
+            observed = counting.observed(connection, span, model_id, known.reference)
+            judgement = judged(observed, known.reference, known.threshold, known.expected, money)
+            verdict = judgement.verdict
+            found += figures.figures_of(model_id, observed, known.reference, judgement)
+            models.append(MonitoredModel(model_id, observed.rows, verdict.kind.title, verdict.sentence))
+            progress(f"{span.name}, {model_id}: {verdict.kind.title}. {verdict.sentence}")
+        figures.replace(connection, span.name, name, found)
     return MonitoredPeriod(span.name, tuple(models))
 
 

@@ -1,17 +1,14 @@
 """Write a period's reports: HTML into the object store, snapshots into the workspace that Evidently's UI shows."""
 
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from evidently.core.report import Snapshot
 from evidently.sdk.models import PanelMetric
 from evidently.sdk.panels import line_plot_panel
 from evidently.ui.workspace import Project, Workspace
 
-from deposit.database import connect, reachable
+from deposit.database import transaction
 from deposit.model import registry
-from deposit.model.artifact import ModelArtifact
 from deposit.monitoring import counting, evidence, figures, sample, verdicts
 from deposit.monitoring.evidence import Subject
 from deposit.monitoring.figures import Figure
@@ -44,29 +41,19 @@ def write_reports(settings: Settings, period: str, progress: Progress = log_prog
     Raises ConfigError (no period), DataError (a model that is not registered), SourceError or UpstreamError.
     """
     span = span_of(period)
-    engine = connect(settings.database)
     written = []
-    try:
-        with reachable(engine), engine.begin() as connection:
-            for model_id in counting.models_of(connection, span, settings.mlflow.model_name):
-                progress(f"{span.name}: writing the report of {model_id}")
-                artifact = _artifact(settings, model_id)
-                rows = settings.monitor.sample_rows
-                subject = Subject(span.name, model_id, span.start, artifact.threshold)
-                current = sample.current(connection, span, model_id, rows)
-                snapshot = evidence.report(subject, current, sample.trained_on(settings, artifact, rows))
-                uri = _keep(settings, subject, snapshot)
-                figures.add(connection, span.name, Figure(model_id, "report", float(len(current)), note=uri))
-                written.append(WrittenReport(span.name, model_id, uri))
-    finally:
-        engine.dispose()
+    with transaction(settings.database) as connection:
+        for model_id in counting.models_of(connection, span, settings.mlflow.model_name):
+            progress(f"{span.name}: writing the report of {model_id}")
+            artifact = registry.load(settings, registry.by_id(settings, model_id))
+            rows = settings.monitor.sample_rows
+            subject = Subject(span.name, model_id, span.start, artifact.threshold)
+            current = sample.current(connection, span, model_id, rows)
+            snapshot = evidence.report(subject, current, sample.trained_on(settings, artifact, rows))
+            uri = _keep(settings, subject, snapshot)
+            figures.add(connection, span.name, Figure(model_id, "report", float(len(current)), note=uri))
+            written.append(WrittenReport(span.name, model_id, uri))
     return written
-
-
-def _artifact(settings: Settings, model_id: str) -> ModelArtifact:
-    with TemporaryDirectory() as folder:
-        version = registry.by_id(settings, model_id)
-        return ModelArtifact.load(registry.download(settings, version, Path(folder)))
 
 
 def _keep(settings: Settings, subject: Subject, snapshot: Snapshot) -> str:

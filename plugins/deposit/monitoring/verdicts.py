@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
-from deposit.database import connect, reachable
+from deposit.database import transaction
 from deposit.monitoring.kind import Kind
 from deposit.settings import Settings
 
@@ -65,12 +65,8 @@ def months_to_leave_out(settings: Settings) -> list[str]:
     if settings.train.with_faults or settings.database.url is None:
         return []
     given = {"fault": Kind.DATA_FAULT, "prefix": f"{settings.mlflow.model_name}-v", "enough": _ENOUGH}
-    engine = connect(settings.database)
-    try:
-        with reachable(engine), engine.connect() as connection:
-            return list(connection.execute(_FAULTY, given).scalars())
-    finally:
-        engine.dispose()
+    with transaction(settings.database) as connection:
+        return list(connection.execute(_FAULTY, given).scalars())
 
 
 def report_key(period: str, model_id: str) -> str:

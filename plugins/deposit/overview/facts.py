@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import httpx
-from sqlalchemy import Engine
 
-from deposit.database import reachable
+from deposit.database import transaction
 from deposit.errors import DataError
 from deposit.monitoring import verdicts
 from deposit.monitoring.span import span_of
@@ -42,9 +41,9 @@ class Overview:
     verdicts: Sequence[Found]
 
 
-def look(settings: Settings, engine: Engine) -> Overview:
+def look(settings: Settings) -> Overview:
     """What there is to see now. Raises UpstreamError if PostgreSQL does not answer."""
-    with reachable(engine), engine.connect() as connection:
+    with transaction(settings.database) as connection:
         live, history = rows.live(connection), rows.history(connection)
         found = verdicts.newest(connection, _VERDICTS)
     return Overview(champion_of(settings), live, history[:_RELEASES], found)

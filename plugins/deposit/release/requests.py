@@ -1,12 +1,10 @@
 """Ask for a release or a rollback, and wait for what becomes of it; carried out by the reconciler."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from sqlalchemy import Connection
 
-from deposit.database import connect, reachable
+from deposit.database import transaction
 from deposit.errors import GateError, ReleaseError
 from deposit.model import registry, selection
 from deposit.model.registry import Version
@@ -35,7 +33,7 @@ def request_release(settings: Settings, model_id: str | None = None, progress: P
         "bento_tag": packaged.tag, "bento_uri": packaged.uri, "bento_sha256": packaged.sha256,
         "target": settings.release.target,
     }  # fmt: skip
-    with transaction(settings) as connection:
+    with transaction(settings.database) as connection:
         rows.lock_requests(connection)
         there = _there_already(connection, packaged.sha256)
         if there is None:
@@ -46,7 +44,7 @@ def request_release(settings: Settings, model_id: str | None = None, progress: P
 
 def request_rollback(settings: Settings) -> Release:
     """Ask that the model that was live before be served again. Raises ReleaseError if there is none."""
-    with transaction(settings) as connection:
+    with transaction(settings.database) as connection:
         rows.lock_requests(connection)
         now = rows.live(connection)
         if now is None:
@@ -68,7 +66,7 @@ def wait(settings: Settings, release_id: int, timeout: float, progress: Progress
     deadline = time.monotonic() + timeout
     seen = ""
     while True:
-        with transaction(settings) as connection:
+        with transaction(settings.database) as connection:
             release = rows.by_id(connection, release_id)
         if release.state != seen:
             seen = release.state
@@ -87,13 +85,13 @@ def wait(settings: Settings, release_id: int, timeout: float, progress: Progress
 
 def history(settings: Settings) -> list[Release]:
     """All releases, newest first."""
-    with transaction(settings) as connection:
+    with transaction(settings.database) as connection:
         return rows.history(connection)
 
 
 def live(settings: Settings) -> Release | None:
     """The release that serves, if any."""
-    with transaction(settings) as connection:
+    with transaction(settings.database) as connection:
         return rows.live(connection)
 
 
@@ -102,17 +100,6 @@ def describe(release: Release) -> str:
     end = f": {release.reason}" if release.reason else ""
     where = f" at {release.endpoint}" if release.endpoint else ""
     return f"release {release.id} ({release.kind} of {release.model_id}) is {release.state}{where}{end}"
-
-
-@contextmanager
-def transaction(settings: Settings) -> Iterator[Connection]:
-    """A transaction in the `deposit` database. Raises UpstreamError."""
-    engine = connect(settings.database)
-    try:
-        with reachable(engine), engine.begin() as connection:
-            yield connection
-    finally:
-        engine.dispose()
 
 
 def _why(settings: Settings, version: Version) -> str:

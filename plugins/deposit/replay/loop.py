@@ -9,12 +9,11 @@ from deposit.data.columns import NAMES, TARGET
 from deposit.data.ingest import ingest
 from deposit.errors import ReleaseError
 from deposit.model import registry
-from deposit.model.selection import select
 from deposit.model.training import train
 from deposit.monitoring.verdicts import months_to_leave_out
 from deposit.progress import Progress
 from deposit.release import requests
-from deposit.release.steps import note_refusal
+from deposit.release.steps import challenge
 from deposit.settings import Settings
 
 _RELEASE_SECONDS = 180
@@ -31,9 +30,8 @@ def learn(settings: Settings, rows: pd.DataFrame, progress: Progress) -> str:
         known.to_csv(path, sep=";", index=False)
         version = ingest(settings.changed("ingest", source="file", path=path), progress).version
     training = train(settings, version, months_to_leave_out(settings), progress)
-    selection = select(settings, training.run_id, progress)
+    selection = challenge(settings, training.run_id, progress)
     if not selection.is_champion:
-        note_refusal(settings, selection.model_id, selection.reason)
         return f"{selection.model_id} refused"
     _release(settings, selection.model_id, progress)
     return f"{selection.model_id} released"

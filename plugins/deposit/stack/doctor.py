@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import psutil
 
-from deposit.database import connect, reachable
+from deposit.database import transaction
 from deposit.errors import ConfigError, DepositError
 from deposit.settings import Settings
 from deposit.stack import airflow, lifecycle, ports, supervision
@@ -80,10 +80,8 @@ def _parts(settings: Settings) -> str:
 
 
 def _database(settings: Settings) -> str:
-    engine = connect(settings.database)
-    with reachable(engine), engine.connect() as connection:
+    with transaction(settings.database) as connection:
         version = connection.exec_driver_sql("SHOW server_version").scalar()
-    engine.dispose()
     return f"PostgreSQL {version}"
 
 

@@ -111,9 +111,7 @@ def test_the_overview_sees_all_of_it(settings: Settings, free_ports: Callable[[i
     note_refusal(settings, "deposit-v8", "no better")
     _monitored(settings, {"2026-04": Kind.DECAY, "2026-05": Kind.STABLE}, "deposit")
     nobody = settings.changed("mlflow", tracking_uri=f"http://127.0.0.1:{free_ports(1)}")
-    engine = connect(settings.database)
-    seen = facts.look(nobody, engine)
-    engine.dispose()
+    seen = facts.look(nobody)
     assert seen.live is not None
     assert seen.live.model_id == "deposit-v7"
     assert [(each.kind, each.state) for each in seen.releases] == [("challenge", "noted"), ("release", "live")]
