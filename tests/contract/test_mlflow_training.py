@@ -16,7 +16,7 @@ from mlflow.tracking import MlflowClient
 
 from deposit.data import dataset, ingest, periods, sources
 from deposit.errors import DataError, GateError, IntegrityError, SourceError, UpstreamError
-from deposit.model import contest, registry
+from deposit.model import contest, registry, selection
 from deposit.model.artifact import MODEL, ModelArtifact
 from deposit.model.selection import select
 from deposit.model.training import TrainingResult, train
@@ -240,6 +240,15 @@ def test_a_better_challenger_replaces_the_champion_which_stays_at_hand(good, bad
     assert promoted.promoted
     assert again == promoted
     assert [version.aliases for version in registry.versions(own)] == [("previous",), ("champion",)]
+
+
+def test_why_a_version_is_champion_is_told_to_who_releases_it(good, bad, own) -> None:
+    won, lost = select(own, good.run_id), select(own, bad.run_id)
+    refused = registry.by_id(own, lost.model_id)
+    registry.appoint(own, refused, registry.by_id(own, won.model_id))
+
+    assert selection.reason_of(own, registry.by_id(own, won.model_id)) == won.reason
+    assert selection.reason_of(own, refused) == f"appointed by hand, although {lost.reason}"
 
 
 def test_the_plain_rule_compares_accuracy_and_f1(good, bad, own) -> None:

@@ -65,9 +65,9 @@ def reason_of(settings: Settings, version: Version) -> str:
     client = tracking.connect(settings)
     with tracking.translated(settings):
         decision = _recorded(client, settings, version)
-    if decision is None or not decision["promoted"]:
-        decision = _by_hand(version)
-    return str(decision["reason"])
+    if decision is None:
+        return str(_by_hand(version)["reason"])
+    return str(decision["reason"]) if decision["promoted"] else f"appointed by hand, although {decision['reason']}"
 
 
 def _training(client: MlflowClient, settings: Settings, run_id: str | None) -> Run:

@@ -63,7 +63,8 @@ def champion_of(settings: Settings) -> Champion:
         return Champion(None, error=f"MLflow does not tell of the champion: {error}")
     tags = {tag["key"]: tag["value"] for tag in version.get("tags", ())}
     decision = json.loads(tags.get("deposit.decision", "{}"))
-    return Champion(f"{name}-v{version['version']}", decision.get("reason", "appointed by hand"))
+    reason = decision["reason"] if decision.get("promoted") else "appointed by hand"
+    return Champion(f"{name}-v{version['version']}", reason)
 
 
 def report(settings: Settings, period: str, model_id: str) -> bytes:

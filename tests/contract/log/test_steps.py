@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -132,6 +133,24 @@ def test_there_may_be_no_champion(
 ) -> None:
     monkeypatch.setattr(httpx, "get", lambda *_, **__: httpx.Response(status, json=body))
     assert facts.champion_of(settings) == facts.Champion(None)
+
+
+@pytest.mark.parametrize(
+    ("decision", "reason"),
+    [
+        ({"promoted": True, "reason": "it won"}, "it won"),
+        ({"promoted": False, "reason": "it lost"}, "appointed by hand"),
+        (None, "appointed by hand"),
+    ],
+)
+def test_why_it_is_champion_is_what_the_gate_said_unless_it_said_no(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, decision: dict[str, Any] | None, reason: str
+) -> None:
+    tags = [{"key": "deposit.decision", "value": json.dumps(decision)}] if decision else []
+    body = {"model_version": {"version": "3", "tags": tags}}
+    answer = httpx.Response(200, json=body, request=httpx.Request("GET", "http://mlflow"))
+    monkeypatch.setattr(httpx, "get", lambda *_, **__: answer)
+    assert facts.champion_of(settings) == facts.Champion("deposit-v3", reason)
 
 
 @pytest.mark.parametrize("model_id", ["..", "deposit-v0", "a/../../secret-v1", "deposit-v1.html", "x" * 200 + "-v1"])
