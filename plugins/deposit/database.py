@@ -123,7 +123,26 @@ predictions = Table(
     Column("stored_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Index("predictions_by_model", "model_id", "event_time"),
     Index("predictions_by_customer", "customer_id", postgresql_where=text("customer_id IS NOT NULL")),
+    Index(
+        "predictions_by_request",
+        "request_id",
+        postgresql_using="brin",
+        postgresql_ops={"request_id": "text_bloom_ops"},
+        postgresql_with={"pages_per_range": 32, "autosummarize": "on"},
+    ),
     postgresql_partition_by="RANGE (event_time)",
+)
+
+# kept by a trigger of `predictions`
+predictions_by_minute = Table(
+    "predictions_by_minute",
+    metadata,
+    Column("minute", DateTime(timezone=True), primary_key=True),
+    Column("model_id", Text, primary_key=True),
+    Column("client", Text, primary_key=True),
+    Column("subscribes", Boolean, primary_key=True),
+    Column("rows", BigInteger, nullable=False),
+    Column("probability_sum", Double, nullable=False),
 )
 
 outcomes = Table(
@@ -154,6 +173,18 @@ traffic = Table(
     Column("seconds", Double, nullable=False),
     Column("latency_upto", ARRAY(Double), nullable=False),
     Column("latency_count", ARRAY(BigInteger), nullable=False),
+)
+
+# kept by a trigger of `traffic`
+latencies_by_minute = Table(
+    "latencies_by_minute",
+    metadata,
+    Column("minute", DateTime(timezone=True), primary_key=True),
+    Column("route", Text, primary_key=True),
+    Column("client", Text, primary_key=True),
+    Column("model_id", Text, primary_key=True),
+    Column("upto", Double, primary_key=True),
+    Column("requests", BigInteger, nullable=False),
 )
 
 spool_states = Table(

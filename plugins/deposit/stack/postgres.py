@@ -52,6 +52,8 @@ def command(cluster: Path, port: int) -> list[str]:
         "port": port,
         "unix_socket_directories": "",
         "shared_buffers": "128MB",
+        # a dashboard's panel groups a million counts
+        "work_mem": "16MB",
         "max_connections": 120,
         # a query over years of predictions locks every day's partition and indexes
         "max_locks_per_transaction": 256,

@@ -121,7 +121,7 @@ def log(addresses: Addresses, tmp_path: Path) -> Iterator[Log]:
     """An empty log."""
     database = DatabaseSettings(url=addresses.owner, writer_url=addresses.writer)
     log = Log(Settings(state_dir=tmp_path / "state", database=database), addresses)
-    log.ask("TRUNCATE predictions, outcomes, traffic, spool_states")
+    log.ask("TRUNCATE predictions, predictions_by_minute, outcomes, traffic, latencies_by_minute, spool_states")
     yield log
     log.close()
 

@@ -33,7 +33,7 @@ def _drop(log: Any, keep_days: int) -> None:
     shipper.housekeeping.keep_house(log.writer, keep_days)
 
 
-@pytest.mark.parametrize("table", [database.predictions, database.outcomes], ids=lambda table: table.name)
+@pytest.mark.parametrize("table", database.metadata.sorted_tables, ids=str)
 def test_the_schema_is_what_the_code_believes(log: Any, table: Any) -> None:
     dialect = log_dialect()
     columns = log.ask(
@@ -44,7 +44,7 @@ def test_the_schema_is_what_the_code_believes(log: Any, table: Any) -> None:
     names = {"BOOLEAN": "boolean", "REAL": "real"}
     expected = {
         column.name: (
-            names.get(kind := column.type.compile(dialect), kind.lower()),
+            names.get(kind := column.type.compile(dialect), kind.lower().replace("varchar", "character varying")),
             not column.nullable,
         )
         for column in table.columns
