@@ -15,6 +15,7 @@ export UV_PYTHON_DOWNLOADS = never
 # how thorough: `make bench BENCH_ROUNDS=9`, `make test-chaos OUTAGE_SECONDS=60 KILLS=20`
 BENCH_ROUNDS ?= 3
 BENCH_SECONDS ?= 5
+BENCH_ROWS ?= 100000 1000000
 OUTAGE_SECONDS ?= 8
 KILLS ?= 5
 FUZZ_CASES ?= 10000
@@ -79,7 +80,7 @@ bench: setup ## The service and its monitoring beside what most would write, on 
 	@command -v wrk > /dev/null || if [ "$$(id -u)" = 0 ]; then apt-get update --quiet=2 && apt-get install --yes --quiet=2 wrk; \
 	  else echo "error: wrk is not installed: run apt-get install wrk as root"; exit 1; fi
 	$(RUN) python -m benchmarks.run --rounds $(BENCH_ROUNDS) --seconds $(BENCH_SECONDS)
-	$(RUN) python -m benchmarks.monitoring --rounds $(BENCH_ROUNDS)
+	PYTHONPATH=tests/support $(RUN) python -m benchmarks.monitoring --rounds $(BENCH_ROUNDS) --rows $(BENCH_ROWS)
 
 test-dags: setup ## The DAGs, in Airflow's own environment
 	PYTHONPATH=plugins:dags .venv-airflow/bin/python -m pytest -c tests/dags/pytest.ini tests/dags

@@ -1,4 +1,4 @@
-"""A month's predictions counted in PostgreSQL, beside Evidently on the raw frame: the second part of `make bench`."""
+"""A month's predictions counted in PostgreSQL, beside Evidently on the raw frame, and shown: `make bench` too."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks import watchers
+from benchmarks import panels, watchers
 from benchmarks.machine import describe
 from benchmarks.postgres import Database, database
 from benchmarks.report import Table, spread
@@ -48,7 +48,8 @@ def main() -> None:
         with database(folder, PORT, frozenset(os.sched_getaffinity(0))) as server:
             machine = describe(folder, server.version())
             looks = _measure(folder, server, training, options.rows, options.rounds, progress)
-    tables = _tables(looks)
+            shown = _show(server, options.rows, options.rounds, progress)
+    tables = [_table(looks), panels.table(shown)]
     for table in tables:
         console.table(table.title, table.columns, table.rows)
     (options.out / "MONITORING.md").write_text(_markdown(tables, machine, options.rounds))
@@ -77,7 +78,7 @@ def _measure(
     looks: Looks = {}
     for rows in sizes:
         progress(f"writing {rows:,} predictions and their outcomes")
-        name = f"month_{rows}"
+        name = _name(rows)
         server.make(name)
         server.migrate(name)
         _fill(server, name, training, rows)
@@ -87,6 +88,22 @@ def _measure(
                 progress(f"{watcher}: {rows:,} predictions, round {number} of {rounds}")
                 looks.setdefault((rows, watcher), []).append(_look(server, name, watcher, folder))
     return looks
+
+
+def _show(server: Database, sizes: Sequence[int], rounds: int, progress: Progress) -> dict[int, panels.Times]:
+    shown: dict[int, panels.Times] = {}
+    for rows in sizes:
+        with server.connect(_name(rows)) as connection:
+            panels.fill(connection)
+            for number in range(1, rounds + 1):
+                progress(f"dashboards: {rows:,} predictions, round {number} of {rounds}")
+                for query, seconds in panels.look(connection).items():
+                    shown.setdefault(rows, {}).setdefault(query, []).append(seconds)
+    return shown
+
+
+def _name(rows: int) -> str:
+    return f"month_{rows}"
 
 
 def _fill(server: Database, name: str, training: pd.DataFrame, rows: int) -> None:
@@ -131,7 +148,7 @@ def _look(server: Database, name: str, watcher: str, folder: Path) -> dict[str, 
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
-def _tables(looks: Looks) -> list[Table]:
+def _table(looks: Looks) -> Table:
     rows = [
         [
             f"{size:,}",
@@ -145,7 +162,7 @@ def _tables(looks: Looks) -> list[Table]:
         for (size, watcher), found in looks.items()
     ]
     columns = ["predictions", "by", "s", "peak memory of the Python process, MiB", "times as long"]
-    return [Table("A month of one model", columns, rows)]
+    return Table("A month of one model", columns, rows)
 
 
 def _markdown(tables: Sequence[Table], machine: Mapping[str, str], rounds: int) -> str:
@@ -155,7 +172,10 @@ def _markdown(tables: Sequence[Table], machine: Mapping[str, str], rounds: int) 
         "the verdict, figures stored (the model itself is at hand: MLflow is not asked). Evidently reads the rows into "
         "a frame and computes its presets for drift, summary and classification with their defaults, no HTML. "
         f"Each is a process of its own, timed after its imports; {rounds} rounds, one after the other in turn, on all "
-        "cores, PostgreSQL's work included. Cells show the median and, in brackets, the lowest and the highest."
+        "cores, PostgreSQL's work included. Cells show the median and, in brackets, the lowest and the highest.\n\n"
+        "Then the dashboards are asked for all they show of that month, beside 803,520 rows of traffic: every panel, "
+        "variable and mark, of its last day, its last week and all of it, with everything open and with a client or an "
+        "id chosen, one query after the other, by the same number of rounds."
     )
     lines = "\n".join(f"- {subject}: {text}" for subject, text in machine.items())
     body = "\n".join(table.markdown() for table in tables)

@@ -160,7 +160,7 @@ class AlertRule(NamedTuple):
         """Whether Grafana's threshold holds for a number."""
         ((evaluator,),) = ([each["evaluator"]] for each in self.condition["model"]["conditions"])
         (limit,) = evaluator["params"]
-        return {"gt": value > limit, "lt": value < limit}[evaluator["type"]]
+        return bool({"gt": value > limit, "lt": value < limit}[evaluator["type"]])
 
 
 def alert_rules() -> list[AlertRule]:

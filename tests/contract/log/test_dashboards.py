@@ -269,14 +269,42 @@ def test_a_prediction_is_found_with_its_outcome(shown: Shown) -> None:
     assert UUID(row["prediction"]) == UUID(first["prediction_id"])
 
 
-def test_outcomes_are_counted_by_what_was_stated_last(shown: Shown) -> None:
+@pytest.mark.parametrize(
+    ("chosen", "condition"),
+    [
+        ({}, "true"),
+        ({"client": ["marketing"]}, "client = 'marketing'"),
+        ({"request": "r-shown"}, "request_id = 'r-shown'"),
+    ],
+    ids=str,
+)
+def test_counts_are_those_of_the_predictions(shown: Shown, chosen: dict[str, Any], condition: str) -> None:
+    truths = _read(
+        shown.addresses.reader,
+        "SELECT count(*)::float8, count(*) FILTER (WHERE subscribes)::float8, avg(subscribes::int)::float8,"
+        f" avg(probability) FROM predictions WHERE {condition}",
+    ).rows[0]
+    truth = dict(zip(("Predictions", "To call", "Share called", "Mean probability"), truths, strict=True))
+    boards = [BY_NAME[name] for name in ("service", "user-log") if chosen.keys() <= defaults(BY_NAME[name]).keys()]
+    found = [
+        (query.title, float(shown.ask(query.sql, defaults(path) | chosen).rows[0][0]))
+        for path in boards
+        for query in panel_queries(path)
+        if query.kind == "stat" and query.title in truth
+    ]
+    assert {title for title, _ in found} == truth.keys()
+    assert found == [(title, pytest.approx(truth[title])) for title, _ in found]
+
+
+@pytest.mark.parametrize(("chosen", "predictions"), [({}, 70), ({"request": "r-shown"}, 50)], ids=str)
+def test_outcomes_are_counted_by_what_was_stated_last(shown: Shown, chosen: dict[str, Any], predictions: int) -> None:
     path = BY_NAME["user-log"]
     known, subscribed = (
-        shown.ask(query.sql, defaults(path) | {"request": shown.request_id}).rows[0][0]
+        shown.ask(query.sql, defaults(path) | chosen).rows[0][0]
         for query in panel_queries(path)
         if query.title in ("Outcomes known", "Subscribed")
     )
-    assert (known, float(subscribed)) == (20 / 50, 11 / 20)
+    assert (known, float(subscribed)) == (20 / predictions, 11 / 20)
 
 
 def test_what_is_counted_is_what_was_asked(shown: Shown) -> None:
