@@ -76,7 +76,7 @@ chromium:
 fuzz: setup ## 10,000 requests made from the service's own OpenAPI document
 	$(RUN) pytest tests/contract/test_openapi_fuzz.py --fuzz-cases $(FUZZ_CASES)
 
-bench: setup ## The service and its monitoring beside what most would write, on this machine; 12 minutes
+bench: setup ## The service and its monitoring beside what most would write, on this machine; 15 minutes
 	@command -v wrk > /dev/null || if [ "$$(id -u)" = 0 ]; then apt-get update --quiet=2 && apt-get install --yes --quiet=2 wrk; \
 	  else echo "error: wrk is not installed: run apt-get install wrk as root"; exit 1; fi
 	$(RUN) python -m benchmarks.run --rounds $(BENCH_ROUNDS) --seconds $(BENCH_SECONDS)
