@@ -52,7 +52,7 @@ def main() -> None:
     tables = [_table(looks), panels.table(shown)]
     for table in tables:
         console.table(table.title, table.columns, table.rows)
-    (options.out / "MONITORING.md").write_text(_markdown(tables, machine, options.rounds))
+    (options.out / "MONITORING.md").write_text(_markdown(tables, machine, options.rounds, options.rows))
 
 
 def _training(folder: Path) -> pd.DataFrame:
@@ -165,7 +165,7 @@ def _table(looks: Looks) -> Table:
     return Table("A month of one model", columns, rows)
 
 
-def _markdown(tables: Sequence[Table], machine: Mapping[str, str], rounds: int) -> str:
+def _markdown(tables: Sequence[Table], machine: Mapping[str, str], rounds: int, sizes: Sequence[int]) -> str:
     method = (
         "A month of predictions by one model, the real rows over and over, all with outcomes, in PostgreSQL. "
         "`deposit monitor` counts it there: drift of 20 columns and the score, quality, performance with intervals, "
@@ -175,11 +175,12 @@ def _markdown(tables: Sequence[Table], machine: Mapping[str, str], rounds: int) 
         "cores, PostgreSQL's work included. Cells show the median and, in brackets, the lowest and the highest.\n\n"
         "Then the dashboards are asked for all they show of that month, beside 803,520 rows of traffic: every panel, "
         "variable and mark, of its last day, its last week and all of it, with everything open and with a client or an "
-        "id chosen, one query after the other, by the same number of rounds."
+        "id chosen, one query after the other, in as many rounds."
     )
     lines = "\n".join(f"- {subject}: {text}" for subject, text in machine.items())
     body = "\n".join(table.markdown() for table in tables)
-    return f"# Monitoring, timed\n\nMade by `make bench`.\n\n{method}\n\n{body}\n## Machine\n\n{lines}\n"
+    made = f'`make bench BENCH_ROWS="{" ".join(map(str, sizes))}"`'
+    return f"# Monitoring, timed\n\nMade by {made}.\n\n{method}\n\n{body}\n## Machine\n\n{lines}\n"
 
 
 if __name__ == "__main__":
