@@ -90,15 +90,14 @@ def _measure(
     return looks
 
 
-def _show(server: Database, sizes: Sequence[int], rounds: int, progress: Progress) -> dict[int, panels.Times]:
-    shown: dict[int, panels.Times] = {}
+def _show(server: Database, sizes: Sequence[int], rounds: int, progress: Progress) -> dict[int, list[panels.Look]]:
+    shown: dict[int, list[panels.Look]] = {}
     for rows in sizes:
         with server.connect(_name(rows)) as connection:
             panels.fill(connection)
             for number in range(1, rounds + 1):
                 progress(f"dashboards: {rows:,} predictions, round {number} of {rounds}")
-                for query, seconds in panels.look(connection).items():
-                    shown.setdefault(rows, {}).setdefault(query, []).append(seconds)
+                shown.setdefault(rows, []).append(panels.look(connection))
     return shown
 
 

@@ -1,9 +1,10 @@
 """What the dashboards ask, timed over a month of predictions and traffic."""
 
-import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import product
+from statistics import median
 from typing import Any
 
 import psycopg
@@ -12,8 +13,8 @@ from grafana import DASHBOARDS, Value, annotation_queries, defaults, expand, pan
 from benchmarks import watchers
 from benchmarks.report import Table, spread
 
-Times = dict[str, list[float]]
-"""Seconds of each query in each round."""
+Look = dict[str, float]
+"""Seconds of each query in one round."""
 _END = datetime(2010, 6, 1, tzinfo=UTC)
 _SHOWN = {timedelta(days=1): "1m", timedelta(days=7): "15m", timedelta(days=31): "1h"}
 """Times to show, and how far apart a chart's points then are."""
@@ -40,18 +41,19 @@ def fill(connection: psycopg.Connection[Any]) -> None:
     connection.execute("VACUUM ANALYZE")
 
 
-def look(connection: psycopg.Connection[Any]) -> dict[str, float]:
+def look(connection: psycopg.Connection[Any]) -> Look:
     """Seconds of every panel, variable and mark of every dashboard, for each time and choice."""
     return {name: _seconds(connection, sql) for name, sql in _queries()}
 
 
-def table(timed: Mapping[int, Times]) -> Table:
+def table(looks: Mapping[int, Sequence[Look]]) -> Table:
     """The slowest query by number of predictions; a query's time is the median of the rounds."""
     rows = []
-    for size, times in timed.items():
-        slowest = max(times, key=lambda name: statistics.median(times[name]))
-        half = statistics.median(statistics.median(seconds) for seconds in times.values())
-        rows.append([f"{size:,}", f"{len(times)}", f"{half:.3f}", spread(times[slowest]), slowest])
+    for size, rounds in looks.items():
+        times = {name: median(look[name] for look in rounds) for name in rounds[0]}
+        slowest = max(times, key=times.__getitem__)
+        of_slowest = spread(look[slowest] for look in rounds)
+        rows.append([f"{size:,}", f"{len(times)}", f"{median(times.values()):.3f}", of_slowest, slowest])
     return Table(
         "Dashboards over a month", ["predictions", "queries", "half of them within, s", "slowest, s", "which"], rows
     )
@@ -62,12 +64,10 @@ def _queries() -> Iterator[tuple[str, str]]:
         asked = [(f"{query.title} ({query.kind})", query.sql) for query in panel_queries(path)]
         asked += [*variable_queries(path).items(), *annotation_queries(path).items()]
         opened = defaults(path)
-        for shown, interval in _SHOWN.items():
-            for chosen in _CHOSEN:
-                if chosen.keys() <= opened.keys():
-                    for title, sql in asked:
-                        name = f"{path.stem}: {title}, {shown.days} d{_described(chosen)}"
-                        yield name, expand(sql, _END - shown, _END, {**opened, **chosen}, interval)
+        possible = [chosen for chosen in _CHOSEN if chosen.keys() <= opened.keys()]
+        for (shown, interval), chosen, (title, sql) in product(_SHOWN.items(), possible, asked):
+            name = f"{path.stem}: {title}, {shown.days} d{_described(chosen)}"
+            yield name, expand(sql, _END - shown, _END, {**opened, **chosen}, interval)
 
 
 def _described(chosen: Mapping[str, Value]) -> str:

@@ -6,6 +6,7 @@ Needs no model library, so that Airflow's environment can import it.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import (
     ARRAY,
@@ -35,6 +36,9 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from deposit.errors import ConfigError, UpstreamError
 from deposit.sections import DatabaseSettings
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 metadata = MetaData()
 
@@ -264,14 +268,19 @@ def transaction(settings: DatabaseSettings) -> Iterator[Connection]:
         engine.dispose()
 
 
+def revisions(connection: Connection) -> "Config":
+    """What Alembic needs to go from one revision of the schema to another on this connection."""
+    from alembic.config import Config
+
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config
+
+
 def migrate(engine: Engine) -> None:
     """Bring the schema to the newest revision; safe to repeat and to run twice at once."""
     from alembic import command
-    from alembic.config import Config
 
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     with reachable(engine), engine.begin() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('deposit.migrate'))"))
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(revisions(connection), "head")

@@ -6,14 +6,12 @@ from typing import Any
 import psycopg
 import pytest
 from alembic import command
-from alembic.config import Config
 from psycopg.errors import InsufficientPrivilege
 
 from deposit import database
 from deposit.monitoring.entries import Traffic, TrafficCount
 from deposit.monitoring.housekeeping import keep_house
 from deposit.sections import DatabaseSettings
-from deposit.settings import REPOSITORY
 
 pytestmark = pytest.mark.servers
 
@@ -110,10 +108,8 @@ def test_the_migration_counts_what_was_there_and_can_be_taken_back(
 ) -> None:
     addresses = make_log_database(make_database(), "before")
     engine = database.connect(DatabaseSettings(url=addresses.owner))
-    config = Config()
-    config.set_main_option("script_location", str(REPOSITORY / "plugins" / "deposit" / "migrations"))
     with engine.begin() as connection:
-        config.attributes["connection"] = connection
+        config = database.revisions(connection)
         command.downgrade(config, "0005")
         connection.exec_driver_sql("SELECT make_prediction_days('{2008-05-05}')")
         columns = [column for column in database.predictions.columns if column.server_default is None]
