@@ -2,6 +2,8 @@
 
 Reads the source, checks every row against the data contract, and publishes a **dataset version** to the object store.
 Bad rows go to quarantine and to the table `rejects`; too many of them fail the run with nothing published.
+The months of the public data set are known; rows of another source need a column `period` or `date`, or the first row's
+year. A file whose months cannot be right fails the run, too, unless that is accepted by name.
 The same input twice makes no second version. What follows: `deposit_train`, by the asset `deposit_dataset`.
 """
 
@@ -9,9 +11,16 @@ from airflow.sdk import Param, dag, task
 
 from deposit_defaults import DATASET, DEFAULTS, MODELS
 
+RULES = {
+    "macro": "macro: two months with the same price and confidence index, or one with several",
+    "repeated": "repeated: rows that stand in the file twice",
+    "future": "future: months that are still to come",
+    "gaps": "gaps: more than two months missing in a row",
+}
+
 
 @task.external_python(**MODELS, outlets=[DATASET])
-def ingest(source: str, path: str | None) -> dict:
+def ingest(source: str, path: str | None, first_year: int | None, accept: list | None) -> dict:
     """Publish the source as a dataset version."""
     import dataclasses
     import logging
@@ -20,7 +29,8 @@ def ingest(source: str, path: str | None) -> dict:
     from deposit.settings import load_settings
 
     logging.basicConfig(level=logging.INFO)
-    return dataclasses.asdict(ingest(load_settings().changed("ingest", source=source, path=path)))
+    settings = load_settings().changed("ingest", source=source, path=path, first_year=first_year, accept=accept or None)
+    return dataclasses.asdict(ingest(settings))
 
 
 @dag(
@@ -34,11 +44,26 @@ def ingest(source: str, path: str | None) -> dict:
             description="Where the data comes from; file, kaggle and postgres have settings of their own.",
         ),
         "path": Param(None, type=["null", "string"], description="Source `file`: path of the CSV."),
+        "first_year": Param(
+            None,
+            type=["null", "integer"],
+            minimum=1970,
+            maximum=2100,
+            description="Year of the first row, if rows have neither `period` nor `date`; not for the public data set.",
+        ),
+        "accept": Param(
+            None,
+            type=["null", "array"],
+            items={"type": "string", "enum": [*RULES]},
+            examples=[*RULES],
+            values_display=RULES,
+            description="Checks of the months that may fail: the file is right all the same.",
+        ),
     },
 )
 def deposit_ingest() -> None:
     """Ingest."""
-    ingest("{{ params.source }}", "{{ params.path }}")
+    ingest("{{ params.source }}", "{{ params.path }}", "{{ params.first_year }}", "{{ params.accept }}")
 
 
 deposit_ingest()

@@ -63,6 +63,15 @@ def table(title: str, columns: list[str], rows: list[list[Any]]) -> None:
     out.print(shown)
 
 
+def shown(value: object) -> str:
+    """A figure, or the text beside it, as a cell; a dash where there is none, or where it could not be measured."""
+    if value is None or value != value:  # NaN is not itself
+        return "-"
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
 def json(value: Any) -> None:
     """Print a result as JSON."""
     sys.stdout.write(orjson.dumps(value, default=_plain, option=orjson.OPT_INDENT_2).decode() + "\n")

@@ -5,12 +5,16 @@ DepositError
 ├── DataError         the input is wrong: whoever sent it acts
 │   ├── SourceError       a source cannot be read, or not as what it claims to be
 │   ├── ContractError     rows or columns break the data contract
+│   ├── TooLargeError     more than is taken at once
 │   └── IntegrityError    bytes differ from their recorded sha256
 ├── UpstreamError     a server that we depend on does not answer: wait or start it
 ├── SpoolError        the prediction log cannot be written or read: free the disk; it recovers by itself
 ├── GateError         there is no model that may become (or stay) champion
 └── ReleaseError      a release was refused or failed: the old one goes on serving
 """
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class DepositError(Exception):
@@ -33,6 +37,10 @@ class ContractError(DataError):
     """Rows or columns break the data contract."""
 
 
+class TooLargeError(DataError):
+    """More bytes or rows than are taken at once."""
+
+
 class IntegrityError(DataError):
     """Bytes differ from their recorded sha256."""
 
@@ -51,3 +59,12 @@ class GateError(DepositError):
 
 class ReleaseError(DepositError):
     """A release was refused or failed; what served before goes on serving."""
+
+
+@contextmanager
+def located(where: str) -> Iterator[None]:
+    """Put the name of a file or an address before what is wrong with the data inside the block."""
+    try:
+        yield
+    except DataError as error:
+        raise type(error)(f"{where}: {error}") from error

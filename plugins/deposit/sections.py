@@ -1,5 +1,6 @@
 """The sections of the settings: every `DEPOSIT_<SECTION>__<NAME>` with its meaning and default."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Literal, Self
 
@@ -35,6 +36,15 @@ class StoreSettings(Section):
     logs_bucket: str = Field("deposit-logs", description="bucket of Airflow's task logs")
 
 
+class Rule(StrEnum):
+    """What is checked of the months of an ingest, whichever way its rows were dated."""
+
+    MACRO = "macro"
+    REPEATED = "repeated"
+    FUTURE = "future"
+    GAPS = "gaps"
+
+
 class IngestSettings(Section):
     """Where the campaign history comes from and how much of it may be bad."""
 
@@ -54,10 +64,21 @@ class IngestSettings(Section):
     kaggle_url: str = Field("https://www.kaggle.com", description="source `kaggle`: address of its API")
     kaggle_dataset: str = Field("henriqueyamahata/bank-marketing", description="source `kaggle`: owner/dataset")
     kaggle_token: SecretStr | None = Field(None, description="source `kaggle`: API token, as `username:key`")
-    first_year: int = Field(
-        2008, ge=1970, le=2100, description="calendar year of the first row (the file has months only)"
+    first_year: int | None = Field(
+        None,
+        ge=1970,
+        le=2100,
+        description="year of the first row, if rows have neither `period` nor `date`; the public data set needs none",
     )
     max_bad_share: float = Field(0.01, ge=0, lt=1, description="a larger share of bad rows fails the ingest")
+    macro_tolerance: float = Field(
+        0.01, ge=0, lt=1, description="share of a month's rows that may have other price and confidence indices"
+    )
+    accept: tuple[Rule, ...] = Field(
+        (),
+        description="checks of the months that may fail, of macro, repeated, future and gaps, as a JSON list: "
+        "the file is right all the same",
+    )
 
 
 class MlflowSettings(Section):
@@ -215,6 +236,9 @@ class MonitorSettings(Section):
 
     cooldown_days: float = Field(
         7.0, ge=0, description="days after a retraining for decay in which no other is asked for, of the same model"
+    )
+    max_unknown_share: float = Field(
+        0.05, ge=0, le=1, description="a larger share of a client's outcomes that are of no prediction raises an alert"
     )
     sample_rows: int = Field(
         5000, ge=100, description="predictions in a report of Evidently, and rows of training beside them"

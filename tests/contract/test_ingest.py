@@ -1,9 +1,12 @@
+import csv
 import gzip
+import io
 import lzma
 import os
 import signal
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +27,22 @@ from deposit.store import ObjectStore
 pytestmark = pytest.mark.servers
 LINES = lzma.decompress(BUNDLED.read_bytes()).decode().splitlines()
 HEADER, ROWS = LINES[0], LINES[1:]
+
+
+def archive(**files: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as made:
+        for name, content in files.items():
+            made.writestr(name, content)
+    return buffer.getvalue()
+
+
+def workbook() -> bytes:
+    return archive(**{"[Content_Types].xml": b"<Types/>", "xl/workbook.xml": b"<workbook/>"})
+
+
+def plain(rows: list[str]) -> list[str]:
+    return [row.replace('"', "") for row in rows]
 
 
 @pytest.fixture
@@ -100,21 +119,67 @@ def test_a_second_source_becomes_a_child_version(servers: Settings, csv_file: Pa
     assert latest.version == child.version
 
 
-@pytest.mark.parametrize("form", ["plain", "gz", "xz", "commas", "byte order mark", "other column order"])
-def test_the_same_rows_in_any_form_are_the_same_version(servers: Settings, csv_file: Path, form: str) -> None:
-    expected = ingest(of(servers, source="file", path=csv_file)).version
-    data = csv_file.read_bytes()
-    suffix = {"gz": ".gz", "xz": ".xz"}.get(form, ".csv")
-    if form == "other column order":
-        data = pd.read_csv(csv_file, sep=";").iloc[:, ::-1].to_csv(index=False).encode()
-    contents = {
-        "gz": gzip.compress(data),
-        "xz": lzma.compress(data),
-        "commas": data.replace(b";", b","),
-        "byte order mark": b"\xef\xbb\xbf" + data,
-    }
-    result = ingest(of_text(servers, csv_file.with_name(f"form{suffix}"), contents.get(form, data)))
-    assert (result.version, result.created) == (expected, False)
+def parquet(frame: pd.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    frame.assign(y=frame["y"] == "yes", job=frame["job"].astype("category")).to_parquet(buffer)
+    return buffer.getvalue()
+
+
+def renamed(data: bytes, change: Callable[[bytes], bytes]) -> bytes:
+    header, rows = data.split(b"\n", 1)
+    return change(header) + b"\n" + rows
+
+
+def blanks(name: str) -> str:
+    return f" {name.title().replace('.', ' ')} "
+
+
+FORMS: dict[str, Callable[[bytes, pd.DataFrame], bytes]] = {
+    "plain": lambda data, frame: data,
+    "gz": lambda data, frame: gzip.compress(data),
+    "xz": lambda data, frame: lzma.compress(data),
+    "zip": lambda data, frame: archive(**{"bank.csv": data, "__MACOSX/bank.csv": b"x"}),
+    "zip of the original's name": lambda data, frame: archive(**{"bank-additional-full.csv": data, "names.txt": b"x"}),
+    "gz in a zip": lambda data, frame: archive(**{"bank.csv": gzip.compress(data)}),
+    "parquet": lambda data, frame: parquet(frame),
+    "commas": lambda data, frame: data.replace(b";", b","),
+    "tabs": lambda data, frame: data.replace(b";", b"\t"),
+    "no quotes": lambda data, frame: data.replace(b'"', b""),
+    "all quoted": lambda data, frame: frame.to_csv(index=False, quoting=csv.QUOTE_ALL).encode(),
+    "CR LF": lambda data, frame: data.replace(b"\n", b"\r\n"),
+    "CR": lambda data, frame: data.replace(b"\n", b"\r"),
+    "no last line end": lambda data, frame: data.rstrip(b"\n"),
+    "blank lines": lambda data, frame: b"\n" + data.replace(b"\n", b"\n\n"),
+    "sep line": lambda data, frame: b"sep=;\r\n" + data,
+    "byte order mark": lambda data, frame: b"\xef\xbb\xbf" + data,
+    "mark and sep line": lambda data, frame: b'\xef\xbb\xbf"sep=;"\n' + data,
+    "utf-16": lambda data, frame: data.decode().replace(";", "\t").encode("utf-16"),
+    "utf-32": lambda data, frame: data.decode().encode("utf-32"),
+    "other column order": lambda data, frame: frame.iloc[:, ::-1].to_csv(index=False).encode(),
+    "decimal commas": lambda data, frame: frame.to_csv(index=False, sep=";", decimal=",").encode(),
+    "whole numbers as floats": lambda data, frame: (
+        frame.astype({"age": float, "pdays": float}).to_csv(index=False).encode()
+    ),
+    "underscored": lambda data, frame: renamed(data, lambda header: header.replace(b".", b"_")),
+    "capitals": lambda data, frame: renamed(data, bytes.upper),
+    "blanks and capitals": lambda data, frame: frame.rename(columns=blanks).to_csv(index=False).encode(),
+    "blanks in cells": lambda data, frame: data.replace(b'"', b"").replace(b";", b" ; "),
+    "deposit": lambda data, frame: renamed(data, lambda header: header.replace(b'"y"', b"deposit")),
+    "1 and 0": lambda data, frame: frame.assign(y=(frame["y"] == "yes").astype(int)).to_csv(index=False).encode(),
+    "True and False": lambda data, frame: frame.assign(y=frame["y"] == "yes").to_csv(index=False).encode(),
+}
+
+
+@pytest.mark.parametrize(
+    ("form", "suffix"), [*((form, ".csv") for form in FORMS), ("plain", ".xz"), ("gz", ".zip"), ("parquet", ".gz")]
+)
+def test_the_same_rows_in_any_form_are_the_same_version(
+    servers: Settings, csv_file: Path, form: str, suffix: str
+) -> None:
+    expected = ingest(of(servers, source="file", path=csv_file))
+    data, frame = csv_file.read_bytes(), pd.read_csv(csv_file, sep=";", keep_default_na=False)
+    result = ingest(of_text(servers, csv_file.with_name(f"form{suffix}"), FORMS[form](data, frame)))
+    assert (result.version, result.created, result.rejected) == (expected.version, False, 0)
 
 
 KILLS = {
@@ -195,7 +260,9 @@ def test_bad_rows_are_set_aside_and_the_good_ones_go_on(servers: Settings, csv_f
     settings = of_text(servers, csv_file, "\n".join(lines))
     first, second = ingest(settings), ingest(settings)
 
-    assert (first.rows, first.rejected) == (498, 2)
+    assert (first.rows, first.rejected, first.first_line, first.last_line) == (498, 2, 2, 501)
+    assert [row.line for row in first.rejections] == [4, 8]
+    assert first.rejections[1].reason == "2 fields: 21 separated by `;` are expected"
     assert (second.version, second.rejected) == (first.version, 2)
     found = rows_of(settings, rejects)
     assert [row["line"] for row in found] == [4, 8]
@@ -220,9 +287,25 @@ def test_too_many_bad_rows_publish_nothing_but_can_be_looked_at(servers: Setting
 
 BAD_TEXTS: dict[str, tuple[str | bytes, type[DepositError], str]] = {
     "empty file": ("", SourceError, "the file is empty"),
-    "empty first line": ("\n1;2\n", SourceError, "first line is empty"),
+    "blank lines alone": ("\n \n", SourceError, "the file is empty"),
+    "no header": ("\n1;2\n", ContractError, "missing column age"),
     "header alone": (HEADER + "\n", ContractError, "no row under it"),
-    "tabs": ("\n".join([HEADER, *ROWS[:9]]).replace(";", "\t"), ContractError, "separated by tabs: save"),
+    "bars": ("\n".join([HEADER, *ROWS[:9]]).replace(";", "|"), ContractError, "separated by `|`: save"),
+    "open quote": (
+        "\n".join([HEADER, *ROWS[:9], '"' + ROWS[9].replace('"', "")]),
+        SourceError,
+        "a quote that opens on line 11 never",
+    ),
+    "quote that takes in rows": (
+        "\n".join([HEADER, *ROWS[:9], '"' + ROWS[9].replace('"', ""), *plain(ROWS[10:99]), '"' + ROWS[99]]),
+        SourceError,
+        "a quote that opens on line 11 closes further down, and what lies between are rows of their own: remove",
+    ),
+    "cut off": ("\n".join([HEADER, *ROWS[:9]])[:-20], ContractError, "line 10: 1. fields: 21 .*the file was cut off"),
+    "workbook": (workbook(), SourceError, "this is a workbook .*: in the spreadsheet choose Save as, CSV"),
+    "page": ("<!DOCTYPE html><html>", SourceError, "this is a web page .*login page"),
+    "two files": (archive(a=b"1", b=b"2"), SourceError, r"zip archive holds no .* but 2 files \(a, b\): unpack it and"),
+    "NUL": (f"{HEADER}\n{ROWS[0]}\n\0\n", SourceError, "line 3 holds a NUL"),
     "other separator below": (HEADER + "\n" + ROWS[0].replace(";", ","), ContractError, "1 fields: 21 separated"),
     "missing column": (HEADER.replace('"age"', '"alter"') + "\n" + ROWS[0], ContractError, "missing column age"),
     "unknown column": (f'{HEADER};"name"\n{ROWS[0]};"A"', ContractError, "unknown column 'name': remove it"),
@@ -234,7 +317,6 @@ BAD_TEXTS: dict[str, tuple[str | bytes, type[DepositError], str]] = {
         SourceError,
         r"line 3, byte 11 \(0xe9\) is not UTF-8: save the file as UTF-8",
     ),
-    "utf-16": ("\n".join([HEADER, ROWS[0]]).encode("utf-16"), SourceError, "line 1, byte 1 .*not UTF-8"),
     "not sorted": ("\n".join([HEADER, *ROWS[:40], *ROWS[40000:40100], *ROWS[7700:7800]] * 30), ContractError, "sort"),
 }
 

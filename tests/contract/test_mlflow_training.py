@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
 
+from deposit.cli.learning import models
 from deposit.data import dataset, ingest, periods, sources
 from deposit.errors import DataError, GateError, IntegrityError, SourceError, UpstreamError
 from deposit.model import contest, registry, selection
@@ -177,6 +178,47 @@ def test_months_that_are_left_out_are_neither_learned_from_nor_tested_on(good, s
     assert params["test"].endswith(before)
 
 
+def test_months_that_are_left_out_and_not_there_change_nothing(good, settings) -> None:
+    messages: list[str] = []
+
+    again = train(settings, good.dataset, ["1971-05", "2031-01"], lambda message, *_: messages.append(message))
+
+    assert again.reused
+    assert again.run_id == good.run_id
+    assert not [message for message in messages if "1971-05" in message or "2031-01" in message]
+
+
+def test_of_the_months_that_are_left_out_those_that_are_there_count(good, settings, rows, client) -> None:
+    newest, tuned = rows["period"].max(), settings.changed("train", trials=1)
+    messages: list[str] = []
+    mixed = train(tuned, good.dataset, [newest, "2031-01"], lambda message, *_: messages.append(message))
+
+    assert train(tuned, good.dataset, ["1971-05", newest]).run_id == mixed.run_id
+    assert client.get_run(mixed.run_id).data.tags["deposit.left_out"] == str([newest])
+    assert f"leaving out {newest}: monitoring has found the data broken" in messages
+
+
+def test_a_model_whose_ranking_was_never_measured_is_listed_with_a_dash(settings, rows, monkeypatch, capsys) -> None:
+    own = settings.changed("mlflow", model_name="unranked")
+    newest = rows["period"] >= "2009-05"
+    trained = train(
+        settings.changed("train", trials=1), published(settings, rows.assign(y=rows["y"].where(~newest, 0)))
+    )
+    refused = select(own, trained.run_id)
+
+    monkeypatch.setenv("DEPOSIT_MLFLOW__TRACKING_URI", own.mlflow.tracking_uri)
+    monkeypatch.setenv("DEPOSIT_MLFLOW__MODEL_NAME", own.mlflow.model_name)
+    models()
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if refused.model_id in line)
+
+    assert not refused.promoted
+    assert "one outcome only" in refused.reason
+    (version,) = registry.versions(own)
+    assert "roc_auc" not in version.metrics
+    *_, ranking, loss = (cell.strip() for cell in line.split("│"))
+    assert (ranking, loss) == ("-", f"{version.metrics['log_loss']:.3f}")
+
+
 def test_a_failed_training_is_marked_and_not_reused(settings, rows, client) -> None:
     version = published(settings, rows.assign(y=np.int8(0)))
 
@@ -277,6 +319,61 @@ def test_no_month_that_neither_has_seen_is_a_refusal_with_that_reason(good, bad,
 
     assert not refused.promoted
     assert "after 2010-11: there is no call to compare on" in refused.reason
+    assert "trained through 2010-11, the challenger's data ends in 2010-11" in refused.reason
+    assert f"`deposit promote {refused.model_id}`" in refused.reason
+
+
+def test_a_refused_challenger_is_promoted_by_hand_with_its_reason(good, bad, own, client) -> None:
+    won, lost = select(own, good.run_id), select(own, bad.run_id)
+
+    promoted = selection.promote(own, lost.model_id, "the months were wrong")
+    again = selection.promote(own, lost.model_id, "the months were wrong")
+
+    assert again == promoted
+    assert (promoted.promoted, promoted.is_champion, promoted.champion_before) == (True, True, won.model_id)
+    assert promoted.criteria == lost.criteria
+    assert [version.aliases for version in registry.versions(own)] == [("previous",), ("champion",)]
+    champion = registry.by_id(own, lost.model_id)
+    reason = selection.reason_of(own, champion)
+    assert reason == promoted.reason
+    assert "by hand, in place of" in reason
+    assert "the months were wrong; the gate: " in reason
+    assert lost.reason in reason
+    tags = client.get_model_version(own.mlflow.model_name, str(champion.version)).tags
+    assert tags["deposit.gate"] == "by hand"
+    assert select(own, bad.run_id) == promoted
+
+
+def test_a_promotion_that_was_interrupted_is_finished_by_the_next(good, bad, own, monkeypatch) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    won, lost = select(own, good.run_id), select(own, bad.run_id)
+    with monkeypatch.context() as patch:
+        patch.setattr(registry, "appoint", killed)
+        with pytest.raises(KeyboardInterrupt):
+            selection.promote(own, lost.model_id)
+    champion = registry.champion(own)
+    assert champion is not None
+    assert champion.model_id == won.model_id
+
+    assert selection.promote(own, lost.model_id).champion_before == won.model_id
+    champion = registry.champion(own)
+    assert champion is not None
+    assert champion.model_id == lost.model_id
+
+
+def test_a_promotion_by_hand_that_was_taken_back_is_not_repeated_by_the_gate(good, bad, own) -> None:
+    won, lost = select(own, good.run_id), select(own, bad.run_id)
+    selection.promote(own, lost.model_id)
+    selection.promote(own, won.model_id, "taken back")
+
+    refused = select(own, bad.run_id)
+
+    assert not refused.promoted
+    champion = registry.champion(own)
+    assert champion is not None
+    assert champion.model_id == won.model_id
 
 
 def test_a_selection_that_was_interrupted_is_finished_by_the_next(good, own, monkeypatch) -> None:

@@ -3,6 +3,9 @@ from pathlib import Path
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk.exceptions import ParamValidationError
+
+from deposit.sections import Rule
 
 ROOT = Path(__file__).resolve().parents[2]
 DAGS = {
@@ -63,3 +66,11 @@ def test_files_are_short_and_import_nothing_heavy(path: Path) -> None:
     imports = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.Import | ast.ImportFrom)]
     roots = {node.module if isinstance(node, ast.ImportFrom) else node.names[0].name for node in imports}
     assert roots <= {"datetime", "airflow.sdk", "deposit_defaults", "deposit.settings"}
+
+
+def test_the_form_of_ingest_offers_each_rule_that_may_be_accepted(bag: DagBag) -> None:
+    accept = bag.dags["deposit_ingest"].params.get_param("accept")
+    assert accept.schema["examples"] == [*Rule]
+    assert accept.resolve(["gaps", "macro"]) == ["gaps", "macro"]
+    with pytest.raises(ParamValidationError):
+        accept.resolve(["order"])

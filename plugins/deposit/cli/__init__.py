@@ -15,9 +15,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in (
-    learning.ingest, learning.train, learning.select, releasing.release, watching.monitor, watching.replay,
-    releasing.rollback, releasing.releaser, releasing.shipper, learning.models, stack.up, stack.down, stack.status,
-    stack.env, stack.doctor, stack.demo,
+    learning.ingest, learning.train, learning.select, learning.promote, releasing.release, watching.monitor,
+    watching.replay, releasing.rollback, releasing.releaser, releasing.shipper, learning.models, stack.up, stack.down,
+    stack.status, stack.env, stack.doctor, stack.demo,
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(keys.app)

@@ -1,4 +1,4 @@
-"""Commands that make models: ingest, train, select, models."""
+"""Commands that make models: ingest, train, select, promote, models."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,19 +7,30 @@ import typer
 
 from deposit import console
 from deposit.cli.options import AsJson
+from deposit.sections import Rule
 from deposit.settings import load_settings
 
 
 def ingest(
     source: Annotated[str | None, typer.Option(help="bundled, uci, kaggle, file or postgres.")] = None,
     path: Annotated[Path | None, typer.Option(help="The file, for source `file`.")] = None,
+    first_year: Annotated[
+        int | None, typer.Option(help="Year of the first row, if rows have neither `period` nor `date`.")
+    ] = None,
+    accept: Annotated[
+        list[Rule] | None, typer.Option(help="A check of the months that may fail: the file is right all the same.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Read the campaign history, check it, and publish it as a dataset version."""
     from deposit.data.ingest import ingest as run
 
     settings = load_settings().changed(
-        "ingest", source=source or ("file" if path else None), path=path.resolve() if path else None
+        "ingest",
+        source=source or ("file" if path else None),
+        path=path.resolve() if path else None,
+        first_year=first_year,
+        accept=accept or None,
     )
     with console.progress() as progress:
         result = run(settings, progress)
@@ -29,8 +40,13 @@ def ingest(
     verb = "published" if result.created else "already there:"
     console.out.print(
         f"{verb} dataset [bold]{result.version}[/] with {result.rows:,} rows, {result.first_period} to "
-        f"{result.last_period}; {result.rejected:,} rejected"
+        f"{result.last_period}; {result.rejected:,} rejected (read from line {result.first_line:,} to line "
+        f"{result.last_line:,})"
     )
+    for row in result.rejections:
+        console.out.print(f"  line {row.line}: {row.reason}", markup=False)
+    if result.quarantine_uri:
+        console.out.print(f"  all of them with their reasons: {result.quarantine_uri}", markup=False)
 
 
 def train(
@@ -69,6 +85,24 @@ def select(
     print_selection(result)
 
 
+def promote(
+    model: Annotated[str, typer.Argument(help="Model id like deposit-v3.")],
+    reason: Annotated[str | None, typer.Option(help="Why, for whoever asks later.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a model the champion without the gate, as when the champion's months were dated wrongly."""
+    from deposit.model.selection import promote as run
+
+    result = run(load_settings(), model, reason)
+    if as_json:
+        console.json(result)
+        return
+    from deposit.model.report import print_selection
+
+    print_selection(result)
+    console.out.print("`deposit release` brings it to traffic")
+
+
 def models(as_json: AsJson = False) -> None:
     """List the registered models with their out-of-time metrics."""
     from deposit.model import registry
@@ -86,8 +120,8 @@ def models(as_json: AsJson = False) -> None:
                 ", ".join(version.aliases),
                 version.created,
                 version.dataset,
-                f"{version.metrics['roc_auc']:.3f}",
-                f"{version.metrics['log_loss']:.3f}",
+                console.shown(version.metrics.get("roc_auc")),
+                console.shown(version.metrics.get("log_loss")),
             ]
             for version in found
         ],

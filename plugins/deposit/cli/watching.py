@@ -46,7 +46,6 @@ def replay(
     as_json: AsJson = False,
 ) -> None:
     """Two years of production in minutes, on the running stack: score, tell outcomes, monitor, learn, release."""
-    from deposit.replay.chart import shown
     from deposit.replay.run import replay as run
 
     with console.progress() as progress:
@@ -56,6 +55,6 @@ def replay(
         return
     columns = ["period", "model_id", "rows", "rate", "roc_auc", "lift_10", "profit", "profit_call_everyone", "verdict",
                "action"]  # fmt: skip
-    cells = [[shown(getattr(month, column)) for column in columns] for month in result.months]
+    cells = [[console.shown(getattr(month, column)) for column in columns] for month in result.months]
     console.table("Replayed", [column.replace("_", " ") for column in columns], cells)
     console.out.print(f"chart: {result.chart}")

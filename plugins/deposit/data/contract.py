@@ -4,9 +4,11 @@ Raw rows come as strings, indexed by line; good rows leave typed, bad ones with 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,13 +17,18 @@ from numpy.typing import NDArray
 
 from deposit.data import periods
 from deposit.data.columns import FEATURES, LEAKED, MONTHS, NAMES, TARGET, Category, Number
+from deposit.data.tables.cells import number, yes_or_no
 from deposit.errors import ContractError
 
 ANSWERS = ("no", "yes")
 REQUIRED = (*NAMES, TARGET)
-OPTIONAL = ("id", "period", LEAKED)
-_ID = r"[1-9]\d{0,17}"
+DATED = ("period", "date")
+"""Columns by which a source dates its rows itself."""
+OPTIONAL = ("id", *DATED, LEAKED)
+ALIASES = {"deposit": TARGET, "subscribed": TARGET}
+_ID = r"(?:0|[1-9]\d{0,17})"
 _SHOWN = 40
+_NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -35,24 +42,27 @@ class Checked:
     rejected: pd.DataFrame
 
 
-def check_columns(names: Sequence[str], where: str) -> None:
+def check_columns(names: Sequence[str]) -> None:
     """Raise ContractError, in one line, unless the columns are those of the dataset, in any order."""
     missing = [name for name in REQUIRED if name not in names]
     repeated = sorted({name for name in names if list(names).count(name) > 1})
     unknown = [name for name in names if name not in REQUIRED and name not in OPTIONAL]
     if missing:
-        raise ContractError(f"{where}: {_lacking(names, missing)}")
+        raise ContractError(_lacking(names, missing))
     if repeated:
-        raise ContractError(f"{where}: column {', '.join(map(shown, repeated))} is there more than once: keep one")
+        raise ContractError(f"column {_few(repeated)} is there more than once: keep one")
     if unknown:
-        raise ContractError(f"{where}: unknown column {', '.join(map(shown, unknown))}: remove it")
+        raise ContractError(f"unknown column {_few(unknown)}: remove it")
 
 
-def check_rows(raw: pd.DataFrame) -> Checked:
-    """Split raw rows, which hold the required columns and `id`, into good ones and rejected ones with reasons."""
-    typed = _typed(raw)
+def check_rows(raw: pd.DataFrame, decimal_comma: bool = False) -> Checked:
+    """Split raw rows, which hold the required columns and `id`, into good ones and rejected ones with reasons.
+
+    With `decimal_comma`, `4,5` is a number.
+    """
+    typed = _typed(raw, decimal_comma)
     try:
-        schema("period" in raw).validate(typed, lazy=True)
+        schema(tuple(name for name in DATED if name in raw)).validate(typed, lazy=True)
     except pa.errors.SchemaErrors as errors:
         reasons = _reasons(raw, errors.failure_cases)
         good = ~raw.index.isin(reasons.index)
@@ -69,23 +79,25 @@ def without_repeated(good: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 @lru_cache
-def schema(with_period: bool) -> pa.DataFrameSchema:
-    """The pandera schema of a typed frame: numbers as float64, all else as text."""
+def schema(dated: tuple[str, ...]) -> pa.DataFrameSchema:
+    """The pandera schema of a typed frame with these of `DATED`: numbers as float64, all else as text."""
     parts = {column.name: _column(column) for column in FEATURES}
     parts["id"] = pa.Column(checks=pa.Check.str_matches(rf"^{_ID}\Z"))
     parts[TARGET] = pa.Column(checks=pa.Check.isin(ANSWERS))
-    if with_period:
-        parts["period"] = pa.Column(checks=[pa.Check.str_matches(rf"^{periods.PATTERN}\Z")])
-        parts["_agrees"] = pa.Column(bool, checks=pa.Check.eq(True))
+    for name in dated:
+        parts[name] = pa.Column(checks=[pa.Check.str_matches(rf"^{periods.PATTERN}\Z")])
+        parts[_agrees(name)] = pa.Column(bool, checks=pa.Check.eq(True))
     return pa.DataFrameSchema(parts, strict=True)
 
 
 def allowed(name: str) -> str:
     """What a column may hold, in words."""
     if name == TARGET:
-        return f"{' or '.join(ANSWERS)} is allowed"
+        return f"{' or '.join(ANSWERS)}, or 1 or 0, is allowed"
     if name == "id":
-        return "a whole number from 1 on is allowed, each once"
+        return "a whole number from 0 on is allowed, each once"
+    if name == "date":
+        return "a date as YYYY-MM-DD is allowed, in the month of the columns `month` and, if there is one, `period`"
     if name == "period":
         return "a month as YYYY-MM is allowed, the same as in the column `month`"
     column = FEATURES[NAMES.index(name)]
@@ -122,37 +134,69 @@ def _is_whole(values: pd.Series) -> pd.Series:
     return values % 1 == 0
 
 
-def _typed(raw: pd.DataFrame) -> pd.DataFrame:
-    """Numbers parsed (NaN where they are none); the leaked column goes here."""
+def _typed(raw: pd.DataFrame, decimal_comma: bool) -> pd.DataFrame:
+    """Numbers parsed (NaN where they are none), texts without blanks around them; the leaked column goes here."""
     typed = raw.drop(columns=[LEAKED], errors="ignore")
     for column in FEATURES:
-        if isinstance(column, Number):
-            typed[column.name] = _parsed(raw[column.name])
-    if "period" in raw:
-        said = _parsed(raw["period"].str[5:])
-        typed["_agrees"] = (said == periods.numbers(raw["month"])) | ~raw["month"].isin(MONTHS)
+        typed[column.name] = (
+            _each(raw[column.name], lambda text: _number(text, decimal_comma), np.float64)
+            if isinstance(column, Number)
+            else _each(raw[column.name], str.strip)
+        )
+    typed["id"] = _each(raw["id"], str.strip)
+    typed[TARGET] = _each(raw[TARGET], _answer)
+    for name in (name for name in DATED if name in raw):
+        typed[name] = _each(raw[name], _PERIOD_OF[name])
+        month = _each(typed[name].str[5:], lambda text: _number(text, False), np.float64)
+        typed[_agrees(name)] = (month == periods.numbers(typed["month"])) | ~typed["month"].isin(MONTHS)
+    if all(name in raw for name in DATED):
+        typed[_agrees("date")] &= typed["date"] == typed["period"]
     return typed
 
 
-def _parsed(texts: pd.Series) -> NDArray[np.float64]:
-    """Texts as the nearest float64, each distinct one parsed once; pandas' own parser is off by a last bit at times."""
+def _each(texts: pd.Series, parse: Callable[[str], Any], kind: type = object) -> pd.Series:
+    """Texts parsed, each distinct one once."""
     codes, distinct = pd.factorize(texts)
-    return np.array([_number(text) for text in distinct], dtype=np.float64)[codes]
+    values: NDArray[Any] = np.empty(len(distinct), dtype=kind)
+    values[:] = [parse(text) for text in distinct]
+    return pd.Series(values[codes], index=texts.index)
 
 
-def _number(text: str) -> float:
-    """A plain ASCII number, else NaN; Python alone would take `1_000` and other scripts' digits."""
-    if "_" in text or not text.isascii():
-        return math.nan
+def _number(text: str, decimal_comma: bool) -> float:
+    """The nearest float64, else NaN; pandas' own parser is off by a last bit at times."""
+    value = number(text, decimal_comma)
+    return math.nan if value is None else value
+
+
+def _answer(text: str) -> str:
+    answer = yes_or_no(text)
+    return text if answer is None else ANSWERS[answer]
+
+
+def _month_of(date: str) -> str:
+    """The month of a date, with or without a time of day; what is none stays as it is."""
     try:
-        return float(text)
+        return datetime.fromisoformat(date.strip()).strftime("%Y-%m")
     except ValueError:
-        return math.nan
+        return date
+
+
+_PERIOD_OF: dict[str, Callable[[str], str]] = {"period": str.strip, "date": _month_of}
+
+
+def _agrees(name: str) -> str:
+    """The column of a typed frame that says whether a row's own date agrees with its other columns."""
+    return f"_{name}_agrees"
+
+
+def _few(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(map(shown, names[:_NAMED])) + more
 
 
 def _reasons(raw: pd.DataFrame, cases: pd.DataFrame) -> pd.Series:
     """One reason a line, in the file's order: each wrong column with its value and what is allowed."""
-    wrong = cases[["index", "column"]].replace({"column": {"_agrees": "period"}}).drop_duplicates()
+    wrong = cases[["index", "column"]].replace({"column": {_agrees(name): name for name in DATED}}).drop_duplicates()
     wrong = wrong.sort_values("index", kind="stable")
     lines = raw.index.get_indexer(pd.Index(wrong["index"]))
     places = raw.columns.get_indexer(pd.Index(wrong["column"]))
@@ -167,8 +211,9 @@ def _reasons(raw: pd.DataFrame, cases: pd.DataFrame) -> pd.Series:
 def _published(typed: pd.DataFrame) -> pd.DataFrame:
     """Checked rows with the types and the column order of a dataset."""
     good = pd.DataFrame({"id": typed["id"].astype(np.int64)}, index=typed.index)
-    if "period" in typed:
-        good["period"] = typed["period"].astype("str")
+    dated = next((name for name in DATED if name in typed), None)
+    if dated:
+        good["period"] = typed[dated].astype("str")
     for column in FEATURES:
         values = typed[column.name]
         if isinstance(column, Category):

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 import pandas as pd
 from sqlalchemy import Engine
 
-from deposit.data import contract, dataset, periods, records, sources, spool, table
+from deposit.data import contract, dataset, dating, records, sources, spool, table
+from deposit.data.violations import summary
 from deposit.database import connect
 from deposit.errors import ConfigError, ContractError, SourceError
 from deposit.progress import Progress, log_progress
@@ -14,12 +15,23 @@ from deposit.sections import IngestSettings
 from deposit.settings import Settings
 from deposit.store import ObjectStore
 
-_REASONS_SHOWN = 3
+_REASONS_SHOWN, _REASON_LETTERS = 3, 300
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """A row that was set aside: its line, and each wrong column with what is allowed."""
+
+    line: int
+    reason: str
 
 
 @dataclass(frozen=True)
 class IngestResult:
-    """What an ingest published; `created` is False if the same content had been published before."""
+    """What an ingest published; `created` is False if the same content had been published before.
+
+    `rejections` are the first few of those `rejected`; `first_line` and `last_line` are of all rows that were read.
+    """
 
     version: str
     created: bool
@@ -31,6 +43,9 @@ class IngestResult:
     source_sha256: str
     uri: str
     quarantine_uri: str | None
+    first_line: int
+    last_line: int
+    rejections: tuple[Rejection, ...]
 
 
 def ingest(settings: Settings, progress: Progress = log_progress) -> IngestResult:
@@ -56,7 +71,7 @@ def check(source: sources.Source, progress: Progress) -> contract.Checked:
     rejected: list[pd.DataFrame] = []
     done = 0
     for chunk in table.read(source.path, source.name):
-        checked = contract.check_rows(chunk.rows)
+        checked = contract.check_rows(chunk.rows, chunk.decimal_comma)
         good.append(checked.good)
         rejected += [checked.rejected, chunk.malformed]
         done += len(chunk.rows) + len(chunk.malformed)
@@ -77,12 +92,15 @@ def _check_servers(store: ObjectStore, engine: Engine, bucket: str) -> None:
         ) from error
 
 
-def _dated(rows: pd.DataFrame, settings: IngestSettings) -> pd.DataFrame:
-    """Rows with `period`, from their months unless the source has its own."""
-    if "period" in rows:
-        periods.check_order(rows["period"])
-        return rows
-    return rows.assign(period=periods.assign(rows["month"], settings.first_year, datetime.now(UTC).year))
+def _dated(rows: pd.DataFrame, where: str, settings: IngestSettings, progress: Progress) -> pd.DataFrame:
+    """Rows with `period`; what was accepted of their months by name is told."""
+    try:
+        dated = dating.date_rows(rows, settings, datetime.now(UTC).date())
+    except ContractError as error:
+        raise ContractError(f"{where}: {error}") from error
+    if dated.accepted:
+        progress(f"accepted, as DEPOSIT_INGEST__ACCEPT or --accept says: {summary(dated.accepted)}")
+    return dated.rows
 
 
 def _publish(
@@ -96,7 +114,7 @@ def _publish(
     bucket = settings.store.data_bucket
     quarantine_uri = _quarantine(store, engine, bucket, source, checked.rejected)
     _refuse_bad_share(checked, source, settings.ingest.max_bad_share, quarantine_uri)
-    rows = _dated(checked.good, settings.ingest)
+    rows = _dated(checked.good, source.name, settings.ingest, progress)
     progress(f"publishing {len(rows)} rows")
     origin = dataset.Origin(source.name, source.sha256, len(checked.rejected))
     manifest, created = dataset.publish(store, bucket, rows, origin)
@@ -112,7 +130,16 @@ def _publish(
         source_sha256=source.sha256,
         uri=dataset.uri(bucket, manifest.version),
         quarantine_uri=quarantine_uri,
+        first_line=min(int(part.index.min()) for part in (checked.good, checked.rejected) if len(part)),
+        last_line=max(int(part.index.max()) for part in (checked.good, checked.rejected) if len(part)),
+        rejections=_first(checked.rejected),
     )
+
+
+def _first(rejected: pd.DataFrame) -> tuple[Rejection, ...]:
+    few = rejected["reason"].head(_REASONS_SHOWN)
+    texts = (text if len(text) <= _REASON_LETTERS else f"{text[:_REASON_LETTERS]}…" for text in few.tolist())
+    return tuple(Rejection(line, text) for line, text in zip(few.index.tolist(), texts, strict=True))
 
 
 def _quarantine(
@@ -131,8 +158,7 @@ def _refuse_bad_share(checked: contract.Checked, source: sources.Source, most: f
     bad, rows = len(checked.rejected), len(checked.rejected) + len(checked.good)
     if bad / rows <= most:
         return
-    reasons = checked.rejected["reason"].head(_REASONS_SHOWN)
-    shown = "; ".join(f"line {line}: {reason}" for line, reason in reasons.items())
+    shown = "; ".join(f"line {row.line}: {row.reason}" for row in _first(checked.rejected))
     raise ContractError(
         f"{source.name}: {bad} of {rows} rows break the contract ({bad / rows:.2%}; "
         f"DEPOSIT_INGEST__MAX_BAD_SHARE allows {most:.2%}), nothing was published; {shown}; all of them: {uri}"

@@ -1,4 +1,4 @@
-"""Calendar months of rows that carry a month's name but no year. Pure."""
+"""Calendar months of rows: periods as YYYY-MM, and their order. Pure."""
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,11 @@ def numbers(months: pd.Series) -> pd.Series:
     return months.astype(object).map(_NUMBER)
 
 
+def ordinal(period: str) -> int:
+    """A period (YYYY-MM) as a number of months, so that two can be subtracted."""
+    return int(period[:4]) * 12 + int(period[5:]) - 1
+
+
 def assign(months: pd.Series, first_year: int, last_year: int) -> pd.Series:
     """Periods (YYYY-MM) of rows in time order: the year steps when the month goes backwards.
 
@@ -27,8 +32,9 @@ def assign(months: pd.Series, first_year: int, last_year: int) -> pd.Series:
     if late.any():
         line = months.index[int(late.argmax())]
         raise ContractError(
-            f"line {line}: months that go backwards lead from {first_year} past {last_year}: "
-            "sort the rows oldest first, add a column `period` (YYYY-MM), or correct DEPOSIT_INGEST__FIRST_YEAR"
+            f"line {line}: it would be of {last_year + 1}, as the year steps from {first_year} on where the month goes "
+            "backwards: sort the rows oldest first, add a column `period` (YYYY-MM), or correct the first year "
+            "(--first-year, DEPOSIT_INGEST__FIRST_YEAR)"
         )
     codes, inverse = np.unique(years * 12 + number - 1, return_inverse=True)
     labels = np.array([f"{code // 12:04d}-{code % 12 + 1:02d}" for code in codes], dtype=object)
@@ -43,5 +49,5 @@ def check_order(periods: pd.Series) -> None:
         place = int(back.argmax()) + 1
         raise ContractError(
             f"line {periods.index[place]}: period {values[place]} comes after {values[place - 1]}: "
-            "sort the rows oldest first"
+            "sort the rows oldest first, each of them once"
         )

@@ -23,7 +23,7 @@ _BATCH = 10_000
 
 @dataclass(frozen=True)
 class Source:
-    """A source's rows as a plain CSV file; `name` says where they are from, without secrets."""
+    """A source's rows as an unpacked file, CSV or Parquet; `name` says where they are from, without secrets."""
 
     name: str
     path: Path
@@ -46,7 +46,7 @@ def _bundled(_settings: IngestSettings, folder: Path, progress: Progress) -> Sou
 
 def _uci(settings: IngestSettings, folder: Path, progress: Progress) -> Source:
     archive = download.fetch(settings.uci_url, folder / "uci.zip", progress)
-    path = spool.from_zip(archive, ORIGINAL, folder / ORIGINAL, settings.uci_url)
+    path = spool.from_file(archive, folder / ORIGINAL, settings.uci_url, ORIGINAL)
     return Source(settings.uci_url, path, _checked(path, f"{ORIGINAL} of {settings.uci_url}", ORIGINAL_SHA256))
 
 
@@ -58,15 +58,17 @@ def _kaggle(settings: IngestSettings, folder: Path, progress: Progress) -> Sourc
         )
     url = f"{settings.kaggle_url.rstrip('/')}/api/v1/datasets/download/{settings.kaggle_dataset}"
     archive = download.fetch(url, folder / "kaggle.zip", progress, (user, key), "DEPOSIT_INGEST__KAGGLE_TOKEN")
-    path = spool.from_zip(archive, ORIGINAL, folder / ORIGINAL, url)
+    path = spool.from_file(archive, folder / ORIGINAL, url, ORIGINAL)
     return Source(f"kaggle {settings.kaggle_dataset}", path, _checked(path, f"{ORIGINAL} of {url}", settings.sha256))
 
 
 def _file(settings: IngestSettings, folder: Path, progress: Progress) -> Source:
     if settings.path is None:
-        raise ConfigError("source `file` needs DEPOSIT_INGEST__PATH: the CSV file (plain, .gz or .xz)")
+        raise ConfigError(
+            "source `file` needs DEPOSIT_INGEST__PATH: the file (CSV or Parquet; plain, .gz, .xz or .zip)"
+        )
     progress(f"reading {settings.path}")
-    path = spool.from_file(settings.path, folder / "file.csv")
+    path = spool.from_file(settings.path, folder / "file.csv", wanted=ORIGINAL)
     return Source(str(settings.path), path, _checked(path, str(settings.path), settings.sha256))
 
 

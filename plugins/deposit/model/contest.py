@@ -16,12 +16,24 @@ from deposit.store import ObjectStore
 
 
 @dataclass(frozen=True)
+class Overtaken:
+    """The rival was trained through the last month that the challenger's dataset has, or a later one (YYYY-MM)."""
+
+    rival_through: str
+    dataset_end: str
+
+
+@dataclass(frozen=True)
 class Outcome:
-    """The verdict on a contest; `rival` and `where` say in words against whom and on which rows."""
+    """The verdict on a contest; `rival` and `where` say in words against whom and on which rows.
+
+    `overtaken` if no later data of the challenger can ever be new to the rival, as when the rival's months are wrong.
+    """
 
     verdict: Verdict
     rival: str
     where: str
+    overtaken: Overtaken | None = None
 
 
 def hold(settings: Settings, challenger: Version, champion: Version | None) -> Outcome:
@@ -39,9 +51,16 @@ def hold(settings: Settings, challenger: Version, champion: Version | None) -> O
     name = champion.model_id if champion else f"a constant (the development rate, {rate:.1%})"
     if rows["y"].nunique() < 2:
         found = "no call" if rows.empty else f"one outcome only in {len(rows)} calls"
-        return Outcome(Verdict((), f"there is {found} to compare on"), name, f"after {seen}")
+        return Outcome(Verdict((), f"there is {found} to compare on"), name, f"after {seen}", _overtaken(rival, frame))
     where = f"{len(rows):,} calls of {rows['period'].iloc[0]} to {rows['period'].iloc[-1]}"
     return Outcome(_verdict(settings, _contest(model, rival, rows, rate), champion is None), name, where)
+
+
+def _overtaken(rival: ModelArtifact | None, frame: pd.DataFrame) -> Overtaken | None:
+    end = frame["period"].max()
+    if rival is None or rival.metadata["trained_through"] < end:
+        return None
+    return Overtaken(rival.metadata["trained_through"], end)
 
 
 def _verdict(settings: Settings, contest: Contest, first: bool) -> Verdict:

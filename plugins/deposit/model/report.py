@@ -1,5 +1,7 @@
 """What a person sees of a training and a selection."""
 
+from rich.markup import escape
+
 from deposit import console
 from deposit.model.card import LABELS
 from deposit.model.selection import Selection
@@ -34,18 +36,11 @@ def print_selection(selection: Selection) -> None:
                 for item in selection.criteria
             ],
         )
-    console.out.print(f"[bold]Verdict[/] {selection.reason}")
+    console.out.print(f"[bold]Verdict[/] {escape(selection.reason)}")
 
 
 def _cells(candidate: TrainedCandidate, name: str) -> list[str]:
     test = candidate.test
-    if name not in test:
-        return [_shown(candidate.validation.get(name)), ""]
-    interval = f"\\[{_shown(test.get(f'{name}_low'))}, {_shown(test.get(f'{name}_high'))}]"
-    return [_shown(candidate.validation.get(name)), f"{_shown(test[name])} {interval}"]
-
-
-def _shown(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3f}"
+    value, low, high = (console.shown(test.get(name + bound)) for bound in ("", "_low", "_high"))
+    interval = f" \\[{low}, {high}]" if name in test else ""
+    return [console.shown(candidate.validation.get(name)), value + interval]

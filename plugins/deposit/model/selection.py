@@ -1,4 +1,4 @@
-"""Select: the challenger of a training against today's champion; safe to repeat, and to kill at any point.
+"""Select: the challenger of a training against today's champion, or a version by hand; safe to repeat, and to kill.
 
 A decision is written down before an alias moves, so that a repeat finds it and finishes what was begun.
 """
@@ -14,6 +14,7 @@ from mlflow.tracking import MlflowClient
 
 from deposit.errors import DataError, GateError
 from deposit.model import contest, registry, tracking
+from deposit.model.contest import Overtaken
 from deposit.model.gate import Criterion
 from deposit.model.registry import Version
 from deposit.model.training import CHALLENGER_RUN, finished
@@ -25,7 +26,7 @@ DECISION, GATE = "deposit.decision", "deposit.gate"
 
 @dataclass(frozen=True)
 class Selection:
-    """What became of a challenger; `promoted` if the gate let it through, `is_champion` if it is champion now."""
+    """What became of a challenger; `promoted` by the gate or by hand, `is_champion` if it is champion now."""
 
     model_id: str
     champion_before: str | None
@@ -58,6 +59,43 @@ def select(settings: Settings, training_run: str | None = None, progress: Progre
         if decision["promoted"]:
             registry.appoint(settings, challenger, champion)
         return _selection(challenger, decision, is_champion=decision["promoted"])
+
+
+def promote(settings: Settings, model_id: str, why: str | None = None) -> Selection:
+    """Make a registered version the champion without the gate, and record that somebody did, and why.
+
+    Raises DataError (no such version) or UpstreamError.
+    """
+    client, version = tracking.connect(settings), registry.by_id(settings, model_id)
+    with tracking.translated(settings):
+        champion = registry.champion(settings)
+        is_champion = champion is not None and champion.version == version.version
+        recorded = _recorded(client, settings, version)
+        if is_champion and recorded is not None and recorded["promoted"]:
+            return _selection(version, recorded, is_champion=True)
+        decision = promotion(version, None if is_champion else champion, recorded, why)
+        _record(client, settings, version, decision)
+        if not is_champion:
+            registry.appoint(settings, version, champion)
+        return _selection(version, decision, is_champion=True)
+
+
+def promotion(
+    version: Version, before: Version | None, recorded: Mapping[str, Any] | None, why: str | None
+) -> dict[str, Any]:
+    """The decision to make a version champion by hand; what the gate had decided of it is kept with it."""
+    gate = recorded and (recorded["gate"] if recorded.get("by_hand") else recorded["reason"])
+    place = f", in place of {before.model_id}" if before else ""
+    return {
+        "rules": None,  # none of the gate's: the next `select` judges it anew
+        "by_hand": True,
+        "champion_before": before.model_id if before else None,
+        "promoted": True,
+        "criteria": recorded["criteria"] if recorded else [],
+        "gate": gate,
+        "reason": f"{version.model_id} is champion by hand{place}: {why or 'no reason is given'}; "
+        + (f"the gate: {gate}" if gate else "no gate has judged it"),
+    }
 
 
 def reason_of(settings: Settings, version: Version) -> str:
@@ -110,8 +148,20 @@ def _decide(settings: Settings, challenger: Version, champion: Version | None) -
         "champion_before": champion.model_id if champion else None,
         "promoted": verdict.passed,
         "criteria": [asdict(criterion) for criterion in verdict.criteria],
-        "reason": f"{done}: against {outcome.rival}, {outcome.where}: {verdict.summary}",
+        "reason": f"{done}: against {outcome.rival}, {outcome.where}: {verdict.summary}"
+        + way_out(challenger, outcome.overtaken),
     }
+
+
+def way_out(challenger: Version, overtaken: Overtaken | None) -> str:
+    """What can be done, in words, about a champion that no newer data of the challenger can be held against."""
+    if overtaken is None:
+        return ""
+    return (
+        f"; the champion was trained through {overtaken.rival_through}, the challenger's data ends in "
+        f"{overtaken.dataset_end}: if the champion's months are dated wrongly, `deposit promote {challenger.model_id}` "
+        "puts the challenger in its place"
+    )
 
 
 def _recorded(client: MlflowClient, settings: Settings, version: Version) -> dict[str, Any] | None:
@@ -125,7 +175,8 @@ def _recorded(client: MlflowClient, settings: Settings, version: Version) -> dic
 def _record(client: MlflowClient, settings: Settings, version: Version, decision: Mapping[str, Any]) -> None:
     """Store a decision with the run and the version; the tag that counts comes last."""
     client.log_dict(version.run_id, dict(decision), "gate.json")
-    tags = {GATE: "passed" if decision["promoted"] else "refused"}
+    judged = "passed" if decision["promoted"] else "refused"
+    tags = {GATE: "by hand" if decision.get("by_hand") else judged}
     for item in decision["criteria"]:
         state = "passed" if item["passed"] else "failed"
         tags[f"{GATE}.{item['name']}"] = f"{state}: {item['value']:+.6f}, threshold {item['threshold']:+g}"

@@ -1,4 +1,5 @@
 import base64
+import gzip
 import io
 import lzma
 import threading
@@ -115,7 +116,8 @@ def test_another_file_from_uci_is_refused(uci: IngestSettings, server: Server, t
 @pytest.mark.parametrize(
     ("answer", "error", "message"),
     [
-        ((200, b"<html>"), SourceError, "not a whole zip archive"),
+        ((200, b"<html>"), SourceError, r"bank.zip: this is a web page \(HTML\), not a CSV"),
+        ((200, zipped("x.csv", b"1")[:-30]), SourceError, "not a whole .zip archive"),
         ((200, zipped("other.csv", b"1")), SourceError, "holds no bank-additional-full.csv"),
         ((404, b""), SourceError, "HTTP 404"),
         ((503, b""), UpstreamError, "HTTP 503; try again later, or use DEPOSIT_INGEST__SOURCE=bundled"),
@@ -168,9 +170,12 @@ def test_a_token_of_another_form_is_refused(token: str | None, tmp_path: Path) -
         fetched(IngestSettings(source="kaggle", kaggle_token=token), tmp_path)
 
 
-@pytest.mark.parametrize(("suffix", "data"), [(".gz", b"\x1f\x8bx"), (".gz", b"plain"), (".xz", b"plain")])
-def test_a_damaged_archive_is_told(tmp_path: Path, suffix: str, data: bytes) -> None:
-    path = tmp_path / f"file{suffix}"
+@pytest.mark.parametrize(
+    ("suffix", "data"), [(".gz", b"\x1f\x8bx"), (".gz", gzip.compress(DATA)[:-9]), (".xz", lzma.compress(b"x")[:-9])]
+)
+@pytest.mark.parametrize("name", ["file", "file.csv"])
+def test_a_damaged_archive_is_told_whatever_its_name(tmp_path: Path, suffix: str, data: bytes, name: str) -> None:
+    path = tmp_path / name
     path.write_bytes(data)
     with pytest.raises(SourceError, match=f"not a whole {suffix} file"):
         spool.from_file(path, tmp_path / "copy")

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from deposit.data.contract import REQUIRED
-from deposit.data.table import read, separator
+from deposit.data.table import read
 from deposit.errors import ContractError, SourceError
 
 ROW = [str(number) for number in range(len(REQUIRED))]
@@ -57,21 +57,34 @@ def test_a_quoted_line_break_does_not_shift_the_lines_below(path: Path) -> None:
     assert chunk.rows.index.tolist() == [2, 4]
 
 
-@pytest.mark.parametrize("sign", [";", ","])
-def test_both_separators_are_known(sign: str) -> None:
-    assert separator(sign.join(REQUIRED), "calls.csv") == sign
+@pytest.mark.parametrize("sign", [";", ",", "\t"])
+def test_separators_are_known(path: Path, sign: str) -> None:
+    path.write_text(text_of(ROW, sign=sign))
+    (chunk,) = read(path, "calls.csv")
+    assert chunk.rows["y"].tolist() == [ROW[-1]]
+    assert chunk.decimal_comma == (sign != ",")
 
 
-@pytest.mark.parametrize(("sign", "named"), [("\t", "tabs"), ("|", "`|`"), (" ", "spaces")])
-def test_another_separator_is_named(sign: str, named: str) -> None:
+@pytest.mark.parametrize(("sign", "named"), [("|", "`|`"), (" ", "spaces")])
+def test_another_separator_is_named(path: Path, sign: str, named: str) -> None:
+    path.write_text(text_of(ROW, sign=sign))
     with pytest.raises(ContractError) as caught:
-        separator(sign.join(REQUIRED), "calls.csv")
-    assert str(caught.value) == f"calls.csv: the columns are separated by {named}: save the file with `;` or `,`"
+        list(read(path, "calls.csv"))
+    assert str(caught.value) == f"calls.csv: the columns are separated by {named}: save the file with `;`, `,` or tabs"
 
 
-def test_an_open_quote_is_told(path: Path) -> None:
+def test_an_open_quote_is_told_with_its_line(path: Path) -> None:
+    path.write_text(text_of(ROW) + '"' + ";".join(ROW) + "\n")
+    with pytest.raises(SourceError, match=r"^calls.csv: a quote that opens on line 3 never closes"):
+        list(read(path, "calls.csv"))
     path.write_text(text_of(ROW) + '"' + text_of(ROW) * 10_000)
-    with pytest.raises(SourceError, match=r"not a CSV file .*quote that is not closed"):
+    with pytest.raises(SourceError, match=r"^calls.csv: a quote that opens on line 3 .*rows of their own"):
+        list(read(path, "calls.csv"))
+
+
+def test_a_last_row_that_is_short_and_has_no_line_end_was_cut_off(path: Path) -> None:
+    path.write_text(text_of(ROW, ROW)[:-9])
+    with pytest.raises(ContractError, match=r"line 3: 1\d fields: 20 .*the file was cut off"):
         list(read(path, "calls.csv"))
 
 

@@ -1,0 +1,98 @@
+"""What a file is, by its first bytes: its name says nothing. Pure."""
+
+import re
+from enum import Enum
+
+HEAD_BYTES = 1024
+_TAR = slice(257, 262)
+_SAVE = "in the spreadsheet choose Save as, CSV"
+_UNPACK = "unpack it and send the CSV"
+_EXPORT = "export the rows as CSV"
+
+
+class Format(Enum):
+    """A kind of file: what it is in words, and what to do if it is not read."""
+
+    TEXT = ("a text file", "")
+    GZIP = ("a .gz file", _UNPACK)
+    XZ = ("a .xz file", _UNPACK)
+    ZIP = ("a .zip archive", _UNPACK)
+    PARQUET = ("a .parquet file", _EXPORT)
+    WORKBOOK = ("a workbook (.xlsx, .xls or .ods)", _SAVE)
+    DOCUMENT = ("a text document", "copy its table into a spreadsheet and save that as CSV")
+    ZSTD = ("a .zst file", _UNPACK)
+    BZIP2 = ("a .bz2 file", _UNPACK)
+    SEVEN_ZIP = ("a .7z archive", _UNPACK)
+    RAR = ("a .rar archive", _UNPACK)
+    TAR = ("a .tar archive", _UNPACK)
+    ARROW = ("an Arrow or Feather file", _EXPORT)
+    ORC = ("an ORC file", _EXPORT)
+    AVRO = ("an Avro file", _EXPORT)
+    SQLITE = ("an SQLite database", _EXPORT)
+    PICKLE = ("a Python pickle", f"{_EXPORT}: a pickle may run code and is never opened")
+    PDF = ("a PDF", _EXPORT)
+    PICTURE = ("a picture", _EXPORT)
+    HTML = ("a web page (HTML)", f"{_EXPORT}; a login page or a spreadsheet's web export looks like this")
+    XML = ("an XML file", _EXPORT)
+    JSON = ("JSON", _EXPORT)
+
+    @property
+    def title(self) -> str:
+        """In words, with the article."""
+        return self.value[0]
+
+    @property
+    def advice(self) -> str:
+        """What to do with a file that is not read."""
+        return self.value[1]
+
+
+_MAGIC: tuple[tuple[bytes, Format], ...] = (
+    (b"\x1f\x8b", Format.GZIP),
+    (b"\xfd7zXZ\0", Format.XZ),
+    (b"PK\x03\x04", Format.ZIP),
+    (b"PK\x05\x06", Format.ZIP),
+    (b"PAR1", Format.PARQUET),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", Format.WORKBOOK),
+    (b"{\\rtf", Format.DOCUMENT),
+    (b"\x28\xb5\x2f\xfd", Format.ZSTD),
+    (b"BZh", Format.BZIP2),
+    (b"7z\xbc\xaf\x27\x1c", Format.SEVEN_ZIP),
+    (b"Rar!", Format.RAR),
+    (b"ARROW1", Format.ARROW),
+    (b"FEA1", Format.ARROW),
+    (b"ORC", Format.ORC),
+    (b"Obj\x01", Format.AVRO),
+    (b"SQLite format 3\0", Format.SQLITE),
+    (b"\x80\x04", Format.PICKLE),
+    (b"\x80\x05", Format.PICKLE),
+    (b"%PDF", Format.PDF),
+    (b"\x89PNG", Format.PICTURE),
+    (b"\xff\xd8\xff", Format.PICTURE),
+    (b"GIF8", Format.PICTURE),
+)
+_MARKUP: tuple[tuple[re.Pattern[bytes], Format], ...] = (
+    (re.compile(rb"<(!doctype html|html|head|body|table|meta)\b", re.IGNORECASE), Format.HTML),
+    (re.compile(rb"<\?xml|<[A-Za-z]+[ >]"), Format.XML),
+    (re.compile(rb"[\[{]"), Format.JSON),
+)
+
+
+def sniff(head: bytes) -> Format:
+    """The kind of a file that begins with `head` (1 KiB of it, or all); text where nothing else fits."""
+    for magic, kind in _MAGIC:
+        if head.startswith(magic):
+            return kind
+    if head[_TAR] == b"ustar":
+        return Format.TAR
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    return next((kind for pattern, kind in _MARKUP if pattern.match(text)), Format.TEXT)
+
+
+def in_archive(names: list[str]) -> Format | None:
+    """What a zip with these entries is if it is one document and no archive."""
+    if "[Content_Types].xml" in names:
+        return Format.WORKBOOK if any(name.startswith("xl/") for name in names) else Format.DOCUMENT
+    if names[:1] == ["mimetype"]:  # OpenDocument; of its kinds, tables are what people send
+        return Format.WORKBOOK
+    return None

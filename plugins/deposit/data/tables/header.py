@@ -1,0 +1,122 @@
+"""The header of a table: what separates its cells, and where each known column is."""
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import IO
+
+from deposit.errors import ContractError, SourceError
+
+_SEPARATORS = (";", ",", "\t")
+_OTHERS = {"|": "`|`", ":": "`:`", " ": "spaces"}
+_MOST_BYTES = 2**20
+_LINE = re.compile(rb"([^\r\n]*)(\r\n|\n|\r|\Z)")
+_STATED = re.compile(r'"?sep=(.)"?[;,\t]*', re.IGNORECASE)
+_MARK = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True)
+class Header:
+    """How a table is laid out.
+
+    Args:
+        separator: one character.
+        names: of all columns, as they stand there.
+        columns: the known column that each of them is, or None.
+        line: on which the header stands, from 1.
+        end: the byte at which the rows begin.
+    """
+
+    separator: str
+    names: tuple[str, ...]
+    columns: tuple[str | None, ...]
+    line: int
+    end: int
+
+    @property
+    def places(self) -> dict[str, int]:
+        """Where each known column is; the first, of one that is there twice."""
+        return {name: place for place, name in reversed(list(enumerate(self.columns))) if name}
+
+    @property
+    def repeated(self) -> list[str]:
+        """Known columns that are there more than once."""
+        return [name for name, count in Counter(self.columns).items() if name and count > 1]
+
+    @property
+    def unknown(self) -> list[str]:
+        """Columns that are none of the known ones, as they stand there."""
+        return [name for name, column in zip(self.names, self.columns, strict=True) if column is None]
+
+    @property
+    def decimal_comma(self) -> bool:
+        """Whether `4,5` can be a number: not where the comma separates cells."""
+        return self.separator != ","
+
+
+def read_header(file: IO[bytes], known: Sequence[str], aliases: Mapping[str, str] | None = None) -> Header:
+    """The layout that the first line with text tells, in UTF-8; a line `sep=;` before it, as Excel writes, counts.
+
+    `aliases` are other names of known columns. Raises SourceError (empty, an open quote) or ContractError (separator).
+    """
+    columns = {plain(name): name for name in known} | {plain(one): name for one, name in (aliases or {}).items()}
+    line, end, text = _next_line(file, _begin(file), 1)
+    stated = _STATED.fullmatch(text)
+    if stated:
+        line, end, text = _next_line(file, end, line + 1)
+    separator = stated[1] if stated else _separator(text, columns)
+    names = _cells(text, separator, line)
+    return Header(separator, tuple(names), tuple(columns.get(plain(name)) for name in names), line, end)
+
+
+def plain(name: str) -> str:
+    """A column's name as names are compared: no case, blanks, dots and the like; `emp_var_rate` is `emp.var.rate`."""
+    return re.sub(r"[\s_.\-\ufeff]+", "", name).lower()
+
+
+def _begin(file: IO[bytes]) -> int:
+    file.seek(0)
+    return len(_MARK) if file.read(len(_MARK)) == _MARK else 0
+
+
+def _next_line(file: IO[bytes], start: int, line: int) -> tuple[int, int, str]:
+    """The first line with text from `start` on: its number, the byte after it, and the text."""
+    file.seek(start)
+    content, end = file.read(_MOST_BYTES), 0
+    for match in _LINE.finditer(content):
+        end = match.end()
+        if match[1].strip():
+            break
+        line += 1
+    else:
+        raise SourceError("the file is empty")
+    if end == _MOST_BYTES:
+        raise SourceError(f"line {line} is longer than 1 MiB: the first line must name the columns")
+    return line, start + end, match[1].decode()
+
+
+def _separator(text: str, columns: Mapping[str, str]) -> str:
+    """The separator that gives most of the known columns. Raises ContractError if it is none that is read."""
+    counts = {sign: sum(plain(name) in columns for name in _split(text, sign)) for sign in (*_SEPARATORS, *_OTHERS)}
+    best = max(counts, key=lambda sign: counts[sign])
+    if best in _OTHERS and counts[best] > 1:
+        raise ContractError(f"the columns are separated by {_OTHERS[best]}: save the file with `;`, `,` or tabs")
+    return best if best in _SEPARATORS else _SEPARATORS[0]
+
+
+def _split(text: str, separator: str) -> list[str]:
+    try:
+        return next(csv.reader([text], delimiter=separator), [])
+    except csv.Error:  # a cell of more than 128 KiB
+        return []
+
+
+def _cells(text: str, separator: str, line: int) -> list[str]:
+    try:
+        return next(csv.reader([text], delimiter=separator, strict=True), [])
+    except csv.Error as error:
+        raise SourceError(
+            f"a quote that opens on line {line} never closes, or text stands beside it: correct that line"
+        ) from error

@@ -1,0 +1,142 @@
+"""What may be wrong with the months of an ingest: each violation of a rule, with its place and its words."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from deposit.sections import Rule
+
+
+@dataclass(frozen=True)
+class SharedFigures:
+    """Two periods of the file with the same macro figures; `line` is the later one's first."""
+
+    rule: ClassVar[Rule] = Rule.MACRO
+    line: int
+    period: str
+    earlier: str
+    price: float
+    confidence: float
+
+    def __str__(self) -> str:
+        return (
+            f"line {self.line}: {self.period} has the price and confidence index of {self.earlier} "
+            f"({self.price:g}, {self.confidence:g}), so that one month is dated as two"
+        )
+
+
+@dataclass(frozen=True)
+class KnownFigures:
+    """A period with the macro figures that the public data set has in another one."""
+
+    rule: ClassVar[Rule] = Rule.MACRO
+    line: int
+    period: str
+    known: str
+    price: float
+    confidence: float
+
+    def __str__(self) -> str:
+        return (
+            f"line {self.line}: {self.period} has the price and confidence index of {self.known} in the public data "
+            f"set ({self.price:g}, {self.confidence:g})"
+        )
+
+
+@dataclass(frozen=True)
+class MixedFigures:
+    """A period with several sets of macro figures; `line` is the first that differs from most, `share` of them do."""
+
+    rule: ClassVar[Rule] = Rule.MACRO
+    line: int
+    period: str
+    share: float
+
+    def __str__(self) -> str:
+        return (
+            f"line {self.line}: {self.share:.1%} of {self.period} have another price or confidence index than the "
+            "rest of it, so that several months are dated as one"
+        )
+
+
+@dataclass(frozen=True)
+class RepeatedBlock:
+    """Consecutive rows that stand, in the same order, further up; `rows` are all that do so in the file."""
+
+    rule: ClassVar[Rule] = Rule.REPEATED
+    line: int
+    earlier: int
+    rows: int
+
+    def __str__(self) -> str:
+        return (
+            f"the rows from line {self.line} on repeat those from line {self.earlier} on, and {self.rows} rows in the "
+            "file repeat others in such blocks"
+        )
+
+
+@dataclass(frozen=True)
+class RepeatedRows:
+    """A period of which many rows stand further up in it; `line` is the first that does."""
+
+    rule: ClassVar[Rule] = Rule.REPEATED
+    line: int
+    period: str
+    rows: int
+    of: int
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.rows} of the {self.of} rows of {self.period} repeat others of that month"
+
+
+@dataclass(frozen=True)
+class FuturePeriod:
+    """A period after the current month."""
+
+    rule: ClassVar[Rule] = Rule.FUTURE
+    line: int
+    period: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.period} is still to come"
+
+
+@dataclass(frozen=True)
+class Gap:
+    """More months missing between two successive periods than a calendar has without calls."""
+
+    rule: ClassVar[Rule] = Rule.GAPS
+    line: int
+    period: str
+    before: str
+    missing: int
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.period} follows {self.before}, {self.missing} months are missing"
+
+
+Violation = SharedFigures | KnownFigures | MixedFigures | RepeatedBlock | RepeatedRows | FuturePeriod | Gap
+
+
+def summary(violations: Sequence[Violation]) -> str:
+    """The violations in one line: of each kind the first, by its rule's name, and how many more there are."""
+    kinds: dict[type[Violation], list[Violation]] = {}
+    for violation in violations:
+        kinds.setdefault(type(violation), []).append(violation)
+    return "; ".join(f"{found[0].rule}: {found[0]}{_more(len(found) - 1)}" for found in kinds.values())
+
+
+def refusal(violations: Sequence[Violation]) -> str:
+    """The violations in one line, with what to do about them."""
+    rules = list(dict.fromkeys(violation.rule for violation in violations))
+    options = " ".join(f"--accept {rule}" for rule in rules)
+    names = ", ".join(f'"{rule}"' for rule in rules)
+    return (
+        f"the months cannot be right, nothing was published: {summary(violations)}. Correct the file or its dates; if "
+        f"it is right all the same, accept that by name: {options} (DEPOSIT_INGEST__ACCEPT=[{names}], `accept` in the "
+        "DAG's form)"
+    )
+
+
+def _more(count: int) -> str:
+    return f" (and {count} more)" if count else ""
