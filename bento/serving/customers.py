@@ -7,21 +7,21 @@ import msgspec
 from deposit.data.columns import FEATURES, NAMES, Category
 
 MAX_ID_LENGTH = 128
-_INT64 = 2**63
+MIN_ID, MAX_ID = -(2**63), 2**63 - 1
 
 
 def _field_type(column: Any) -> Any:
     if isinstance(column, Category):
         return Literal[column.allowed]
-    limits = msgspec.Meta(ge=int(column.low), le=int(column.high)) if column.integer else None
-    if limits is not None:
-        return Annotated[int, limits]
-    return Annotated[float, msgspec.Meta(ge=float(column.low), le=float(column.high))]
+    low, high = float(column.low), float(column.high)
+    if not column.integer:
+        return Annotated[float, msgspec.Meta(ge=low, le=high)]
+    # 41.0 and 4.1e1 are whole numbers too; as a union they cost those who write 41 nothing
+    plain = Annotated[int, msgspec.Meta(ge=int(low), le=int(high))]
+    return plain | Annotated[float, msgspec.Meta(ge=low, le=high, multiple_of=1)]
 
 
-_Identity = (
-    Annotated[int, msgspec.Meta(ge=-_INT64, le=_INT64 - 1)] | Annotated[str, msgspec.Meta(max_length=MAX_ID_LENGTH)]
-)
+_Identity = Annotated[int, msgspec.Meta(ge=MIN_ID, le=MAX_ID)] | Annotated[str, msgspec.Meta(max_length=MAX_ID_LENGTH)]
 _ATTRIBUTES = {name.replace(".", "_"): name for name in NAMES}
 
 Customer = msgspec.defstruct(

@@ -1,15 +1,18 @@
 """What handlers see of HTTP: a request, an answer, a route."""
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any, NamedTuple
 
 from serving.access import Client
+from serving.codings import decompressed, decompressor_of
 from serving.problems import RequestError, refuse
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 JSON = b"application/json"
+_PARAMETER = re.compile(rb';\s*([^\s=;"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*))')
 
 
 class Request:
@@ -22,7 +25,7 @@ class Request:
         timeout: seconds that the body's next part may take.
     """
 
-    __slots__ = ("_receive", "_timeout", "client", "headers", "id", "method", "path", "query", "started")
+    __slots__ = ("_pairs", "_receive", "_timeout", "client", "headers", "id", "method", "path", "query", "started")
 
     def __init__(
         self, scope: MutableMapping[str, Any], receive: Receive, request_id: bytes, client: Client, timeout: float
@@ -31,6 +34,7 @@ class Request:
         self.path: str = scope["path"]
         self.query: bytes = scope["query_string"]
         self.headers: dict[bytes, bytes] = scope["deposit.headers"]
+        self._pairs: list[tuple[bytes, bytes]] = scope["headers"]
         self.id = request_id
         self.client = client
         self.started = time.perf_counter()
@@ -38,13 +42,24 @@ class Request:
         self._timeout = timeout
 
     async def body(self, limit: int) -> bytes:
-        """The whole body. Raises RequestError: 413 above `limit` bytes or the client's own, 408, 400."""
+        """The whole body, decompressed.
+
+        Raises RequestError: 413 above `limit` bytes or the client's own, 400, 408, 415.
+        """
         parts = [part async for part in self.chunks(limit)]
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    async def chunks(self, limit: int) -> AsyncIterator[bytes]:
-        """The body in parts as they come, none empty. Raises RequestError as `body` does."""
+    def chunks(self, limit: int) -> AsyncIterator[bytes]:
+        """The body in parts as they come, decompressed, none empty. Raises RequestError as `body` does."""
         limit = min(limit, self.client.max_body_bytes)
+        received = self._received(limit)
+        if b"content-encoding" not in self.headers:
+            return received
+        decompressor = decompressor_of(self._pairs)
+        return received if decompressor is None else decompressed(received, decompressor, limit)
+
+    async def _received(self, limit: int) -> AsyncIterator[bytes]:
+        """The body's parts as they were sent."""
         declared = self.headers.get(b"content-length", b"0")
         if declared.isdigit() and int(declared) > limit:
             raise _too_large(limit)
@@ -99,6 +114,15 @@ class Route(NamedTuple):
 def content_type(request: Request) -> bytes:
     """The media type of the request's body, lower case, without parameters."""
     return request.headers.get(b"content-type", b"").split(b";")[0].strip().lower()
+
+
+def charset_of(request: Request) -> str | None:
+    """The charset that the Content-Type states, lower case, without quotes; None if it states none."""
+    for name, quoted, plain in _PARAMETER.findall(request.headers.get(b"content-type", b"")):
+        if name.lower() == b"charset":
+            value: bytes = plain or re.sub(rb"\\(.)", rb"\1", quoted)
+            return value.decode("latin-1").strip().lower() or None
+    return None
 
 
 def _too_large(limit: int) -> RequestError:

@@ -25,8 +25,8 @@ _ERRORS = {
     "404": "no such path or model",
     "405": "wrong method",
     "408": "the body stopped coming",
-    "413": "body too large",
-    "415": "a media type that is not read here",
+    "413": "body too large once decompressed",
+    "415": "a media type, charset or Content-Encoding that is not read here",
     "422": "rows or fields are not as they must be",
     "429": "too many requests of this key; see Retry-After",
     "500": "the service failed; carries the request id",
@@ -53,7 +53,11 @@ def document(max_customers: int) -> dict[str, Any]:
         "info": {
             "title": "deposit",
             "version": "1",
-            "description": "Which customers to call with a term-deposit offer. Every answer carries X-Request-Id.",
+            "description": (
+                "Which customers to call with a term-deposit offer. Every answer carries X-Request-Id. "
+                "Bodies may be compressed, with Content-Encoding: gzip or deflate. A whole "
+                "number may be written 41, 41.0 or 4.1e1."
+            ),
         },
         "paths": _paths(),
         "components": {
@@ -107,6 +111,7 @@ def _rank(problem: dict[str, Any]) -> dict[str, Any]:
         "call_cost": {**amount, "description": "cost of a call; a setting if left out"},
         "reasons": {"type": "boolean", "description": "tell the reasons for the best 10,000 of those to be called"},
         "model": {"type": "string", "description": "the registered model to answer by"},
+        "charset": {"type": "string", "description": "of the list's text, like windows-1252; UTF-8 if left out"},
     }
     file = {"type": "string", "format": "binary", "description": "the CSV; see docs/ranking.md"}
     form = {"type": "object", "properties": {"file": file, **wishes}, "required": ["file"]}

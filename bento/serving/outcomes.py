@@ -8,7 +8,8 @@ from deposit.monitoring.entries import StatedOutcome, StatedOutcomes, encode_ent
 from deposit.sections import ServeSettings
 from serving import statements
 from serving.customers import encode
-from serving.http import JSON, Answer, Request, content_type
+from serving.http import JSON, Answer, Request, charset_of, content_type
+from serving.lists import stated_codec
 from serving.problems import refuse
 from serving.recorder import Recorder
 
@@ -32,14 +33,18 @@ class Outcomes:
             raise refuse(415, "send the outcomes as Content-Type: application/json or text/csv")
         received = time.time_ns() // 1000
         body = await request.body(self._limits.max_body_bytes)
+        given = kind, body, charset_of(request), received
         if len(body) <= _LARGE_BODY:
-            outcomes = self._read(kind, body, received)
+            outcomes = self._read(*given)
         else:
-            outcomes = await asyncio.get_running_loop().run_in_executor(self._pool, self._read, kind, body, received)
+            outcomes = await asyncio.get_running_loop().run_in_executor(self._pool, self._read, *given)
         stated = StatedOutcomes(request.id.decode(), request.client.name, received, outcomes)
         await self._recorder.record(encode_entry(stated, len(outcomes)))
         return Answer(encode({"accepted": len(outcomes)}))
 
-    def _read(self, kind: bytes, body: bytes, received: int) -> list[StatedOutcome]:
-        parse = statements.of_csv if kind == _CSV else statements.of_json
-        return statements.checked(parse(body), self._limits.max_customers, received)
+    def _read(self, kind: bytes, body: bytes, charset: str | None, received: int) -> list[StatedOutcome]:
+        if kind == _CSV:
+            rows = statements.of_csv(body, self._limits.max_body_bytes, stated_codec(charset))
+        else:
+            rows = statements.of_json(body, charset)
+        return statements.checked(rows, self._limits.max_customers, received)

@@ -1,7 +1,6 @@
 """`POST /predict`: from a request's bytes to checked customers to the scorer's answer."""
 
 import asyncio
-import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -10,7 +9,8 @@ import msgspec
 from deposit.sections import ServeSettings
 from serving.adminheaders import event_time_of, is_dry_run
 from serving.customers import PredictRequest, decode_request
-from serving.http import JSON, Answer, Request, content_type
+from serving.http import JSON, Answer, Request, charset_of, content_type
+from serving.jsontext import as_utf8, read_leniently
 from serving.models import Models
 from serving.problems import RequestError, problems_of, refuse
 from serving.scoring import Job, Scorer
@@ -33,12 +33,12 @@ class Predict:
         if content_type(request) != JSON:
             raise refuse(415, "send the body as Content-Type: application/json")
         event_time, dry_run = event_time_of(request), is_dry_run(request)
+        charset, most = charset_of(request), self._limits.max_customers
         body = await request.body(self._limits.max_body_bytes)
         if len(body) <= _LARGE_BODY:
-            asked = checked(body, self._limits.max_customers)
+            body, asked = read(body, charset, most)
         else:
-            loop = asyncio.get_running_loop()
-            asked = await loop.run_in_executor(self._pool, checked, body, self._limits.max_customers)
+            body, asked = await asyncio.get_running_loop().run_in_executor(self._pool, read, body, charset, most)
         customers: list[Any] = asked.customers
         loaded = self._models.served
         if asked.model is not None and asked.model != loaded.model_id:
@@ -48,22 +48,25 @@ class Predict:
         return Answer(await self._scorer.score(job), model_id=loaded.model_id)
 
 
+def read(body: bytes, charset: str | None, max_customers: int) -> tuple[bytes, PredictRequest]:
+    """The body in UTF-8, as it is logged, and the request in it. Raises RequestError 400, 415 or 422."""
+    text = as_utf8(body, charset)
+    return text, checked(text, max_customers)
+
+
 def checked(body: bytes, max_customers: int) -> PredictRequest:
-    """The request in a JSON body. Raises RequestError 400 or 422."""
+    """The request in a JSON body in UTF-8. Raises RequestError 400 or 422."""
     try:
         asked = decode_request(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _explained(body, str(error)) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _explained(body) from error
     if not 1 <= len(asked.customers) <= max_customers:
         count = len(asked.customers) or "none"
         raise refuse(422, f"must hold from 1 to {max_customers} customers; got {count}", "customers")
     return asked
 
 
-def _explained(body: bytes, reason: str) -> RequestError:
+def _explained(body: bytes) -> RequestError:
     """Look again, slowly and with a lenient reader, so that NaN and the like are named by row and field."""
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
-        return refuse(400, "the body is not JSON")
-    return RequestError(422, problems_of(document) or refuse(422, reason).problems)
+    problems = problems_of(read_leniently(body))
+    return RequestError(422, problems) if problems else refuse(400, "the body is not JSON as RFC 8259 describes it")

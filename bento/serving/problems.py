@@ -7,10 +7,16 @@ from typing import Any
 import msgspec
 
 from deposit.data.columns import FEATURES, LEAKED, Category, Number
-from serving.customers import MAX_ID_LENGTH
+from serving.customers import MAX_ID, MAX_ID_LENGTH, MIN_ID
 
 MAX_PROBLEMS = 20
 _BY_NAME = {column.name: column for column in FEATURES}
+TWICE = object()
+"""In place of a field's value: its object has the field more than once."""
+_ID_ALLOWED = (
+    f"must be an integer of 64 bits (7, not 7.0) or a string of at most {MAX_ID_LENGTH} characters without "
+    "lone surrogates, or left out"
+)
 _LEAK = f"`{LEAKED}` is refused: it is known only after the call, so no prediction may use it; leave it out"
 
 
@@ -69,12 +75,12 @@ def _document_problems(document: Any) -> Iterator[Problem]:
         yield Problem(None, None, 'the body must be an object like {"customers": [{…}]}')
         return
     for name in [name for name in document if name not in {"customers", "model"}]:
-        yield Problem(None, _printable(name), "unknown field; the body has `customers` and, optionally, `model`")
-    if not isinstance(document.get("model"), str | None):
-        yield Problem(None, "model", "must be a model id like deposit-v7, or left out")
-    customers = document.get("customers")
+        yield Problem(None, name[:64], "unknown field; the body has `customers` and, optionally, `model`")
+    model, customers = document.get("model"), document.get("customers")
+    if not (model is None or (isinstance(model, str) and _encodable(model))):
+        yield Problem(None, "model", _wrong(model, "must be a model id like deposit-v7, or left out"))
     if not isinstance(customers, list):
-        yield Problem(None, "customers", "is required: a list of customers")
+        yield Problem(None, "customers", _wrong(customers, "is required: a list of customers"))
         return
     for row, customer in enumerate(customers):
         yield from _customer_problems(row, customer)
@@ -85,18 +91,15 @@ def _customer_problems(row: int, customer: Any) -> Iterator[Problem]:
         yield Problem(row, None, "must be an object with the customer's fields")
         return
     for name in customer.keys() - _BY_NAME.keys() - {"id"}:
-        yield Problem(
-            row, _printable(name), _LEAK if name == LEAKED else "unknown field; see /docs.json for the fields"
-        )
+        yield Problem(row, name[:64], _LEAK if name == LEAKED else "unknown field; see /docs.json for the fields")
     for name, column in _BY_NAME.items():
         if name not in customer:
             yield Problem(row, name, f"is required: {allowed(column)}")
         elif not _fits(column, customer[name]):
-            yield Problem(row, name, f"{allowed(column)}; got {_shown(customer[name])}")
-    if not _identity_fits(customer.get("id")):
-        yield Problem(
-            row, "id", f"must be a 64-bit integer or a string of at most {MAX_ID_LENGTH} characters, or left out"
-        )
+            yield Problem(row, name, _wrong(customer[name], allowed(column)))
+    identity = customer.get("id")
+    if not _identity_fits(identity):
+        yield Problem(row, "id", _wrong(identity, _ID_ALLOWED))
 
 
 def _fits(column: Category | Number, value: Any) -> bool:
@@ -111,15 +114,25 @@ def _fits(column: Category | Number, value: Any) -> bool:
 
 def _identity_fits(value: Any) -> bool:
     if isinstance(value, str):
-        return len(value) <= MAX_ID_LENGTH
-    return value is None or (isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63)
+        return len(value) <= MAX_ID_LENGTH and _encodable(value)
+    return value is None or (isinstance(value, int) and not isinstance(value, bool) and MIN_ID <= value <= MAX_ID)
+
+
+def _encodable(text: str) -> bool:
+    """Whether UTF-8 can hold it: not so for a lone surrogate, which JSON can write as an escape."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _wrong(value: Any, needed: str) -> str:
+    return "stands more than once; send it once" if value is TWICE else f"{needed}; got {_shown(value)}"
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, list | dict):
+        return "a list" if isinstance(value, list) else "an object"
     text = json.dumps(value)
     return text if len(text) <= 40 else text[:37] + "…"
-
-
-def _printable(name: str) -> str:
-    """A field's name as it may stand in an answer: short, and without lone halves of characters."""
-    return name[:64].encode(errors="replace").decode()

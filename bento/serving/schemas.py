@@ -3,9 +3,16 @@
 from typing import Any
 
 from deposit.data.columns import FEATURES, Category, Number
-from serving.customers import MAX_ID_LENGTH
+from serving.customers import MAX_ID, MAX_ID_LENGTH, MIN_ID
 
-_ID = {"anyOf": [{"type": "integer"}, {"type": "string", "maxLength": MAX_ID_LENGTH}, {"type": "null"}]}
+_ID = {
+    "anyOf": [
+        {"type": "integer", "minimum": MIN_ID, "maximum": MAX_ID},
+        {"type": "string", "maxLength": MAX_ID_LENGTH},
+        {"type": "null"},
+    ],
+    "description": "comes back as it was sent; an integer is written without a decimal point: 7, not 7.0",
+}
 
 
 def schemas(max_customers: int) -> dict[str, Any]:

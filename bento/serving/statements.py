@@ -9,24 +9,31 @@ from typing import Any
 
 import msgspec
 
+from deposit.data.tables.cells import yes_or_no
+from deposit.data.tables.header import Header, read_header
+from deposit.data.tables.plaintext import plain_csv
+from deposit.data.tables.records import find_records
 from deposit.monitoring.entries import StatedOutcome
 from deposit.monitoring.moments import microseconds
+from serving.jsontext import as_utf8, read_leniently
+from serving.lists import refusals
 from serving.problems import MAX_PROBLEMS, Problem, RequestError, refuse
 
 _FIELDS = ("prediction_id", "subscribed", "at")
 _ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-_WORDS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
+_ALIASES = {"y": "subscribed", "deposit": "subscribed"}
 _AHEAD = 24 * 3600 * 1_000_000
 """Clocks differ, and a date without an hour may be sent as the end of its day."""
 _NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
-def of_json(body: bytes) -> list[Any]:
-    """The rows of `{"outcomes": [...]}`. Raises RequestError 400 or 422."""
+def of_json(body: bytes, charset: str | None) -> list[Any]:
+    """The rows of `{"outcomes": [...]}`; `charset` is the stated one. Raises RequestError 400, 415 or 422."""
+    text = as_utf8(body, charset)
     try:
-        document = msgspec.json.decode(body)
-    except _NOT_JSON as error:
-        raise refuse(400, "the body is not JSON") from error
+        document = msgspec.json.decode(text)
+    except _NOT_JSON:
+        document = read_leniently(text)  # so that `checked` names NaN and the like by row and field
     if not isinstance(document, dict) or not isinstance(document.get("outcomes"), list):
         raise refuse(422, 'is required: a list, in an object like {"outcomes": [{…}]}', "outcomes")
     for name in document.keys() - {"outcomes"}:
@@ -35,20 +42,20 @@ def of_json(body: bytes) -> list[Any]:
     return rows
 
 
-def of_csv(body: bytes) -> list[Any]:
-    """The rows of a CSV with a header, separated by `;` or `,`. Raises RequestError 400 or 422."""
-    try:
-        text = body.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise refuse(400, "the body is not text in UTF-8") from error
-    separator = ";" if ";" in text.partition("\n")[0] else ","
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    try:
-        header = [name.strip() for name in next(reader, [])]
+def of_csv(body: bytes, limit: int, codec: str | None) -> list[Any]:
+    """The rows of a CSV with a header, packed or not, of at most `limit` bytes. Raises RequestError 400, 413 or 422."""
+    if not body.strip():
+        raise RequestError(422, [Problem(None, name, "is required as a column") for name in _FIELDS[:2]])
+    with refusals(400, None):
+        file = plain_csv(io.BytesIO(body), io.BytesIO, limit, codec)
+        header = read_header(file, _FIELDS, _ALIASES)
         _refuse_header(header)
-        return [_csv_row(header, values) for values in reader if values]
+        records = find_records(file, header)
+        texts = records.texts(file, 0, len(records))
+    try:
+        return [_csv_row(header, values) for values in csv.reader(texts, delimiter=header.separator)]
     except csv.Error as error:
-        raise refuse(400, f"the body is not CSV: {error} (line {reader.line_num})") from error
+        raise refuse(400, "a cell is longer than 128 KiB: this is no CSV of outcomes") from error
 
 
 def checked(rows: Sequence[Any], limit: int, received: int) -> list[StatedOutcome]:
@@ -74,24 +81,24 @@ def checked(rows: Sequence[Any], limit: int, received: int) -> list[StatedOutcom
     return outcomes
 
 
-def _refuse_header(header: list[str]) -> None:
+def _refuse_header(header: Header) -> None:
     problems = [
         Problem(None, name[:64], "unknown column; the columns are prediction_id, subscribed and, optionally, at")
-        for name in header
-        if name not in _FIELDS
+        for name in header.unknown
     ]
-    problems += [Problem(None, name, "is required as a column") for name in _FIELDS[:2] if name not in header]
-    problems += [Problem(None, name, "stands twice in the header") for name in _FIELDS if header.count(name) > 1]
+    problems += [Problem(None, name, "is required as a column") for name in _FIELDS[:2] if name not in header.places]
+    problems += [Problem(None, name, "stands twice in the header") for name in header.repeated]
     if problems:
         raise RequestError(422, problems[:MAX_PROBLEMS])
 
 
-def _csv_row(header: list[str], values: list[str]) -> Any:
+def _csv_row(header: Header, values: list[str]) -> Any:
     """The row as JSON would give it; a word for yes or no as a bool, an empty time left out."""
-    if len(values) != len(header):
+    if len(values) != len(header.names):
         return None
-    row: dict[str, Any] = {name: value.strip() for name, value in zip(header, values, strict=True)}
-    row["subscribed"] = _WORDS.get(row["subscribed"].lower(), row["subscribed"])
+    row: dict[str, Any] = {name: values[place].strip() for name, place in header.places.items()}
+    answer = yes_or_no(row["subscribed"])
+    row["subscribed"] = row["subscribed"] if answer is None else answer
     row["at"] = row.get("at") or None
     return row
 

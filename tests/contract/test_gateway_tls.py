@@ -1,5 +1,6 @@
 """The gateway as a real Caddy with TLS, before a service that tells what it was sent."""
 
+import gzip
 import json
 import shutil
 import ssl
@@ -32,6 +33,12 @@ class Service(BaseHTTPRequestHandler):
         self.send_response(200)
         self.end_headers()
         self.wfile.write(b"served")
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(f"{self.headers['Content-Encoding']} {body.hex()}".encode())
 
     def log_message(self, *_: Any) -> None:
         """Say nothing."""
@@ -131,3 +138,13 @@ def test_who_speaks_plainly_gets_no_answer_from_the_service(free_ports: Callable
             answer = client.get(url.replace("https", "http"))
     assert answer.status_code == 400
     assert "served" not in answer.text
+
+
+def test_a_compressed_body_reaches_the_service_as_it_is(free_ports: Callable[[int], int], service: str) -> None:
+    body = gzip.compress(b'{"customers": []}')
+    with gateway(free_ports, service, tls="internal") as (settings, url):
+        until(lambda: shows_certificates(url))
+        trusting = ssl.create_default_context(cafile=str(settings.state_dir / AUTHORITY))
+        with httpx.Client(verify=trusting, trust_env=False) as client:
+            answer = client.post(f"{url}/predict", content=body, headers={"Content-Encoding": "gzip"})
+    assert answer.text == f"gzip {body.hex()}"

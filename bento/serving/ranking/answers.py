@@ -66,7 +66,7 @@ def summary(ranked: Ranked) -> dict[str, Any]:
         "model": ranked.loaded.model_id,
         "rows": len(ranked.numbers),
         "rejected": len(ranked.rejected),
-        "extra_columns": [{"column": name, "reason": reason} for name, reason in ranked.header.extra.items()],
+        "extra_columns": [{"column": name, "reason": reason} for name, reason in ranked.extra.items()],
         "deposit_value": ranked.wishes.deposit_value,
         "call_cost": ranked.wishes.call_cost,
         "capacity": ranked.wishes.capacity,
@@ -109,9 +109,7 @@ def _reasons(ranked: Ranked, start: int) -> list[list[Reason]]:
 
 def _own_cells(ranked: Ranked, numbers: np.ndarray[Any, np.dtype[np.int64]]) -> list[str]:
     """The rows as they stand in the file, in the order given."""
-    encoding = ranked.records.encoding
-    contents = ranked.records.contents(ranked.file, numbers)
-    return [content.rstrip(b"\r").decode(encoding, "replace") for content in contents]
+    return [content.decode() for content in ranked.records.contents(ranked.file, numbers)]
 
 
 def _rejected_line(ranked: Ranked, bad: Rejected) -> str:

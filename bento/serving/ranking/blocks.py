@@ -1,6 +1,5 @@
 """A list in blocks: each row either good, with its values by column, or rejected with the reason."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Any, NamedTuple
@@ -11,11 +10,12 @@ from numpy.typing import NDArray
 from pyarrow import compute, csv
 
 from deposit.data.columns import FEATURES, Category
+from deposit.data.tables.header import Header
+from deposit.data.tables.records import Records
 from serving.problems import refuse
 from serving.ranking.cells import Wrong, read_cell
-from serving.ranking.header import ID, Header
-from serving.ranking.records import Records
 
+ID = "id"
 BLOCK_ROWS = 50_000
 _DICTIONARY = pa.dictionary(pa.int32(), pa.binary())
 _MAX_ID_BYTES = 512
@@ -47,8 +47,8 @@ class Block:
 
 
 def read_blocks(file: IO[bytes], records: Records, header: Header) -> Iterator[Block]:
-    """All rows but the header, in order. Raises RequestError 422 where the file is no CSV."""
-    for first in range(1, len(records), BLOCK_ROWS):
+    """All rows, in order. Raises RequestError 422 where the file is no CSV."""
+    for first in range(0, len(records), BLOCK_ROWS):
         last = min(first + BLOCK_ROWS, len(records))
         yield _read_block(file, records, header, np.arange(first, last))
 
@@ -59,22 +59,22 @@ def read_rows(file: IO[bytes], records: Records, header: Header, chosen: NDArray
 
 
 def _read_block(file: IO[bytes], records: Records, header: Header, chosen: NDArray[np.int64]) -> Block:
-    table, misshapen = _parsed(_content(file, records, chosen), header, records.lines[chosen[0]])
-    if len(table) + len(misshapen) != len(chosen):
+    table, misshapen = _parsed(_content(file, records, chosen), header)
+    if table is None or len(table) + len(misshapen) != len(chosen):
         line = int(records.lines[chosen[0]])
-        raise refuse(422, f"a quote stands inside a cell without quotes at or after line {line}", "file")
-    rejected = [Rejected(int(chosen[number - 1]), reason, in_shape=False) for number, reason in misshapen]
+        raise refuse(422, f"the rows from line {line} on cannot be told apart; look for quotes there", "file")
+    rejected = [_misshapen(int(chosen[number - 1]), cells, records, header) for number, cells in misshapen]
     kept = np.delete(chosen, [number - 1 for number, _ in misshapen])
     good = np.ones(len(kept), dtype=bool)
     reasons: dict[int, list[str]] = {}
     columns: dict[str, NDArray[Any]] = {}
     for column in FEATURES:
-        values, wrong = _values(table[column.name], column, records.encoding, header.decimal_comma)
+        values, wrong = _values(table[column.name], column, header.decimal_comma)
         columns[column.name] = values
         for row, reason in wrong:
             good[row] = False
             reasons.setdefault(row, []).append(reason)
-    ids = _ids(table, records.encoding)
+    ids = _ids(table)
     for row in np.flatnonzero(compute.greater(compute.binary_length(ids), _MAX_ID_BYTES).fill_null(False)).tolist():
         good[row] = False
         reasons.setdefault(row, []).append(f"id is longer than {_MAX_ID_BYTES} bytes")
@@ -87,20 +87,28 @@ def _read_block(file: IO[bytes], records: Records, header: Header, chosen: NDArr
 
 def _content(file: IO[bytes], records: Records, chosen: NDArray[np.int64]) -> bytes:
     first, last = int(chosen[0]), int(chosen[-1])
-    if last - first == len(chosen) - 1:
-        neighbours = records.starts[chosen[1:]] == records.ends[chosen[:-1]] + 1
-        if neighbours.all():
-            start = int(records.starts[first])
-            return os.pread(file.fileno(), int(records.ends[last]) - start, start)
+    if last - first == len(chosen) - 1 and (np.diff(chosen) == 1).all():
+        return records.span(file, first, last + 1)  # between them are blank lines at most
     return b"\n".join(records.contents(file, chosen))
 
 
-def _parsed(content: bytes, header: Header, line: int) -> tuple[pa.Table, list[tuple[int, str]]]:
-    """The used columns' cells, and the number (from 1) of each row that has too many or too few."""
-    misshapen: list[tuple[int, str]] = []
+def _misshapen(record: int, cells: int, records: Records, header: Header) -> Rejected:
+    width = len(header.names)
+    reason = f"has {cells} cells, the header has {width}"
+    if records.cut and record == len(records) - 1 and cells < width:
+        reason += ", and no line end: the file was cut off here"
+    return Rejected(record, reason, in_shape=False)
+
+
+def _parsed(content: bytes, header: Header) -> tuple[pa.Table | None, list[tuple[int, int]]]:
+    """The used columns' cells, and number (from 1) and cells of each row that has too many or too few.
+
+    No table for what Arrow cannot read.
+    """
+    misshapen: list[tuple[int, int]] = []
 
     def reject(row: Any) -> str:
-        misshapen.append((row.number, f"has {row.actual_columns} cells, the header has {row.expected_columns}"))
+        misshapen.append((row.number, row.actual_columns))
         return "skip"
 
     names = [str(place) for place in range(len(header.names))]
@@ -117,23 +125,19 @@ def _parsed(content: bytes, header: Header, line: int) -> tuple[pa.Table, list[t
                 check_utf8=False,
             ),
         )
-    except pa.ArrowInvalid as error:
-        raise refuse(422, f"cannot be read as CSV at or after line {line}: {error}", "file") from error
+    except pa.ArrowInvalid:
+        return None, misshapen
     return table.rename_columns([used[place] for place in table.column_names]).combine_chunks(), misshapen
 
 
-def _values(
-    cells: pa.ChunkedArray, column: Any, encoding: str, decimal_comma: bool
-) -> tuple[NDArray[Any], list[tuple[int, str]]]:
+def _values(cells: pa.ChunkedArray, column: Any, decimal_comma: bool) -> tuple[NDArray[Any], list[tuple[int, str]]]:
     """A column's values; each distinct cell is read once. Where wrong, the row's number and the reason."""
     kind = object if isinstance(column, Category) else np.float64
     found: list[NDArray[Any]] = [np.empty(0, kind)]
     wrong: list[tuple[int, str]] = []
     offset = 0
     for chunk in cells.chunks:
-        read = [
-            read_cell(column, cell.decode(encoding, "replace"), decimal_comma) for cell in chunk.dictionary.to_pylist()
-        ]
+        read = [read_cell(column, cell.decode(), decimal_comma) for cell in chunk.dictionary.to_pylist()]
         codes = chunk.indices.to_numpy(zero_copy_only=False)
         bad = {code: value for code, value in enumerate(read) if isinstance(value, Wrong)}
         if bad:
@@ -147,11 +151,9 @@ def _values(
     return np.concatenate(found), wrong
 
 
-def _ids(table: pa.Table, encoding: str) -> pa.Array:
+def _ids(table: pa.Table) -> pa.Array:
     if ID not in table.column_names:
         return pa.nulls(len(table), pa.string())
     cells = table[ID].combine_chunks()
     cells = cells.chunk(0) if isinstance(cells, pa.ChunkedArray) else cells
-    if encoding == "utf-8":
-        return cells.cast(pa.string())
-    return pa.array([cell.decode(encoding, "replace") for cell in cells.to_pylist()], pa.string())
+    return cells.cast(pa.string())

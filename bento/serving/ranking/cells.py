@@ -1,6 +1,7 @@
 """One cell of a list: its value, or what is wrong with it."""
 
 from deposit.data.columns import Category, Number
+from deposit.data.tables.cells import number
 from serving.problems import allowed
 
 _SHOWN = 40
@@ -17,21 +18,10 @@ def read_cell(column: Category | Number, text: str, decimal_comma: bool) -> floa
     value = text.strip()
     if isinstance(column, Category):
         return value if value in column.allowed else _wrong(column, value)
-    number = _number(value, decimal_comma)
-    if number is None or not column.low <= number <= column.high or (column.integer and not number.is_integer()):
+    parsed = number(value, decimal_comma)
+    if parsed is None or not column.low <= parsed <= column.high or (column.integer and not parsed.is_integer()):
         return _wrong(column, value)
-    return number
-
-
-def _number(text: str, decimal_comma: bool) -> float | None:
-    if decimal_comma and text.count(",") == 1 and "." not in text:
-        text = text.replace(",", ".")
-    if not text.isascii() or "_" in text:  # Python reads 1_000 and digits of other scripts
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        return None
+    return parsed
 
 
 def _wrong(column: Category | Number, value: str) -> Wrong:

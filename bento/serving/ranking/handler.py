@@ -7,10 +7,12 @@ from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING
 
+from deposit.data.tables.plaintext import plain_csv
 from deposit.monitoring.entries import Entry
 from deposit.settings import Settings
 from serving.adminheaders import event_time_of, is_dry_run
 from serving.http import JSON, Answer, Request
+from serving.lists import refusals, stated_codec
 from serving.metrics import Metrics
 from serving.models import Models
 from serving.problems import refuse
@@ -58,7 +60,7 @@ class Ranking:
         return self._answer(ranked, b"text/csv" in request.headers.get(b"accept", b""))
 
     async def _ranked(self, request: Request, upload: Upload) -> "Ranked":
-        wishes = wishes_of(upload.fields, self._prices)
+        wishes, codec = wishes_of(upload.fields, self._prices), stated_codec(upload.charset)
         loaded = await self._models.get(wishes.model)
         # 60 MB of memory that a service which never sees a list does without
         from serving.ranking.ranked import Origin, rank
@@ -67,12 +69,17 @@ class Ranking:
         origin = Origin(request.id.decode(), request.client.name, event_time, request.started)
         loop = asyncio.get_running_loop()
 
+        def plain() -> None:
+            with refusals(422, "file"):
+                upload.file = plain_csv(upload.file, upload.new, self._limits.max_rank_bytes, codec)
+
         def record(entry: Entry) -> None:
             if dry_run:
                 return
             written: Future[None] = asyncio.run_coroutine_threadsafe(self._recorder.record(entry), loop)
             written.result()
 
+        await loop.run_in_executor(self._scoring, plain)
         work = partial(rank, upload.file, loaded, wishes, origin, self._limits.max_rank_rows, record)
         ranked = await loop.run_in_executor(self._scoring, work)
         if not dry_run:
@@ -88,7 +95,7 @@ class Ranking:
             (b"x-model", model_id.encode()),
             (b"x-rows", str(len(ranked.numbers)).encode()),
             (b"x-rejected", str(len(ranked.rejected)).encode()),
-            (b"x-extra-columns", ", ".join(ranked.header.extra).encode("ascii", "replace").replace(b"\n", b" ")),
+            (b"x-extra-columns", ", ".join(ranked.extra).encode("ascii", "replace").replace(b"\n", b" ")),
         )
         if not as_csv:
             return Answer(self._streamed(ranked, answers.as_json(ranked)), JSON, headers, model_id=model_id)

@@ -9,18 +9,20 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from deposit.data.columns import NAMES
+from deposit.data.columns import LEAKED, NAMES
+from deposit.data.tables.header import Header, plain, read_header
+from deposit.data.tables.records import Records, find_records
 from deposit.monitoring.entries import Entry, RankedBlock, encode_entry
 from serving.identifiers import BYTES, new_ids
+from serving.lists import refusals
 from serving.models import Loaded
 from serving.problems import Problem, RequestError, refuse
-from serving.ranking.blocks import Block, Rejected, read_blocks
-from serving.ranking.header import ID, Header, read_header
-from serving.ranking.records import Records, find_records
+from serving.ranking.blocks import ID, Block, Rejected, read_blocks
 from serving.ranking.wishes import Wishes
 
-_MAX_HEADER_BYTES = 2**20
-_TOLD = 20
+_MAX_CELLS = 1000
+_TOLD, _TOLD_LETTERS = 10, 300
+_LEAK = "known only after the call, so no prediction may use it"
 
 
 class Origin(NamedTuple):
@@ -34,7 +36,7 @@ class Origin(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Ranked:
-    """A ranked list of n good rows; the rows themselves are in `file`.
+    """A ranked list of n good rows; the rows themselves are in `file`, in UTF-8.
 
     Args:
         numbers: record of each row, best first, shape (n,).
@@ -57,6 +59,11 @@ class Ranked:
     called: int
     rejected: list[Rejected]
 
+    @property
+    def extra(self) -> dict[str, str]:
+        """Columns that are not used, with the reason."""
+        return {name: _LEAK if plain(name) == LEAKED else "not used" for name in self.header.unknown}
+
     def expected_values(self, part: slice) -> NDArray[np.float64]:
         """Of calling each row of a part."""
         return self.probabilities[part] * self.wishes.deposit_value - self.wishes.call_cost
@@ -69,10 +76,12 @@ def rank(
 
     Raises RequestError 413 for too many rows, 422 for a file that is no such list or has no good row.
     """
-    records = find_records(file)
-    if len(records) - 1 > max_rows:
-        raise refuse(413, f"has {len(records) - 1:,} rows, {max_rows:,} are taken at once; split it", "file")
-    header = read_header(_first(file, records))
+    with refusals(422, "file"):
+        header = read_header(file, (*NAMES, ID))
+        _check_columns(header)
+        records = find_records(file, header)
+    if len(records) > max_rows:
+        raise refuse(413, f"has {len(records):,} rows, {max_rows:,} are taken at once; split it", "file")
     blocks = []
     for block in read_blocks(file, records, header):
         probabilities = loaded.artifact.probabilities(loaded.artifact.encoder.encode_columns(block.columns))
@@ -127,13 +136,22 @@ def _entry(block: Block, probabilities: NDArray[np.float64], ids: bytes, loaded:
     return encode_entry(logged, len(probabilities))
 
 
-def _first(file: IO[bytes], records: Records) -> str:
-    if not len(records):
-        raise refuse(422, "is empty", "file")
-    file.seek(int(records.starts[0]))
-    size = min(int(records.ends[0] - records.starts[0]), _MAX_HEADER_BYTES)
-    return file.read(size).decode(records.encoding, "replace")
+def _check_columns(header: Header) -> None:
+    """Raise RequestError 422 naming each column that is missing or there twice."""
+    if len(header.names) > _MAX_CELLS:
+        raise refuse(422, f"the first line has more than {_MAX_CELLS} cells", "file")
+    if not header.places.keys() & set(NAMES):
+        raise refuse(422, f"the first line must name the columns: {', '.join(NAMES)}", "file")
+    problems = [Problem(None, name, "the list has no such column") for name in NAMES if name not in header.places]
+    problems = problems or [Problem(None, name, "the list has this column twice") for name in header.repeated]
+    if problems:
+        raise RequestError(422, problems)
 
 
 def _told(records: Records, rejected: list[Rejected]) -> list[Problem]:
-    return [Problem(None, "file", f"line {records.lines[row.record]}: {row.reason}") for row in rejected[:_TOLD]]
+    """The first bad rows as problems; all columns of an empty row would fill a screen each."""
+    reasons = [(records.lines[row.record], row.reason) for row in rejected[:_TOLD]]
+    return [
+        Problem(None, "file", f"line {line}: {text[:_TOLD_LETTERS]}{'…' if len(text) > _TOLD_LETTERS else ''}")
+        for line, text in reasons
+    ]

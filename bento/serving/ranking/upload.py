@@ -10,11 +10,13 @@ from urllib.parse import parse_qsl
 from python_multipart.exceptions import FormParserError, MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from serving.http import Request, content_type
+from deposit.data.tables.unpacking import NewFile
+from serving.http import Request, charset_of, content_type
 from serving.problems import refuse
 
 FILE = "file"
-FIELDS = ("capacity", "deposit_value", "call_cost", "reasons", "model")
+CHARSET = "charset"
+FIELDS = ("capacity", "deposit_value", "call_cost", "reasons", "model", CHARSET)
 _FORM, _CSV = b"multipart/form-data", b"text/csv"
 _MAX_FIELD_BYTES = 1024
 _MAX_PARTS = 20
@@ -22,10 +24,24 @@ _MAX_PARTS = 20
 
 @dataclass
 class Upload:
-    """A list on the disk, in a file without a name that ends with the process, and the form's other fields."""
+    """A list on the disk, in a file without a name that ends with the process, and the form's other fields.
+
+    Args:
+        file: the list as it came.
+        new: makes another such file.
+        fields: by name.
+        part_charset: which the file's own Content-Type states; None if it states none.
+    """
 
     file: IO[bytes]
+    new: NewFile
     fields: dict[str, str] = field(default_factory=dict)
+    part_charset: str | None = None
+
+    @property
+    def charset(self) -> str | None:
+        """The charset that the sender states, by the field before the file's Content-Type."""
+        return self.fields.get(CHARSET) or self.part_charset
 
 
 async def receive(request: Request, folder: Path, limit: int) -> Upload:
@@ -34,9 +50,14 @@ async def receive(request: Request, folder: Path, limit: int) -> Upload:
     if kind not in (_FORM, _CSV):
         raise refuse(415, "send a form (multipart/form-data) with the CSV as `file`, or the CSV itself as text/csv")
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    upload = Upload(tempfile.TemporaryFile(dir=folder), _query(request))  # noqa: SIM115 - lives as long as the answer
+
+    def new() -> IO[bytes]:
+        return tempfile.TemporaryFile(dir=folder)
+
+    upload = Upload(new(), new, _query(request))
     try:
         if kind == _CSV:
+            upload.part_charset = charset_of(request)
             async for part in request.chunks(limit):
                 upload.file.write(part)
         else:
@@ -59,7 +80,7 @@ async def _read_form(chunks: AsyncIterator[bytes], header: bytes, upload: Upload
             parser.write(part)
         parser.finalize()
     except (FormParserError, MultipartParseError) as error:
-        raise refuse(400, f"the form cannot be read: {error}") from error
+        raise refuse(400, "the form cannot be read: it is not multipart/form-data as its boundary tells") from error
     if not form.complete:
         raise refuse(400, "the form ends before its last part does; send it again")
     if not form.has_file:
@@ -74,7 +95,7 @@ class _Form:
         self.complete = False
         self._upload = upload
         self._header, self._value = b"", b""
-        self._name = ""
+        self._name, self._charset = "", ""
         self._content = bytearray()
         self._parts = 0
 
@@ -90,7 +111,7 @@ class _Form:
         }
 
     def _begin(self) -> None:
-        self._name, self._content = "", bytearray()
+        self._name, self._charset, self._content = "", "", bytearray()
         self._header, self._value = b"", b""
         self._parts += 1
         if self._parts > _MAX_PARTS:
@@ -112,6 +133,8 @@ class _Form:
                 known = ", ".join(FIELDS)
                 raise refuse(422, f"unknown field; the form has {FILE} and, optionally, {known}", self._name)
             self.has_file |= self._name == FILE
+        elif self._header.lower() == b"content-type":
+            self._charset = parse_options_header(self._value)[1].get(b"charset", b"").decode(errors="replace")
         self._header, self._value = b"", b""
 
     def _on_data(self, data: bytes, start: int, end: int) -> None:
@@ -123,7 +146,9 @@ class _Form:
             raise refuse(422, f"is longer than {_MAX_FIELD_BYTES} bytes", self._name or None)
 
     def _end(self) -> None:
-        if self._name and self._name != FILE:
+        if self._name == FILE:
+            self._upload.part_charset = self._charset or None
+        elif self._name:
             self._upload.fields[self._name] = self._content.decode(errors="replace").strip()
 
     def _finish(self) -> None:

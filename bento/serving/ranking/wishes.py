@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from deposit.data.tables.cells import number
 from deposit.sections import TrainSettings
 from serving.problems import refuse
 
@@ -48,9 +49,10 @@ def wishes_of(fields: Mapping[str, str], prices: TrainSettings) -> Wishes:
 def _whole(text: str) -> int | None:
     if not text:
         return None
-    if not (text.isascii() and text.isdigit() and len(text) <= 9):
+    value = number(text, decimal_comma=False)
+    if value is None or not (0 <= value < 1e9 and value.is_integer()):
         raise refuse(422, "must be a whole number of calls, 0 or more", "capacity")
-    return int(text)
+    return int(value)
 
 
 def _amount(name: str, text: str, default: float) -> float:

@@ -7,10 +7,12 @@ const RETURN = 13;
 /**
  * Give each record of a Blob that is not empty; reads it in pieces, so that its size does not matter.
  * @param {Blob} blob
+ * @param {string} separator
  * @param {(record: string, start: number, end: number) => void} onRecord text without its newline, and its bytes in the Blob
  * @param {(share: number) => void} [onProgress]
  */
-export async function eachRecord(blob, onRecord, onProgress = () => {}) {
+export async function eachRecord(blob, separator, onRecord, onProgress = () => {}) {
+  const sign = separator.charCodeAt(0);
   const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   const reader = blob.stream().getReader();
   let rest = new Uint8Array(0);
@@ -19,7 +21,7 @@ export async function eachRecord(blob, onRecord, onProgress = () => {}) {
     const bytes = joined(rest, piece.value);
     const text = decoder.decode(bytes);
     const plain = text.length === bytes.length; // then a letter is a byte, and all can be decoded at once
-    const used = eachWhole(bytes, (from, to) => {
+    const used = eachWhole(bytes, sign, (from, to) => {
       onRecord(plain ? text.slice(from, to) : decoder.decode(bytes.subarray(from, to)), begin + from, begin + to);
     });
     rest = bytes.slice(used);
@@ -29,17 +31,25 @@ export async function eachRecord(blob, onRecord, onProgress = () => {}) {
   if (rest.length) onRecord(decoder.decode(rest), begin, begin + rest.length);
 }
 
-/** Give the place of each record that ends in these bytes; gives how many bytes they took. */
-function eachWhole(bytes, onPlace) {
+/** Give the place of each record that ends in these bytes; gives how many bytes they took. A quote opens where a cell begins. */
+function eachWhole(bytes, sign, onPlace) {
   let start = 0;
   let quoted = false;
+  let fresh = true;
   for (let at = 0; at < bytes.length; at += 1) {
-    if (bytes[at] === QUOTE) quoted = !quoted;
-    else if (bytes[at] === NEWLINE && !quoted) {
+    const byte = bytes[at];
+    if (quoted) {
+      if (byte !== QUOTE) continue;
+      if (bytes[at + 1] === QUOTE) at += 1;
+      else quoted = false;
+      continue;
+    }
+    if (byte === NEWLINE) {
       const end = at > start && bytes[at - 1] === RETURN ? at - 1 : at;
       if (end > start) onPlace(start, end);
       start = at + 1;
-    }
+    } else if (byte === QUOTE && fresh) quoted = true;
+    fresh = byte === NEWLINE || byte === sign;
   }
   return start;
 }

@@ -27,7 +27,7 @@ export class List {
   static async open(blob, onProgress) {
     const list = new List(blob);
     list.separator = separatorOf((await blob.slice(0, HEAD_BYTES).text()).split("\n", 1)[0]);
-    await eachRecord(blob, (record, start, end) => (list.header ? list.#take(record, start, end) : list.#begin(record)), onProgress);
+    await eachRecord(blob, list.separator, (record, start, end) => (list.header ? list.#take(record, start, end) : list.#begin(record)), onProgress);
     return list;
   }
 
@@ -55,7 +55,7 @@ export class List {
     for (let first = 0; first < this.count && wanted(); first += PART_ROWS) {
       const last = Math.min(first + PART_ROWS, this.count) - 1;
       let row = first;
-      await eachRecord(this.blob.slice(this.starts[first], this.ends[last]), (record) => onRow(record, row++));
+      await eachRecord(this.blob.slice(this.starts[first], this.ends[last]), this.separator, (record) => onRow(record, row++));
     }
   }
 
@@ -71,7 +71,7 @@ export class List {
       const last = Math.min(first + PART_ROWS, to) - 1;
       let row = first;
       const lines = [];
-      await eachRecord(this.blob.slice(this.starts[first], this.ends[last]), (record) => lines.push(this.#planned(record, row++, calls, prices, asSent)));
+      await eachRecord(this.blob.slice(this.starts[first], this.ends[last]), this.separator, (record) => lines.push(this.#planned(record, row++, calls, prices, asSent)));
       parts.push(`${lines.join("\n")}${last + 1 < this.count ? "\n" : ""}`);
     }
     parts.push(to < this.count ? this.blob.slice(this.starts[to], after) : "", this.blob.slice(after));

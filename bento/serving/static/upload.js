@@ -79,6 +79,7 @@ function formOf(list, { value, cost }) {
   const form = new FormData();
   form.append("reasons", byId("reasons").checked);
   form.append("capacity", byId("capacity").value);
+  if (list === byId("file").files[0]) form.append("charset", byId("charset").value); // pasted rows are UTF-8
   if (value > 0) form.append("deposit_value", value);
   if (cost > 0) form.append("call_cost", cost);
   form.append("file", list, list.name);

@@ -39,7 +39,7 @@ class ScoredRequest(msgspec.Struct, array_like=True, frozen=True, gc=False):
         latency_ms: from the request's arrival to the answer being ready.
         prediction_ids: 16 bytes a row.
         probabilities: one a row.
-        body: the JSON request as received; it was checked before it was answered.
+        body: the JSON request in UTF-8, otherwise as received; it was checked before it was answered.
     """
 
     request_id: str

@@ -3,7 +3,6 @@ from typing import Any
 import pytest
 
 from deposit.data.columns import FEATURES, NAMES, Category
-from serving.customers import decode_request
 from serving.openapi import EXAMPLE_CUSTOMER, document
 from serving.problems import MAX_PROBLEMS, problems_of
 
@@ -36,7 +35,3 @@ def test_the_schema_of_a_customer_is_made_from_the_columns() -> None:
     assert schema["required"] == list(NAMES)
     assert schema["properties"]["age"]["minimum"] == 17
     assert "unknown" in schema["properties"]["job"]["enum"]
-
-
-def test_whole_numbers_are_numbers() -> None:
-    assert decode_request(b'{"customers": []}').customers == []
