@@ -14,7 +14,8 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from deposit.settings import REPOSITORY
 
 BIG = re.compile(
-    r"\bFROM (?:(?:predictions|latencies)_by_minute|predictions|traffic|spool_states|outcomes|monthly_metrics)\b"
+    r"\bFROM (?:(?:predictions|latencies)_by_minute|predictions|traffic|spool_states|outcomes"
+    r"|monthly_metrics|daily_outcomes)\b"
 )
 """What grows with time; outcomes that are joined are those of predictions that are bounded."""
 

@@ -56,6 +56,18 @@ def test_the_model_that_answers_is_told_with_its_date_and_interval(open_page: Op
     expect(card).to_contain_text("0.703 (95 %: 0.692 to 0.713)")
 
 
+def test_a_model_whose_ranking_was_never_measured_has_a_dash(open_page: Open, site: str) -> None:
+    answer = httpx.get(f"{site}/models").json()
+    answer["models"] = [{**model, "metrics": {"log_loss": 0.2}} for model in answer["models"]]
+    desk = open_page(site)
+    desk.page.route("**/models", lambda route: route.fulfill(json=answer))
+    desk.page.reload()
+    card = desk.page.locator("#model")
+    expect(card).to_contain_text("deposit-v7")
+    expect(card).to_contain_text("Out-of-time ROC AUC \u2013")
+    expect(card.locator(".track")).to_have_count(0)
+
+
 @pytest.mark.parametrize("encoding", ["gzip", "identity"])
 @pytest.mark.parametrize("path", ["/", "/assets/main.js", "/assets/pico.min.css", "/assets/example.csv"])
 def test_files_are_strict_and_not_sent_twice(site: str, path: str, encoding: str) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from deposit.console import shown
 from deposit.data.columns import LEAKED
 from deposit.model.candidates import Candidate
 from deposit.model.windows import Windows
@@ -80,11 +81,7 @@ def _recipe(recipe: Mapping[str, Any]) -> str:
 
 def _rows(candidate: Candidate) -> list[str]:
     return [
-        f"| {LABELS[name]} | {_shown(metric.value)} | {_shown(metric.low)} to {_shown(metric.high)} "
-        f"| {_shown(candidate.choice.validation[name])} |"
+        f"| {LABELS[name]} | {shown(metric.value)} | {shown(metric.low)} to {shown(metric.high)} "
+        f"| {shown(candidate.choice.validation[name])} |"
         for name, metric in candidate.test.items()
     ]
-
-
-def _shown(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3f}"

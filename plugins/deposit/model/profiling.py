@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from deposit.data.columns import FEATURES, Category
 from deposit.model.artifact import Probabilities
+from deposit.model.evaluation import MONTH_ROWS
 from deposit.model.reference import SCORE, Histogram, Reference
 
 UNKNOWN = "unknown"
@@ -24,7 +25,16 @@ def reference_of(frame: pd.DataFrame, probabilities: Probabilities) -> Reference
         for column in FEATURES
     }
     columns[SCORE] = _number(pd.Series(probabilities), periods)
-    return Reference(len(frame), float(frame["y"].mean()), columns)
+    return Reference(len(frame), float(frame["y"].mean()), *_extreme_rates(frame), columns)
+
+
+def _extreme_rates(frame: pd.DataFrame) -> tuple[float, float]:
+    """Lowest and highest share that subscribed in a month of enough rows; that of all rows if there is none."""
+    months = frame.groupby("period")["y"].agg(["size", "mean"])
+    rates = months["mean"][months["size"] >= MONTH_ROWS]
+    if rates.empty:
+        return (float(frame["y"].mean()),) * 2
+    return float(rates.min()), float(rates.max())
 
 
 def _category(values: pd.Series, periods: NDArray[np.str_], column: Category) -> Histogram:

@@ -51,10 +51,20 @@ class Histogram:
 
 @dataclass(frozen=True)
 class Reference:
-    """A model's training rows: how many, the share that subscribed, histograms by column, the score's among them."""
+    """A model's training rows.
+
+    Args:
+        rows: how many they are.
+        rate: the share that subscribed.
+        lowest_rate: the lowest such share of any month.
+        highest_rate: the highest.
+        columns: histograms by column, the score's among them.
+    """
 
     rows: int
     rate: float
+    lowest_rate: float
+    highest_rate: float
     columns: Mapping[str, Histogram]
 
     def to_json(self) -> dict[str, Any]:
@@ -62,11 +72,15 @@ class Reference:
         return {
             "rows": self.rows,
             "rate": self.rate,
+            "lowest_rate": self.lowest_rate,
+            "highest_rate": self.highest_rate,
             "columns": {name: dict(vars(histogram)) for name, histogram in self.columns.items()},
         }
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Reference":
-        """From what `to_json` gave."""
+        """From what `to_json` gave; models of before the monthly rates were kept have the rate of all rows alone."""
+        rate = content["rate"]
+        lowest, highest = (content.get(name, rate) for name in ("lowest_rate", "highest_rate"))
         columns = {name: Histogram.from_json(histogram) for name, histogram in content["columns"].items()}
-        return cls(content["rows"], content["rate"], columns)
+        return cls(content["rows"], rate, lowest, highest, columns)

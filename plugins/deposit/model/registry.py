@@ -25,7 +25,7 @@ _DATASET, _METRICS = "deposit.dataset", "deposit.metrics"
 
 @dataclass(frozen=True)
 class Version:
-    """A registered model; `created` in UTC and ISO form, `metrics` those of its own test window."""
+    """A registered model; `created` in UTC and ISO form, `metrics` what could be computed of its own test window."""
 
     model_id: str
     version: int

@@ -11,6 +11,7 @@ from mlflow.tracking import MlflowClient
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from deposit.data import dataset as datasets
+from deposit.data.dataset import Manifest
 from deposit.errors import SourceError
 from deposit.model import journal, provenance, tracking
 from deposit.model.candidates import Candidate, choose, finish, rows_of
@@ -52,12 +53,14 @@ def train(
 ) -> TrainingResult:
     """Train the candidates on a dataset version (the one ingested last by default) and log them to MLflow.
 
-    Months in `left_out` are neither learned from nor tested on: their data is known to be broken. Raises DataError (no
-    such dataset, too short a history), IntegrityError or UpstreamError.
+    Months in `left_out` are neither learned from nor tested on: their data is known to be broken. Those of which the
+    dataset has no rows change nothing. Raises DataError (no such dataset, too short a history), IntegrityError or
+    UpstreamError.
     """
     client = tracking.connect(settings)
     store, bucket = ObjectStore(settings.store), settings.store.data_bucket
-    version = dataset or _newest_dataset(store, bucket)
+    manifest = datasets.manifest(store, bucket, dataset) if dataset else _newest_dataset(store, bucket)
+    version, left_out = manifest.version, _present(left_out, manifest)
     with tracking.translated(settings):
         experiment_id = tracking.experiment(client, settings.mlflow.experiment).experiment_id
         key = provenance.training_key(version, left_out, settings.train)
@@ -69,7 +72,7 @@ def train(
         if left_out:
             progress(f"leaving out {', '.join(left_out)}: monitoring has found the data broken")
         windows = split(frame["period"].to_numpy(dtype=str), settings.train.test_share, settings.train.validation_share)
-        facts = {**_facts(settings, version, key), "left_out": list(left_out)}
+        facts = {**_facts(settings, version, key), "left_out": left_out}
         # the folds are fitted side by side: threads below them would only wait for each other
         with _training_run(client, experiment_id, facts) as run_id, threadpool_limits(limits=1):
             journal.log_dataset(client, run_id, version, datasets.uri(bucket, version), len(frame))
@@ -99,11 +102,17 @@ def result_of(client: MlflowClient, run: Run, reused: bool) -> TrainingResult:
     return TrainingResult(run.info.run_id, tags["deposit.dataset"], reused, tuple(found), tags[CHALLENGER])
 
 
-def _newest_dataset(store: ObjectStore, bucket: str) -> str:
+def _newest_dataset(store: ObjectStore, bucket: str) -> Manifest:
     newest = datasets.latest(store, bucket)
     if newest is None:
         raise SourceError(f"there is no dataset in {bucket}: run `deposit ingest` first")
-    return newest.version
+    return newest
+
+
+def _present(periods: Sequence[str], manifest: Manifest) -> list[str]:
+    """Those of which a dataset has rows: others must not make another training of the same rows."""
+    there = {part.period for part in manifest.files}
+    return [period for period in periods if period in there]
 
 
 def _facts(settings: Settings, version: str, key: str) -> dict[str, Any]:

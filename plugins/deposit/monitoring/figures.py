@@ -1,6 +1,6 @@
 """Figures of a period as rows of the table `metrics`: (period, scope, name, column) to a value, and at times a note."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import isfinite
 
@@ -13,9 +13,12 @@ from deposit.monitoring.judgement import Judgement
 from deposit.monitoring.observed import ColumnCounts, Observed
 from deposit.monitoring.performance import rate
 from deposit.monitoring.quality import shares
+from deposit.monitoring.receipts import Days, Receipt
 
 SERVICE = "service"
 """Scope of what all models did together; the others are model ids."""
+_RECEIVED, _UNKNOWN, _LIMIT = "outcomes_received", "outcomes_unknown", "outcomes_unknown_limit"
+"""Of each day by client, whichever period it was monitored with."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,25 @@ def add(connection: Connection, period: str, figure: Figure) -> None:
 def replace(connection: Connection, period: str, name: str, figures: list[Figure]) -> None:
     """Put a period's figures of the registered model `name` in the place of those before; no number, no row."""
     ours = or_(metrics.c.scope == SERVICE, metrics.c.scope.startswith(f"{name}-v", autoescape=True))
-    connection.execute(delete(metrics).where(metrics.c.period == period, ours))
-    rows = [{"period": period, **vars(figure)} for figure in figures if isfinite(figure.value)]
+    not_of_days = metrics.c.name.not_in((_RECEIVED, _UNKNOWN, _LIMIT))
+    connection.execute(delete(metrics).where(metrics.c.period == period, ours, not_of_days))
+    _insert(connection, [{"period": period, **vars(figure)} for figure in figures if isfinite(figure.value)])
+
+
+def replace_receipts(connection: Connection, days: Days, receipts: Sequence[Receipt], limit: float) -> None:
+    """Put the outcomes of some days in the place of those before; `limit` is the share that may be unknown."""
+    first, end = days.first.isoformat(), days.end.isoformat()
+    of_days = metrics.c.name.in_((_RECEIVED, _UNKNOWN, _LIMIT))
+    within = (metrics.c.period >= first) & (metrics.c.period < end)
+    connection.execute(delete(metrics).where(metrics.c.scope == SERVICE, of_days, within))
+    rows = [
+        {"period": each.day.isoformat(), **vars(Figure(SERVICE, name, value, each.client))}
+        for each in receipts
+        for name, value in ((_RECEIVED, each.received), (_UNKNOWN, each.unknown), (_LIMIT, limit))
+    ]
+    _insert(connection, rows)
+
+
+def _insert(connection: Connection, rows: Sequence[dict[str, object]]) -> None:
     if rows:
         connection.execute(insert(metrics), rows)

@@ -7,7 +7,7 @@ from deposit.model.evaluation import Economics, Interval
 from deposit.model.reference import Reference
 from deposit.monitoring.drift import Drift, drift
 from deposit.monitoring.observed import Observed
-from deposit.monitoring.performance import decline, performance, rate_moved
+from deposit.monitoring.performance import decline, performance, ranking_known, rate_moved
 from deposit.monitoring.quality import faults
 from deposit.monitoring.verdict import Verdict, judge
 
@@ -16,7 +16,7 @@ RATE = "the share that subscribes"
 
 @dataclass(frozen=True)
 class Judgement:
-    """A verdict and what it rests on; `performance` is empty where too few outcomes are known."""
+    """A verdict and what it rests on; `performance` has what the known outcomes can tell."""
 
     verdict: Verdict
     drifts: Mapping[str, Drift]
@@ -33,4 +33,5 @@ def judged(
     if measured and rate_moved(reference.rate, observed.scored):
         moved.append(RATE)
     declines = decline(expected, measured) if measured else None
-    return Judgement(judge(faults(reference, observed), declines, moved), drifts, measured)
+    verdict = judge(faults(reference, observed), declines, moved, ranking_known(expected, measured))
+    return Judgement(verdict, drifts, measured)

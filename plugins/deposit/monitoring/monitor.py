@@ -1,6 +1,7 @@
 """Monitor a period: count it, compare it with what each model was trained on, judge it, keep the figures."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -9,7 +10,7 @@ from deposit.model import registry
 from deposit.model.artifact import ModelArtifact, load_reference
 from deposit.model.evaluation import Economics
 from deposit.model.reference import Reference
-from deposit.monitoring import counting, figures
+from deposit.monitoring import counting, figures, receipts
 from deposit.monitoring.figures import Figure
 from deposit.monitoring.judgement import judged
 from deposit.monitoring.span import span_of
@@ -66,6 +67,9 @@ def monitor(settings: Settings, period: str, progress: Progress = log_progress) 
             models.append(MonitoredModel(model_id, observed.rows, verdict.kind.title, verdict.sentence))
             progress(f"{span.name}, {model_id}: {verdict.kind.title}. {verdict.sentence}")
         figures.replace(connection, span.name, name, found)
+        days = receipts.settled(span, datetime.now(UTC), settings.log.retention_days)
+        counted = receipts.count(connection, days)
+        figures.replace_receipts(connection, days, counted, settings.monitor.max_unknown_share)
     return MonitoredPeriod(span.name, tuple(models))
 
 

@@ -16,22 +16,29 @@ _INSERT = STAGING.sql("""
 INSERT INTO public.outcomes (prediction_id, subscribed, at, received_at, client, request_id)
 SELECT prediction_id, subscribed, at, received_at, client, request_id
 FROM (
-    SELECT *, lag(subscribed) OVER (PARTITION BY prediction_id ORDER BY at, fresh, place) AS before
+    SELECT *, lag(subscribed) OVER (
+        PARTITION BY prediction_id ORDER BY public.outcome_moment(at, received_at), fresh, place
+    ) AS before
     FROM (
-        SELECT prediction_id, subscribed, at, received_at, client, request_id, dated, place, true AS fresh
-        FROM {staging}
-        UNION ALL
-        SELECT prediction_id, subscribed, at, NULL, NULL, NULL, NULL, id, false
-        FROM public.outcomes
-        WHERE prediction_id IN (SELECT prediction_id FROM {staging} WHERE NOT dated)
+        SELECT DISTINCT ON (prediction_id, at, subscribed) *
+        FROM (
+            SELECT prediction_id, subscribed, at, received_at, client, request_id, dated, place, true AS fresh
+            FROM {staging}
+            UNION ALL
+            SELECT prediction_id, subscribed, at, received_at, NULL, NULL, NULL, id, false
+            FROM public.outcomes
+            WHERE prediction_id IN (SELECT prediction_id FROM {staging} WHERE NOT dated)
+        ) AS every
+        ORDER BY prediction_id, at, subscribed, fresh, place
     ) AS statements
 ) AS followed
 WHERE fresh AND (dated OR before IS DISTINCT FROM subscribed)
 ORDER BY place
 ON CONFLICT DO NOTHING
 """)
-"""The same statement again adds nothing. With a time of its own it is known by that; without one it is dated by its
-receipt, and adds nothing if it says what was known already."""
+"""The same statement again adds nothing, and is no news for what comes after it. With a time of its own it is known by
+that; without one it is dated by its receipt, and adds nothing if it says what was known already. What was known is what
+the statement before said, in the order of `outcome_moment`."""
 
 Row = tuple[Any, ...]
 

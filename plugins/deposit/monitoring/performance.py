@@ -11,7 +11,11 @@ from deposit.model.metrics import BINS
 from deposit.monitoring.observed import Scored
 
 _RESAMPLES, _BLOCKS, _SEED = 200, 10, 0
-_FEW, _FEW_OF_A_KIND = 200, 20
+ENOUGH = 200
+"""Known outcomes from which something is said of them."""
+_ENOUGH_OF_EACH = 20
+_OF_BOTH = frozenset({"f1", "roc_auc", "pr_auc", "lift_10", "capture_30"})
+"""Metrics that need subscriptions and refusals; the others are of any outcomes."""
 _SIGMAS = 4.0
 _RANKS_WORSE, _CALIBRATES_WORSE, _RATE_MOVED = 0.03, 0.05, 0.05
 _NORMAL = 1.96
@@ -19,28 +23,35 @@ NOISE = "ece_noise"
 
 
 def performance(scored: Scored, threshold: float, economics: Economics) -> dict[str, Interval]:
-    """Every metric of training's evaluation, by name; empty where too few outcomes are known to say anything."""
-    if not _enough(scored):
+    """Metrics of training's evaluation by name, those that so many known outcomes can tell; none where they are few."""
+    if scored.rows.sum() < ENOUGH:
         return {}
+    enough_of_each = _enough_of_each(scored)
     groups = Predictions(np.full(len(scored.rows), "", dtype=str), scored.labels, scored.probabilities)
     values = measured(groups, threshold, economics, scored.rows[np.newaxis, :])
     # some at a time: each metric has arrays of resamples by groups
     blocks = [measured(groups, threshold, economics, block) for block in np.array_split(_resampled(scored), _BLOCKS)]
     drawn = {name: np.concatenate([block[name] for block in blocks]) for name in values}
     # one period is no months to take a mean of
-    names = [name for name in values if name != "roc_auc_month_mean"]
+    names = [name for name in values if name != "roc_auc_month_mean" and (name not in _OF_BOTH or enough_of_each)]
     found = {name: Interval(float(values[name][0]), *interval(drawn[name], CONFIDENCE)) for name in names}
     noise = _calibration_noise(scored)
     return found | {NOISE: Interval(noise, noise, noise)}
 
 
+def ranking_known(expected: Mapping[str, float], found: Mapping[str, Interval]) -> bool:
+    """Whether how well a model ranks could be measured both now and in training."""
+    return "roc_auc" in found and "roc_auc" in expected
+
+
 def decline(expected: Mapping[str, float], found: Mapping[str, Interval]) -> list[str]:
     """In what a model does worse than out of time in training, beyond noise; `expected` holds the bounds as well."""
     said = []
-    auc, promised = found["roc_auc"], expected["roc_auc"]
-    spread = sqrt(_error(auc.low, auc.high) ** 2 + _error(expected["roc_auc_low"], expected["roc_auc_high"]) ** 2)
-    if promised - auc.value > max(_RANKS_WORSE, _SIGMAS * spread):
-        said.append(f"it ranks worse than was to be expected (ROC AUC {auc.value:.3f}, expected {promised:.3f})")
+    if ranking_known(expected, found):
+        auc, promised = found["roc_auc"], expected["roc_auc"]
+        spread = sqrt(_error(auc.low, auc.high) ** 2 + _error(expected["roc_auc_low"], expected["roc_auc_high"]) ** 2)
+        if promised - auc.value > max(_RANKS_WORSE, _SIGMAS * spread):
+            said.append(f"it ranks worse than was to be expected (ROC AUC {auc.value:.3f}, expected {promised:.3f})")
     gap = found["ece"].value - found[NOISE].value
     if gap > expected["ece_high"] + _CALIBRATES_WORSE:
         said.append(f"its probabilities are off by {found['ece'].value:.2f} (expected {expected['ece']:.2f})")
@@ -60,10 +71,9 @@ def rate_moved(before: float, scored: Scored) -> bool:
     return abs(now - before) > max(_RATE_MOVED, _SIGMAS * noise)
 
 
-def _enough(scored: Scored) -> bool:
+def _enough_of_each(scored: Scored) -> bool:
     positives = float((scored.rows * scored.labels).sum())
-    total = float(scored.rows.sum())
-    return total >= _FEW and min(positives, total - positives) >= _FEW_OF_A_KIND
+    return min(positives, float(scored.rows.sum()) - positives) >= _ENOUGH_OF_EACH
 
 
 def _resampled(scored: Scored) -> np.ndarray:

@@ -25,8 +25,7 @@ def current(connection: Connection, span: Span, model_id: str, rows: int) -> pd.
         " SELECT * FROM predictions WHERE model_id = :model_id AND event_time >= :start AND event_time < :end"
         " ORDER BY md5(prediction_id::text) LIMIT :rows"
         ") AS asked LEFT JOIN LATERAL ("
-        " SELECT subscribed FROM outcomes WHERE outcomes.prediction_id = asked.prediction_id"
-        " ORDER BY at DESC, id DESC LIMIT 1"
+        " SELECT subscribed FROM current_outcomes WHERE current_outcomes.prediction_id = asked.prediction_id LIMIT 1"
         ") AS said ON true ORDER BY asked.prediction_id"
     )
     given = {"model_id": model_id, "start": span.start, "end": span.end, "rows": rows}

@@ -19,15 +19,17 @@ class Span:
 
 
 def span_of(period: str) -> Span:
-    """The span of a month or a day. Raises ConfigError for anything else."""
+    """The span of a month or a day. Raises ConfigError for anything else, and for the calendar's last day."""
     try:
         if re.fullmatch(r"\d{4}-\d{2}", period):
             first = datetime.strptime(period, "%Y-%m").replace(tzinfo=UTC)
             return Span(period, first, (first + timedelta(days=31)).replace(day=1))
         day = datetime.strptime(period, "%Y-%m-%d").replace(tzinfo=UTC)
+        return Span(day.date().isoformat(), day, day + timedelta(days=1))
     except ValueError as error:
         raise ConfigError(f"{period!r} is no period: it must look like 2010-05 or 2010-05-17") from error
-    return Span(day.date().isoformat(), day, day + timedelta(days=1))
+    except OverflowError as error:
+        raise ConfigError(f"{period!r} is no period that ends: name one before 9999-12") from error
 
 
 def due(today: date) -> list[str]:

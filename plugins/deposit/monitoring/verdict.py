@@ -15,19 +15,27 @@ class Verdict:
     sentence: str
 
 
-def judge(faults: Sequence[Fault], declines: Sequence[str] | None, moved: Sequence[str]) -> Verdict:
+def judge(faults: Sequence[Fault], declines: Sequence[str] | None, moved: Sequence[str], ranked: bool) -> Verdict:
     """The first of these that holds.
 
     Args:
         faults: what is broken in the data; nothing else can be believed then.
         declines: in what the model does worse than expected; None if too few outcomes are known.
         moved: columns whose distribution has moved, the score and the rate among them.
+        ranked: whether `declines` can tell how well the model ranks, and not its probabilities alone.
     """
     if faults:
         return Verdict(Kind.DATA_FAULT, "The data is broken: " + "; ".join(f"{f.column}: {f.what}" for f in faults))
     shifted = f"the population has moved ({', '.join(moved)})" if moved else "the population is as in training"
     if declines:
         return Verdict(Kind.DECAY, f"The model has decayed: {' and '.join(declines)}; {shifted}")
-    known = "too few outcomes are known to tell how good it was" if declines is None else "the model is as good as ever"
     kind = Kind.POPULATION_SHIFT if moved else Kind.STABLE
-    return Verdict(kind, f"{shifted[0].upper()}{shifted[1:]}; {known}")
+    return Verdict(kind, f"{shifted[0].upper()}{shifted[1:]}; {_held(declines is not None, ranked)}")
+
+
+def _held(calibrated: bool, ranked: bool) -> str:
+    if not calibrated:
+        return "too few outcomes are known to tell how good it was"
+    if not ranked:
+        return "the model's probabilities are as good as ever, how well it ranks cannot be told"
+    return "the model is as good as ever"

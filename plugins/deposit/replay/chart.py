@@ -8,6 +8,7 @@ from dataclasses import astuple, fields
 
 from matplotlib.figure import Figure
 
+from deposit.console import shown
 from deposit.replay.ledger import ReplayedMonth
 
 _COLORS = {"stable": "#2e8b57", "population shift": "#1f5fa8", "decay": "#e08214", "data fault": "#c0392b"}
@@ -31,13 +32,6 @@ def page(title: str, months: Sequence[ReplayedMonth]) -> str:
     return _PAGE.format(
         title=html.escape(title), image=base64.b64encode(image.getvalue()).decode(), head=head, rows=rows
     )
-
-
-def shown(value: object) -> str:
-    """A cell's text."""
-    if value is None:
-        return ""
-    return f"{value:,.3f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _chart(months: Sequence[ReplayedMonth]) -> Figure:

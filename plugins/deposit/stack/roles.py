@@ -40,7 +40,7 @@ def ensure_writer(engine: Engine, database: str, writer: str, password: str) -> 
             "GRANT USAGE ON SCHEMA public TO {writer}",
             "GRANT INSERT ON public.predictions, public.outcomes, public.traffic, public.spool_states TO {writer}",
             # to tell a statement that says what is known already
-            "GRANT SELECT (id, prediction_id, subscribed, at) ON public.outcomes TO {writer}",
+            "GRANT SELECT (id, prediction_id, subscribed, at, received_at) ON public.outcomes TO {writer}",
             "GRANT EXECUTE ON FUNCTION public.make_prediction_days(date[]), public.drop_prediction_day(integer),"
             " public.drop_old_outcomes(integer), public.drop_old_traffic(integer) TO {writer}",
         ):

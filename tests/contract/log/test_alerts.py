@@ -21,6 +21,12 @@ VERDICT = """
 INSERT INTO metrics (period, scope, name, value, note, computed_at)
 VALUES ('{month}', '{model}', 'verdict', {verdict}, 'why', now() - INTERVAL '{ago}')
 """
+RECEIVED = """
+INSERT INTO metrics (period, scope, name, "column", value)
+SELECT to_char((now() - INTERVAL '{ago}') AT TIME ZONE 'UTC', 'YYYY-MM-DD'), 'service', name, '{client}', value
+FROM (VALUES ('outcomes_received', {received}), ('outcomes_unknown', {unknown}), ('outcomes_unknown_limit', 0.05))
+    AS figures (name, value)
+"""
 WELL = [
     LIVE,
     SPOOL.format(ago="1 minute", oldest=2),
@@ -32,6 +38,10 @@ WELL = [
     VERDICT.format(month="2026-01", model="deposit-v7", verdict=2, ago="40 days"),
     VERDICT.format(month="2026-02", model="deposit-v7", verdict=3, ago="40 days"),
     VERDICT.format(month="2026-04", model="deposit-v6", verdict=2, ago="3 hours"),
+    # few of a week are of no prediction; many were, two weeks ago
+    RECEIVED.format(ago="2 days", client="crm", received=10, unknown=5),
+    RECEIVED.format(ago="3 days", client="crm", received=90, unknown=0),
+    RECEIVED.format(ago="14 days", client="branch", received=10, unknown=10),
 ]
 BAD = {
     "Data fault": (
@@ -41,6 +51,14 @@ BAD = {
     "Decay": (
         [LIVE, VERDICT.format(month="2026-05", model="deposit-v7", verdict=2, ago="3 hours")],
         {"model": "deposit-v7", "month": "2026-05"},
+    ),
+    "Unknown outcomes": (
+        [
+            RECEIVED.format(ago="2 days", client="crm", received=10, unknown=6),
+            RECEIVED.format(ago="3 days", client="crm", received=90, unknown=0),
+            RECEIVED.format(ago="2 days", client="branch", received=1000, unknown=50),
+        ],
+        {"client": "crm"},
     ),
     "Spool age": ([SPOOL.format(ago="1 minute", oldest=301)], {}),
     "Shipper stopped": ([SPOOL.format(ago="3 minutes", oldest=0)], {}),

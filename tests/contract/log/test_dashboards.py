@@ -29,6 +29,7 @@ from deposit.monitoring import figures, housekeeping, shipper, spoolstates
 from deposit.monitoring.entries import Traffic, TrafficCount, encode_entry
 from deposit.monitoring.judgement import judged
 from deposit.monitoring.moments import microseconds
+from deposit.monitoring.receipts import Days, Receipt
 from deposit.monitoring.spool import Spool
 from deposit.release import rows
 from deposit.sections import DatabaseSettings, ServeSettings
@@ -171,6 +172,15 @@ def _monitor(settings: Settings, trained: Trained, history: pd.DataFrame) -> Non
         kept = [each for name in models for each in figures.figures_of(name, found, trained.reference, judgement)]
         with engine.begin() as connection:
             figures.replace(connection, month, "deposit", kept)
+    today = now.date()
+    days = Days(today - timedelta(days=9), today - timedelta(days=1), UUID(int=0))
+    counted = [
+        Receipt(today - timedelta(days=age), client, 100, 2 * age)
+        for age in range(2, 9)
+        for client in ("branch", "marketing")
+    ]
+    with engine.begin() as connection:
+        figures.replace_receipts(connection, days, counted, settings.monitor.max_unknown_share)
     engine.dispose()
 
 

@@ -20,6 +20,7 @@ LONG_AGO = 1_200_000_000_000_000
         "SELECT 1 FROM predictions",
         "SELECT 1 FROM predictions_20080110",
         "SELECT client FROM outcomes",
+        "SELECT 1 FROM daily_outcomes",
         "SELECT 1 FROM current_outcomes",
         "INSERT INTO releases (kind) VALUES ('x')",
         "INSERT INTO predictions_20080110 (client) VALUES ('x')",
@@ -76,7 +77,15 @@ def test_the_reader_sees_every_table_and_days_made_later(log: Any, scored: Calla
     log.append(scored(1, event_time=LONG_AGO + 5 * 86_400_000_000))
     log.ship()
     with psycopg.connect(log.addresses.reader) as reader:
-        for table in ("predictions", "predictions_20080115", "outcomes", "current_outcomes", "datasets", "releases"):
+        for table in (
+            "predictions",
+            "predictions_20080115",
+            "outcomes",
+            "current_outcomes",
+            "daily_outcomes",
+            "datasets",
+            "releases",
+        ):
             reader.execute(f"SELECT * FROM {table}")
         with pytest.raises(InsufficientPrivilege):
             reader.execute("DELETE FROM predictions")

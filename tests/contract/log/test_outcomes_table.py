@@ -80,6 +80,52 @@ def test_a_statement_without_a_time_follows_the_dated_one_before_it(log: Any, sa
     assert _history(log) == [True, False]
 
 
+AHEAD = 9 * 60
+END_OF_DAY = _at(12 * 60 - 1)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        pytest.param((True, _at(AHEAD)), (False, None), id="a clock ahead, then undated"),
+        pytest.param((True, _at(AHEAD)), (False, _at(1)), id="a clock ahead, then a right one"),
+        pytest.param((True, _at(AHEAD)), (False, _at(AHEAD - 60)), id="two clocks ahead"),
+        pytest.param((True, END_OF_DAY), (False, END_OF_DAY), id="the end of the day, twice"),
+        pytest.param((True, END_OF_DAY), (False, None), id="the end of the day, then undated"),
+        pytest.param((True, None), (False, END_OF_DAY), id="undated, then the end of the day"),
+        pytest.param((True, _at(-60)), (False, None), id="dated, then undated"),
+        pytest.param((True, None), (False, _at(2)), id="undated, then dated"),
+    ],
+)
+def test_the_later_statement_counts_whatever_lies_ahead(
+    log: Any,
+    say: Callable[..., None],
+    first: tuple[bool, datetime | None],
+    second: tuple[bool, datetime | None],
+) -> None:
+    say((*first, 0), (*second, 2))
+    assert _current(log) == {P: False}
+    # and none of them is news again
+    say((*first, 3) if first[1] else (*second, 3), (*second, 4))
+    assert _current(log) == {P: False}
+    stored = log.ask("SELECT subscribed, at, received_at FROM outcomes ORDER BY id")
+    assert stored == [(True, first[1] or _at(0), _at(0)), (False, second[1] or _at(2), _at(2))]
+
+
+def test_an_undated_statement_follows_one_that_lay_ahead(log: Any, say: Callable[..., None]) -> None:
+    say((True, _at(AHEAD), 0), (True, None, 1), (False, None, 2), (True, None, 3))
+    assert [subscribed for (subscribed,) in log.ask("SELECT subscribed FROM outcomes ORDER BY id")] == [
+        True, False, True,
+    ]  # fmt: skip
+    assert _current(log) == {P: True}
+
+
+def test_a_retry_after_its_correction_changes_nothing(log: Any, say: Callable[..., None]) -> None:
+    say((True, _at(AHEAD), 0), (False, _at(AHEAD + 1), 1), (True, _at(AHEAD), 2), (False, _at(AHEAD + 1), 3))
+    assert log.count("outcomes") == 2
+    assert _current(log) == {P: False}
+
+
 def test_predictions_do_not_mix(log: Any, stated: Callable[..., Any]) -> None:
     log.append(stated((P, True, None), (Q, False, None), received=NOON))
     log.append(stated((Q, True, None), (P, True, None), received=_at(1)))

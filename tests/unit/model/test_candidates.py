@@ -2,14 +2,18 @@ import numpy as np
 import pytest
 
 from deposit.errors import DataError
-from deposit.model import candidates
+from deposit.model import candidates, journal
 from deposit.model.artifact import BOOSTER
+from deposit.model.card import model_card
+from deposit.model.evaluation import Economics
+from deposit.model.plots import figures
 from deposit.model.recipes import parameters, recency_weights
 from deposit.model.windows import split
 from deposit.progress import log_progress
 from deposit.sections import TrainSettings
 
 SETTINGS = TrainSettings(trials=3, bootstrap=100)
+FACTS = {"dataset": "x", "revision": "abc123", "lock_sha256": "0", "created": "2026-01-01"}
 
 
 def developed(frame):
@@ -93,6 +97,24 @@ def test_duration_in_the_data_is_refused_by_name(sample) -> None:
 def test_a_history_with_one_outcome_says_what_to_do(sample) -> None:
     with pytest.raises(DataError, match="all rows of the training window 2008-05 to 2008-07 have the same outcome"):
         developed(sample.assign(y=np.int8(0)))
+
+
+def test_a_test_window_of_one_outcome_has_dashes_in_the_card_and_plots_without_warnings(made, sample) -> None:
+    test = (sample["period"] >= "2009-05").to_numpy()
+    windows = split(sample["period"].to_numpy(dtype=str), 0.2, 0.2)
+    candidate = candidates.finish(
+        made[0].choice, sample.assign(y=np.where(test, 0, sample["y"]).astype(np.int8)), windows, SETTINGS, FACTS
+    )
+
+    lines = model_card(candidate, windows, challenger=True).splitlines()
+    measured = {name for name, value in journal.candidate_metrics(candidate).items() if value == value}
+
+    (ranks,) = (line for line in lines if line.startswith("| ROC AUC, all months pooled"))
+    assert ranks.startswith("| ROC AUC, all months pooled | - | - to - | 0.")
+    assert not [line for line in lines if "nan" in line]
+    assert {"log_loss", "ece", "ece_high", "profit"} <= measured
+    assert not {"roc_auc", "roc_auc_low", "pr_auc", "lift_10", "capture_30"} & measured
+    assert len(figures(candidate.artifact, candidate.predictions, Economics.of(SETTINGS))) == 4
 
 
 def test_weights_halve_by_calendar_months() -> None:

@@ -9,16 +9,20 @@ from monitored import MONEY, Trained, observe
 from deposit.model.evaluation import evaluate
 from deposit.model.forward import Predictions
 from deposit.model.reference import Reference
-from deposit.monitoring.judgement import judged
+from deposit.monitoring.judgement import Judgement, judged
 from deposit.monitoring.kind import Kind
 from deposit.monitoring.observed import Observed
 from deposit.monitoring.performance import performance
-from deposit.monitoring.quality import Fault
+from deposit.monitoring.quality import Fault, faults
 from deposit.monitoring.verdict import Verdict, judge
 
 
+def judged_of(observed: Observed, trained: Trained) -> Judgement:
+    return judged(observed, trained.reference, trained.threshold, trained.expected, MONEY)
+
+
 def verdict(observed: Observed, trained: Trained) -> Verdict:
-    return judged(observed, trained.reference, trained.threshold, trained.expected, MONEY).verdict
+    return judged_of(observed, trained).verdict
 
 
 def month(trained: Trained, rows: int, seed: int) -> tuple[pd.DataFrame, Any, Any]:
@@ -106,8 +110,75 @@ def test_without_outcomes_it_says_so(trained: Trained) -> None:
     assert "too few outcomes" not in verdict(observe(frame, probabilities, trained, labels), trained).sentence
 
 
+@pytest.mark.parametrize("subscribed", [0, 1])
+def test_outcomes_of_one_value_that_no_month_of_training_had_are_a_data_fault(
+    trained: Trained, subscribed: int
+) -> None:
+    frame, probabilities, labels = month(trained, 5_000, 9)
+    found = judged_of(observe(frame, probabilities, trained, np.full_like(labels, subscribed)), trained)
+    lowest, highest = (f"{rate:.1%}" for rate in (trained.reference.lowest_rate, trained.reference.highest_rate))
+    assert found.verdict.kind == Kind.DATA_FAULT
+    assert found.verdict.sentence == (
+        f"The data is broken: outcomes: all 5,000 that are known are `{'yes' if subscribed else 'no'}`, "
+        f"the share that subscribed was {lowest} to {highest} in the months of training"
+    )
+    assert not {"roc_auc", "pr_auc", "f1", "lift_10", "capture_30"} & found.performance.keys()
+    assert found.performance["ece"].value > 0
+
+
+def test_of_a_model_that_kept_no_monthly_rates_the_rate_of_all_rows_is_taken(trained: Trained) -> None:
+    written = trained.reference.to_json()
+    old = {name: value for name, value in written.items() if not name.endswith("est_rate")}
+    reference = Reference.from_json(old)
+    frame, probabilities, labels = month(trained, 5_000, 9)
+    found = verdict(observe(frame, probabilities, trained, 0 * labels), replace(trained, reference=reference))
+    assert written.keys() - old.keys() == {"lowest_rate", "highest_rate"}
+    assert found.kind == Kind.DATA_FAULT
+    assert f"the share that subscribed was {reference.rate:.1%} in training" in found.sentence
+
+
 @pytest.mark.parametrize(
-    ("faults", "declines", "moved", "kind"),
+    ("known", "lowest", "fault"),
+    [(199, 0.5, False), (200, 0.5, True), (1_000, 0.005, False), (5_000, 0.005, True), (5_000, 0.0, False)],
+)
+def test_few_outcomes_of_one_value_are_no_fault_nor_are_those_that_chance_explains(
+    trained: Trained, known: int, lowest: float, fault: bool
+) -> None:
+    frame, probabilities, labels = month(trained, 5_000, 10)
+    refused = observe(frame[:known], probabilities[:known], trained, 0 * labels[:known]).scored
+    observed = replace(observe(frame, probabilities, trained), scored=refused)
+    reference = replace(trained.reference, lowest_rate=lowest)
+    assert [each.column for each in faults(reference, observed)] == (["outcomes"] if fault else [])
+
+
+def test_probabilities_are_judged_where_few_subscribed(trained: Trained) -> None:
+    frame, probabilities, labels = month(trained, 5_000, 11)
+    few = 0 * labels
+    few[:10] = 1
+    found = judged_of(observe(frame, probabilities, trained, few), trained)
+    assert found.verdict.kind == Kind.DECAY
+    assert "probabilities are off" in found.verdict.sentence
+    assert "roc_auc" not in found.performance
+    assert "ranks" not in found.verdict.sentence
+
+
+def test_where_ranking_cannot_be_judged_it_says_so_and_not_that_outcomes_are_few(trained: Trained) -> None:
+    frame, probabilities, labels = month(trained, 3_000, 12)
+    low = np.argsort(probabilities)[:400]
+    rare = (np.arange(400) < round(probabilities[low].sum())).astype(np.int8)
+    scored = observe(frame.iloc[low], probabilities[low], trained, rare).scored
+    calm = replace(observe(frame, probabilities, trained), scored=scored)
+    without = {name: value for name, value in trained.expected.items() if not name.startswith("roc_auc")}
+    every = observe(frame, probabilities, trained, labels)
+    assert rare.sum() < 20
+    for observed, expected in ((calm, trained.expected), (every, without)):
+        found = verdict(observed, replace(trained, expected=expected))
+        assert found.kind in (Kind.STABLE, Kind.POPULATION_SHIFT)
+        assert found.sentence.endswith("how well it ranks cannot be told")
+
+
+@pytest.mark.parametrize(
+    ("broken", "declines", "moved", "kind"),
     [
         ([], [], [], Kind.STABLE),
         ([], None, [], Kind.STABLE),
@@ -119,10 +190,10 @@ def test_without_outcomes_it_says_so(trained: Trained) -> None:
         ([Fault("age", "gone")], ["it ranks worse"], ["age"], Kind.DATA_FAULT),
     ],
 )
-def test_the_rule(faults: list[Fault], declines: list[str] | None, moved: list[str], kind: Kind) -> None:
-    found = judge(faults, declines, moved)
+def test_the_rule(broken: list[Fault], declines: list[str] | None, moved: list[str], kind: Kind) -> None:
+    found = judge(broken, declines, moved, ranked=True)
     assert found.kind == kind
-    told = [fault.column for fault in faults] or [*(declines or ()), *moved]
+    told = [fault.column for fault in broken] or [*(declines or ()), *moved]
     assert all(each in found.sentence for each in told)
     assert found.sentence[0].isupper()
 

@@ -1,0 +1,72 @@
+"""What the outcomes of a day are of: by client, how many predictions they name, and how many of these nobody made."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from deposit.monitoring.span import Span
+
+_GRACE_DAYS = 1
+"""An outcome may be stored before its prediction is."""
+_COUNT = text("""
+WITH stated AS (
+    SELECT DISTINCT (received_at AT TIME ZONE 'UTC')::date AS day, client, prediction_id
+    FROM outcomes WHERE received_at >= :start AND received_at < :end
+), unknown AS (
+    SELECT day, client, count(*) AS number FROM stated
+    WHERE prediction_id >= :oldest
+      AND NOT EXISTS (SELECT FROM predictions WHERE predictions.prediction_id = stated.prediction_id)
+    GROUP BY day, client
+)
+SELECT day, client, count(*) AS received, coalesce(max(number), 0) AS unknown
+FROM stated LEFT JOIN unknown USING (day, client)
+GROUP BY day, client
+ORDER BY day, client
+""")
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """The outcomes that a client stated on a day, by prediction: `unknown` are those that have none."""
+
+    day: date
+    client: str
+    received: int
+    unknown: int
+
+
+@dataclass(frozen=True)
+class Days:
+    """Whole days, from `first` on and before `end`; none if they are the same.
+
+    Args:
+        oldest: the id from which on predictions are surely kept; what is older may have been dropped since.
+    """
+
+    first: date
+    end: date
+    oldest: UUID
+
+
+def settled(span: Span, now: datetime, retention_days: int | None) -> Days:
+    """The days of a span that ended more than a day before `now` and whose outcomes are all kept."""
+    end = min(span.end.date(), now.date() - timedelta(days=_GRACE_DAYS))
+    if retention_days is None:
+        return Days(min(span.start.date(), end), end, UUID(int=0))
+    kept = date.fromordinal(max(1, now.toordinal() - retention_days + 1))
+    return Days(min(max(span.start.date(), kept), end), end, _first_id(now, retention_days))
+
+
+def count(connection: Connection, days: Days) -> list[Receipt]:
+    """The outcomes of some days, by day of their receipt and client."""
+    start, end = (datetime(day.year, day.month, day.day, tzinfo=UTC) for day in (days.first, days.end))
+    rows = connection.execute(_COUNT, {"start": start, "end": end, "oldest": days.oldest})
+    return [Receipt(*row) for row in rows]
+
+
+def _first_id(now: datetime, retention_days: int) -> UUID:
+    """The lowest UUID of version 7 of what the retention keeps: ids begin with the millisecond they were made in."""
+    made = max(0, int(now.timestamp() * 1000) - retention_days * 86_400_000)
+    return UUID(bytes=made.to_bytes(6, "big") + bytes(10))
