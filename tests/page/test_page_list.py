@@ -8,6 +8,30 @@ from playwright.sync_api import Route, expect
 pytestmark = pytest.mark.servers
 
 Open = Callable[..., Any]
+WORKBOOK = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(1000)
+
+
+def test_a_list_in_another_encoding_is_read_once_that_is_stated(open_page: Open, site: str, rows: str) -> None:
+    desk = open_page(site, refusals=True)
+    content = rows.replace("K0;", "Łódź;").encode("cp1250")
+    desk.upload(content)
+    expect(desk.page.locator("#problem")).to_contain_text("line 2, byte 1 (0xa3) is not UTF-8")
+    desk.page.select_option("#charset", "windows-1250")
+    desk.page.click("#rank")
+    desk.wait_ranked()
+    assert "Łódź" in {row["id"] for row in desk.saved_rows("#download")}
+
+
+def test_quotes_inside_cells_and_line_ends_in_quotes_are_read_back(open_page: Open, site: str, rows: str) -> None:
+    header, *lines = rows.splitlines()
+    notes = ['say "hi"', '"two\nlines; and ""more"""', '5" pipe', "plain"]
+    content = "\n".join([f"{header};note", *(f"{line};{note}" for line, note in zip(lines, notes * 20, strict=True))])
+    desk = open_page(site)
+    desk.upload(content + "\n")
+    desk.wait_ranked()
+    expect(desk.page.locator("#told")).to_have_text(re.compile("^80 customers ranked"))
+    shown = {row["note"] for row in desk.saved_rows("#download")}
+    assert shown == {'say "hi"', 'two\nlines; and "more"', '5" pipe', "plain"}
 
 
 def test_a_list_is_ranked_best_first_and_focus_goes_to_the_result(open_page: Open, site: str, rows: str) -> None:
@@ -133,10 +157,10 @@ def test_rejected_rows_are_told_and_can_be_downloaded(open_page: Open, site: str
 def test_a_bad_file_is_explained(open_page: Open, site: str) -> None:
     desk = open_page(site, refusals=True)
     for content, words in (
-        (b"PK\x03\x04workbook", "is a workbook (xlsx), not a CSV"),
+        (WORKBOOK, "is a workbook (.xlsx, .xls or .ods), not a CSV: in the spreadsheet choose Save as, CSV"),
         (b"", "is empty"),
         (b"age;job\n1;2\n", "marital: the list has no such column"),
-        (b"\x00\x01\x02", "is not a text file"),
+        (b"\x00\x01\x02", "this is not a text file"),
     ):
         desk.upload(content)
         expect(desk.page.locator("#problem")).to_contain_text(words)
