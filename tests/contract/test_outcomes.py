@@ -1,4 +1,5 @@
 import asyncio
+import gzip
 import json
 import uuid
 from collections.abc import Callable
@@ -106,9 +107,13 @@ def test_outcomes_are_in_the_spool_before_the_answer(service: Service) -> None:
         (f'\ufeff"at","prediction_id","subscribed"\n"2026-03-02T16:20:00Z","{P}","TRUE"', [(True, "16:20")]),
         (f"prediction_id , subscribed\n\n{P} , false\n\n", [(False, None)]),
         (f"subscribed;prediction_id\n0;{P}\n", [(False, None)]),
+        (f"sep=;\r\nPrediction ID;y\r\n{P};1\r\n", [(True, None)]),
+        (f"prediction_id\tdeposit\r{P}\tno\r{Q}\t1.0\r", [(False, None), (True, None)]),
+        (gzip.compress(f"prediction_id,subscribed\n{P},yes\n".encode()), [(True, None)]),
+        (f"prediction_id;subscribed\n{P};yes\n".encode("utf-16"), [(True, None)]),
     ],
 )
-def test_csv(service: Service, body: str, expected: list[tuple[bool, str | None]]) -> None:
+def test_csv(service: Service, body: bytes | str, expected: list[tuple[bool, str | None]]) -> None:
     response = service.post(body, f"{CSV}; charset=utf-8")
     assert response.json() == {"accepted": len(expected)}
     (stated,) = service.logged()
@@ -208,6 +213,8 @@ def test_bad_json(service: Service, body: bytes | str, status: int, field: str |
         (f"prediction_id;subscribed;customer\n{P};yes;1\n", 422, (None, "customer")),
         (f"prediction_id;subscribed;subscribed\n{P};yes;no\n", 422, (None, "subscribed")),
         (f'prediction_id;subscribed\n"{P};yes\n', 400, (None, None)),
+        (f'prediction_id;subscribed\n"{P};yes\n{Q};no"\n', 400, (None, None)),
+        (b"%PDF-1.7", 400, (None, None)),
         (f"prediction_id;subscribed\n{P};{'x' * 150_000}\n", 400, (None, None)),
         ("prediction_id;subscribed\n\xe4".encode("latin-1"), 400, (None, None)),
     ],
