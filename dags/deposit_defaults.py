@@ -1,10 +1,12 @@
 """What the DAGs share: their assets, their defaults, and how a task runs in the models' environment."""
 
 from datetime import UTC, datetime, timedelta
+from subprocess import CalledProcessError
 
-from airflow.sdk import Asset
+from airflow.sdk import Asset, RetryDecision, RetryPolicy
 
 from deposit.settings import load_settings
+from deposit.tasks import REFUSED
 
 DATASET = Asset(uri="deposit://dataset", name="deposit_dataset", group="deposit")
 CHAMPION = Asset(uri="deposit://champion", name="deposit_champion", group="deposit")
@@ -12,6 +14,23 @@ DECAY = Asset(uri="deposit://decay", name="deposit_decay", group="deposit")
 
 SKIP = 99
 """Exit code of a task that has nothing to pass on: it is skipped, and so is what follows it."""
+
+DATASET_VERSION = r"^[0-9a-f]{16}$"
+MODEL_ID = r"^\S+-v[1-9]\d{0,8}$"
+MONTH = r"^\d{4}-(0[1-9]|1[0-2])$"
+MONTH_OR_DAY = r"^\d{4}-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?$"
+"""What a parameter must look like: Airflow refuses another at once, in the form and in the API."""
+
+
+class UnlessRefused(RetryPolicy):
+    """Try again what may pass, as a server that is down; a task that was refused would be refused again."""
+
+    def evaluate(self, exception: BaseException, **_: object) -> RetryDecision:
+        """Fail a task that says by its exit code that it was refused."""
+        if isinstance(exception, CalledProcessError) and exception.returncode == REFUSED:
+            return RetryDecision.fail("refused, for the reason above")
+        return RetryDecision.default()
+
 
 DEFAULTS = {
     "start_date": datetime(2026, 1, 1, tzinfo=UTC),
@@ -22,6 +41,7 @@ DEFAULTS = {
     "default_args": {
         "owner": "deposit",
         "retries": 2,
+        "retry_policy": UnlessRefused(),
         "retry_delay": timedelta(seconds=10),
         "retry_exponential_backoff": True,
         "max_retry_delay": timedelta(minutes=5),

@@ -9,6 +9,7 @@ The same input twice makes no second version. What follows: `deposit_train`, by 
 
 from airflow.sdk import Param, dag, task
 
+from deposit.settings import load_settings
 from deposit_defaults import DATASET, DEFAULTS, MODELS
 
 RULES = {
@@ -23,14 +24,14 @@ RULES = {
 def ingest(source: str, path: str | None, first_year: int | None, accept: list | None) -> dict:
     """Publish the source as a dataset version."""
     import dataclasses
-    import logging
 
     from deposit.data.ingest import ingest
     from deposit.settings import load_settings
+    from deposit.tasks import running
 
-    logging.basicConfig(level=logging.INFO)
-    settings = load_settings().changed("ingest", source=source, path=path, first_year=first_year, accept=accept or None)
-    return dataclasses.asdict(ingest(settings))
+    with running():
+        given = {"source": source, "path": path, "first_year": first_year, "accept": accept or None}
+        return dataclasses.asdict(ingest(load_settings().changed("ingest", **given)))
 
 
 @dag(
@@ -39,7 +40,7 @@ def ingest(source: str, path: str | None, first_year: int | None, accept: list |
     doc_md=__doc__,
     params={
         "source": Param(
-            "bundled",
+            load_settings().ingest.source,
             enum=["bundled", "uci", "kaggle", "file", "postgres"],
             description="Where the data comes from; file, kaggle and postgres have settings of their own.",
         ),

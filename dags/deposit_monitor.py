@@ -11,7 +11,7 @@ A run replaces what was found of its months before. With `period`, that month or
 
 from airflow.sdk import Param, dag, task
 
-from deposit_defaults import DECAY, DEFAULTS, MODELS, SKIP
+from deposit_defaults import DECAY, DEFAULTS, MODELS, MONTH_OR_DAY, SKIP
 
 
 @task.external_python(**MODELS)
@@ -19,30 +19,30 @@ def monitor(period: str | None, day: str) -> list[dict]:
     """Monitor the months that are due, or the given period."""
     import dataclasses
     import datetime
-    import logging
 
     from deposit.monitoring.monitor import monitor
     from deposit.monitoring.span import due
     from deposit.settings import load_settings
+    from deposit.tasks import running
 
-    logging.basicConfig(level=logging.INFO)
-    periods = [period] if period else due(datetime.date.fromisoformat(day))
-    return [dataclasses.asdict(monitor(load_settings(), each)) for each in periods]
+    with running():
+        periods = [period] if period else due(datetime.date.fromisoformat(day))
+        return [dataclasses.asdict(monitor(load_settings(), each)) for each in periods]
 
 
 @task.external_python(**MODELS)
 def report(monitored: list[dict]) -> list[dict]:
     """Write what a person reads about each of these periods."""
     import dataclasses
-    import logging
 
     from deposit.monitoring.reporting import write_reports
     from deposit.settings import load_settings
+    from deposit.tasks import running
 
-    logging.basicConfig(level=logging.INFO)
-    settings = load_settings()
-    written = [report for each in monitored for report in write_reports(settings, each["period"])]
-    return [dataclasses.asdict(report) for report in written]
+    with running():
+        settings = load_settings()
+        written = [report for each in monitored for report in write_reports(settings, each["period"])]
+        return [dataclasses.asdict(report) for report in written]
 
 
 @task.external_python(**MODELS, outlets=[DECAY], skip_on_exit_code=SKIP)
@@ -51,16 +51,18 @@ def alarm(monitored: list[dict], day: str, skip: int) -> list[str]:
     from deposit.monitoring.kind import Kind
     from deposit.release.steps import ask_retraining
     from deposit.settings import load_settings
+    from deposit.tasks import running
 
-    settings, asked = load_settings(), []
-    for period in monitored:
-        for model in period["models"]:
-            why = f"{period['period']}, seen on {day}: {model['sentence']}"
-            if model["verdict"] == Kind.DECAY.title and ask_retraining(settings, model["model_id"], why):
-                asked.append(why)
-    if not asked:
-        raise SystemExit(skip)
-    return asked
+    with running():
+        settings, asked = load_settings(), []
+        for period in monitored:
+            for model in period["models"]:
+                why = f"{period['period']}, seen on {day}: {model['sentence']}"
+                if model["verdict"] == Kind.DECAY.title and ask_retraining(settings, model["model_id"], why):
+                    asked.append(why)
+        if not asked:
+            raise SystemExit(skip)
+        return asked
 
 
 @dag(
@@ -71,7 +73,7 @@ def alarm(monitored: list[dict], day: str, skip: int) -> list[str]:
         "period": Param(
             None,
             type=["null", "string"],
-            pattern=r"^\d{4}-\d{2}(-\d{2})?$",
+            pattern=MONTH_OR_DAY,
             description="A month or a day, like 2010-05 or 2010-05-17; empty means the months that are due.",
         ),
     },

@@ -8,31 +8,29 @@ reason; the old model goes on serving.
 
 from airflow.sdk import Param, dag, task
 
-from deposit_defaults import CHAMPION, DEFAULTS, MODELS
+from deposit_defaults import CHAMPION, DEFAULTS, MODEL_ID, MODELS
 
 
 @task.external_python(**MODELS)
 def request(model: str | None) -> int:
     """Package the model, ask for its release, and return the release's number."""
-    import logging
-
     from deposit.release.requests import request_release
     from deposit.settings import load_settings
+    from deposit.tasks import running
 
-    logging.basicConfig(level=logging.INFO)
-    return request_release(load_settings(), model).id
+    with running():
+        return request_release(load_settings(), model).id
 
 
 @task.external_python(**MODELS, retries=1)
 def wait(release: int, timeout: int) -> str:
     """Wait for the releaser's outcome; fail with its reason."""
-    import logging
-
     from deposit.release.requests import describe, wait
     from deposit.settings import load_settings
+    from deposit.tasks import running
 
-    logging.basicConfig(level=logging.INFO)
-    return describe(wait(load_settings(), release, timeout))
+    with running():
+        return describe(wait(load_settings(), release, timeout))
 
 
 @dag(
@@ -41,7 +39,10 @@ def wait(release: int, timeout: int) -> str:
     doc_md=__doc__,
     params={
         "model": Param(
-            None, type=["null", "string"], description="Model id like deposit-v3; empty means the champion."
+            None,
+            type=["null", "string"],
+            pattern=MODEL_ID,
+            description="Model id like deposit-v3; empty means the champion.",
         ),
         "timeout": Param(300, type="integer", minimum=10, maximum=1800, description="Seconds to wait for the outcome."),
     },

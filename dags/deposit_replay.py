@@ -11,23 +11,20 @@ from datetime import timedelta
 
 from airflow.sdk import Param, dag, task
 
-from deposit_defaults import DEFAULTS, MODELS
+from deposit_defaults import DEFAULTS, MODELS, MONTH
 
 
 @task.external_python(**MODELS, execution_timeout=timedelta(hours=2))
 def replay(first: str, last: str) -> dict:
     """Replay the months from `first` to `last`."""
     import dataclasses
-    import logging
 
     from deposit.replay.run import replay
     from deposit.settings import load_settings
+    from deposit.tasks import running
 
-    logging.basicConfig(level=logging.INFO)
-    return dataclasses.asdict(replay(load_settings(), first, last))
-
-
-MONTH = {"type": "string", "pattern": r"^\d{4}-\d{2}$"}
+    with running():
+        return dataclasses.asdict(replay(load_settings(), first, last))
 
 
 @dag(
@@ -35,8 +32,8 @@ MONTH = {"type": "string", "pattern": r"^\d{4}-\d{2}$"}
     schedule=None,
     doc_md=__doc__,
     params={
-        "from": Param("2008-11", **MONTH, description="First month."),
-        "to": Param("2010-11", **MONTH, description="Last month."),
+        "from": Param("2008-11", type="string", pattern=MONTH, description="First month."),
+        "to": Param("2010-11", type="string", pattern=MONTH, description="Last month."),
     },
 )
 def deposit_replay() -> None:

@@ -11,21 +11,20 @@ monitoring has seen a model decay; that costs nothing if no rows were ingested s
 
 from airflow.sdk import Param, dag, task
 
-from deposit_defaults import CHAMPION, DATASET, DECAY, DEFAULTS, MODELS, SKIP
+from deposit_defaults import CHAMPION, DATASET, DATASET_VERSION, DECAY, DEFAULTS, MODELS, SKIP
 
 
 @task.external_python(**MODELS)
 def train(dataset: str | None) -> str:
     """Train the candidates and return the MLflow run that holds them."""
-    import logging
-
     from deposit.model.training import train
     from deposit.monitoring.verdicts import months_to_leave_out
     from deposit.settings import load_settings
+    from deposit.tasks import running
 
-    logging.basicConfig(level=logging.INFO)
-    settings = load_settings()
-    return train(settings, dataset, months_to_leave_out(settings)).run_id
+    with running():
+        settings = load_settings()
+        return train(settings, dataset, months_to_leave_out(settings)).run_id
 
 
 @task.external_python(**MODELS, outlets=[CHAMPION], skip_on_exit_code=SKIP)
@@ -35,13 +34,14 @@ def select(training: str, skip: int) -> str:
 
     from deposit.release.steps import challenge
     from deposit.settings import load_settings
+    from deposit.tasks import running
 
-    logging.basicConfig(level=logging.INFO)
-    selection = challenge(load_settings(), training)
-    logging.getLogger("deposit").info(selection.reason)
-    if not selection.is_champion:
-        raise SystemExit(skip)
-    return selection.model_id
+    with running():
+        selection = challenge(load_settings(), training)
+        logging.getLogger("deposit").info(selection.reason)
+        if not selection.is_champion:
+            raise SystemExit(skip)
+        return selection.model_id
 
 
 @dag(
@@ -50,7 +50,10 @@ def select(training: str, skip: int) -> str:
     doc_md=__doc__,
     params={
         "dataset": Param(
-            None, type=["null", "string"], description="Dataset version; empty means the one ingested last."
+            None,
+            type=["null", "string"],
+            pattern=DATASET_VERSION,
+            description="Dataset version: 16 hexadecimal digits; empty means the one ingested last.",
         ),
     },
 )

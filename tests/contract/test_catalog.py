@@ -13,7 +13,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from deposit.errors import ConfigError, UpstreamError
-from deposit.model import journal, registry, tracking
+from deposit.model import journal, registration, tracking
 from deposit.model.artifact import ModelArtifact
 from deposit.model.catalog import parse_catalog
 from deposit.model.registry import Version
@@ -86,7 +86,7 @@ def _register(settings: Settings, model: ModelArtifact) -> Version:
     )
     journal.log_values(client, run_id, {"roc_auc": 0.7, "validation_roc_auc": 0.6}, {"threshold": model.threshold})
     journal._log_model(client, run_id, model)
-    return registry.register(client, settings, client.get_run(run_id))
+    return registration.register(client, settings, client.get_run(run_id))
 
 
 def test_what_the_catalog_says_is_what_a_service_loads(settings: Settings, model: ModelArtifact) -> None:

@@ -1,11 +1,15 @@
 import ast
 from pathlib import Path
+from subprocess import CalledProcessError
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
-from airflow.sdk.exceptions import ParamValidationError
+from airflow.sdk import RetryAction, RetryDecision
+from airflow.sdk.exceptions import AirflowException, ParamValidationError
+from airflow.serialization.serialized_objects import DagSerialization
 
 from deposit.sections import Rule
+from deposit.tasks import REFUSED
 
 ROOT = Path(__file__).resolve().parents[2]
 DAGS = {
@@ -65,7 +69,7 @@ def test_files_are_short_and_import_nothing_heavy(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 100
     imports = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.Import | ast.ImportFrom)]
     roots = {node.module if isinstance(node, ast.ImportFrom) else node.names[0].name for node in imports}
-    assert roots <= {"datetime", "airflow.sdk", "deposit_defaults", "deposit.settings"}
+    assert roots <= {"datetime", "subprocess", "airflow.sdk", "deposit_defaults", "deposit.settings", "deposit.tasks"}
 
 
 def test_the_form_of_ingest_offers_each_rule_that_may_be_accepted(bag: DagBag) -> None:
@@ -74,3 +78,60 @@ def test_the_form_of_ingest_offers_each_rule_that_may_be_accepted(bag: DagBag) -
     assert accept.resolve(["gaps", "macro"]) == ["gaps", "macro"]
     with pytest.raises(ParamValidationError):
         accept.resolve(["order"])
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "name", "right", "wrong"),
+    [
+        ("deposit_train", "dataset", [None, "0123456789abcdef"], ["latest", "0123456789ABCDEF", "0123456789abcde"]),
+        ("deposit_release", "model", [None, "deposit-v3", "a.b-c-v10"], ["v3", "deposit", "deposit-v0", "deposit-v3 "]),
+        ("deposit_replay", "from", ["2008-11"], ["2008-13", "2008-1", "2008-11-01", "nov 2008"]),
+        ("deposit_replay", "to", ["2010-01"], ["2010-00", "10-11"]),
+        ("deposit_monitor", "period", [None, "2010-05", "2010-05-31"], ["2010-13", "2010-05-32", "05/2010", ""]),
+    ],
+)
+def test_a_parameter_that_can_name_nothing_is_refused_by_the_form(
+    bag: DagBag, dag_id: str, name: str, right: list, wrong: list
+) -> None:
+    param = bag.dags[dag_id].params.get_param(name)
+    assert [param.resolve(value) for value in right] == right
+    for value in wrong:
+        with pytest.raises(ParamValidationError):
+            param.resolve(value)
+
+
+def _run(bag: DagBag, dag_id: str, task_id: str, *values: object) -> Exception:
+    """What a task raises that is run in the models' environment with these values."""
+    task = bag.dags[dag_id].get_task(task_id)
+    task.op_args, task._bundle_path = values, None
+    with pytest.raises(Exception) as raised:  # noqa: PT011 - which it is, is what is tested
+        task.execute_callable()
+    return raised.value
+
+
+def _decision(bag: DagBag, dag_id: str, task_id: str, error: BaseException) -> RetryDecision:
+    task = bag.dags[dag_id].get_task(task_id)
+    return task.retry_policy.evaluate(exception=error, try_number=1, max_tries=task.retries, context=None)
+
+
+def test_a_task_that_is_refused_fails_at_once_with_its_reason(bag: DagBag, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    error = _run(bag, "deposit_ingest", "ingest", "fax", None, None, None)
+    assert isinstance(error, CalledProcessError)
+    assert error.returncode == REFUSED
+    assert _decision(bag, "deposit_ingest", "ingest", error).action is RetryAction.FAIL
+    assert caplog.messages[-1].startswith("ERROR:deposit:wrong setting: DEPOSIT_INGEST__SOURCE")
+
+
+def test_a_task_whose_server_is_down_is_tried_again(bag: DagBag, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEPOSIT_DATABASE__URL", "postgresql://nobody@127.0.0.1:1/none")
+    error = _run(bag, "deposit_ingest", "ingest", "bundled", None, None, None)
+    assert isinstance(error, AirflowException)
+    assert "127.0.0.1:1" in str(error)
+    assert _decision(bag, "deposit_ingest", "ingest", error).action is RetryAction.DEFAULT
+
+
+@pytest.mark.parametrize("dag_id", DAGS)
+def test_the_scheduler_takes_every_dag_with_its_policy(bag: DagBag, dag_id: str) -> None:
+    tasks = DagSerialization.to_dict(bag.dags[dag_id])["dag"]["tasks"]
+    assert all(task["__var"]["has_retry_policy"] for task in tasks)

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from deposit.data.columns import NAMES
+from deposit.errors import UpstreamError
 from deposit.progress import log_progress
 from deposit.stack.airflow_api import follow, now, wait_for_run
 
@@ -116,6 +117,17 @@ def test_a_bad_file_fails_the_run_with_its_reason_and_publishes_nothing(stack, t
     assert len(lines) == 1
     assert "Traceback" not in command.stderr
     assert stack.sql("SELECT count(*) FROM datasets") == [(1,)]
+
+
+def test_a_run_that_is_refused_fails_at_once(stack, tmp_path: Path) -> None:
+    with stack.airflow() as api:
+        with pytest.raises(UpstreamError, match="Airflow refused POST"):
+            api.trigger("deposit_replay", {"from": "2008-13"})
+        run = api.trigger("deposit_ingest", {"source": "file", "path": str(tmp_path / "none.csv")})
+        assert follow(api, "deposit_ingest", run, log_progress).state == "failed"
+        (task,) = api.call("GET", f"/api/v2/dags/deposit_ingest/dagRuns/{run}/taskInstances")["task_instances"]
+        assert task["try_number"] == 1
+        assert "none.csv" in api.log("deposit_ingest", run, "ingest")
 
 
 def _eventually(look: Callable[[], bool]) -> None:

@@ -69,7 +69,10 @@ def train(
 
 
 def select(
-    training: Annotated[str | None, typer.Option(help="MLflow run of the training; the newest if not given.")] = None,
+    training: Annotated[
+        str | None,
+        typer.Option(help="MLflow run of the training; else the newest of the dataset ingested last, by its settings."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare the challenger with today's champion and make it champion if it has earned it."""

@@ -114,6 +114,13 @@ class ModelArtifact:
         )
 
 
+def check_files(folder: Path) -> None:
+    """See that every file of a saved model is there and what it was. Raises IntegrityError."""
+    recorded = json.loads(_read(folder, MODEL))["sha256"]
+    for name in recorded:
+        _check(folder, name, recorded)
+
+
 def load_reference(folder: Path) -> Reference:
     """What a saved model was trained on. Raises IntegrityError, DataError for a model that has none."""
     recorded = json.loads(_read(folder, MODEL))["sha256"]

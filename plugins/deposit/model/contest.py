@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from deposit.data import dataset as datasets
+from deposit.errors import IntegrityError
 from deposit.model import registry
 from deposit.model.artifact import ModelArtifact
 from deposit.model.candidates import predict
@@ -42,7 +43,7 @@ def hold(settings: Settings, challenger: Version, champion: Version | None) -> O
     A window without rows, or with one outcome only, gives a verdict that is not passed. Raises IntegrityError.
     """
     model = registry.load(settings, challenger)
-    rival = registry.load(settings, champion) if champion else None
+    rival = _rival(settings, champion, challenger) if champion else None
     left_out = model.metadata.get("left_out", ())
     frame = datasets.load(ObjectStore(settings.store), settings.store.data_bucket, model.metadata["dataset"], left_out)
     seen = max(side.metadata["trained_through"] for side in (model, rival) if side is not None)
@@ -54,6 +55,15 @@ def hold(settings: Settings, challenger: Version, champion: Version | None) -> O
         return Outcome(Verdict((), f"there is {found} to compare on"), name, f"after {seen}", _overtaken(rival, frame))
     where = f"{len(rows):,} calls of {rows['period'].iloc[0]} to {rows['period'].iloc[-1]}"
     return Outcome(_verdict(settings, _contest(model, rival, rows, rate), champion is None), name, where)
+
+
+def _rival(settings: Settings, champion: Version, challenger: Version) -> ModelArtifact:
+    try:
+        return registry.load(settings, champion)
+    except IntegrityError as error:
+        raise IntegrityError(
+            f"{error}; or `deposit promote {challenger.model_id}` puts the challenger in its place"
+        ) from error
 
 
 def _overtaken(rival: ModelArtifact | None, frame: pd.DataFrame) -> Overtaken | None:

@@ -39,6 +39,11 @@ def training_key(dataset: str, left_out: Sequence[str], settings: TrainSettings)
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
 
+def settings_key(settings: TrainSettings) -> str:
+    """The same for two trainings with the same settings, whatever else they differ in."""
+    return hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:32]
+
+
 def libraries() -> list[str]:
     """The installed libraries that a model's numbers hang on, as requirements."""
     return [f"{name}=={version(name)}" for name in _LIBRARIES]

@@ -2,25 +2,26 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import mlflow.artifacts
-from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from deposit.errors import DataError, IntegrityError
-from deposit.model import tracking
-from deposit.model.artifact import MODEL, ModelArtifact, sha256_of
+from deposit.errors import DataError, GateError
+from deposit.model import logged, tracking
+from deposit.model.artifact import ModelArtifact
+from deposit.model.logged import LoggedModel
 from deposit.settings import Settings
 
 CHAMPION, PREVIOUS = "champion", "previous"
-_DATASET, _METRICS = "deposit.dataset", "deposit.metrics"
+_APPOINTED = "deposit.champion"
+"""Tag of the registered model: the version that was made champion last, should its alias be deleted."""
+DATASET, METRICS = "deposit.dataset", "deposit.metrics"
 
 
 @dataclass(frozen=True)
@@ -46,27 +47,39 @@ class Located:
 
 
 def champion(settings: Settings) -> Version | None:
-    """The version with the alias `champion`, if there is one."""
-    return next((version for version in versions(settings) if CHAMPION in version.aliases), None)
+    """The version with the alias `champion`; None if there never was one, or no version is left.
+
+    Raises GateError if somebody has deleted the alias or its version: who is champion now is for a person to decide.
+    """
+    known = versions(settings)
+    found = _champion_of(known)
+    if found is None and known:
+        _refuse_vacancy(settings, known)
+    return found
+
+
+def appointed(settings: Settings) -> Version | None:
+    """The version with the alias `champion`, if any has it now."""
+    return _champion_of(versions(settings))
 
 
 def versions(settings: Settings) -> list[Version]:
     """All registered versions, oldest first. Raises UpstreamError."""
     client = tracking.connect(settings)
     with tracking.translated(settings):
-        return [_version(model, aliases) for model, aliases in _registered(client, settings.mlflow.model_name)]
+        return [version_of(model, aliases) for model, aliases in registered(client, settings.mlflow.model_name)]
 
 
 def by_id(settings: Settings, model_id: str) -> Version:
     """The version of an id like `deposit-v7`. Raises DataError if there is none."""
-    number = parse_model_id(settings, model_id)
+    number = parsemodel_id_of(settings, model_id)
     found = next((version for version in versions(settings) if version.version == number), None)
     if found is None:
         raise DataError(f"there is no model {model_id}: `deposit models` lists what there is")
     return found
 
 
-def parse_model_id(settings: Settings, model_id: str) -> int:
+def parsemodel_id_of(settings: Settings, model_id: str) -> int:
     """The version number in a model id. Raises DataError for anything else."""
     name = settings.mlflow.model_name
     match = re.fullmatch(rf"{re.escape(name)}-v([1-9]\d{{0,8}})", model_id)
@@ -76,25 +89,10 @@ def parse_model_id(settings: Settings, model_id: str) -> int:
 
 
 def download(settings: Settings, version: Version, folder: Path) -> Path:
-    """Fetch a version's files into a folder, and check each against its recorded sha256. Raises IntegrityError."""
+    """Fetch a version's files into a folder, each checked against its recorded sha256. Raises IntegrityError."""
     client = tracking.connect(settings)
-    with tracking.translated(settings), TemporaryDirectory() as work:
-        registered = client.get_model_version(settings.mlflow.model_name, str(version.version))
-        fetched = mlflow.artifacts.download_artifacts(
-            artifact_uri=_artifact_uri(client, registered),
-            dst_path=work,
-            tracking_uri=settings.mlflow.tracking_uri,
-        )
-        folder.mkdir(parents=True, exist_ok=True)
-        for path in Path(fetched).iterdir():
-            (folder / path.name).write_bytes(path.read_bytes())
-    expected = registered.tags.get(tracking.SHA256)
-    if sha256_of((folder / MODEL).read_bytes()) != expected:
-        raise IntegrityError(
-            f"{MODEL} of {version.model_id} is not what was registered (sha256 {expected}): restore it"
-        )
-    ModelArtifact.load(folder)
-    return folder
+    with tracking.translated(settings):
+        return logged.fetch(client, _logged(client, settings, version), folder)
 
 
 def load(settings: Settings, version: Version) -> ModelArtifact:
@@ -104,42 +102,12 @@ def load(settings: Settings, version: Version) -> ModelArtifact:
 
 
 def locate(settings: Settings, version: Version) -> Located:
-    """Where a version's files are, and what they must be. Raises DataError if MLflow no longer has them."""
+    """Where a version's files are, and what they must be. Raises IntegrityError if MLflow no longer has them."""
     client = tracking.connect(settings)
     with tracking.translated(settings):
-        try:
-            registered = client.get_model_version(settings.mlflow.model_name, str(version.version))
-            threshold = client.get_run(version.run_id).data.params.get("threshold")
-            uri = _artifact_uri(client, registered)
-        except MlflowException as error:
-            if tracking.is_absent(error):
-                raise DataError(f"MLflow has {version.model_id} but not its run or its files: train anew") from error
-            raise
-    return Located(uri, registered.tags[tracking.SHA256], None if threshold is None else float(threshold))
-
-
-def register(client: MlflowClient, settings: Settings, run: Run) -> Version:
-    """The version of a candidate's run; a run is registered once."""
-    name = settings.mlflow.model_name
-    there = [pair for pair in _registered(client, name) if pair[0].run_id == run.info.run_id]
-    if there:
-        return _version(*there[0])
-    try:
-        client.create_registered_model(name, description="Probability that a called customer takes a term deposit.")
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
-    metrics = {key: value for key, value in run.data.metrics.items() if not key.startswith(tracking.VALIDATION)}
-    uri = run.data.tags[tracking.MODEL_URI]
-    tags = {
-        _DATASET: run.data.tags[_DATASET],
-        _METRICS: json.dumps(metrics),
-        tracking.SHA256: run.data.tags[tracking.SHA256],
-    }
-    made = client.create_model_version(
-        name, uri, run.info.run_id, tags, description=f"{run.info.run_name} on {tags[_DATASET]}", model_id=_logged(uri)
-    )
-    return _version(made, ())
+        model, run = _logged(client, settings, version), tracking.run(client, version.run_id)
+        threshold = run.data.params.get("threshold") if run else None
+        return Located(logged.place(client, model), model.sha256, None if threshold is None else float(threshold))
 
 
 def appoint(settings: Settings, version: Version, before: Version | None) -> None:
@@ -149,9 +117,10 @@ def appoint(settings: Settings, version: Version, before: Version | None) -> Non
         if before is not None:
             client.set_registered_model_alias(name, PREVIOUS, str(before.version))
         client.set_registered_model_alias(name, CHAMPION, str(version.version))
+        client.set_registered_model_tag(name, _APPOINTED, version.model_id)
 
 
-def _registered(client: MlflowClient, name: str) -> list[tuple[ModelVersion, tuple[str, ...]]]:
+def registered(client: MlflowClient, name: str) -> list[tuple[ModelVersion, tuple[str, ...]]]:
     """Versions with their aliases, oldest first; none if the model was never registered."""
     try:
         aliases: Mapping[str, object] = client.get_registered_model(name).aliases
@@ -166,7 +135,7 @@ def _registered(client: MlflowClient, name: str) -> list[tuple[ModelVersion, tup
         found += page
         token = page.token or ""
     # what somebody registered by hand cannot be checked, and is none of ours
-    ours = [model for model in found if {_DATASET, _METRICS, tracking.SHA256} <= model.tags.keys()]
+    ours = [model for model in found if {DATASET, METRICS, tracking.SHA256} <= model.tags.keys()]
     ordered = sorted(ours, key=lambda model: int(model.version))
     return [
         (model, tuple(sorted(alias for alias, number in aliases.items() if str(number) == str(model.version))))
@@ -174,23 +143,47 @@ def _registered(client: MlflowClient, name: str) -> list[tuple[ModelVersion, tup
     ]
 
 
-def _version(model: ModelVersion, aliases: tuple[str, ...]) -> Version:
+def version_of(model: ModelVersion, aliases: tuple[str, ...]) -> Version:
+    """MLflow's version as one of ours."""
     created = datetime.fromtimestamp(model.creation_timestamp / 1000, UTC)
     return Version(
-        model_id=f"{model.name}-v{model.version}",
+        model_id=model_id_of(model),
         version=int(model.version),
         run_id=str(model.run_id),
         created=created.isoformat(timespec="seconds"),
-        dataset=model.tags[_DATASET],
-        metrics=json.loads(model.tags[_METRICS]),
+        dataset=model.tags[DATASET],
+        metrics=json.loads(model.tags[METRICS]),
         aliases=aliases,
     )
 
 
-def _artifact_uri(client: MlflowClient, registered: ModelVersion) -> str:
-    where = client.get_logged_model(_logged(str(registered.source))).artifact_location
-    return f"{where}/artifacts/{tracking.ARTIFACT}"
+def model_id_of(model: ModelVersion) -> str:
+    """The id of a version: `<name>-v<version>`."""
+    return f"{model.name}-v{model.version}"
 
 
-def _logged(uri: str) -> str:
-    return uri.removeprefix("models:/")
+def _champion_of(known: Sequence[Version]) -> Version | None:
+    return next((version for version in known if CHAMPION in version.aliases), None)
+
+
+def _refuse_vacancy(settings: Settings, known: Sequence[Version]) -> None:
+    """Raise GateError if there was a champion."""
+    client = tracking.connect(settings)
+    with tracking.translated(settings):
+        last = client.get_registered_model(settings.mlflow.model_name).tags.get(_APPOINTED)
+    if last is None:
+        return
+    if any(version.model_id == last for version in known):
+        raise GateError(
+            f"no model is champion any more: the alias of {last} was deleted in MLflow; `deposit promote {last}` gives "
+            "it back, and `deposit promote` can give it to any other of `deposit models`"
+        )
+    raise GateError(
+        f"no model is champion any more: {last} was deleted in MLflow; `deposit models` lists those that are left, and "
+        f"`deposit promote` makes one of them champion, as `deposit promote {known[-1].model_id}` the newest"
+    )
+
+
+def _logged(client: MlflowClient, settings: Settings, version: Version) -> LoggedModel:
+    registered = client.get_model_version(settings.mlflow.model_name, str(version.version))
+    return LoggedModel(str(registered.source), registered.tags[tracking.SHA256], version.model_id)

@@ -8,16 +8,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mlflow.entities import Run
-from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from deposit.errors import DataError, GateError
-from deposit.model import contest, registry, tracking
+from deposit.errors import DataError
+from deposit.model import contest, history, registration, registry, tracking
 from deposit.model.contest import Overtaken
 from deposit.model.gate import Criterion
 from deposit.model.registry import Version
-from deposit.model.training import CHALLENGER_RUN, finished
 from deposit.progress import Progress, log_progress
 from deposit.settings import Settings
 
@@ -37,16 +34,15 @@ class Selection:
 
 
 def select(settings: Settings, training_run: str | None = None, progress: Progress = log_progress) -> Selection:
-    """Compare the challenger of a training (the newest by default) with the champion; promote it if it passes.
+    """Compare the challenger of a training with the champion; promote it if it passes.
 
-    Raises GateError (nothing was trained), DataError (no such training), IntegrityError (a model's bytes changed) or
-    UpstreamError.
+    By default it is the newest training of the dataset ingested last with today's settings. Raises GateError (nothing
+    was trained, or the champion was deleted), DataError (no such training), IntegrityError (a model's bytes are gone or
+    changed) or UpstreamError.
     """
     client = tracking.connect(settings)
     with tracking.translated(settings):
-        training = _training(client, settings, training_run)
-        run = client.get_run(training.data.tags[CHALLENGER_RUN])
-        challenger = registry.register(client, settings, run)
+        challenger = _challenger(client, settings, training_run, progress)
         champion = registry.champion(settings)
         decision = _recorded(client, settings, challenger)
         if champion is not None and champion.version == challenger.version:
@@ -64,11 +60,12 @@ def select(settings: Settings, training_run: str | None = None, progress: Progre
 def promote(settings: Settings, model_id: str, why: str | None = None) -> Selection:
     """Make a registered version the champion without the gate, and record that somebody did, and why.
 
-    Raises DataError (no such version) or UpstreamError.
+    Raises DataError (no such version), IntegrityError (its bytes are gone or changed) or UpstreamError.
     """
     client, version = tracking.connect(settings), registry.by_id(settings, model_id)
+    registry.load(settings, version)
     with tracking.translated(settings):
-        champion = registry.champion(settings)
+        champion = registry.appointed(settings)
         is_champion = champion is not None and champion.version == version.version
         recorded = _recorded(client, settings, version)
         if is_champion and recorded is not None and recorded["promoted"]:
@@ -108,21 +105,16 @@ def reason_of(settings: Settings, version: Version) -> str:
     return str(decision["reason"]) if decision["promoted"] else f"appointed by hand, although {decision['reason']}"
 
 
-def _training(client: MlflowClient, settings: Settings, run_id: str | None) -> Run:
-    if run_id is None:
-        newest = finished(client, tracking.experiment(client, settings.mlflow.experiment).experiment_id)
-        if newest is None:
-            raise GateError("there is no finished training to select from: run `deposit train`")
-        return newest
-    try:
-        run = client.get_run(run_id)
-    except MlflowException as error:
-        if tracking.is_absent(error):
-            raise DataError(f"there is no MLflow run {run_id!r}: name the run of a training") from error
-        raise
-    if CHALLENGER_RUN not in run.data.tags or run.info.status != "FINISHED":
-        raise DataError(f"MLflow run {run_id} is not a finished training: name one, or train anew")
-    return run
+def _challenger(client: MlflowClient, settings: Settings, run_id: str | None, progress: Progress) -> Version:
+    training = history.named(client, run_id) if run_id else history.newest(client, settings)
+    progress(f"selecting from run {training.info.run_id}, a training on dataset {training.data.tags[history.DATASET]}")
+    run = history.challenger(client, training)
+    if run is None:
+        raise DataError(
+            f"the challenger of training {training.info.run_id} was deleted in MLflow, or files of its model are gone "
+            "or changed: `deposit train` makes it anew"
+        )
+    return registration.register(client, settings, run)
 
 
 def _rules(settings: Settings, champion: Version | None) -> dict[str, Any]:
@@ -173,8 +165,9 @@ def _recorded(client: MlflowClient, settings: Settings, version: Version) -> dic
 
 
 def _record(client: MlflowClient, settings: Settings, version: Version, decision: Mapping[str, Any]) -> None:
-    """Store a decision with the run and the version; the tag that counts comes last."""
-    client.log_dict(version.run_id, dict(decision), "gate.json")
+    """Store a decision with the run, if it is still there, and the version; the tag that counts comes last."""
+    if tracking.run(client, version.run_id) is not None:
+        client.log_dict(version.run_id, dict(decision), "gate.json")
     judged = "passed" if decision["promoted"] else "refused"
     tags = {GATE: "by hand" if decision.get("by_hand") else judged}
     for item in decision["criteria"]:

@@ -8,11 +8,11 @@ import httpx
 import mlflow
 import requests
 from mlflow import environment_variables as knobs
-from mlflow.entities import Experiment, Run
+from mlflow.entities import Experiment, LifecycleStage, Run
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from deposit.errors import UpstreamError
+from deposit.errors import ConfigError, UpstreamError
 from deposit.settings import Settings
 
 VALIDATION = "validation_"
@@ -59,23 +59,37 @@ def translated(settings: Settings) -> Iterator[None]:
 
 
 def experiment(client: MlflowClient, name: str) -> Experiment:
-    """The experiment of that name, made if there is none."""
-    found: Experiment | None = client.get_experiment_by_name(name)
-    if found is not None:
-        return found
+    """The experiment of that name, made if there is none. Raises ConfigError if somebody has deleted it."""
+    found = client.get_experiment_by_name(name) or _made(client, name)
+    if found.lifecycle_stage == LifecycleStage.DELETED:
+        raise ConfigError(
+            f"the experiment {name!r} was deleted in MLflow, which keeps its name taken: "
+            f"`MLFLOW_TRACKING_URI={client.tracking_uri} mlflow experiments restore --experiment-id "
+            f"{found.experiment_id}` brings it back, or set DEPOSIT_MLFLOW__EXPERIMENT to another name"
+        )
+    return found
+
+
+def run(client: MlflowClient, run_id: str) -> Run | None:
+    """A run; None if there is none, or somebody has deleted it."""
     try:
-        return client.get_experiment(client.create_experiment(name))
+        found = client.get_run(run_id)
     except MlflowException as error:
-        made: Experiment | None = client.get_experiment_by_name(name)  # by another training, meanwhile
-        if made is None:
-            raise error
-        return made
+        if is_absent(error):
+            return None
+        raise
+    return found if found.info.lifecycle_stage == LifecycleStage.ACTIVE else None
 
 
-def newest(client: MlflowClient, experiment_id: str, condition: str) -> Run | None:
-    """The newest run for which a filter holds."""
-    runs = client.search_runs([experiment_id], condition, max_results=1, order_by=["attributes.start_time DESC"])
-    return runs[0] if runs else None
+def newest(client: MlflowClient, experiment_id: str, condition: str) -> Iterator[Run]:
+    """The runs for which a filter holds, the newest first, fetched as they are asked for."""
+    token: str | None = None
+    while token != "":
+        page = client.search_runs(
+            [experiment_id], condition, max_results=5, order_by=["attributes.start_time DESC"], page_token=token
+        )
+        yield from page
+        token = page.token or ""
 
 
 def children(client: MlflowClient, run: Run) -> list[Run]:
@@ -87,6 +101,16 @@ def children(client: MlflowClient, run: Run) -> list[Run]:
 def is_absent(error: MlflowException) -> bool:
     """Whether the error says that the thing asked for does not exist."""
     return bool(error.error_code == _ABSENT)
+
+
+def _made(client: MlflowClient, name: str) -> Experiment:
+    try:
+        return client.get_experiment(client.create_experiment(name))
+    except MlflowException as error:
+        made: Experiment | None = client.get_experiment_by_name(name)  # by another training, meanwhile
+        if made is None:
+            raise error
+        return made
 
 
 def _down(settings: Settings, error: Exception) -> UpstreamError:

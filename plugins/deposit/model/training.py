@@ -12,19 +12,14 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from deposit.data import dataset as datasets
 from deposit.data.dataset import Manifest
-from deposit.errors import SourceError
-from deposit.model import journal, provenance, tracking
+from deposit.model import history, journal, provenance, tracking
 from deposit.model.candidates import Candidate, choose, finish, rows_of
 from deposit.model.evaluation import Economics
+from deposit.model.history import CANDIDATE, CHALLENGER, CHALLENGER_RUN, DATASET, KEY, ROLE, SETTINGS, TRAINING
 from deposit.model.windows import Windows, split
 from deposit.progress import Progress, log_progress
 from deposit.settings import Settings
 from deposit.store import ObjectStore
-
-KEY, ROLE, CHALLENGER, CHALLENGER_RUN = (
-    f"deposit.{name}" for name in ("training_key", "role", "challenger", "challenger_run")
-)
-TRAINING, CANDIDATE = "training", "candidate"
 
 
 @dataclass(frozen=True)
@@ -59,12 +54,12 @@ def train(
     """
     client = tracking.connect(settings)
     store, bucket = ObjectStore(settings.store), settings.store.data_bucket
-    manifest = datasets.manifest(store, bucket, dataset) if dataset else _newest_dataset(store, bucket)
+    manifest = datasets.manifest(store, bucket, dataset) if dataset else history.newest_dataset(settings)
     version, left_out = manifest.version, _present(left_out, manifest)
     with tracking.translated(settings):
         experiment_id = tracking.experiment(client, settings.mlflow.experiment).experiment_id
         key = provenance.training_key(version, left_out, settings.train)
-        done = finished(client, experiment_id, key)
+        done = history.finished(client, settings, {KEY: key})
         if done is not None:
             progress(f"dataset {version} has been trained on with these settings before: run {done.info.run_id}")
             return result_of(client, done, reused=True)
@@ -73,8 +68,9 @@ def train(
             progress(f"leaving out {', '.join(left_out)}: monitoring has found the data broken")
         windows = split(frame["period"].to_numpy(dtype=str), settings.train.test_share, settings.train.validation_share)
         facts = {**_facts(settings, version, key), "left_out": left_out}
+        tags = {ROLE: TRAINING, SETTINGS: provenance.settings_key(settings.train), **_tags(facts)}
         # the folds are fitted side by side: threads below them would only wait for each other
-        with _training_run(client, experiment_id, facts) as run_id, threadpool_limits(limits=1):
+        with _training_run(client, experiment_id, version, tags) as run_id, threadpool_limits(limits=1):
             journal.log_dataset(client, run_id, version, datasets.uri(bucket, version), len(frame))
             choices = choose(rows_of(frame, windows.development), windows, settings.train, progress)
             progress(f"refitting on {windows.development[0]} to {windows.trained_through}, testing on the months after")
@@ -83,10 +79,11 @@ def train(
         return result_of(client, client.get_run(run_id), reused=False)
 
 
-def finished(client: MlflowClient, experiment_id: str, key: str | None = None) -> Run | None:
-    """The newest finished training, or that of a training key."""
-    condition = f"tags.`{ROLE}` = '{TRAINING}' AND attributes.status = 'FINISHED'"
-    return tracking.newest(client, experiment_id, condition + (f" AND tags.`{KEY}` = '{key}'" if key else ""))
+def recorded(settings: Settings, run_id: str) -> TrainingResult:
+    """What the runs of a finished training record. Raises DataError (no such training) or UpstreamError."""
+    client = tracking.connect(settings)
+    with tracking.translated(settings):
+        return result_of(client, history.named(client, run_id), reused=False)
 
 
 def result_of(client: MlflowClient, run: Run, reused: bool) -> TrainingResult:
@@ -99,14 +96,7 @@ def result_of(client: MlflowClient, run: Run, reused: bool) -> TrainingResult:
         test = {name: value for name, value in metrics.items() if not name.startswith(prefix)}
         found.append(TrainedCandidate(child.info.run_name, child.info.run_id, validation, test))
     tags = run.data.tags
-    return TrainingResult(run.info.run_id, tags["deposit.dataset"], reused, tuple(found), tags[CHALLENGER])
-
-
-def _newest_dataset(store: ObjectStore, bucket: str) -> Manifest:
-    newest = datasets.latest(store, bucket)
-    if newest is None:
-        raise SourceError(f"there is no dataset in {bucket}: run `deposit ingest` first")
-    return newest
+    return TrainingResult(run.info.run_id, tags[DATASET], reused, tuple(found), tags[CHALLENGER])
 
 
 def _present(periods: Sequence[str], manifest: Manifest) -> list[str]:
@@ -126,10 +116,9 @@ def _facts(settings: Settings, version: str, key: str) -> dict[str, Any]:
 
 
 @contextmanager
-def _training_run(client: MlflowClient, experiment_id: str, facts: Mapping[str, Any]) -> Iterator[str]:
+def _training_run(client: MlflowClient, experiment_id: str, version: str, tags: Mapping[str, str]) -> Iterator[str]:
     """The parent run: FINISHED at the end, FAILED after an error."""
-    name = f"training on {facts['dataset']}"
-    run_id = journal.start(client, experiment_id, name, {ROLE: TRAINING, **_tags(facts)})
+    run_id = journal.start(client, experiment_id, f"training on {version}", tags)
     try:
         yield run_id
     except BaseException:

@@ -74,11 +74,16 @@ def add(connection: Connection, period: str, figure: Figure) -> None:
     connection.execute(statement.on_conflict_do_update(constraint=metrics.primary_key, set_=kept))
 
 
-def replace(connection: Connection, period: str, name: str, figures: list[Figure]) -> None:
-    """Put a period's figures of the registered model `name` in the place of those before; no number, no row."""
+def replace(connection: Connection, period: str, name: str, figures: list[Figure], kept: Sequence[str] = ()) -> None:
+    """Put a period's figures of the registered model `name` in the place of those before; no number, no row.
+
+    Those of the model ids in `kept` stay.
+    """
     ours = or_(metrics.c.scope == SERVICE, metrics.c.scope.startswith(f"{name}-v", autoescape=True))
     not_of_days = metrics.c.name.not_in((_RECEIVED, _UNKNOWN, _LIMIT))
-    connection.execute(delete(metrics).where(metrics.c.period == period, ours, not_of_days))
+    connection.execute(
+        delete(metrics).where(metrics.c.period == period, ours, metrics.c.scope.not_in(kept), not_of_days)
+    )
     _insert(connection, [{"period": period, **vars(figure)} for figure in figures if isfinite(figure.value)])
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from deposit.database import transaction
+from deposit.errors import DataError
 from deposit.model import registry
 from deposit.model.artifact import ModelArtifact, load_reference
 from deposit.model.evaluation import Economics
@@ -48,7 +49,8 @@ class MonitoredPeriod:
 def monitor(settings: Settings, period: str, progress: Progress = log_progress) -> MonitoredPeriod:
     """Monitor a month or a day; a repeat replaces its figures.
 
-    Raises ConfigError (no period), DataError (a model that is not registered, or has no reference) or UpstreamError.
+    A model that is gone from the registry, or of which nothing is known there, is left out, with its figures as they
+    are. Raises ConfigError (no period) or UpstreamError.
     """
     span = span_of(period)
     money, name = Economics.of(settings.train), settings.mlflow.model_name
@@ -56,17 +58,22 @@ def monitor(settings: Settings, period: str, progress: Progress = log_progress) 
         # a repeat that runs beside this one waits, and then replaces
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('deposit.monitor'))")
         found = [Figure(figures.SERVICE, *pair) for pair in counting.service_of(connection, span).items()]
-        models = []
+        models, unknown = [], []
         for model_id in counting.models_of(connection, span, name):
             progress(f"{span.name}: counting what {model_id} predicted")
-            known = _known(settings, model_id)
+            try:
+                known = _known(settings, model_id)
+            except DataError as error:
+                progress(f"{span.name}: {model_id} is left out, its figures stay as they are: {error}")
+                unknown.append(model_id)
+                continue
             observed = counting.observed(connection, span, model_id, known.reference)
             judgement = judged(observed, known.reference, known.threshold, known.expected, money)
             verdict = judgement.verdict
             found += figures.figures_of(model_id, observed, known.reference, judgement)
             models.append(MonitoredModel(model_id, observed.rows, verdict.kind.title, verdict.sentence))
             progress(f"{span.name}, {model_id}: {verdict.kind.title}. {verdict.sentence}")
-        figures.replace(connection, span.name, name, found)
+        figures.replace(connection, span.name, name, found, unknown)
         days = receipts.settled(span, datetime.now(UTC), settings.log.retention_days)
         counted = receipts.count(connection, days)
         figures.replace_receipts(connection, days, counted, settings.monitor.max_unknown_share)

@@ -8,6 +8,7 @@ from evidently.sdk.panels import line_plot_panel
 from evidently.ui.workspace import Project, Workspace
 
 from deposit.database import transaction
+from deposit.errors import DataError
 from deposit.model import registry
 from deposit.monitoring import counting, evidence, figures, sample, verdicts
 from deposit.monitoring.evidence import Subject
@@ -38,14 +39,18 @@ class WrittenReport:
 def write_reports(settings: Settings, period: str, progress: Progress = log_progress) -> list[WrittenReport]:
     """Write the reports of all models that predicted in a period; a repeat replaces them.
 
-    Raises ConfigError (no period), DataError (a model that is not registered), SourceError or UpstreamError.
+    A model that is gone from the registry is left out. Raises ConfigError (no period), SourceError or UpstreamError.
     """
     span = span_of(period)
     written = []
     with transaction(settings.database) as connection:
         for model_id in counting.models_of(connection, span, settings.mlflow.model_name):
             progress(f"{span.name}: writing the report of {model_id}")
-            artifact = registry.load(settings, registry.by_id(settings, model_id))
+            try:
+                artifact = registry.load(settings, registry.by_id(settings, model_id))
+            except DataError as error:
+                progress(f"{span.name}: {model_id} is left out: {error}")
+                continue
             rows = settings.monitor.sample_rows
             subject = Subject(span.name, model_id, span.start, artifact.threshold)
             current = sample.current(connection, span, model_id, rows)

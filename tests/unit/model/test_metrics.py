@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 
@@ -20,6 +20,7 @@ def some(seed: int, rows: int = 400, digits: int = 2) -> Predictions:
     return Predictions(periods, labels, probabilities)
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 10_000), digits=st.integers(1, 6))
 def test_metrics_agree_with_scikit_learn(seed: int, digits: int) -> None:
     rows = some(seed, digits=digits)

@@ -1,121 +1,26 @@
 """Training and selection against a real MLflow server (proxied artifacts) and a real object store."""
 
 import json
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from pathlib import Path
 
-import httpx
 import mlflow
 import numpy as np
 import pandas as pd
 import pytest
-from mlflow.tracking import MlflowClient
+from learning import make_champion, published
 
 from deposit.cli.learning import models
-from deposit.data import dataset, ingest, periods, sources
 from deposit.errors import DataError, GateError, IntegrityError, SourceError, UpstreamError
-from deposit.model import contest, registry, selection
+from deposit.model import contest, registration, registry, selection
 from deposit.model.artifact import MODEL, ModelArtifact
 from deposit.model.selection import select
-from deposit.model.training import TrainingResult, train
-from deposit.progress import log_progress
-from deposit.sections import IngestSettings, MlflowSettings, SelectSettings, StoreSettings, TrainSettings
-from deposit.settings import Settings
-from deposit.store import ObjectStore
+from deposit.model.training import train
+from deposit.sections import SelectSettings
 
 pytestmark = [
     pytest.mark.servers,
     # MLflow's client leaves sockets to the garbage collector
     pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
-
-
-@pytest.fixture(scope="module")
-def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("artifacts")
-
-
-@pytest.fixture(scope="module")
-def tracking_uri(tmp_path_factory: pytest.TempPathFactory, artifacts: Path, free_ports) -> Iterator[str]:
-    folder, port = tmp_path_factory.mktemp("mlflow"), free_ports(1)
-    command = [
-        str(Path(sys.executable).parent / "mlflow"), "server", "--host=127.0.0.1", f"--port={port}", "--workers=1",
-        f"--backend-store-uri=sqlite:///{folder}/mlflow.db", "--serve-artifacts",
-        f"--artifacts-destination={artifacts}",
-    ]  # fmt: skip
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        uri = f"http://127.0.0.1:{port}"
-        wait_until_healthy(uri, folder / "log")
-        yield uri
-    finally:
-        server.terminate()
-        server.wait(30)
-
-
-def wait_until_healthy(uri: str, log: Path) -> None:
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline:
-        try:
-            if httpx.get(f"{uri}/health", timeout=2).is_success:
-                return
-        except httpx.HTTPError:
-            time.sleep(0.3)
-    pytest.fail(f"MLflow does not start; its log ends: {log.read_text()[-2000:]}")
-
-
-@pytest.fixture(scope="module")
-def rows(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
-    """Every eighth real row."""
-    folder = tmp_path_factory.mktemp("history")
-    good = ingest.check(sources.fetch(IngestSettings(), folder, log_progress), log_progress).good
-    return good.assign(period=periods.assign(good["month"], 2008, 2026)).iloc[::8]
-
-
-@pytest.fixture(scope="module")
-def settings(tracking_uri: str, object_store: StoreSettings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    return Settings(
-        state_dir=tmp_path_factory.mktemp("state"),
-        store=object_store,
-        mlflow=MlflowSettings(tracking_uri=tracking_uri),
-        train=TrainSettings(trials=6, bootstrap=100),
-        revision="abc123",
-    )
-
-
-def published(settings: Settings, rows: pd.DataFrame) -> str:
-    store = ObjectStore(settings.store)
-    made, _ = dataset.publish(store, settings.store.data_bucket, rows, dataset.Origin("test", "0" * 64, 0))
-    return made.version
-
-
-@pytest.fixture(scope="module")
-def good(settings: Settings, rows: pd.DataFrame) -> TrainingResult:
-    return train(settings, published(settings, rows))
-
-
-@pytest.fixture(scope="module")
-def bad(settings: Settings, rows: pd.DataFrame) -> TrainingResult:
-    """Trained on shuffled outcomes; the test months are as they were."""
-    outcomes = rows["y"].to_numpy().copy()
-    past = (rows["period"] < "2009-05").to_numpy()
-    outcomes[past] = np.random.default_rng(1).permutation(outcomes[past])
-    return train(settings, published(settings, rows.assign(y=outcomes)))
-
-
-@pytest.fixture
-def own(settings: Settings, request: pytest.FixtureRequest) -> Settings:
-    """A registered model of the test's own."""
-    return settings.changed("mlflow", model_name=f"deposit-{request.node.name.replace('_', '-')[:60]}")
-
-
-@pytest.fixture
-def client(settings: Settings) -> MlflowClient:
-    return MlflowClient(settings.mlflow.tracking_uri)
 
 
 def test_a_training_is_a_parent_with_a_run_per_candidate_and_nested_trials(good, client, settings) -> None:
@@ -162,7 +67,7 @@ def test_months_that_are_left_out_are_neither_learned_from_nor_tested_on(good, s
     left = train(tuned, good.dataset, [newest, "2008-06"])
     again = train(tuned, good.dataset, ["2008-06", newest])
     (challenger,) = (each for each in left.candidates if each.name == left.challenger)
-    version = registry.register(
+    version = registration.register(
         client, settings.changed("mlflow", model_name="left"), client.get_run(challenger.run_id)
     )
     outcome = contest.hold(settings.changed("mlflow", model_name="left"), version, None)
@@ -458,11 +363,3 @@ def test_a_server_that_is_down_is_said_in_one_line(settings, free_ports) -> None
         with pytest.raises(UpstreamError, match=r"MLflow at .* does not answer") as error:
             use(down)
         assert "\n" not in str(error.value)
-
-
-def make_champion(settings: Settings, training: TrainingResult) -> None:
-    """Register the challenger of a training, and make it champion by hand."""
-    client = MlflowClient(settings.mlflow.tracking_uri)
-    run = client.get_run(client.get_run(training.run_id).data.tags["deposit.challenger_run"])
-    made = registry.register(client, settings, run)
-    client.set_registered_model_alias(settings.mlflow.model_name, "champion", str(made.version))

@@ -1,0 +1,29 @@
+"""How a DAG's task runs in the models' environment: what it tells, and by which exit code it ends if it was refused.
+
+Needs no library, so that Airflow's environment can import it.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from deposit.errors import DepositError, SpoolError, UpstreamError
+
+REFUSED = 98
+"""Exit code of a task that will be refused again however often it is tried."""
+_MAY_PASS = (UpstreamError, SpoolError)
+
+logger = logging.getLogger("deposit")
+
+
+@contextmanager
+def running() -> Iterator[None]:
+    """Log what a task does; an error of our own that waiting cannot mend ends it with `REFUSED` and one line."""
+    logging.basicConfig(level=logging.INFO)
+    try:
+        yield
+    except _MAY_PASS:
+        raise
+    except DepositError as error:
+        logger.error("%s", error)
+        raise SystemExit(REFUSED) from None

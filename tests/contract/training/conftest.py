@@ -1,0 +1,103 @@
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pandas as pd
+import pytest
+from learning import published
+from mlflow.tracking import MlflowClient
+
+from deposit.data import ingest, periods, sources
+from deposit.model.training import TrainingResult, train
+from deposit.progress import log_progress
+from deposit.sections import IngestSettings, MlflowSettings, StoreSettings, TrainSettings
+from deposit.settings import Settings
+
+
+@pytest.fixture(scope="session")
+def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("artifacts")
+
+
+@pytest.fixture(scope="session")
+def backend(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Where the server keeps what it knows."""
+    return f"sqlite:///{tmp_path_factory.mktemp('mlflow')}/mlflow.db"
+
+
+@pytest.fixture(scope="session")
+def tracking_uri(tmp_path_factory: pytest.TempPathFactory, artifacts: Path, backend: str, free_ports) -> Iterator[str]:
+    folder, port = tmp_path_factory.mktemp("log"), free_ports(1)
+    command = [
+        str(Path(sys.executable).parent / "mlflow"), "server", "--host=127.0.0.1", f"--port={port}", "--workers=1",
+        f"--backend-store-uri={backend}", "--serve-artifacts",
+        f"--artifacts-destination={artifacts}",
+    ]  # fmt: skip
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        uri = f"http://127.0.0.1:{port}"
+        wait_until_healthy(uri, folder / "log")
+        yield uri
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def wait_until_healthy(uri: str, log: Path) -> None:
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        try:
+            if httpx.get(f"{uri}/health", timeout=2).is_success:
+                return
+        except httpx.HTTPError:
+            time.sleep(0.3)
+    pytest.fail(f"MLflow does not start; its log ends: {log.read_text()[-2000:]}")
+
+
+@pytest.fixture(scope="session")
+def rows(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    """Every eighth real row."""
+    folder = tmp_path_factory.mktemp("history")
+    good = ingest.check(sources.fetch(IngestSettings(), folder, log_progress), log_progress).good
+    return good.assign(period=periods.assign(good["month"], 2008, 2026)).iloc[::8]
+
+
+@pytest.fixture(scope="session")
+def settings(tracking_uri: str, object_store: StoreSettings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return Settings(
+        state_dir=tmp_path_factory.mktemp("state"),
+        store=object_store,
+        mlflow=MlflowSettings(tracking_uri=tracking_uri),
+        train=TrainSettings(trials=6, bootstrap=100),
+        revision="abc123",
+    )
+
+
+@pytest.fixture(scope="session")
+def good(settings: Settings, rows: pd.DataFrame) -> TrainingResult:
+    return train(settings, published(settings, rows))
+
+
+@pytest.fixture(scope="session")
+def bad(settings: Settings, rows: pd.DataFrame) -> TrainingResult:
+    """Trained on shuffled outcomes; the test months are as they were."""
+    outcomes = rows["y"].to_numpy().copy()
+    past = (rows["period"] < "2009-05").to_numpy()
+    outcomes[past] = np.random.default_rng(1).permutation(outcomes[past])
+    return train(settings, published(settings, rows.assign(y=outcomes)))
+
+
+@pytest.fixture
+def own(settings: Settings, request: pytest.FixtureRequest) -> Settings:
+    """A registered model of the test's own."""
+    return settings.changed("mlflow", model_name=f"deposit-{request.node.name.replace('_', '-')[:60]}")
+
+
+@pytest.fixture
+def client(settings: Settings) -> MlflowClient:
+    return MlflowClient(settings.mlflow.tracking_uri)

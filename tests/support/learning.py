@@ -1,0 +1,25 @@
+"""Datasets and champions made for tests of training and selection."""
+
+import pandas as pd
+from mlflow.tracking import MlflowClient
+
+from deposit.data import dataset
+from deposit.model import registration
+from deposit.model.training import TrainingResult
+from deposit.settings import Settings
+from deposit.store import ObjectStore
+
+
+def published(settings: Settings, rows: pd.DataFrame) -> str:
+    """Publish rows as a dataset version, which is then the one ingested last."""
+    store = ObjectStore(settings.store)
+    made, _ = dataset.publish(store, settings.store.data_bucket, rows, dataset.Origin("test", "0" * 64, 0))
+    return made.version
+
+
+def make_champion(settings: Settings, training: TrainingResult) -> None:
+    """Register the challenger of a training, and make it champion by hand."""
+    client = MlflowClient(settings.mlflow.tracking_uri)
+    run = client.get_run(client.get_run(training.run_id).data.tags["deposit.challenger_run"])
+    made = registration.register(client, settings, run)
+    client.set_registered_model_alias(settings.mlflow.model_name, "champion", str(made.version))
