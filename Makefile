@@ -11,6 +11,18 @@ RUN := $(UV) run --frozen --no-sync
 # the interpreter that made .tools, whatever shim stands for it on the PATH
 SYNC = $(UV) sync --frozen --quiet --python "$$(.tools/bin/python -c 'import sys; print(sys._base_executable)')"
 export UV_PYTHON_DOWNLOADS = never
+# an environment's programs hold the path where it was made: one that was moved or copied is made again
+comma := ,
+ENVIRONMENTS := .venv .venv-airflow
+MOVED := $(shell for each in $(ENVIRONMENTS); do [ ! -s $$each/.synced ] || [ "$$(cat $$each/.synced)" = "$$(pwd -P)" ] || echo $$each; done)
+
+define environment
+	@if [ -s $@ ] && [ "$$(cat $@)" != "$$(pwd -P)" ]; then \
+	  echo "$(@D) was made in another folder, $$(cat $@): it is made again"; rm -rf $(@D); fi
+	@echo "making $(@D) ($(1))"
+	@UV_PROJECT_ENVIRONMENT=$(@D) $(SYNC) $(2)
+	@pwd -P > $@
+endef
 
 # how thorough: `make bench BENCH_ROUNDS=9`, `make test-chaos OUTAGE_SECONDS=60 KILLS=20`
 BENCH_ROUNDS ?= 3
@@ -24,7 +36,7 @@ FUZZ_CASES ?= 10000
 COMPOSE ?= docker compose
 export REVISION ?= $(shell git rev-parse HEAD 2> /dev/null || echo unknown)
 
-.PHONY: help setup demo stop status up down credentials bench fuzz test test-fast test-servers test-chaos test-page test-dags test-e2e test-compose chromium screenshots check format lint lint-docker types hooks clean
+.PHONY: help setup moved demo stop status up down credentials bench fuzz test test-fast test-servers test-chaos test-page test-dags test-e2e test-compose chromium screenshots check format lint lint-docker types hooks clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -34,17 +46,21 @@ setup: .venv/.synced .venv-airflow/.synced ## Fetch uv and make both environment
 demo: setup ## The whole stack without Docker, to a served champion; leaves it running
 	@$(RUN) deposit demo
 
-stop: ## Stop the stack; its data stays in .deposit/
+stop: $(if $(MOVED),setup) ## Stop the stack; its data stays in .deposit/
 	@if [ -x .venv/bin/deposit ]; then .venv/bin/deposit down; else echo "nothing to stop: no environment yet"; fi
 
 status: setup ## What runs, and where
 	@$(RUN) deposit status
 
-up: ## The whole stack with Docker: builds what is missing, waits until all is healthy
+up: ## The whole stack with Docker: builds what has changed, waits until all is healthy
+	@chmod -R go+rX grafana # whatever the clone's umask: Grafana reads them as a user of its own
 	$(COMPOSE) up --build --detach --wait
 
-down: ## Stop the stack with Docker; its data stays in its volumes
-	$(COMPOSE) --profile celery --profile evidently down --remove-orphans
+# the services' containers are orphans to compose, and held by nobody if the releaser is dead
+down: ## Stop the stack with Docker; its data stays in its volumes, DOWN=--volumes drops it
+	$(COMPOSE) --profile '*' down --remove-orphans $(DOWN)
+	@left="$$($(COMPOSE) --profile '*' ps --all --quiet)"; if [ -n "$$left" ]; then \
+	  echo "error: still there:" $$left "- remove them with docker rm --force, then run make down again" >&2; exit 1; fi
 
 credentials: ## The logins and API keys of the stack with Docker
 	@$(COMPOSE) run --rm --no-deps -T credentials
@@ -123,11 +139,11 @@ clean: stop ## Remove the stack's data and both environments
 	@.tools/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
 .venv/.synced: uv.lock pyproject.toml | .tools/bin/uv
-	@echo "making .venv (models, service, stack; 1.5 GB)"
-	@UV_PROJECT_ENVIRONMENT=.venv $(SYNC)
-	@touch $@
+	$(call environment,models$(comma) service$(comma) stack; 1.5 GB)
 
 .venv-airflow/.synced: uv.lock pyproject.toml | .tools/bin/uv
-	@echo "making .venv-airflow (Airflow; 0.8 GB)"
-	@UV_PROJECT_ENVIRONMENT=.venv-airflow $(SYNC) --only-group airflow
-	@touch $@
+	$(call environment,Airflow; 0.8 GB,--only-group airflow)
+
+ifneq ($(MOVED),)
+$(addsuffix /.synced,$(MOVED)): moved
+endif

@@ -5,7 +5,6 @@ Needs no model library, so that Airflow's environment can import it.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import (
@@ -273,7 +272,8 @@ def revisions(connection: Connection) -> "Config":
     from alembic.config import Config
 
     config = Config(attributes={"connection": connection})
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    # by the package's name: in a path, a `%` would be the configuration's own
+    config.set_main_option("script_location", "deposit:migrations")
     return config
 
 

@@ -29,7 +29,7 @@ def examine(settings: Settings) -> list[Finding]:
     """Run every check that makes sense now: of the machine, and of the stack if it runs."""
     checks: list[tuple[str, Callable[[Settings], str]]] = [
         ("Python", _python),
-        ("Airflow's environment", lambda _: airflow.executable()),
+        ("Airflow's environment", lambda known: airflow.command(layout(known))[-1]),
         ("disk", _disk),
         ("memory", _memory),
     ]

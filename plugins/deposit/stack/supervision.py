@@ -1,5 +1,6 @@
 """The supervisor of the stack without Docker: its configuration, its start and end, its XML-RPC."""
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -13,13 +14,16 @@ from typing import Any
 import psutil
 from supervisor.xmlrpc import SupervisorTransport
 
+from deposit import proxies
 from deposit.errors import UpstreamError
+from deposit.files import replace_file
+from deposit.release.targets.script import script
+from deposit.stack import processes
 from deposit.stack.credentials import write_private
 from deposit.stack.layout import Layout
 from deposit.stack.programs import Program
 
 _INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
-_MARK = "STACK_OF_DEPOSIT"
 _ALIVE = ("RUNNING", "STARTING", "STOPPING", "BACKOFF")
 FOUNDATION = ("postgres", "objectstore")
 """Parts that all others lean on: first to start, last to stop."""
@@ -28,12 +32,15 @@ _UNREACHABLE = (OSError, HTTPException, xmlrpc.client.ProtocolError)
 
 
 def configuration(layout: Layout, programs: list[Program]) -> str:
-    """Supervisord's configuration; holds the parts' environments, so it is written for its owner alone."""
+    """Supervisord's configuration: paths below the folder that it works in, programs as scripts beside it.
+
+    So nothing of the folder's own path is in it, which may hold what supervisor's files cannot quote.
+    """
     head = f"""[supervisord]
-logfile={layout.logs}/supervisord.log
-pidfile={layout.supervisor}/supervisord.pid
-childlogdir={layout.logs}
-directory={layout.root}
+logfile=logs/supervisord.log
+pidfile=supervisor/supervisord.pid
+childlogdir=logs
+umask=077
 silent=true
 [unix_http_server]
 file={layout.supervisor_socket}
@@ -41,20 +48,27 @@ chmod=0700
 [rpcinterface:supervisor]
 supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 [include]
-files={layout.supervisor}/conf.d/*.conf
+files=conf.d/*.conf
 """
-    return head + "".join(_section(layout, program) for program in programs)
+    return head + "".join(_section(program) for program in programs)
 
 
 def start(layout: Layout, programs: list[Program]) -> None:
     """Start supervisord (no part yet), or let a running one take the configuration. Raises UpstreamError."""
-    config = layout.supervisor / "supervisord.conf"
-    write_private(config, configuration(layout, programs))
-    if running(layout):
+    runs = running(layout)
+    if runs and processes.mark_of(_supervisor(layout)) != str(layout.root):
+        stop(layout)  # the folder was moved under its feet: its parts hold the paths of before
+        runs = False
+    for program in programs:
+        write_private(layout.supervisor / f"{program.name}.sh", script(program.command, program.environment))
+    write_private(layout.supervisor / "supervisord.conf", configuration(layout, programs))
+    if runs:
         _take_changes(layout)
         return
-    command = [str(Path(sys.executable).parent / "supervisord"), "-c", str(config)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=_own_environment(layout))
+    _settle_in(layout)
+    command = [str(Path(sys.executable).parent / "supervisord"), "-c", "supervisor/supervisord.conf"]
+    environment = _own_environment(layout)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=layout.root)
     deadline = time.monotonic() + 20
     while not running(layout):
         if done.returncode or time.monotonic() > deadline:
@@ -77,8 +91,18 @@ def running(layout: Layout) -> bool:
 
 def client(layout: Layout) -> Any:
     """Supervisord's XML-RPC interface."""
-    transport = SupervisorTransport(None, None, serverurl=f"unix://{layout.supervisor_socket}")
+    transport = _Transport(None, None, serverurl=f"unix://{layout.supervisor_socket}")
     return xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor
+
+
+class _Transport(SupervisorTransport):  # type: ignore[misc]
+    """Supervisor's, which leaves its connection open to the end of the process."""
+
+    def request(self, *arguments: Any, **named: Any) -> Any:
+        try:
+            return super().request(*arguments, **named)
+        finally:
+            self.close()
 
 
 def start_program(layout: Layout, name: str) -> None:
@@ -98,11 +122,10 @@ def states(layout: Layout) -> list[dict[str, Any]]:
 
 def stop(layout: Layout) -> None:
     """Stop every part and the supervisor, and wait until none of their processes is left."""
-    pid_file = layout.supervisor / "supervisord.pid"
     if not running(layout):
         _remove_leftovers(layout)
         return
-    supervisor = psutil.Process(int(pid_file.read_text()))
+    supervisor = _supervisor(layout)
     family = [supervisor, *supervisor.children(recursive=True)]
     # all at once, and what they lean on after them; supervisor's own shutdown goes one by one
     names = [state["name"] for state in states(layout) if state["statename"] in _ALIVE]
@@ -129,26 +152,13 @@ def _stop_programs(layout: Layout, names: list[str]) -> None:
 
 
 def _remove_leftovers(layout: Layout) -> None:
-    """End processes of this stack that outlived a killed supervisor."""
-    left = [process for process in psutil.process_iter() if process.pid != os.getpid() and _is_ours(layout, process)]
-    for process in left:
-        with suppress(psutil.NoSuchProcess):
-            process.terminate()
-    for process in psutil.wait_procs(left, timeout=STOP_SECONDS)[1]:
-        process.kill()
+    """What outlived a killed supervisor, and the sockets."""
+    processes.end_all(layout.root, STOP_SECONDS)
+    layout.clear_sockets()
 
 
-def _is_ours(layout: Layout, process: psutil.Process) -> bool:
-    """By the mark that all parts inherit, or, where a process title has overwritten that, by where it works.
-
-    A person's shell in the state folder has a terminal; no part has.
-    """
-    try:
-        if process.environ().get(_MARK) == str(layout.root):
-            return True
-        return Path(process.cwd()).is_relative_to(layout.root) and process.terminal() is None
-    except psutil.Error:
-        return False
+def _supervisor(layout: Layout) -> psutil.Process:
+    return psutil.Process(client(layout).getPID())
 
 
 def _take_changes(layout: Layout) -> None:
@@ -161,11 +171,12 @@ def _take_changes(layout: Layout) -> None:
         rpc.addProcessGroup(group)
 
 
-def _section(layout: Layout, program: Program) -> str:
-    pairs = ",".join(f'{name}="{_escape(value)}"' for name, value in program.environment.items())
+def _section(program: Program) -> str:
+    # supervisor compares sections, not scripts, to see what has changed
+    digest = hashlib.sha256(script(program.command, program.environment).encode()).hexdigest()
     return f"""[program:{program.name}]
-command={_escape(" ".join(_quoted(part) for part in program.command))}
-environment={pairs}
+command=/bin/sh supervisor/{program.name}.sh
+environment=SCRIPT_SHA256="{digest}"
 autostart=false
 autorestart=true
 startsecs=2
@@ -175,21 +186,28 @@ stopwaitsecs={STOP_SECONDS}
 stopasgroup=true
 killasgroup=true
 redirect_stderr=true
-stdout_logfile={layout.logs}/{program.name}.log
+stdout_logfile=logs/{program.name}.log
 stdout_logfile_maxbytes=10MB
 stdout_logfile_backups=2
 """
 
 
-def _escape(value: str) -> str:
-    return value.replace("%", "%%")
-
-
-def _quoted(part: str) -> str:
-    return f'"{part}"' if any(character in part for character in " ;") else part
+def _settle_in(layout: Layout) -> None:
+    """Drop what is of another folder: the services' programs, which the releaser writes anew, and old sockets."""
+    record, place = layout.supervisor / "place", os.fsencode(layout.root)
+    before = record.read_bytes() if record.exists() else None
+    if before != place:
+        for path in (layout.supervisor / "conf.d").iterdir():
+            path.unlink()
+        if before is not None and not Path(os.fsdecode(before)).exists():  # moved, not copied
+            Layout(Path(os.fsdecode(before))).clear_sockets()
+    layout.clear_sockets()
+    replace_file(record, place)
+    layout.make()
 
 
 def _own_environment(layout: Layout) -> dict[str, str]:
-    """What all parts inherit: nothing of the caller's that could hold a secret."""
+    """What all parts inherit: nothing of the caller's that could hold a secret, but its proxies."""
     plain = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-    return plain | {"PYTHONUNBUFFERED": "1", "TZ": "UTC", _MARK: str(layout.root)}
+    own = {"PYTHONUNBUFFERED": "1", "TZ": "UTC", processes.MARK: str(layout.root)}
+    return plain | proxies.variables(os.environ) | own

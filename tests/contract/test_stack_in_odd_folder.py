@@ -1,0 +1,232 @@
+"""Real parts of the stack without Docker, started as `up` does from a folder with a path as people have them."""
+
+import http.client
+import os
+import shutil
+import socket
+import ssl
+import stat
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from deposit import proxies
+from deposit.errors import ConfigError
+from deposit.release.gateway import Gateway
+from deposit.settings import Settings, chosen_settings, load_settings
+from deposit.stack import lifecycle, ports, servers, supervision
+from deposit.stack.credentials import credentials
+from deposit.stack.layout import Layout, layout
+from deposit.stack.programs import programs
+from deposit.store import ObjectStore
+
+pytestmark = pytest.mark.servers
+NAME = 'it\'s ünïcode, 100% "long" ; #1, ' + "x" * 110
+PARTS = ["postgres", "objectstore", "gateway"]
+DEAD = "http://127.0.0.1:9"
+KEY = "datasets/rows"
+CONTENT = os.urandom(300_000)
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
+"""What a client of gRPC begins with; a server that lets it in answers with a frame of its own."""
+
+
+@dataclass(frozen=True)
+class Started:
+    """A running stack: the foundation and the gateway, by the steps of `up`."""
+
+    settings: Settings
+    place: Layout
+
+    @classmethod
+    def start(cls, folder: Path, environment: dict[str, str]) -> "Started":
+        os.environ.update(environment | {"DEPOSIT_STATE_DIR": str(folder)})
+        settings = chosen_settings()
+        place = layout(settings)
+        place.make()
+        secrets = credentials(place.secrets)
+        parts = programs(settings, place, secrets)
+        lifecycle._lay_out(settings, place, secrets)
+        supervision.start(place, parts)
+        lifecycle._start(place, parts, PARTS, lambda *_: None)
+        servers.when_able(lambda: lifecycle._prepare_servers(settings, secrets), lifecycle.PREPARE_TIMEOUT)
+        return cls(load_settings(), place)
+
+
+@pytest.fixture(scope="module")
+def environment(free_ports: Callable[[int], int]) -> Iterator[dict[str, str]]:
+    """Ports of the stack's own, in a process whose proxy is dead."""
+    names = ("GATEWAY", "AIRFLOW", "MLFLOW", "EVIDENTLY", "STORE", "POSTGRES", "INTERNAL")
+    first = free_ports(len(names) + 6)
+    before = dict(os.environ)
+    os.environ.update({"http_proxy": DEAD, "HTTPS_PROXY": DEAD, "ALL_PROXY": DEAD, "no_proxy": "", "NO_PROXY": ""})
+    proxies.settle(os.environ)
+    try:
+        yield {f"DEPOSIT_STACK__{name}_PORT": str(first + number) for number, name in enumerate(names)}
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@pytest.fixture(scope="module")
+def stack(environment: dict[str, str]) -> Iterator[Started]:
+    parent = Path(tempfile.mkdtemp(prefix="dep-"))
+    made = Started.start(parent / NAME / ".deposit", environment)
+    try:
+        ObjectStore(made.settings.store).put(made.settings.store.data_bucket, KEY, CONTENT)
+        yield made
+    finally:
+        supervision.stop(made.place)
+        shutil.rmtree(parent)
+
+
+def content(settings: Settings) -> bytes:
+    return ObjectStore(settings.store).get(settings.store.data_bucket, KEY)
+
+
+def open_to_others(root: Path) -> list[Path]:
+    """What another user of the machine could read: no folder above it is closed to him."""
+    found = []
+    for folder, folders, files in os.walk(root):
+        closed = not Path(folder).stat().st_mode & 0o077
+        folders[:] = [] if closed else folders
+        found += [] if closed else [Path(folder, name) for name in files]
+    return found
+
+
+def inner_ports(settings: Settings) -> list[int]:
+    """All that the object store listens on, but S3."""
+    return sorted(listening(ports.holder(settings.stack.store_port)) - {settings.stack.store_port})
+
+
+def listening(process: psutil.Process | None) -> set[int]:
+    assert process is not None
+    return {each.laddr.port for each in process.net_connections("tcp") if each.status == psutil.CONN_LISTEN}
+
+
+def test_its_parts_work_past_a_dead_proxy(stack: Started) -> None:
+    settings = stack.settings
+    assert content(settings) == CONTENT
+    assert httpx.get(settings.gateway_url).status_code == 503
+    assert Gateway(settings).answers()
+    with pytest.raises(httpx.ConnectError):  # what is outside is asked for by the proxy
+        httpx.get("http://deposit.test")
+
+
+def test_nothing_of_it_is_open_to_other_users(stack: Started) -> None:
+    place = stack.place
+    assert open_to_others(place.root) == []
+    assert stat.S_IMODE(place.sockets.stat().st_mode) == 0o700
+    assert place.supervisor_socket.parent == place.sockets
+    assert not place.sockets.is_relative_to(place.root)
+
+
+def test_a_second_stack_is_told_which_one_holds_its_ports(stack: Started) -> None:
+    settings, place = stack.settings, stack.place
+    supervisor = supervision.client(place).getPID()
+    with pytest.raises(ConfigError) as refused:
+        ports.require_free(lifecycle.wanted_ports(settings))
+    message = str(refused.value)
+    assert message.count("the stack in") == 1
+    assert f"the stack in {place.root} (supervisord, pid {supervisor})" in message
+    assert "DEPOSIT_STACK__GATEWAY_PORT" in message
+
+
+def test_a_stranger_gets_nothing_over_http(stack: Started) -> None:
+    """As any user of the machine: no key, no token."""
+    settings = stack.settings
+    store = settings.store
+    paths = (
+        f"/buckets/{store.data_bucket}/{KEY}", f"/{store.data_bucket}/{KEY}", f"/{store.bentos_bucket}/release",
+        "/1,01637037d6", "/dir/assign", "/dir/lookup?volumeId=1", f"/col/delete?collection={store.data_bucket}",
+        "/vol/grow?count=1", "/submit", "/delete?fid=1,01",
+    )  # fmt: skip
+    let_in = []
+    for port in (settings.stack.store_port, *inner_ports(settings)):
+        for method in ("GET", "PUT", "POST", "DELETE"):
+            for path in paths:
+                status = asked(port, method, path)
+                if status is not None and status < 400:
+                    let_in.append((port, method, path, status))
+    assert let_in == []
+    assert content(settings) == CONTENT
+
+
+def test_a_stranger_gets_nothing_over_grpc(stack: Started) -> None:
+    """Each inner port, and each socket that the process has opened anywhere."""
+    settings, place = stack.settings, stack.place
+    inner = inner_ports(settings)
+    assert len(inner) == 7
+    process = ports.holder(settings.stack.store_port)
+    assert process is not None
+    sockets = sorted({each.laddr for each in process.net_connections("unix") if each.laddr})
+    ours = {str(place.sockets / "filer.sock"), str(place.sockets / "s3.sock")}
+    assert ours < set(sockets)
+    doors: list[int | str] = [*inner, *(path for path in sockets if path not in ours)]
+    assert [door for door in doors if speaks_grpc(door, None)] == []
+    assert [door for door in doors if speaks_grpc(door, stranger())] == []
+    trusted = stranger()
+    trusted.load_cert_chain(place.guard / "guard.crt", place.guard / "guard.key")
+    assert len([door for door in doors if speaks_grpc(door, trusted)]) == 8
+
+
+def test_a_folder_that_was_renamed_while_it_ran_goes_on(stack: Started, environment: dict[str, str]) -> None:
+    old = supervision.client(stack.place).getPID()
+    folder = stack.place.root.parent
+    moved = folder.rename(folder.with_name(f"moved {folder.name}"))
+    supervision.stop(Layout(moved / ".deposit"))
+    assert not psutil.pid_exists(old)
+    again = Started.start(moved / ".deposit", environment)
+    try:
+        kept: list[bytes] = []
+        # for a second or two after it has come back the store refuses to read what it has
+        servers.when_able(lambda: kept.append(content(again.settings)), lifecycle.PREPARE_TIMEOUT)
+        assert kept == [CONTENT]
+        assert httpx.get(again.settings.gateway_url).status_code == 503
+    finally:
+        supervision.stop(again.place)
+    for place in (stack.place, again.place):
+        assert not place.sockets.exists()
+
+
+def asked(port: int, method: str, path: str) -> int | None:
+    """The status of an answer over HTTP/1.1; None if there is none."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request(method, path, None if method == "GET" else b"stranger")
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+
+
+def stranger() -> ssl.SSLContext:
+    """TLS of one who trusts everybody and shows no certificate."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols(["h2"])
+    return context
+
+
+def speaks_grpc(door: int | str, encrypted: ssl.SSLContext | None) -> bool:
+    """Whether a server answers a client of gRPC."""
+    connection = socket.socket(socket.AF_INET if isinstance(door, int) else socket.AF_UNIX)
+    connection.settimeout(5)
+    try:
+        connection.connect(("127.0.0.1", door) if isinstance(door, int) else door)
+        if encrypted:
+            connection = encrypted.wrap_socket(connection, do_handshake_on_connect=False)
+            connection.do_handshake()
+        connection.sendall(PREFACE)
+        answer = connection.recv(9)
+    except OSError:
+        return False
+    finally:
+        connection.close()
+    # a server's first frame is of the type SETTINGS
+    return len(answer) == 9 and answer[3] == 4

@@ -1,0 +1,50 @@
+"""What compose's files and the Dockerfile say, where a machine's umask, proxies or second clone would meet it."""
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from deposit.settings import REPOSITORY
+
+DOCKERFILE = (REPOSITORY / "docker" / "Dockerfile").read_text()
+TEXT = (REPOSITORY / "docker-compose.yml").read_text()
+SERVICES: dict[str, Any] = yaml.safe_load(TEXT)["services"]
+SEAWEEDFS = (REPOSITORY / "docker-compose.seaweedfs.yml").read_text()
+SPEAK_NO_HTTP = {"postgres", "redis", "shipper"}
+
+
+def test_what_is_copied_from_a_clone_has_modes_of_its_own() -> None:
+    copied = [line for line in DOCKERFILE.splitlines() if line.startswith("COPY ") and "--from=" not in line]
+    assert len(copied) >= 6
+    assert [line for line in copied if not re.search(r"--chmod=(644|755) ", line)] == []
+
+
+def test_images_are_the_projects_own() -> None:
+    built = {name: service["image"] for name, service in SERVICES.items() if service["image"].endswith(":local")}
+    assert len(built) > 10
+    assert [image for image in built.values() if not image.startswith("${COMPOSE_PROJECT_NAME}")] == []
+    assert SERVICES["serving-base"]["image"] in SERVICES["releaser"]["environment"]["DEPOSIT_RELEASE__BASE_IMAGE"]
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_no_part_asks_another_by_a_proxy_of_dockers_client(name: str) -> None:
+    service = SERVICES[name]
+    environment = service.get("environment", {})
+    if service.get("network_mode") == "none" or name in SPEAK_NO_HTTP or name == "object-store":
+        return
+    if environment.get("http_proxy") == environment.get("HTTP_PROXY") == "":
+        return
+    spared = environment["NO_PROXY"].split(",")
+    assert environment["no_proxy"] == environment["NO_PROXY"]
+    asked = set(re.findall(r"https?://([a-z0-9.-]+):\d", yaml.safe_dump(service)))
+    assert asked - {"localhost"} <= set(spared)
+    assert {"localhost", "127.0.0.1", "::1"} <= set(spared)
+
+
+def test_seaweedfs_lets_others_reach_s3_alone() -> None:
+    assert "-ip.bind=127.0.0.1" in SEAWEEDFS
+    assert "-disableHttp" in SEAWEEDFS
+    assert "-config_dir=/run/deposit" in SEAWEEDFS
+    assert re.findall(r"-\S*ip\.bind=0\.0\.0\.0", SEAWEEDFS) == ["-s3.ip.bind=0.0.0.0"]
