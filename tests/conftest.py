@@ -21,8 +21,9 @@ from deposit.errors import UpstreamError
 from deposit.progress import log_progress
 from deposit.sections import DatabaseSettings, IngestSettings, StoreSettings
 from deposit.settings import Settings
-from deposit.stack import objectstore
+from deposit.stack import objectstore, storeguard
 from deposit.stack import postgres as postgres_server
+from deposit.stack.layout import Layout
 from deposit.store import ObjectStore
 
 START_SECONDS = 60
@@ -92,12 +93,14 @@ def serve_objects(
 
     @contextmanager
     def serve(identities: Path) -> Iterator[tuple[str, Path]]:
-        folder, port = tmp_path_factory.mktemp("objects"), _free_ports(1)
-        for name in ("data", "logs"):
-            (folder / name).mkdir()
-        command = objectstore.command(folder / "data", folder / "logs", identities, port, _free_ports(10))
-        with _running(command, folder / "log", signal.SIGKILL):  # its data is thrown away; SIGTERM takes it 15 s
-            yield f"http://127.0.0.1:{port}", folder / "log"
+        place, port = Layout(tmp_path_factory.mktemp("objects")), _free_ports(1)
+        place.make()
+        place.identities.write_bytes(identities.read_bytes())
+        storeguard.write(place.guard, secrets.token_hex(8))
+        log = place.logs / "output"
+        # its data is thrown away; SIGTERM takes it 15 s
+        with _running(objectstore.command(place, port, _free_ports(10)), log, signal.SIGKILL, place.root):
+            yield f"http://127.0.0.1:{port}", log
 
     return serve
 
@@ -109,7 +112,7 @@ def object_store(
     """A real S3 server with the product's buckets, shared by the session."""
     identity = objectstore.Identity("test", "test-key", secrets.token_hex(8), ("Admin",))
     identities = tmp_path_factory.mktemp("identities") / "identities.json"
-    objectstore.write_identities(identities, [identity])
+    identities.write_text(objectstore.identities_file([identity]))
     with serve_objects(identities) as (url, log):
         settings = StoreSettings(endpoint_url=url, access_key=identity.access_key, secret_key=identity.secret_key)
         _wait(ObjectStore(settings).ensure_buckets, UpstreamError, log)
@@ -142,9 +145,9 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
 
 
 @contextmanager
-def _running(command: list[str], log: Path, stop: signal.Signals) -> Iterator[None]:
+def _running(command: list[str], log: Path, stop: signal.Signals, folder: Path | None = None) -> Iterator[None]:
     with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=folder)
         try:
             yield
         finally:

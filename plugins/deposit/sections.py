@@ -2,9 +2,12 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+FullPath = Annotated[Path, AfterValidator(Path.absolute)]
+"""A file or folder; one that is given from where somebody works is the same for parts that work elsewhere."""
 
 
 class Section(BaseModel):
@@ -49,7 +52,7 @@ class IngestSettings(Section):
     """Where the campaign history comes from and how much of it may be bad."""
 
     source: Literal["bundled", "uci", "kaggle", "file", "postgres"] = Field("bundled", description="source of the data")
-    path: Path | None = Field(None, description="source `file`: the CSV file (plain, .gz or .xz)")
+    path: FullPath | None = Field(None, description="source `file`: the CSV file (plain, .gz or .xz)")
     sha256: str | None = Field(
         None, description="sources `file`, `kaggle`: sha256 that the CSV, uncompressed, must have"
     )
@@ -154,14 +157,19 @@ class GatewaySettings(Section):
     """What clients connect to."""
 
     listen: str = Field("127.0.0.1", description="address that the gateway listens on")
+    inside: str | None = Field(
+        None,
+        description="host:port where the stack's own parts reach the gateway without TLS, in a network of their own; "
+        "empty means nowhere",
+    )
     tls: Literal["off", "internal", "files"] = Field(
         "off", description="`internal`: a certificate of the gateway's own authority; `files`: a given one"
     )
     names: tuple[str, ...] = Field(
         ("localhost", "127.0.0.1"), min_length=1, description="TLS: names that the certificate is for, as a JSON list"
     )
-    certificate_file: Path | None = Field(None, description="TLS `files`: certificate chain as PEM, in the gateway")
-    key_file: Path | None = Field(None, description="TLS `files`: private key as PEM, in the gateway")
+    certificate_file: FullPath | None = Field(None, description="TLS `files`: certificate chain as PEM, in the gateway")
+    key_file: FullPath | None = Field(None, description="TLS `files`: private key as PEM, in the gateway")
     access_log: Literal["file", "stdout"] = Field(
         "file", description="where requests are told of: `<state_dir>/logs/access.log`, or standard output"
     )
@@ -197,7 +205,7 @@ class ServeSettings(Section):
     max_rank_rows: int = Field(1_000_000, ge=1, description="customers in one list to rank")
     max_rank_bytes: int = Field(512 * 2**20, ge=1024, description="bytes in one list to rank")
     request_timeout: float = Field(30.0, gt=0, description="seconds that the next part of a request's body may take")
-    keys_file: Path | None = Field(
+    keys_file: FullPath | None = Field(
         None, description="file of the API keys (`deposit keys`); empty means that no key is needed"
     )
     releaser_key_sha256: str | None = Field(
@@ -207,7 +215,7 @@ class ServeSettings(Section):
     )
     rate_per_second: float = Field(0.0, ge=0, description="requests a second of one key, on average; 0 means no limit")
     burst: int = Field(100, ge=1, description="requests that one key may send at once before its rate counts")
-    catalog_file: Path | None = Field(
+    catalog_file: FullPath | None = Field(
         None, description="list of the registered models, kept by the releaser; empty means `<state_dir>/catalog.json`"
     )
     models_kept: int = Field(4, ge=1, description="models besides the served one that stay loaded")
@@ -243,7 +251,7 @@ class MonitorSettings(Section):
     sample_rows: int = Field(
         5000, ge=100, description="predictions in a report of Evidently, and rows of training beside them"
     )
-    workspace: Path | None = Field(
+    workspace: FullPath | None = Field(
         None, description="folder of what Evidently's UI shows; empty means `<state_dir>/workspace`"
     )
 

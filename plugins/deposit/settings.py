@@ -9,13 +9,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
 from deposit.errors import ConfigError
 from deposit.sections import (
     ApiSettings,
     DatabaseSettings,
+    FullPath,
     GatewaySettings,
     IngestSettings,
     LinksSettings,
@@ -30,10 +38,10 @@ from deposit.sections import (
     StoreSettings,
     TrainSettings,
 )
+from deposit.variables import PREFIX, read_file, text_of, unknown, with_files
 
-PREFIX = "DEPOSIT_"
-_FILE = "_FILE"
 REPOSITORY = Path(__file__).resolve().parents[2]
+_LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what to ask, not where to listen
 
 
 class Settings(BaseSettings):
@@ -43,14 +51,14 @@ class Settings(BaseSettings):
         env_prefix=PREFIX, env_nested_delimiter="__", frozen=True, extra="forbid", env_ignore_empty=True
     )
 
-    state_dir: Path = Field(
+    state_dir: FullPath = Field(
         REPOSITORY / ".deposit", description="folder of the stack without Docker: data, logs, secrets"
     )
-    python: Path = Field(
+    python: FullPath = Field(
         REPOSITORY / ".venv" / "bin" / "python", description="interpreter of the models' environment, for DAG tasks"
     )
     revision: str | None = Field(None, description="git commit of the code; empty asks git")
-    heartbeat_file: Path | None = Field(
+    heartbeat_file: FullPath | None = Field(
         None, description="file whose time the releaser and the shipper renew at each look, for health checks"
     )
     database: DatabaseSettings = DatabaseSettings()
@@ -79,14 +87,18 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """What is given in code, then the environment with the values that it gives by file, then `settings.env`."""
         if isinstance(env_settings, EnvSettingsSource):
-            env_settings.env_vars = _with_files(env_settings.env_vars)
+            env_settings.env_vars = with_files(env_settings.env_vars, setting_names())
+        if isinstance(dotenv_settings, DotEnvSettingsSource) and isinstance(dotenv_settings.env_file, Path):
+            stored = read_file(dotenv_settings.env_file)
+            dotenv_settings.env_vars = {name.lower(): value for name, value in stored.items()}
         return init_settings, env_settings, dotenv_settings
 
     @property
     def gateway_url(self) -> str:
         """Where the gateway of the stack without Docker answers."""
         scheme = "http" if self.gateway.tls == "off" else "https"
-        return f"{scheme}://127.0.0.1:{self.stack.gateway_port}"
+        host = _LOOPBACK.get(self.gateway.listen, self.gateway.listen)
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.stack.gateway_port}"
 
     @property
     def workspace_path(self) -> Path:
@@ -121,8 +133,17 @@ def load_settings() -> Settings:
     variable.
     """
     _refuse_unknown(os.environ)
-    given = _with_files(os.environ).get(f"{PREFIX}STATE_DIR".lower())
+    given = with_files(os.environ, setting_names()).get(f"{PREFIX}STATE_DIR".lower())
     return _settings(Path(given or Settings.model_fields["state_dir"].default) / "settings.env")
+
+
+def chosen_settings() -> Settings:
+    """Read the environment alone, for a stack that is started: what is no longer set there is as by default again.
+
+    Raises ConfigError as `load_settings` does.
+    """
+    _refuse_unknown(os.environ)
+    return _settings(None)
 
 
 def service_settings() -> Settings:
@@ -131,7 +152,7 @@ def service_settings() -> Settings:
     Unknown names are left out, for it is the releaser that gives them: a rollback may start a service that is older
     than the releaser. Raises ConfigError naming each wrong variable.
     """
-    for name in _unknown(os.environ):
+    for name in unknown(os.environ, setting_names()):
         del os.environ[name]
     return _settings(None)
 
@@ -141,6 +162,24 @@ def _settings(beneath: Path | None) -> Settings:
         return Settings(_env_file=beneath)
     except ValidationError as error:
         raise ConfigError(_explain(error)) from error
+    except SettingsError as error:
+        lists = ", ".join(name for name, (_, default) in setting_names().items() if isinstance(default, tuple))
+        raise ConfigError(f'a list is written as JSON, like ["one", "two"]: correct what is set of {lists}') from error
+
+
+def variables(settings: Settings, with_secrets: bool = True) -> dict[str, str]:
+    """The environment variables that make these settings; what is as by default is not among them.
+
+    A default that was written down would outlive its change. Secrets are in plain text.
+    """
+    found = {}
+    for name, (_, default) in setting_names().items():
+        value: Any = settings
+        for part in name.removeprefix(PREFIX).lower().split("__"):
+            value = getattr(value, part)
+        if value != default and (with_secrets or not isinstance(value, SecretStr)):
+            found[name] = text_of(value)
+    return found
 
 
 def setting_names() -> dict[str, tuple[str, Any]]:
@@ -156,56 +195,10 @@ def setting_names() -> dict[str, tuple[str, Any]]:
     return names
 
 
-def _unknown(environ: Mapping[str, str]) -> list[str]:
-    known = setting_names()
-    return sorted(
-        name
-        for name in environ
-        if name.startswith(PREFIX) and name.upper() not in known and _named_by(name, known) is None
-    )
-
-
 def _refuse_unknown(environ: Mapping[str, str]) -> None:
-    unknown = _unknown(environ)
-    if unknown:
-        raise ConfigError(f"unknown setting {', '.join(unknown)}: docs/settings.md lists the names")
-
-
-def _named_by(variable: str, known: Mapping[str, Any]) -> str | None:
-    """The setting whose value is in the file that `<setting>_FILE` names; None if the variable is a setting itself."""
-    name = variable.upper()
-    setting = name.removesuffix(_FILE)
-    return setting if name not in known and setting != name and setting in known else None
-
-
-def _with_files(environ: Mapping[str, str | None]) -> dict[str, str | None]:
-    """The variables by lower-case name, those that name a value's file replaced by the value.
-
-    Raises ConfigError, which never quotes a file's content.
-    """
-    known = setting_names()
-    given = {name.lower(): value for name, value in environ.items()}
-    for variable, path in list(given.items()):
-        setting = _named_by(variable, known)
-        if setting is None:
-            continue
-        del given[variable]
-        if path and given.get(setting.lower()):
-            raise ConfigError(f"{setting} and {variable.upper()} are both set: remove one of them")
-        if path:
-            given[setting.lower()] = _content(variable.upper(), path)
-    return given
-
-
-def _content(variable: str, path: str) -> str:
-    try:
-        value = Path(path).read_text().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not text in UTF-8"
-        raise ConfigError(f"{variable}: cannot read {path} ({reason})") from error
-    if not value:
-        raise ConfigError(f"{variable}: {path} is empty: write the value into it, or remove the variable")
-    return value
+    strange = unknown(environ, setting_names())
+    if strange:
+        raise ConfigError(f"unknown setting {', '.join(strange)}: docs/settings.md lists the names")
 
 
 def _explain(error: ValidationError, *section: str) -> str:

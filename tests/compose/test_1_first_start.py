@@ -58,7 +58,7 @@ def test_the_releaser_has_given_root_away(compose: Compose) -> None:
 def test_no_image_runs_as_root_or_holds_a_secret(compose: Compose, logins: dict[str, Any]) -> None:
     secrets = [value for value in compose.vault().values() if isinstance(value, str) and len(value) >= 20]
     assert len(secrets) > 10
-    images = ("deposit:local", "deposit-airflow:local", "deposit-serving:local", "deposit-minio:local")
+    images = tuple(f"{PROJECT}{part}:local" for part in ("", "-airflow", "-serving", "-minio"))
     said = [docker("history", "--no-trunc", *images[:1])]
     for image in images:
         inspected = docker("inspect", image)

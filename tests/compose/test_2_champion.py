@@ -112,11 +112,9 @@ def test_task_logs_are_in_the_object_store_and_in_the_ui(
 @pytest.fixture(scope="module")
 def challenger(compose: Compose, champion: str) -> str:
     """Another registered version: trained with another seed, whatever the gate thinks of it."""
-    compose.run(
-        "run", "--rm", "--no-deps", "-T", "-e", "DEPOSIT_TRAIN__SEED=11", "-e", "DEPOSIT_TRAIN__TRIALS=2",
-        "-e", "DEPOSIT_TRAIN__BOOTSTRAP=100", "deposit", "train",
-    )  # fmt: skip
-    compose.command("select")
+    with compose.settings(DEPOSIT_TRAIN__SEED="11", DEPOSIT_TRAIN__TRIALS="2", DEPOSIT_TRAIN__BOOTSTRAP="100"):
+        compose.command("train")
+        compose.command("select")
     models = json.loads(compose.command("models", "--json").stdout)
     return str(next(model["model_id"] for model in models if model["model_id"] != champion))
 

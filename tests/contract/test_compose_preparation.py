@@ -16,6 +16,7 @@ from psycopg.errors import InsufficientPrivilege
 from sqlalchemy.engine import make_url
 
 from deposit.compose import addresses, preparation, secrets
+from deposit.compose.parts import LINKED
 from deposit.errors import UpstreamError
 from deposit.sections import StoreSettings
 from deposit.settings import Settings
@@ -91,7 +92,7 @@ def stack(
     secrets.vault(root).parent.mkdir()
     known = replace(random_credentials(), postgres_superuser=str(server.password))
     write_private(secrets.vault(root), json.dumps(asdict(known)))
-    secrets.make(root, STORE)
+    secrets.make(root, STORE, dict.fromkeys(LINKED, "http://localhost"))
     with serve_objects(root / "store" / "identities.json") as (url, _):
         made = Stack(root, f"{server.host}:{server.port}", url)
         for line in range(1, 5):

@@ -19,6 +19,7 @@ import pytest
 from chaos import until
 
 from deposit.release.gateway import Gateway
+from deposit.release.trust import trust
 from deposit.sections import GatewaySettings, ReleaseSettings, StackSettings
 from deposit.settings import Settings
 
@@ -114,21 +115,35 @@ def test_its_own_authority_vouches_for_it(free_ports: Callable[[int], int], serv
     assert "somebody" not in access
 
 
-def test_a_given_certificate_is_shown(free_ports: Callable[[int], int], service: str, tmp_path: Path) -> None:
-    chain, key = tmp_path / "chain.pem", tmp_path / "key.pem"
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """A chain and its key, for names alone."""
+    folder.mkdir()
+    chain, key = folder / "chain.pem", folder / "key.pem"
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
          "-subj", "/CN=deposit.bank.test", "-addext", "subjectAltName=DNS:localhost,DNS:deposit.bank.test",
          "-keyout", str(key), "-out", str(chain)],
         check=True, capture_output=True,
     )  # fmt: skip
+    return chain, key
+
+
+def test_a_given_certificate_is_shown(free_ports: Callable[[int], int], service: str, tmp_path: Path) -> None:
+    chain, key = certificate(tmp_path / "given")
     given = {"tls": "files", "certificate_file": chain, "key_file": key, "names": ("deposit.bank.test",)}
     trusting = ssl.create_default_context(cafile=str(chain))
-    with (
-        gateway(free_ports, service, **given) as (_, url),
-        httpx.Client(verify=trusting, trust_env=False) as client,
-    ):
-        assert client.get(url).text == "served"
+    with gateway(free_ports, service, **given) as (settings, url):
+        with httpx.Client(verify=trusting, trust_env=False) as client:
+            assert client.get(url).text == "served"
+        # the stack's own clients ask an address, which is not among the names
+        with httpx.Client(verify=trust(settings), trust_env=False) as client:
+            assert client.get(settings.gateway_url).text == "served"
+        another = settings.changed("gateway", certificate_file=certificate(tmp_path / "another")[0])
+        with (
+            httpx.Client(verify=trust(another), trust_env=False) as client,
+            pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY"),
+        ):
+            client.get(settings.gateway_url)
 
 
 def test_who_speaks_plainly_gets_no_answer_from_the_service(free_ports: Callable[[int], int], service: str) -> None:
@@ -138,6 +153,16 @@ def test_who_speaks_plainly_gets_no_answer_from_the_service(free_ports: Callable
             answer = client.get(url.replace("https", "http"))
     assert answer.status_code == 400
     assert "served" not in answer.text
+
+
+def test_the_stacks_own_parts_are_answered_plainly_at_their_own_place(
+    free_ports: Callable[[int], int], service: str
+) -> None:
+    inside = f"127.0.0.1:{free_ports(1)}"
+    with gateway(free_ports, service, tls="internal", inside=inside), httpx.Client(trust_env=False) as client:
+        answer = client.get(f"http://{inside}/models")
+    assert answer.text == "served"
+    assert "strict-transport-security" not in answer.headers
 
 
 def test_a_compressed_body_reaches_the_service_as_it_is(free_ports: Callable[[int], int], service: str) -> None:

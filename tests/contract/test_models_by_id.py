@@ -21,6 +21,7 @@ from deposit.sections import ServeSettings, StoreSettings
 from deposit.settings import Settings
 from deposit.stack import objectstore
 from deposit.stack.credentials import random_credentials
+from deposit.stack.layout import Layout
 from deposit.store import ObjectStore
 from serving import fetching, models
 from serving.models import Loaded, Models
@@ -84,12 +85,11 @@ def server(
     """SeaweedFS with the stack's own identities; settings by identity."""
     folder, port, secrets = tmp_path_factory.mktemp("objects"), free_ports(1), random_credentials()
     known = objectstore.identities(Settings().store, secrets)
-    objectstore.write_identities(folder / "identities.json", known)
-    for name in ("data", "logs"):
-        (folder / name).mkdir()
-    command = objectstore.command(
-        folder / "data", folder / "logs", folder / "identities.json", port, internal_port=free_ports(10)
-    )
+    place = Layout(folder)
+    place.make()
+    internal_port = free_ports(10)
+    objectstore.configure(place, known, secrets.store_admin, internal_port)
+    command = objectstore.command(place, port, internal_port)
     settings = {
         identity.name: StoreSettings(
             endpoint_url=f"http://127.0.0.1:{port}", access_key=identity.access_key, secret_key=identity.secret_key
@@ -97,7 +97,7 @@ def server(
         for identity in known
     }
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
     try:
         _until_ready(ObjectStore(settings["admin"]), folder / "log")
         yield settings

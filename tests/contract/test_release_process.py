@@ -1,5 +1,3 @@
-import http.client
-import json
 import os
 import secrets
 import shutil
@@ -16,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+from load import Load
 
 from deposit.errors import ReleaseError
 from deposit.model import registry
@@ -119,6 +118,7 @@ files={folder}/supervisor/conf.d/*.conf
     supervisor = subprocess.Popen(
         [str(TOOLS / "supervisord"), "-c", str(folder / "supervisor.conf")],
         stdout=subprocess.DEVNULL,
+        cwd=folder,
         env={**os.environ, "PYTHONWARNINGS": "ignore", "SECRET": "of the stack"},
     )
     try:
@@ -141,61 +141,6 @@ def _releaser(settings: Settings) -> Iterator[None]:
         stop.set()
         thread.join(WAIT)
         assert not thread.is_alive()
-
-
-class Load:
-    """Keep-alive clients that send one customer after the other; every answer but 200 is a failure."""
-
-    def __init__(self, settings: Settings, customer: dict[str, Any]) -> None:
-        self._port = settings.stack.gateway_port
-        self._body = json.dumps({"customers": [customer]})
-        self._stop = threading.Event()
-        self.failures: list[str] = []
-        self.answers: list[str] = []
-
-    def __enter__(self) -> "Load":
-        clients = (self._plain, self._plain, self._plain, self._httpx)
-        self._threads = [threading.Thread(target=client) for client in clients]
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(WAIT)
-
-    def _plain(self) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
-
-        def call() -> tuple[int, bytes]:
-            connection.request("POST", "/predict", self._body, {"Content-Type": "application/json"})
-            response = connection.getresponse()
-            return response.status, response.read()
-
-        self._repeat(call)
-        connection.close()
-
-    def _httpx(self) -> None:
-        with httpx.Client(base_url=f"http://127.0.0.1:{self._port}", trust_env=False, timeout=30) as client:
-
-            def call() -> tuple[int, bytes]:
-                response = client.post("/predict", content=self._body, headers={"Content-Type": "application/json"})
-                return response.status_code, response.content
-
-            self._repeat(call)
-
-    def _repeat(self, call: Callable[[], tuple[int, bytes]]) -> None:
-        while not self._stop.is_set():
-            try:
-                status, content = call()
-            except (OSError, http.client.HTTPException, httpx.HTTPError) as error:
-                self.failures.append(repr(error))
-                continue
-            if status == 200:
-                self.answers.append(json.loads(content)["model"])
-            else:
-                self.failures.append(f"{status} {content!r}")
 
 
 def _until(look: Callable[[], bool], seconds: float = WAIT) -> None:
@@ -247,7 +192,7 @@ def test_release_and_rollback_under_load_fail_no_request(stack: Settings, custom
         assert requests.request_release(stack, "deposit-v1") == requests.live(stack)
         with pytest.raises(ReleaseError, match="nothing to roll back to"):
             requests.request_rollback(stack)
-        with Load(stack, customers[0]) as load:
+        with Load(stack.stack.gateway_port, customers[0]) as load:
             _until(lambda: len(load.answers) > 50)
             second = _release(stack, "deposit-v2")
             before = len(load.answers)
@@ -276,7 +221,7 @@ def test_a_lying_model_gets_no_traffic_and_a_killed_service_comes_back(
 ) -> None:
     with _releaser(stack):
         live = _release(stack, "deposit-v1")
-        with Load(stack, customers[0]) as load, pytest.raises(ReleaseError, match="parity"):
+        with Load(stack.stack.gateway_port, customers[0]) as load, pytest.raises(ReleaseError, match="parity"):
             _release(stack, "deposit-v3")
         assert load.failures == []
         assert set(load.answers) == {"deposit-v1"}

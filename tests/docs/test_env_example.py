@@ -27,7 +27,9 @@ def _given_by_compose() -> set[str]:
     for text in COMPOSE:
         # its tags are compose's own: what they replace is of no matter here
         services |= yaml.safe_load(re.sub(r"!(override|reset)\b", "", text))["services"]
-    names = {name for service in services.values() for name in service.get("environment") or {}}
+    # a name without a value is handed on as a person set it
+    given = [service.get("environment") or {} for service in services.values()]
+    names = {name for environment in given for name, value in environment.items() if value is not None}
     return {name.removesuffix("_FILE") if name not in setting_names() else name for name in names}
 
 
@@ -35,7 +37,11 @@ def _interpolated() -> set[str]:
     return {name for text in COMPOSE for name in re.findall(r"\$\{([A-Z_]+)", text)}
 
 
-CHANGEABLE = set(setting_names()) - ELSEWHERE - (_given_by_compose() - _interpolated())
+def _handed_on() -> set[str]:
+    return set(yaml.safe_load(COMPOSE[0])["x-settings"])
+
+
+CHANGEABLE = set(setting_names()) - ELSEWHERE - (_given_by_compose() - _interpolated() - _handed_on())
 
 
 @pytest.mark.parametrize("name", sorted(CHANGEABLE))
@@ -43,6 +49,10 @@ def test_each_setting_that_a_person_may_change_is_there_with_its_meaning(name: s
     meaning, default = setting_names()[name]
     assert FOUND[name]["meaning"] == meaning
     assert FOUND[name]["value"] == ("" if default is None else _written(default))
+
+
+def test_each_setting_that_a_person_may_change_is_handed_on_from_the_shell_too() -> None:
+    assert _handed_on() == CHANGEABLE
 
 
 def test_each_variable_of_the_compose_files_is_there() -> None:

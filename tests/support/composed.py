@@ -55,6 +55,23 @@ class Compose:
             pytest.fail(f"{done.stderr[-3000:]}\n{self.run('ps', '--all').stdout}\n{self.logs()[-12000:]}")
         return time.monotonic() - started
 
+    @contextmanager
+    def settings(self, **given: str) -> Iterator[None]:
+        """The commands of this block have these variables set in their shell."""
+        before = self._environment
+        self._environment = before | given
+        try:
+            yield
+        finally:
+            self._environment = before
+
+    def make(self, target: str) -> subprocess.CompletedProcess[str]:
+        """One of the Makefile's targets, on this stack."""
+        return subprocess.run(
+            ["make", target, f"COMPOSE={shlex.join(self._command)}"], env=self._environment, cwd=ROOT,
+            capture_output=True, text=True, check=False, timeout=300,
+        )  # fmt: skip
+
     def down(self, *options: str) -> None:
         self.run("down", *options)
 
@@ -159,7 +176,8 @@ def docker(*arguments: str) -> str:
 
 
 def service_of(container: dict[str, Any]) -> str:
-    return str(container["Config"]["Labels"]["com.docker.compose.service"])
+    labels = container["Config"]["Labels"]
+    return "serving" if "deposit.release" in labels else str(labels["com.docker.compose.service"])
 
 
 def address(networks: dict[str, Any]) -> str:

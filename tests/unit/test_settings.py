@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from deposit.errors import ConfigError
-from deposit.settings import load_settings, service_settings, setting_names
+from deposit.settings import chosen_settings, load_settings, service_settings, setting_names, variables
+from deposit.variables import file_of
 
 
 def test_environment_overrides_the_stacks_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,3 +111,62 @@ def test_a_service_starts_though_a_newer_releaser_gives_it_names_that_it_does_no
     monkeypatch.setenv("DEPOSIT_SERVE__OF_TOMORROW", "1")
     monkeypatch.setenv("DEPOSIT_SERVE__MAX_CUSTOMERS", "5")
     assert service_settings().serve.max_customers == 5
+
+
+def test_what_a_stack_has_written_is_read_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    query = """SELECT '${HOME}', "a#b" -- \\n"""
+    monkeypatch.setenv("DEPOSIT_INGEST__QUERY", query)
+    monkeypatch.setenv("DEPOSIT_INGEST__KAGGLE_TOKEN", "me:s3cret")
+    monkeypatch.setenv("DEPOSIT_GATEWAY__NAMES", '["bank.example"]')
+    given = chosen_settings()
+    (tmp_path / "settings.env").write_text(file_of(variables(given)))
+    for name in variables(given):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("DEPOSIT_STATE_DIR", str(tmp_path))
+    again = load_settings()
+    assert (again.ingest, again.gateway) == (given.ingest, given.gateway)
+    assert chosen_settings().ingest.query is None  # what a stack was started with before is not what is chosen now
+
+
+def test_what_is_as_by_default_is_no_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEPOSIT_TRAIN__TRIALS", "20")
+    monkeypatch.setenv("DEPOSIT_TRAIN__SEED", "8")
+    monkeypatch.setenv("DEPOSIT_API__KEY", "s3cret")
+    found = variables(chosen_settings())
+    assert found == {
+        "DEPOSIT_STATE_DIR": found["DEPOSIT_STATE_DIR"],
+        "DEPOSIT_TRAIN__SEED": "8",
+        "DEPOSIT_API__KEY": "s3cret",
+    }
+    assert "DEPOSIT_API__KEY" not in variables(chosen_settings(), with_secrets=False)
+
+
+@pytest.mark.parametrize("line", ["DEPOSIT_TRAIN__SEED=4", 'DEPOSIT_TRAIN__SEED="4', "DEPOSIT_TRAIN__SEED"])
+def test_a_damaged_file_of_a_stack_is_named_with_its_line(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "settings.env").write_text(f'DEPOSIT_TRAIN__TRIALS="3"\n{line}\n')
+    monkeypatch.setenv("DEPOSIT_STATE_DIR", str(tmp_path))
+    with pytest.raises(ConfigError, match=r"settings\.env is damaged in line 2"):
+        load_settings()
+
+
+def test_a_list_that_is_no_json_is_refused_with_how_to_write_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEPOSIT_GATEWAY__NAMES", "bank.example")
+    with pytest.raises(ConfigError, match=r"written as JSON.*DEPOSIT_GATEWAY__NAMES"):
+        load_settings()
+
+
+def test_a_file_is_where_it_was_given_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DEPOSIT_MONITOR__WORKSPACE", "reports")
+    assert chosen_settings().workspace_path == tmp_path / "reports"
+
+
+@pytest.mark.parametrize(
+    ("listen", "url"),
+    [("0.0.0.0", "127.0.0.1:8000"), ("::", "[::1]:8000"), ("::1", "[::1]:8000"), ("10.0.0.1", "10.0.0.1:8000")],
+)
+def test_the_gateway_is_asked_where_it_listens(listen: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEPOSIT_GATEWAY__LISTEN", listen)
+    assert chosen_settings().gateway_url == f"http://{url}"

@@ -3,9 +3,11 @@
 Heavy imports are inside the commands, so that `deposit --help` answers at once.
 """
 
+import os
+
 import typer
 
-from deposit import console
+from deposit import console, proxies
 from deposit.cli import keys, learning, releasing, stack, watching
 
 app = typer.Typer(
@@ -25,4 +27,5 @@ app.add_typer(keys.app)
 
 def main() -> None:
     """Run a command of `deposit`."""
+    proxies.settle(os.environ)
     console.run(app)

@@ -6,7 +6,7 @@ import typer
 
 from deposit import console
 from deposit.cli.options import AsJson
-from deposit.settings import load_settings
+from deposit.settings import chosen_settings, load_settings
 
 if TYPE_CHECKING:
     from deposit.stack.lifecycle import Part
@@ -17,7 +17,7 @@ def up(as_json: AsJson = False) -> None:
     from deposit.stack import lifecycle
 
     with console.progress() as progress:
-        parts = lifecycle.up(load_settings(), progress)
+        parts = lifecycle.up(chosen_settings(), progress)
     _tell_parts(parts, as_json)
 
 
@@ -62,7 +62,7 @@ def demo() -> None:
     """Bring the stack up and take the real data through to a served champion."""
     from deposit.stack.demo import run
 
-    run(load_settings())
+    run(chosen_settings())
 
 
 def _tell_parts(parts: "list[Part]", as_json: bool) -> None:

@@ -3,5 +3,5 @@
 POSTGRES = "postgres:5432"
 STORE = "http://object-store:9000"
 MLFLOW = "http://mlflow:5000"
-API = "http://gateway:8000"
+API = "http://gateway:8001"
 REDIS = "redis:6379"

@@ -3,13 +3,16 @@
 Run it as `python -m deposit.compose.logins` where the vault is; it prints secrets.
 """
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from deposit import console
+from deposit.compose.published import publication, urls
 from deposit.compose.secrets import ROOT, vault
+from deposit.settings import load_settings
 from deposit.stack.airflow import ADMIN as AIRFLOW_ADMIN
 from deposit.stack.credentials import Credentials, stored_credentials
 from deposit.stack.grants import ADMIN as STORE_ADMIN
@@ -20,7 +23,7 @@ HANDED_OUT = {"marketing": "predict, rank, state outcomes", "admin": "all, and s
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
-def logins(urls: dict[str, str], secrets: Credentials) -> dict[str, dict[str, str]]:
+def logins(addresses: dict[str, str], secrets: Credentials) -> dict[str, dict[str, str]]:
     """By part: its URL, and its user and password, or the API's keys by name."""
     found = {
         "api": {"marketing": secrets.api_marketing, "admin": secrets.api_admin},
@@ -29,22 +32,16 @@ def logins(urls: dict[str, str], secrets: Credentials) -> dict[str, dict[str, st
         "store": {"user": STORE_ADMIN, "password": secrets.store_admin},
         "mlflow": {},
     }
-    return {part: {"url": urls[part], **login} for part, login in found.items()}
+    return {part: {"url": addresses[part], **login} for part, login in found.items()}
 
 
 @app.command()
 def main(
     root: Annotated[Path, typer.Option(help="Folder of the vault.")] = ROOT,
-    api: Annotated[str, typer.Option(help="URL of the API and the page.")] = "http://localhost:8000",
-    airflow: Annotated[str, typer.Option(help="URL of Airflow.")] = "http://localhost:8080",
-    grafana: Annotated[str, typer.Option(help="URL of Grafana.")] = "http://localhost:3000",
-    store: Annotated[str, typer.Option(help="URL of the object store's console.")] = "http://localhost:9001",
-    mlflow: Annotated[str, typer.Option(help="URL of MLflow.")] = "http://localhost:5000",
     as_json: Annotated[bool, typer.Option("--json", help="Print them as JSON.")] = False,
 ) -> None:
     """Print the logins and API keys of a stack with Docker Compose."""
-    urls = {"api": api, "airflow": airflow, "grafana": grafana, "store": store, "mlflow": mlflow}
-    found = logins(urls, stored_credentials(vault(root)))
+    found = logins(urls(load_settings(), publication(os.environ)), stored_credentials(vault(root)))
     if as_json:
         console.json(found)
         return
@@ -52,7 +49,10 @@ def main(
     console.out.print()
     keys = [[name, found["api"][name], may] for name, may in HANDED_OUT.items()]
     console.table("API keys, for the page and for `Authorization: Bearer <key>`", ["name", "key", "may"], keys)
-    console.out.print("\nThe stack was made with these keys; `deposit keys list` shows which are valid now.")
+    console.out.print(
+        "\nThe stack was made with these keys and with Grafana's password: `deposit keys list` shows which keys are "
+        "valid now, and Grafana keeps a password that was changed in its UI."
+    )
 
 
 def _rows(found: dict[str, dict[str, str]]) -> list[list[Any]]:

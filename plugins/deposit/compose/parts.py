@@ -1,12 +1,15 @@
 """Which part gets which secrets, in which files, as which user; each sees its own folder alone."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from deposit import keys
 from deposit.compose import addresses
 from deposit.compose.connections import connections
 from deposit.sections import StoreSettings
-from deposit.stack import objectstore
+from deposit.stack import objectstore, storeguard
 from deposit.stack.airflow import ADMIN as AIRFLOW_ADMIN
 from deposit.stack.credentials import Credentials
 from deposit.stack.grants import ADMIN as STORE_ADMIN
@@ -14,6 +17,10 @@ from deposit.stack.servers import OWNER, WRITER, database_url
 
 DEPOSIT, POSTGRES, REDIS, GRAFANA = 10001, 999, 999, 472
 """Users that the images' programs run as."""
+LINKED = ("api", "mlflow", "grafana", "store")
+"""The settings under `links`."""
+_MOUNTED = Path("/run/deposit")
+"""Where each part sees its folder."""
 
 
 @dataclass(frozen=True)
@@ -25,13 +32,13 @@ class Part:
     files: dict[str, str] = field(repr=False)
 
 
-def parts(store: StoreSettings, secrets: Credentials) -> list[Part]:
-    """Every part with the secrets that it needs, and no other."""
+def parts(store: StoreSettings, secrets: Credentials, links: Mapping[str, str]) -> list[Part]:
+    """Every part with the secrets that it needs, and no other; Airflow with its links' addresses as well."""
     return [
         Part("postgres", POSTGRES, {"password": secrets.postgres_superuser}),
         Part("store", DEPOSIT, _store(store, secrets)),
         Part("mlflow", DEPOSIT, _mlflow(secrets)),
-        Part("airflow", DEPOSIT, _airflow(store, secrets)),
+        Part("airflow", DEPOSIT, _airflow(store, secrets) | {f"link_{name}": links[name] for name in LINKED}),
         Part(
             "releaser",
             DEPOSIT,
@@ -39,6 +46,7 @@ def parts(store: StoreSettings, secrets: Credentials) -> list[Part]:
                 "database_url": _owner(secrets),
                 "store_secret_key": secrets.store_pipeline,
                 "service_key": secrets.releaser_key,
+                "serving_key_sha256": keys.digest(secrets.store_serving),
             },
         ),
         Part("shipper", DEPOSIT, {"writer_url": database_url(addresses.POSTGRES, WRITER, secrets.postgres_writer)}),
@@ -58,6 +66,7 @@ def _store(store: StoreSettings, secrets: Credentials) -> dict[str, str]:
         "root_user": STORE_ADMIN,
         "root_password": secrets.store_admin,
         "identities.json": objectstore.identities_file(objectstore.identities(store, secrets)),
+        **storeguard.files(_MOUNTED, secrets.store_admin),
     }
 
 

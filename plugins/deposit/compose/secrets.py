@@ -7,7 +7,7 @@ import fcntl
 import json
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields, replace
 from pathlib import Path
@@ -17,6 +17,7 @@ import typer
 
 from deposit import console, keys
 from deposit.compose.parts import DEPOSIT, Part, parts
+from deposit.compose.published import publication, urls
 from deposit.errors import ConfigError
 from deposit.files import replace_file
 from deposit.progress import Progress, log_progress
@@ -26,8 +27,9 @@ from deposit.stack.credentials import Credentials, credentials, random_credentia
 
 ROOT = Path("/secrets")
 PLACES = Path("/var/lib/deposit")
-_LASTING = {"postgres_superuser", "airflow_fernet", "api_marketing", "api_admin", "api_airflow"}
-"""Secrets that data was made with: a renewed one would not open it. API keys are replaced by `deposit keys`."""
+_LASTING = {"postgres_superuser", "airflow_fernet", "grafana_admin", "api_marketing", "api_admin", "api_airflow"}
+"""Secrets that data was made with: a renewed one would not open it. API keys are replaced by `deposit keys`, Grafana's
+password in its UI: it keeps it in a database of its own from the first start on."""
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
@@ -36,11 +38,17 @@ def vault(root: Path) -> Path:
     return root / "vault" / "secrets.json"
 
 
-def make(root: Path, store: StoreSettings, progress: Progress = log_progress, renew: Sequence[str] = ()) -> None:
+def make(
+    root: Path,
+    store: StoreSettings,
+    links: Mapping[str, str],
+    progress: Progress = log_progress,
+    renew: Sequence[str] = (),
+) -> None:
     """Make the secrets that are missing under `root`, and every part's files where they are not what they should be.
 
-    `renew` names secrets that are made anew. Raises ConfigError if one cannot be, if the vault is damaged or lost, or
-    if a folder cannot be written.
+    `links` are what Airflow's UI leads to, `renew` names secrets that are made anew. Raises ConfigError if one cannot
+    be, if the vault is damaged or lost, or if a folder cannot be written.
     """
     root_user = os.geteuid() == 0
     if not root_user:
@@ -50,7 +58,7 @@ def make(root: Path, store: StoreSettings, progress: Progress = log_progress, re
             _refuse_a_lost_vault(root)
             secrets = _renewed(vault(root), renew)
             _own(vault(root).parent, DEPOSIT if root_user else None)
-            for part in parts(store, secrets):
+            for part in parts(store, secrets, links):
                 written = _lay_out(root / part.name, part, part.user if root_user else None)
                 progress(f"{part.name}: {written or 'no'} new of {len(part.files)} files")
             made = keys.make_closed(root / "keys" / "keys.json", api_keys(secrets))
@@ -89,7 +97,8 @@ def main(
 ) -> None:
     """Make the secrets of a stack with Docker Compose."""
     with console.progress() as progress:
-        make(root, load_settings().store, progress, renew or ())
+        settings = load_settings()
+        make(root, settings.store, urls(settings, publication(os.environ)), progress, renew or ())
         give(places)
 
 

@@ -1,6 +1,7 @@
 """Caddy's configuration, whole, as its admin API takes it."""
 
 import json
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ _IDLE = "2s"
 _RETRY = "10s"
 """How long a request waits for a service that is being restarted."""
 _HEADERS = "10s"
-"""How long a client may take to send its headers; the service watches over bodies."""
-_SLACK = 64 * 2**10
-"""The service refuses large bodies in its own words; the gateway only those that would pass it."""
+"""How long a client may take to send its headers; the service watches over bodies, and how large they are.
+
+None of its limits stands here: to change one would reload Caddy.
+"""
 _ACCESS = "http.log.access.public"
 _NOTHING_LIVE = (
     "no model has been released yet: trigger the DAG deposit_ingest in Airflow and wait for deposit_release, or run "
@@ -33,25 +35,51 @@ def config(settings: Settings, upstream_file: Path, access_log: Path) -> dict[st
     """The configuration for these settings; Caddy reads the upstream's address from the file at each request."""
     gateway = settings.gateway
     encrypted = gateway.tls != "off"
-    server: dict[str, Any] = {
-        "listen": [f"{gateway.listen}:{settings.stack.gateway_port}"],
-        "routes": _routes(settings, str(upstream_file)),
-        "errors": {"routes": [{"handle": [_headers(encrypted), *_error_route()]}]},
-        "automatic_https": {"disable": True},
-        "protocols": ["h1", "h2"] if encrypted else ["h1"],
-        "read_header_timeout": _HEADERS,
-        "logs": {"default_logger_name": "public"},
-    }
-    apps: dict[str, Any] = {"http": {"grace_period": "30s", "servers": {"public": server}}}
+    host = f"[{gateway.listen}]" if ":" in gateway.listen else gateway.listen
+    public = f"{host}:{settings.stack.gateway_port}"
+    servers = {"public": _server(settings, upstream_file, public, encrypted)}
+    apps: dict[str, Any] = {"http": {"grace_period": "30s", "servers": servers}}
+    if gateway.inside:
+        servers["inside"] = _server(settings, upstream_file, gateway.inside, encrypted=False)
     if encrypted:
-        # who names no host, as with an address, gets the first name's certificate
-        server["tls_connection_policies"] = [{"default_sni": gateway.names[0], "fallback_sni": gateway.names[0]}]
         apps |= _certificates(settings)
     return {
         "admin": {"listen": f"unix/{settings.release.gateway_admin}", "config": {"persist": False}},
         "logging": _logging(settings, access_log),
         "apps": apps,
     }
+
+
+def _server(settings: Settings, upstream_file: Path, address: str, encrypted: bool) -> dict[str, Any]:
+    server: dict[str, Any] = {
+        "listen": [address],
+        "routes": _routes(str(upstream_file), encrypted),
+        "errors": {"routes": [{"handle": [_headers(encrypted), *_error_route()]}]},
+        "automatic_https": {"disable": True},
+        "protocols": ["h1", "h2"] if encrypted else ["h1"],
+        "read_header_timeout": _HEADERS,
+        "logs": {"default_logger_name": "public"},
+    }
+    if encrypted:
+        shown = _to_the_nameless(settings.gateway.names)
+        server["tls_connection_policies"] = [{"default_sni": shown, "fallback_sni": shown}]
+    return server
+
+
+def _to_the_nameless(names: tuple[str, ...]) -> str:
+    """The name whose certificate those get who name no host: they asked an address, so an address if there is one.
+
+    Behind a published port of a container Caddy does not see which address that was.
+    """
+    return next((name for name in names if _is_address(name)), names[0])
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _certificates(settings: Settings) -> dict[str, Any]:
@@ -82,7 +110,7 @@ def _logging(settings: Settings, access_log: Path) -> dict[str, Any]:
     return {"logs": {"default": {"exclude": [_ACCESS]}, "access": access}}
 
 
-def _routes(settings: Settings, upstream_file: str) -> list[dict[str, Any]]:
+def _routes(upstream_file: str, encrypted: bool) -> list[dict[str, Any]]:
     upstream = f"{{file.{upstream_file}}}"
     proxy = {
         "handler": "reverse_proxy",
@@ -92,15 +120,13 @@ def _routes(settings: Settings, upstream_file: str) -> list[dict[str, Any]]:
         "headers": {"response": {"delete": ["Server", "Via"]}},
     }
     nothing_live = {"match": [{"vars": {upstream: [NO_UPSTREAM]}}], "handle": [_answer("503", _NOTHING_LIVE)]}
-    largest = max(settings.serve.max_body_bytes, settings.serve.max_rank_bytes)
-    limit = {"handler": "request_body", "max_size": largest + _SLACK}
     # what is refused before the service has seen it still gets a request id
     request_id = {"set": {"X-Request-Id": ["{http.request.uuid}"]}, "require": {"headers": {"X-Request-Id": None}}}
     ids = {"handler": "headers", "response": {"deferred": True, **request_id}}
     return [
-        {"handle": [_headers(settings.gateway.tls != "off"), ids]},
+        {"handle": [_headers(encrypted), ids]},
         nothing_live,
-        {"handle": [limit, proxy]},
+        {"handle": [proxy]},
     ]
 
 

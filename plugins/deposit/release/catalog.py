@@ -76,7 +76,7 @@ def _written(settings: Settings) -> Catalog:
 
 
 def _same(model: CatalogModel, version: "Version") -> bool:
-    """A version never changes, but a registry that was made anew counts from 1 again."""
+    """A version never changes; another under its id is of a registry that knows nothing of the ids given before."""
     return (model.model_id, model.created, model.dataset) == (version.model_id, version.created, version.dataset)
 
 

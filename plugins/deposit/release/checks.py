@@ -9,10 +9,18 @@ import httpx
 
 from deposit.data.columns import NAMES
 from deposit.errors import ReleaseError
+from deposit.sections import ServeSettings
 
 _SMOKE_ROWS = 3
 _BATCH = 500
+_CUSTOMER_BYTES = 1024
+"""More than a customer takes in a request's body."""
 _LOOK_SECONDS = 0.1
+
+
+def most_at_once(serve: ServeSettings) -> int:
+    """Customers in one request of the stack's own clients: no more than the service takes."""
+    return max(1, min(_BATCH, serve.max_customers, serve.max_body_bytes // _CUSTOMER_BYTES))
 
 
 def wait_ready(address: str, timeout: float, problem: Callable[[], str | None]) -> None:
@@ -41,15 +49,18 @@ def smoke_test(address: str, model_id: str, parity: dict[str, Any], key: str | N
 
 
 def check_parity(
-    address: str, model_id: str, parity: dict[str, Any], tolerance: float, key: str | None = None
+    address: str, model_id: str, parity: dict[str, Any], tolerance: float, at_once: int, key: str | None = None
 ) -> float:
-    """The largest difference to the training process's probabilities. Raises ReleaseError above the tolerance."""
+    """The largest difference to the training process's probabilities, asked for `at_once` rows at a time.
+
+    Raises ReleaseError above the tolerance.
+    """
     rows, expected = parity["rows"], parity["probabilities"]
     if not rows or len(rows) != len(expected):
         raise ReleaseError(f"parity.json is broken: {len(rows)} rows and {len(expected)} probabilities")
     served: list[float] = []
-    for start in range(0, len(rows), _BATCH):
-        served += _scores(address, model_id, rows[start : start + _BATCH], key)
+    for start in range(0, len(rows), at_once):
+        served += _scores(address, model_id, rows[start : start + at_once], key)
     worst = largest_difference(served, expected)
     if not worst <= tolerance:
         raise ReleaseError(

@@ -19,7 +19,7 @@ from deposit.progress import Progress, log_progress
 from deposit.release import checks, rows
 from deposit.release.gateway import Gateway
 from deposit.release.rows import Release
-from deposit.release.states import BUILDING, TESTING
+from deposit.release.states import BUILDING, RENEWAL, TESTING
 from deposit.release.targets import Target
 from deposit.settings import Settings
 from deposit.store import ObjectStore
@@ -44,6 +44,7 @@ class Reconciliation:
         self._store = ObjectStore(settings.store)
         self._progress = progress
         self._released = released
+        self._refused = ""
         self._said = ""
 
     def look(self) -> None:
@@ -61,7 +62,7 @@ class Reconciliation:
             self._say(f"the live release cannot be brought back ({error}); going on with the next")
         if pending:
             self._carry_out(pending[0])
-        else:
+        elif live is None or not self._renew(live):
             self._tidy(live)
 
     def _repair(self, live: Release | None) -> None:
@@ -79,6 +80,20 @@ class Reconciliation:
             self._say(f"pointing the gateway to the live release {live.id} at {address}")
             self._ready(live, address)
             self._gateway.point_to(address)
+
+    def _renew(self, live: Release) -> bool:
+        """Ask for a new service beside one that was started with other settings or secrets; whether that was needed.
+
+        Settings with which none passed its tests are not tried again: the service goes on with those it has.
+        """
+        wanted = self._target.configuration(live)
+        if wanted in (self._refused, self._target.started_with(live.id)):
+            return False
+        with reachable(self._engine), self._engine.begin() as connection:
+            rows.lock_requests(connection)
+            if not rows.pending(connection) and rows.live(connection) == live:
+                rows.request_again(connection, live, RENEWAL, "its settings, its secrets or their place have changed")
+        return True
 
     def _carry_out(self, release: Release) -> None:
         started = time.monotonic()
@@ -122,7 +137,8 @@ class Reconciliation:
         rules = self._settings.release
         key = rules.service_key.get_secret_value() if rules.service_key else None
         checks.smoke_test(address, release.model_id, parity, key)
-        worst = checks.check_parity(address, release.model_id, parity, rules.parity_tolerance, key)
+        at_once = checks.most_at_once(self._settings.serve)
+        worst = checks.check_parity(address, release.model_id, parity, rules.parity_tolerance, at_once, key)
         self._say(f"release {release.id}: parity on {len(parity['rows'])} rows, largest difference {worst:.2g}")
 
     def _switch(self, release: Release, address: str) -> None:
@@ -135,6 +151,8 @@ class Reconciliation:
     def _fail(self, release: Release, reason: str) -> None:
         self._say(f"release {release.id} of {release.model_id} failed: {reason}")
         self._target.stop(release.id)
+        if release.kind == RENEWAL:
+            self._refused = self._target.configuration(release)
         with reachable(self._engine), self._engine.begin() as connection:
             rows.fail(connection, release, reason)
 
@@ -144,14 +162,15 @@ class Reconciliation:
 
     def _tidy(self, live: Release | None) -> None:
         """After the drain: stop what lost its traffic, keep the previous release unpacked for a quick rollback."""
-        if live is None or (datetime.now(UTC) - live.updated_at).total_seconds() < self._settings.release.drain_seconds:
+        with reachable(self._engine), self._engine.connect() as connection:
+            last = live or rows.retired(connection)
+            before = rows.previous(connection, last.model_id) if last else None
+        if last is None or (datetime.now(UTC) - last.updated_at).total_seconds() < self._settings.release.drain_seconds:
             return
-        for release_id in self._target.running().keys() - {live.id}:
+        for release_id in self._target.running().keys() - ({live.id} if live else set()):
             self._say(f"stopping release {release_id}, drained")
             self._target.stop(release_id)
-        with reachable(self._engine), self._engine.connect() as connection:
-            before = rows.previous(connection, live.model_id)
-        self._target.prune({live.bento_sha256} | ({before.bento_sha256} if before else set()))
+        self._target.prune({last.bento_sha256} | ({before.bento_sha256} if before else set()))
 
     def _say(self, message: str) -> None:
         """Tell each thing once, also when a server that is down has it tried again and again."""

@@ -59,10 +59,26 @@ def previous(connection: Connection, model_id: str) -> Release | None:
     return next(iter(_all(connection, condition, order=releases.c.updated_at.desc())), None)
 
 
+def retired(connection: Connection) -> Release | None:
+    """The release that lost its traffic last."""
+    return next(iter(_all(connection, releases.c.state == RETIRED, order=releases.c.updated_at.desc())), None)
+
+
 def request(connection: Connection, values: dict[str, Any]) -> Release:
     """A new row in state requested."""
     statement = insert(releases).values(state="requested", **values).returning(releases)
     return Release(**connection.execute(statement).mappings().one())
+
+
+def request_again(connection: Connection, release: Release, kind: str, why: str) -> Release:
+    """A new row in state requested, for the Bento that another release has brought to traffic before."""
+    same = ("model_id", "bento_tag", "bento_uri", "bento_sha256", "target")
+    return request(connection, {"kind": kind, "why": why, **{name: getattr(release, name) for name in same}})
+
+
+def withdraw(connection: Connection, release: Release) -> Release:
+    """Retire what is live with nothing in its place: the releaser takes its traffic away."""
+    return step(connection, release, RETIRED, endpoint=release.endpoint)
 
 
 def noted(connection: Connection, kind: str, model_id: str) -> list[Release]:

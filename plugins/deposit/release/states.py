@@ -3,6 +3,8 @@
 from deposit.errors import ReleaseError
 
 REQUESTED, BUILDING, TESTING, LIVE, RETIRED, FAILED = "requested", "building", "testing", "live", "retired", "failed"
+RENEWAL = "renewal"
+"""Kind of a release that serves the same model anew, with the settings and secrets of today."""
 NOTED = "noted"
 """A step of the loop that releases nothing; it stays so."""
 PENDING = (REQUESTED, BUILDING, TESTING)

@@ -11,24 +11,25 @@ import pandas as pd
 from deposit.data.columns import NAMES
 from deposit.errors import ConfigError, UpstreamError
 from deposit.monitoring.span import Span
+from deposit.release.checks import most_at_once
+from deposit.release.trust import trust
 from deposit.settings import Settings
 
-_BATCH = 500
 _DELAY = timedelta(days=20)
 """Outcomes come so long after the month's end."""
 _SECONDS = 60
 
 
 class Service:
-    """The API as a client sees it."""
+    """The API as a client sees it, who asks for so many customers at once."""
 
-    def __init__(self, client: httpx.Client) -> None:
-        self._client = client
+    def __init__(self, client: httpx.Client, at_once: int) -> None:
+        self._client, self._at_once = client, at_once
 
     def predict(self, rows: pd.DataFrame, span: Span) -> None:
         """Have every row scored once, spread over the span. Raises UpstreamError for anything but an answer."""
-        for number, start in enumerate(range(0, len(rows), _BATCH)):
-            batch = rows.iloc[start : start + _BATCH]
+        for number, start in enumerate(range(0, len(rows), self._at_once)):
+            batch = rows.iloc[start : start + self._at_once]
             at = span.start + timedelta(days=number % 28, hours=12)
             customers = batch[list(NAMES)].to_dict("records")
             for customer, row_id in zip(customers, batch["id"], strict=True):
@@ -41,8 +42,8 @@ class Service:
             {"prediction_id": prediction_id, "subscribed": subscribed, "at": (span.end + _DELAY).isoformat()}
             for prediction_id, subscribed in outcomes.items()
         ]
-        for start in range(0, len(stated), _BATCH):
-            self._ask("/outcomes", {"outcomes": stated[start : start + _BATCH]}, {})
+        for start in range(0, len(stated), self._at_once):
+            self._ask("/outcomes", {"outcomes": stated[start : start + self._at_once]}, {})
 
     def _ask(self, path: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> None:
         try:
@@ -63,10 +64,10 @@ def service(settings: Settings) -> Iterator[Service]:
     key = settings.api.key
     headers = {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
     url = settings.api.url or settings.gateway_url
-    # the gateway of this machine, whose own authority nobody has been told to trust
-    verify = settings.api.url is not None
+    # another address is one that the machine's own authorities vouch for
+    verify = trust(settings) if settings.api.url is None else True
     with httpx.Client(base_url=url, headers=headers, timeout=_SECONDS, trust_env=False, verify=verify) as client:
-        yield Service(client)
+        yield Service(client, most_at_once(settings.serve))
 
 
 def customer_id(row_id: int) -> str:

@@ -7,16 +7,13 @@ import pandas as pd
 
 from deposit.data.columns import NAMES, TARGET
 from deposit.data.ingest import ingest
-from deposit.errors import ReleaseError
 from deposit.model import registry
 from deposit.model.training import train
 from deposit.monitoring.verdicts import months_to_leave_out
 from deposit.progress import Progress
-from deposit.release import requests
 from deposit.release.steps import challenge
+from deposit.replay.traffic import put_to_traffic
 from deposit.settings import Settings
-
-_RELEASE_SECONDS = 180
 
 
 def learn(settings: Settings, rows: pd.DataFrame, progress: Progress) -> str:
@@ -33,7 +30,7 @@ def learn(settings: Settings, rows: pd.DataFrame, progress: Progress) -> str:
     selection = challenge(settings, training.run_id, progress)
     if not selection.is_champion:
         return f"{selection.model_id} refused"
-    _release(settings, selection.model_id, progress)
+    put_to_traffic(settings, selection.model_id, progress)
     return f"{selection.model_id} released"
 
 
@@ -48,11 +45,11 @@ def begin(settings: Settings, rows: pd.DataFrame, progress: Progress) -> None:
         champion = registry.versions(settings)[-1]
         progress(f"no model has earned it yet, so {champion.model_id} is appointed by hand")
         registry.appoint(settings, champion, None)
-    _release(settings, champion.model_id, progress)
+    put_to_traffic(settings, champion.model_id, progress)
 
 
-def _release(settings: Settings, model_id: str, progress: Progress) -> None:
-    asked = requests.request_release(settings, model_id, progress)
-    released = requests.wait(settings, asked.id, _RELEASE_SECONDS, progress)
-    if released.state != "live":
-        raise ReleaseError(f"{model_id} is champion but not live: {released.reason}")
+def resume(settings: Settings, progress: Progress) -> None:
+    """See that the champion serves again: what was live before is, if the replay has failed midway."""
+    champion = registry.champion(settings)
+    if champion is not None:
+        put_to_traffic(settings, champion.model_id, progress)

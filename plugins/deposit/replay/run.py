@@ -21,7 +21,8 @@ from deposit.replay import ledger
 from deposit.replay.chart import page
 from deposit.replay.customers import Service, customer_id, past, service
 from deposit.replay.ledger import Ledger, ReplayedMonth
-from deposit.replay.loop import begin, learn
+from deposit.replay.loop import begin, learn, resume
+from deposit.replay.traffic import borrowed_traffic
 from deposit.settings import Settings
 from deposit.store import ObjectStore
 
@@ -43,7 +44,8 @@ class Replay:
 def replay(settings: Settings, first: str, last: str, progress: Progress = log_progress) -> Replay:
     """Replay the months from `first` to `last`; what a killed replay finished is not done again.
 
-    Raises ConfigError (the months, the API's key), DataError (too short a history) or UpstreamError.
+    One that fails puts back to traffic what was live before it. Raises ConfigError (the months, the API's key),
+    DataError (too short a history) or UpstreamError.
     """
     settings = settings.changed("mlflow", model_name=NAME, experiment=NAME)
     settings = settings.changed("train", **_TRAINING)
@@ -54,9 +56,11 @@ def replay(settings: Settings, first: str, last: str, progress: Progress = log_p
     engine = connect(settings.database)
     months: list[ReplayedMonth] = []
     try:
-        if book.read(periods[0]) is None:
-            begin(settings, rows[rows["period"] < first], progress)
-        with service(settings) as api:
+        with service(settings) as api, borrowed_traffic(settings, progress):
+            if book.read(periods[0]) is None:
+                begin(settings, rows[rows["period"] < first], progress)
+            elif book.read(periods[-1]) is None:
+                resume(settings, progress)
             for done, period in enumerate(periods):
                 progress(f"replaying {period}", done, len(periods))
                 known = rows[rows["period"] <= period]

@@ -8,9 +8,8 @@ from urllib.parse import quote
 from deposit.errors import ConfigError, UpstreamError
 from deposit.settings import REPOSITORY, Settings
 from deposit.stack.credentials import Credentials, write_private
-from deposit.stack.layout import Layout
+from deposit.stack.layout import AIRFLOW, Layout
 
-ENVIRONMENT = REPOSITORY / ".venv-airflow"
 ADMIN = "admin"
 PARTS: dict[str, tuple[str, ...]] = {
     "api-server": (),
@@ -22,12 +21,11 @@ PARTS: dict[str, tuple[str, ...]] = {
 """Airflow's processes with their flags."""
 
 
-def executable() -> str:
+def command(layout: Layout) -> list[str]:
     """Airflow's program. Raises ConfigError if its environment has not been made."""
-    path = ENVIRONMENT / "bin" / "airflow"
-    if not path.exists():
-        raise ConfigError(f"Airflow's environment {ENVIRONMENT} is missing: run `make setup`")
-    return str(path)
+    if not (AIRFLOW / "bin" / "airflow").exists():
+        raise ConfigError(f"Airflow's environment {AIRFLOW} is missing: run `make setup`")
+    return layout.script(AIRFLOW, "airflow")
 
 
 def environment(settings: Settings, layout: Layout, secrets: Credentials) -> dict[str, str]:
@@ -37,6 +35,9 @@ def environment(settings: Settings, layout: Layout, secrets: Credentials) -> dic
     database = (
         f"postgresql+psycopg2://airflow:{quote(secrets.postgres_airflow)}@127.0.0.1:{ports.postgres_port}/airflow"
     )
+    # what the plugin links to
+    links = {"api": settings.gateway_url, "mlflow": f"http://127.0.0.1:{ports.mlflow_port}"}
+    links |= settings.links.model_dump(exclude_none=True)
     return {
         "AIRFLOW_HOME": str(layout.airflow),
         "AIRFLOW__CORE__DAGS_FOLDER": str(REPOSITORY / "dags"),
@@ -67,9 +68,7 @@ def environment(settings: Settings, layout: Layout, secrets: Credentials) -> dic
         "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "DEPOSIT_STATE_DIR": str(layout.root),
-        # what the plugin links to
-        "DEPOSIT_LINKS__API": settings.links.api or settings.gateway_url,
-        "DEPOSIT_LINKS__MLFLOW": settings.links.mlflow or f"http://127.0.0.1:{ports.mlflow_port}",
+        **{f"DEPOSIT_LINKS__{name}".upper(): address for name, address in links.items()},
         # macOS forks of a process with threads abort without it
         "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES",
         "PYTHONUNBUFFERED": "1",
@@ -88,7 +87,7 @@ def prepare(settings: Settings, layout: Layout, secrets: Credentials) -> None:
         return
     with (layout.logs / "airflow-migrate.log").open("ab") as log:
         done = subprocess.run(
-            [executable(), "db", "migrate"],
+            [*command(layout), "db", "migrate"],
             env={"PATH": "/usr/bin:/bin", **environment(settings, layout, secrets)},
             stdout=log, stderr=log, stdin=subprocess.DEVNULL, check=False,
         )  # fmt: skip
@@ -102,5 +101,5 @@ def _passwords(layout: Layout) -> Path:
 
 
 def _version() -> str:
-    found = sorted(ENVIRONMENT.glob("lib/python*/site-packages/apache_airflow_core-*.dist-info"))
+    found = sorted(AIRFLOW.glob("lib/python*/site-packages/apache_airflow_core-*.dist-info"))
     return found[-1].name if found else ""

@@ -16,7 +16,9 @@ from deposit.settings import Settings, load_settings
 from deposit.stack import airflow, objectstore, ports, postgres, servers, supervision
 from deposit.stack.credentials import Credentials, credentials, random_credentials, write_private
 from deposit.stack.layout import Layout, layout
-from deposit.stack.programs import Program, programs, settings_of
+from deposit.stack.programs import Program, programs
+from deposit.stack.wiring import require_possible, settings_of
+from deposit.variables import file_of
 
 START_TIMEOUT = 120.0
 PREPARE_TIMEOUT = 30.0
@@ -35,15 +37,21 @@ class Part:
 
 
 def up(settings: Settings, progress: Progress = log_progress) -> list[Part]:
-    """Start every part that does not run and wait until all are ready; repeat at will.
+    """Start every part that does not run, or not with these settings, and wait until all are ready; repeat at will.
 
-    Raises ConfigError (a port is taken, the disk is full) or UpstreamError (a part does not come up, with its log).
+    Args:
+        settings: of the environment alone (`chosen_settings`), so that what is no longer set goes back to its default.
+        progress: told of each step.
+
+    Raises ConfigError (a port is taken, the disk is full, a setting cannot be followed) or UpstreamError (a part does
+    not come up, with its log).
     """
     place = layout(settings)
     try:
         place.make()
         require_disk(place.root)
         secrets = credentials(place.secrets)
+        require_possible(settings, place, secrets)
         parts = programs(settings, place, secrets)
         if not supervision.running(place):
             ports.require_free(wanted_ports(settings))
@@ -52,10 +60,7 @@ def up(settings: Settings, progress: Progress = log_progress) -> list[Part]:
         raise ConfigError(
             f"cannot write to {place.root}: {error.strerror}; free some space or set DEPOSIT_STATE_DIR"
         ) from error
-    supervision.start(place, parts)
-    _start(place, parts, list(supervision.FOUNDATION), progress)
-    servers.when_able(lambda: _prepare_servers(settings, secrets), PREPARE_TIMEOUT)
-    _start(place, parts, ["mlflow", "gateway", "releaser", "shipper"], progress, wait=False)
+    _begin(settings, place, parts, secrets, progress)
     progress("preparing Airflow's database")
     airflow.prepare(settings, place, secrets)
     _start(place, parts, [part.name for part in parts], progress)
@@ -128,13 +133,27 @@ def wanted_ports(settings: Settings) -> dict[str, int]:
 
 
 def _lay_out(settings: Settings, place: Layout, secrets: Credentials) -> None:
-    objectstore.write_identities(place.identities, objectstore.identities(settings.store, secrets))
-    lines = [f'{name}="{value}"' for name, value in settings_of(settings, place, secrets).items()]
-    write_private(place.settings_file, "\n".join(lines) + "\n")
+    keys_of_store = objectstore.identities(settings.store, secrets)
+    objectstore.configure(place, keys_of_store, secrets.store_admin, settings.stack.internal_port)
+    write_private(place.settings_file, file_of(settings_of(settings, place, secrets)))
     if load_settings().serve.keys_file == place.keys:
         keys.make_open(place.keys)
     Gateway(load_settings()).prepare()
     postgres.initialise(place.cluster, secrets.postgres_superuser)
+
+
+def _begin(settings: Settings, place: Layout, parts: list[Program], secrets: Credentials, progress: Progress) -> None:
+    """Start what others lean on, prepare it, and start what needs no more than that, without waiting for it."""
+    supervision.start(place, parts)
+    _start(place, parts, list(supervision.FOUNDATION), progress)
+    servers.when_able(lambda: _prepare_servers(settings, secrets), PREPARE_TIMEOUT)
+    _start(place, parts, ["mlflow", "gateway", "releaser", "shipper"], progress, wait=False)
+    # a gateway that ran before has the settings of before, until the releaser looks
+    servers.when_able(lambda: _settle(Gateway(load_settings())), PREPARE_TIMEOUT)
+
+
+def _settle(gateway: Gateway) -> None:
+    gateway.repair()
 
 
 def _prepare_servers(settings: Settings, secrets: Credentials) -> None:
@@ -178,7 +197,7 @@ def _answers(health: str | None) -> bool:
         host, port = health.rsplit(":", 1)
         if host == postgres.HEALTH:
             return postgres.ready(int(port))
-        socket.create_connection((host, int(port)), timeout=3).close()
+        socket.create_connection((host.strip("[]"), int(port)), timeout=3).close()
     except (httpx.HTTPError, OSError):
         return False
     return True

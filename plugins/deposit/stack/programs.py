@@ -3,13 +3,18 @@
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from deposit.release.gateway import Gateway
 from deposit.settings import Settings
 from deposit.stack import airflow, objectstore, postgres
 from deposit.stack.credentials import Credentials
-from deposit.stack.layout import Layout
+from deposit.stack.layout import MODELS, Layout
+from deposit.stack.wiring import chosen, digest_of, made, settings_of
+
+_WRITER = "DEPOSIT_DATABASE__WRITER_URL"
+_SETTINGS = "SETTINGS_OF_DEPOSIT"
+"""A digest of the files that a part reads: supervisor starts a part anew whose environment has changed."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +37,8 @@ def programs(settings: Settings, layout: Layout, secrets: Credentials) -> list[P
     """All parts, in the order in which they start."""
     return [
         _postgres(settings, layout),
-        _store(settings, layout),
-        _mlflow(settings, secrets),
+        _store(settings, layout, secrets),
+        _mlflow(settings, layout, secrets),
         _gateway(settings, layout),
         _shipper(settings, layout, secrets),
         _evidently(settings),
@@ -41,7 +46,7 @@ def programs(settings: Settings, layout: Layout, secrets: Credentials) -> list[P
         Program(
             "releaser",
             [_tool("deposit"), "releaser"],
-            {"DEPOSIT_STATE_DIR": str(layout.root)},
+            {"DEPOSIT_STATE_DIR": str(layout.root), _SETTINGS: digest_of(settings_of(settings, layout, secrets))},
             what="carries out releases",
         ),
     ]
@@ -60,18 +65,19 @@ def _postgres(settings: Settings, layout: Layout) -> Program:
     )
 
 
-def _store(settings: Settings, layout: Layout) -> Program:
+def _store(settings: Settings, layout: Layout, secrets: Credentials) -> Program:
     port = settings.stack.store_port
+    keys = objectstore.identities_file(objectstore.identities(settings.store, secrets))
     return Program(
         "objectstore",
-        objectstore.command(layout.objects, layout.logs, layout.identities, port, settings.stack.internal_port),
-        {},
+        objectstore.command(layout, port, settings.stack.internal_port),
+        {_SETTINGS: digest_of({"identities": keys})},
         health=f"http://127.0.0.1:{port}/healthz",
         what="data, models, bentos (S3)",
     )
 
 
-def _mlflow(settings: Settings, secrets: Credentials) -> Program:
+def _mlflow(settings: Settings, layout: Layout, secrets: Credentials) -> Program:
     ports = settings.stack
     url = f"http://127.0.0.1:{ports.mlflow_port}"
     environment = {
@@ -86,7 +92,7 @@ def _mlflow(settings: Settings, secrets: Credentials) -> Program:
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
     command = [
-        _tool("mlflow"), "server", "--host=127.0.0.1", f"--port={ports.mlflow_port}", "--workers=1",
+        *layout.script(MODELS, "mlflow"), "server", "--host=127.0.0.1", f"--port={ports.mlflow_port}", "--workers=1",
         "--serve-artifacts", f"--artifacts-destination=s3://{settings.store.mlflow_bucket}",
         f"--allowed-hosts=127.0.0.1:{ports.mlflow_port},localhost:{ports.mlflow_port}",
     ]  # fmt: skip
@@ -97,18 +103,15 @@ def _gateway(settings: Settings, layout: Layout) -> Program:
     url = settings.gateway_url
     environment = {"XDG_CONFIG_HOME": str(layout.caddy), "XDG_DATA_HOME": str(layout.caddy)}
     command = [_tool("caddy"), "run", "--config", str(Gateway(settings).config_file)]
-    return Program(
-        "gateway", command, environment, url, f"127.0.0.1:{settings.stack.gateway_port}", what="API and page"
-    )
+    return Program("gateway", command, environment, url, urlsplit(url).netloc, what="API and page")
 
 
 def _shipper(settings: Settings, layout: Layout, secrets: Credentials) -> Program:
+    # the environment is all that it reads: the stack's file holds the owner's password
     environment = {
+        **chosen(settings, with_secrets=False),
         "DEPOSIT_STATE_DIR": str(layout.root),
-        "DEPOSIT_DATABASE__WRITER_URL": (
-            f"postgresql://writer:{quote(secrets.postgres_writer)}@127.0.0.1:{settings.stack.postgres_port}/deposit"
-        ),
-        **_log_settings(settings),
+        _WRITER: made(settings, layout, secrets)[_WRITER],
     }
     return Program("shipper", [_tool("deposit"), "shipper"], environment, what="log to PostgreSQL")
 
@@ -129,7 +132,7 @@ def _airflow(settings: Settings, layout: Layout, secrets: Credentials) -> list[P
     return [
         Program(
             f"airflow-{part}",
-            [airflow.executable(), part, *flags],
+            [*airflow.command(layout), part, *flags],
             environment,
             url=seen[0] if part == "api-server" else None,
             health=seen[1] if part == "api-server" else None,
@@ -137,34 +140,6 @@ def _airflow(settings: Settings, layout: Layout, secrets: Credentials) -> list[P
         )
         for part, flags in airflow.PARTS.items()
     ]
-
-
-def settings_of(settings: Settings, layout: Layout, secrets: Credentials) -> dict[str, str]:
-    """What `deposit` commands need to know of this stack, as environment variables; holds secrets."""
-    ports = settings.stack
-    return {
-        "DEPOSIT_DATABASE__URL": (
-            f"postgresql://deposit:{quote(secrets.postgres_deposit)}@127.0.0.1:{ports.postgres_port}/deposit"
-        ),
-        "DEPOSIT_STORE__ENDPOINT_URL": f"http://127.0.0.1:{ports.store_port}",
-        "DEPOSIT_STORE__ACCESS_KEY": "pipeline",
-        "DEPOSIT_STORE__SECRET_KEY": secrets.store_pipeline,
-        "DEPOSIT_SERVE__KEYS_FILE": str((settings.serve.keys_file or layout.keys).resolve()),
-        "DEPOSIT_RELEASE__SERVICE_KEY": secrets.releaser_key,
-        "DEPOSIT_RELEASE__STORE_ACCESS_KEY": "serving",
-        "DEPOSIT_RELEASE__STORE_SECRET_KEY": secrets.store_serving,
-        "DEPOSIT_MLFLOW__TRACKING_URI": f"http://127.0.0.1:{ports.mlflow_port}",
-        "DEPOSIT_RELEASE__SUPERVISOR_SOCKET": str(layout.supervisor_socket),
-        "DEPOSIT_RELEASE__GATEWAY_ADMIN": str(layout.gateway_socket),
-        **{f"DEPOSIT_STACK__{name}".upper(): str(port) for name, port in ports.model_dump().items()},
-        **_log_settings(settings),
-    }
-
-
-def _log_settings(settings: Settings) -> dict[str, str]:
-    """What somebody set; a default that was written down would outlive its change."""
-    chosen = settings.log.model_dump(exclude_defaults=True)
-    return {f"DEPOSIT_LOG__{name}".upper(): str(value) for name, value in chosen.items()}
 
 
 def _tool(name: str) -> str:

@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from dataclasses import asdict
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from deposit.compose import secrets
+from deposit.compose.parts import LINKED
 from deposit.sections import StoreSettings
 from deposit.stack.credentials import Credentials, stored_credentials
 
@@ -15,13 +17,13 @@ FOR_PEOPLE = {"airflow_admin", "grafana_admin", "store_admin", "api_marketing", 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    secrets.make(tmp_path, StoreSettings())
+    secrets.make(tmp_path, StoreSettings(), dict.fromkeys(LINKED, "http://localhost"))
     return tmp_path
 
 
-def run(*options: str) -> subprocess.CompletedProcess[str]:
+def run(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "deposit.compose.logins", *options]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=False)
 
 
 def known(root: Path) -> Credentials:
@@ -29,7 +31,7 @@ def known(root: Path) -> Credentials:
 
 
 def test_the_logins_are_printed_as_json(root: Path) -> None:
-    found = json.loads(run(f"--root={root}", "--json", "--grafana=http://localhost:3300").stdout)
+    found = json.loads(run(f"--root={root}", "--json", GRAFANA_PORT="3300").stdout)
     assert found["airflow"] == {
         "url": "http://localhost:8080",
         "user": "admin",

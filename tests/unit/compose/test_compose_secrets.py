@@ -15,21 +15,23 @@ from sqlalchemy.engine import make_url
 
 from deposit import keys
 from deposit.compose import secrets
-from deposit.compose.parts import DEPOSIT, parts
+from deposit.compose.parts import DEPOSIT, LINKED, parts
 from deposit.errors import ConfigError
 from deposit.sections import StoreSettings
 from deposit.stack.credentials import Credentials, random_credentials, stored_credentials
 
 STORE = StoreSettings()
+LINKS = {name: f"http://localhost/{name}" for name in LINKED}
 FILES = {
     "postgres": {"password"},
-    "store": {"root_user", "root_password", "identities.json"},
+    "store": {"root_user", "root_password", "identities.json", "security.toml", "guard.crt", "guard.key"},
     "mlflow": {"pgpass", "aws_credentials"},
     "airflow": {
         "sql_alchemy_conn", "fernet_key", "jwt_secret", "passwords.json", "connections.json", "database_url",
         "store_secret_key", "api_key", "broker_url", "result_backend",
+        "link_api", "link_mlflow", "link_grafana", "link_store",
     },
-    "releaser": {"database_url", "store_secret_key", "service_key"},
+    "releaser": {"database_url", "store_secret_key", "service_key", "serving_key_sha256"},
     "shipper": {"writer_url"},
     "serving": {"store_secret_key"},
     "grafana": {"admin_password", "database_password"},
@@ -54,7 +56,7 @@ MAY_SEE = {
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A volume folder that `secrets` has been run on once."""
-    secrets.make(tmp_path / "secrets", STORE)
+    secrets.make(tmp_path / "secrets", STORE, LINKS)
     return tmp_path / "secrets"
 
 
@@ -67,7 +69,7 @@ def written(root: Path) -> dict[str, tuple[bytes, int, int, int]]:
 
 
 def contents(credentials: Credentials) -> dict[str, dict[str, str]]:
-    return {part.name: part.files for part in parts(STORE, credentials)}
+    return {part.name: part.files for part in parts(STORE, credentials, LINKS)}
 
 
 def test_every_part_gets_its_files(root: Path) -> None:
@@ -85,7 +87,10 @@ def test_all_is_closed_to_others(root: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
 def test_each_folder_belongs_to_the_user_of_its_part(root: Path) -> None:
-    users = {part.name: part.user for part in parts(STORE, random_credentials())} | {"vault": 10001, "keys": 10001}
+    users = {part.name: part.user for part in parts(STORE, random_credentials(), LINKS)} | {
+        "vault": 10001,
+        "keys": 10001,
+    }
     assert users["postgres"] == users["redis"] == 999
     assert users["grafana"] == 472
     for name, user in users.items():
@@ -98,14 +103,14 @@ def test_without_root_the_files_stay_with_the_user_who_is_told_so(
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     said: list[str] = []
-    secrets.make(tmp_path / "secrets", STORE, lambda message, done=0, total=0: said.append(message))
+    secrets.make(tmp_path / "secrets", STORE, LINKS, lambda message, done=0, total=0: said.append(message))
     assert said[0] == "not run as root: every file stays with this user"
     assert {path.stat().st_uid for path in (tmp_path / "secrets").rglob("*")} == {os.getuid()}
 
 
 def test_a_second_run_changes_nothing(root: Path) -> None:
     before = written(root)
-    secrets.make(root, STORE)
+    secrets.make(root, STORE, LINKS)
     assert written(root) == before
 
 
@@ -115,7 +120,7 @@ def test_what_was_lost_or_damaged_comes_back_as_it_was(root: Path) -> None:
     (root / "airflow" / "fernet_key").write_text("x")
     (root / "redis" / ".redis.conf-left-by-a-kill").write_text("half")
     (root / "grafana" / "admin_password").chmod(0o644)
-    secrets.make(root, STORE)
+    secrets.make(root, STORE, LINKS)
     assert {name: content for name, (content, *_) in written(root).items()} == before
     test_all_is_closed_to_others(root)
 
@@ -126,7 +131,7 @@ def test_a_younger_version_adds_what_it_needs_and_keeps_the_rest(root: Path) -> 
     for name in ("redis", "grafana_admin", "store_airflow"):
         del older[name]
     vault.write_text(json.dumps(older))
-    secrets.make(root, STORE)
+    secrets.make(root, STORE, LINKS)
     newer = json.loads(vault.read_text())
     assert newer.items() > older.items()
     assert newer["redis"] in (root / "redis" / "redis.conf").read_text()
@@ -135,24 +140,24 @@ def test_a_younger_version_adds_what_it_needs_and_keeps_the_rest(root: Path) -> 
 def test_a_secret_changed_in_the_vault_reaches_its_parts(root: Path) -> None:
     vault = root / "vault" / "secrets.json"
     vault.write_text(json.dumps(json.loads(vault.read_text()) | {"postgres_reader": "changed"}))
-    secrets.make(root, STORE)
+    secrets.make(root, STORE, LINKS)
     assert (root / "grafana" / "database_password").read_text() == "changed"
 
 
 def test_a_secret_can_be_renewed_and_the_others_stay(root: Path) -> None:
     before = asdict(stored_credentials(root / "vault" / "secrets.json"))
-    secrets.make(root, STORE, renew=["postgres_reader", "store_serving"])
+    secrets.make(root, STORE, LINKS, renew=["postgres_reader", "store_serving"])
     after = asdict(stored_credentials(root / "vault" / "secrets.json"))
     assert {name for name in after if after[name] != before[name]} == {"postgres_reader", "store_serving"}
     assert (root / "serving" / "store_secret_key").read_text() == after["store_serving"]
     test_all_is_closed_to_others(root)
 
 
-@pytest.mark.parametrize("name", ["airflow_fernet", "postgres_superuser", "api_marketing", "unknown"])
+@pytest.mark.parametrize("name", ["airflow_fernet", "postgres_superuser", "grafana_admin", "api_marketing", "unknown"])
 def test_what_data_was_made_with_is_not_renewed(root: Path, name: str) -> None:
     before = written(root)
     with pytest.raises(ConfigError, match=f"cannot renew {name}: renewable are airflow_admin"):
-        secrets.make(root, STORE, renew=["redis", name])
+        secrets.make(root, STORE, LINKS, renew=["redis", name])
     assert written(root) == before
 
 
@@ -161,7 +166,7 @@ def test_a_damaged_vault_is_an_error_that_quotes_nothing(root: Path, content: st
     before = written(root / "airflow")
     (root / "vault" / "secrets.json").write_text(content)
     with pytest.raises(ConfigError, match=r"secrets\.json is damaged") as caught:
-        secrets.make(root, STORE)
+        secrets.make(root, STORE, LINKS)
     assert "\n" not in str(caught.value)
     assert written(root / "airflow") == before
 
@@ -176,21 +181,21 @@ def test_an_empty_secret_is_damage(root: Path) -> None:
 def test_a_lost_vault_is_not_made_anew_beside_servers_that_know_the_old_one(root: Path) -> None:
     (root / "vault" / "secrets.json").unlink()
     with pytest.raises(ConfigError, match="docker compose down --volumes"):
-        secrets.make(root, STORE)
+        secrets.make(root, STORE, LINKS)
 
 
 def test_a_start_that_was_killed_after_the_vault_goes_on_with_it(tmp_path: Path) -> None:
-    secrets.make(tmp_path, STORE)
+    secrets.make(tmp_path, STORE, LINKS)
     vault = (tmp_path / "vault" / "secrets.json").read_bytes()
     for name in ("postgres", "airflow", "keys"):
         for file in (tmp_path / name).iterdir():
             file.unlink()
-    secrets.make(tmp_path, STORE)
+    secrets.make(tmp_path, STORE, LINKS)
     assert (tmp_path / "vault" / "secrets.json").read_bytes() == vault
 
 
 def test_two_first_starts_at_once_make_one_set(tmp_path: Path) -> None:
-    threads = [threading.Thread(target=secrets.make, args=(tmp_path, STORE)) for _ in range(4)]
+    threads = [threading.Thread(target=secrets.make, args=(tmp_path, STORE, LINKS)) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -216,7 +221,7 @@ def test_keys_that_a_person_changed_stay_so(root: Path) -> None:
     keys.remove(path, "marketing")
     keys.add(path, "branch", ["predict"])
     changed = path.read_bytes()
-    secrets.make(root, STORE)
+    secrets.make(root, STORE, LINKS)
     assert path.read_bytes() == changed
 
 
@@ -229,7 +234,7 @@ def test_no_part_sees_a_secret_of_another() -> None:
 
 def test_neither_credentials_nor_parts_show_a_secret_when_printed() -> None:
     credentials = random_credentials()
-    text = repr(credentials) + repr(parts(STORE, credentials))
+    text = repr(credentials) + repr(parts(STORE, credentials, LINKS))
     assert not [value for value in asdict(credentials).values() if value in text]
 
 
@@ -269,8 +274,13 @@ def test_airflows_connections_carry_the_least() -> None:
     assert found["deposit_store"]["login"] == "airflow"
     assert json.loads(found["deposit_store"]["extra"])["endpoint_url"] == "http://object-store:9000"
     assert json.loads(found["deposit_api"]["extra"]) == {"Authorization": f"Bearer {credentials.api_airflow}"}
-    for name, service in (("deposit_mlflow", "mlflow:5000"), ("deposit_api", "gateway:8000")):
+    for name, service in (("deposit_mlflow", "mlflow:5000"), ("deposit_api", "gateway:8001")):
         assert f"{urlsplit(found[name]['host']).hostname}:{found[name]['port']}" == service
+
+
+def test_airflow_leads_to_where_people_reach_the_other_parts() -> None:
+    files = contents(random_credentials())["airflow"]
+    assert {name: files[f"link_{name}"] for name in LINKED} == LINKS
 
 
 def test_the_command_prints_what_it_did_and_no_secret(tmp_path: Path) -> None:
@@ -280,7 +290,7 @@ def test_the_command_prints_what_it_did_and_no_secret(tmp_path: Path) -> None:
     ]  # fmt: skip
     first = subprocess.run(command, capture_output=True, text=True, check=True)
     second = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "airflow: 10 new of 10 files" in first.stderr
+    assert "airflow: 14 new of 14 files" in first.stderr
     assert "keys: made" in first.stderr
     assert re.findall(r": (\S+) new of", second.stderr) == ["no"] * 9
     vault = json.loads((tmp_path / "vault" / "secrets.json").read_text())

@@ -51,6 +51,23 @@ def test_every_answer_has_the_security_headers() -> None:
     assert "Strict-Transport-Security" not in first["response"]["set"]
 
 
+def test_the_stacks_own_parts_speak_without_tls_where_they_are_given_a_place() -> None:
+    servers = _config(tls="internal", inside="0.0.0.0:8001")["apps"]["http"]["servers"]
+    assert servers["inside"]["listen"] == ["0.0.0.0:8001"]
+    assert "tls_connection_policies" in servers["public"]
+    assert "tls_connection_policies" not in servers["inside"]
+    assert servers["inside"]["logs"] == servers["public"]["logs"]
+    assert set(CONFIG["apps"]["http"]["servers"]) == {"public"}
+
+
+@pytest.mark.parametrize(
+    ("names", "shown"), [(("localhost", "127.0.0.1"), "127.0.0.1"), (("bank.test", "::1"), "::1"), (("a", "b"), "a")]
+)
+def test_who_asks_an_address_is_shown_an_addresss_certificate(names: tuple[str, ...], shown: str) -> None:
+    [policy] = _config(tls="internal", names=names)["apps"]["http"]["servers"]["public"]["tls_connection_policies"]
+    assert policy == {"default_sni": shown, "fallback_sni": shown}
+
+
 def test_tls_has_names_or_files_and_asks_browsers_to_stay_with_it() -> None:
     internal = _config(tls="internal", names=("bank.example",))["apps"]
     assert internal["tls"]["certificates"]["automate"] == ["bank.example"]

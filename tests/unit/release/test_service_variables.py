@@ -1,4 +1,5 @@
 import stat
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +14,11 @@ from deposit.sections import ReleaseSettings, ServeSettings, StoreSettings
 from deposit.settings import Settings, service_settings
 
 SECRETS = {"store": "s3cret-of-services", "pipeline": "s3cret-of-pipeline", "key": "deposit_releaser"}
+
+NOW = datetime.now(UTC)
+RELEASE = Release(
+    1, "release", "deposit-v1", "", "deposit:v1", "s3://b/k", "0" * 64, "live", "", "process", None, NOW, NOW
+)
 
 
 @pytest.fixture
@@ -60,13 +66,41 @@ def test_without_a_key_of_its_own_a_service_gets_none_of_the_pipelines(tmp_path:
 
 
 def test_the_program_holds_no_secret_and_its_file_is_private(settings: Settings, tmp_path: Path) -> None:
-    target, now = ProcessTarget(settings), datetime.now(UTC)
+    target = ProcessTarget(settings)
     target._write_store_key()
-    release = Release(
-        1, "release", "deposit-v1", "", "deposit:v1", "s3://b/k", "0" * 64, "live", "", "process", None, now, now
-    )
-    program = target._program(release, 8101)
+    program = target._program(RELEASE, 8101) + target._script(RELEASE)
     assert "DEPOSIT_STORE__SECRET_KEY_FILE=" in program
     assert not [secret for secret in SECRETS.values() if secret in program]
     assert stat.S_IMODE((tmp_path / "serving.key").stat().st_mode) == 0o600
     assert (tmp_path / "serving.key").read_text() == SECRETS["store"]
+
+
+def test_whatever_a_service_is_started_with_changes_its_digest(settings: Settings) -> None:
+    def digest_of(settings: Settings, release: Release = RELEASE) -> str:
+        return ProcessTarget(settings).configuration(release)
+
+    changed = (
+        settings.changed("serve", max_customers=7),
+        settings.changed("serve", keys_file=Path("others.json")),
+        settings.changed("train", call_cost=2.0),
+        settings.changed("log", reserve_bytes=2**21),
+        settings.changed("release", service_key=SecretStr("renewed")),
+        settings.changed("release", store_secret_key=SecretStr("renewed")),
+    )
+    digests = {digest_of(each) for each in (settings, *changed)}
+    assert len(digests) == len(changed) + 1
+    assert digest_of(settings, replace(RELEASE, bento_sha256="1" * 64)) not in digests
+    same = settings.changed("train", trials=3).changed("release", poll_seconds=2.0)
+    assert digest_of(same, replace(RELEASE, id=2, kind="renewal")) == digest_of(settings)
+    assert not [secret for secret in SECRETS.values() if secret in "".join(digests)]
+
+
+def test_a_program_tells_what_it_was_started_with(settings: Settings) -> None:
+    target = ProcessTarget(settings)
+    path = target._program_file(1)
+    assert target.started_with(1) is None
+    path.write_text("[program:serving-1]\ncommand=/of/an/earlier/version --port 8101\n")
+    assert target.started_with(1) is None
+    path.write_text(target._program(RELEASE, 8101))
+    assert target.started_with(1) == target.configuration(RELEASE)
+    assert target.running() == {1: "127.0.0.1:8101"}

@@ -28,6 +28,12 @@ class Target(Protocol):
     def problem(self, release_id: int) -> str | None:
         """Why a started service will not come up by itself, or None while it may."""
 
+    def configuration(self, release: Release) -> str:
+        """A digest of all that a service of this release is to be started with by now: settings, secrets, Bento."""
+
+    def started_with(self, release_id: int) -> str | None:
+        """That digest of a service as it was started; None if it is not known."""
+
     def running(self) -> dict[int, str]:
         """Addresses of the services that should run, by release."""
 

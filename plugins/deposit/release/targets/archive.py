@@ -13,6 +13,7 @@ def unpack(archive: Path, folder: Path) -> None:
     Raises ReleaseError naming what does not belong in a Bento.
     """
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         with tarfile.open(archive) as content:
             for member in content:
                 _write(content, member, folder)

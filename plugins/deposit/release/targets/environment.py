@@ -1,9 +1,14 @@
 """What a service is told by environment variables, whatever the target: no secret is among them."""
 
+import hashlib
+import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from deposit.keys import digest
-from deposit.settings import PREFIX, Settings
+from deposit.release.rows import Release
+from deposit.settings import Settings
+from deposit.variables import PREFIX, text_of
 
 
 def bentoml_variables(home: Path) -> dict[str, str]:
@@ -35,8 +40,20 @@ def service_variables(settings: Settings, store_key: Path) -> dict[str, str]:
     if release.store_access_key:
         sections["store"] |= {"access_key": release.store_access_key, "secret_key_file": store_key}
     return {"DEPOSIT_STATE_DIR": str(settings.state_dir.resolve())} | {
-        f"{PREFIX}{section}__{name}".upper(): str(value)
+        f"{PREFIX}{section}__{name}".upper(): text_of(value)
         for section, values in sections.items()
         for name, value in values.items()
         if value is not None
     }
+
+
+def configuration_digest(release: Release, variables: Mapping[str, str], secrets: Mapping[str, str]) -> str:
+    """Hexadecimal sha256 of all that a service is started with: another one means that it must be started anew.
+
+    Args:
+        release: whose Bento it serves.
+        variables: its environment, and whatever else of its configuration the target knows, by name.
+        secrets: by name, what is in the files that only it may read.
+    """
+    parts = {"bento": release.bento_sha256, "variables": dict(variables), "secrets": dict(secrets)}
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -6,6 +6,7 @@ import shutil
 import socket
 import sys
 import tempfile
+from collections.abc import Mapping
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,13 @@ from deposit.errors import ReleaseError, UpstreamError
 from deposit.files import replace_file
 from deposit.release.rows import Release
 from deposit.release.targets.archive import unpack
-from deposit.release.targets.environment import bentoml_variables, service_variables
+from deposit.release.targets.environment import bentoml_variables, configuration_digest, service_variables
+from deposit.release.targets.script import script
 from deposit.settings import Settings
 
 _PREFIX = "serving-"
 _PORTS = 50
+_CONFIGURATION = "CONFIGURATION_SHA256"
 _HOPELESS = {"FATAL", "UNKNOWN", "STOPPED"}
 """States that supervisor does not leave by itself."""
 
@@ -63,22 +66,25 @@ class ProcessTarget:
         return content
 
     def start(self, release: Release) -> str:
-        """Write the program's file and have supervisor start it."""
+        """Write the program's file and have supervisor start it; one that was written for other settings goes."""
+        if self.started_with(release.id) != self.configuration(release):
+            self.stop(release.id)
         address = self.running().get(release.id)
         if address is None:
             port = self._free_port()
             address = f"127.0.0.1:{port}"
             self._write_store_key()
             path = self._program_file(release.id)
-            fresh = path.with_suffix(".new")
-            fresh.write_text(self._program(release, port))
-            fresh.replace(path)
+            replace_file(path.with_suffix(".sh"), self._script(release).encode())
+            replace_file(path, self._program(release, port).encode())
         self._add(f"{_PREFIX}{release.id}")
         return address
 
     def stop(self, release_id: int) -> None:
         """Remove the program's file first, so that no reboot brings it back, then the process."""
-        self._program_file(release_id).unlink(missing_ok=True)
+        path = self._program_file(release_id)
+        for file in (path, path.with_suffix(".sh")):
+            file.unlink(missing_ok=True)
         group = f"{_PREFIX}{release_id}"
         self._call("reloadConfig")
         self._call("stopProcessGroup", group, ignore=Faults.BAD_NAME)
@@ -93,13 +99,22 @@ class ProcessTarget:
         reason = (info["spawnerr"] or info["description"]) if info else "it does not know the program"
         return f"supervisor gave up on {name}: {reason}; see {self._logs / name}.log"
 
+    def configuration(self, release: Release) -> str:
+        """Of the script that starts the service, and of its key to the object store."""
+        secret = self._settings.release.store_secret_key
+        secrets = {} if secret is None else {"store": secret.get_secret_value()}
+        return configuration_digest(release, {"script": self._script(release)}, secrets)
+
+    def started_with(self, release_id: int) -> str | None:
+        """From the program's file."""
+        path = self._program_file(release_id)
+        return _written(path).get("environment", "").partition("=")[2].strip('"') or None if path.exists() else None
+
     def running(self) -> dict[int, str]:
         """From the program files, which say what supervisor has to keep running."""
         found = {}
         for path in self._programs.glob(f"{_PREFIX}*.conf"):
-            parser = configparser.RawConfigParser()
-            parser.read_string(path.read_text())
-            port = parser[f"program:{path.stem}"]["command"].split("--port ")[1].split()[0]
+            port = _written(path)["command"].split("--port ")[1].split()[0]
             found[int(path.stem.removeprefix(_PREFIX))] = f"127.0.0.1:{port}"
         return found
 
@@ -124,25 +139,28 @@ class ProcessTarget:
         if secret is not None:
             replace_file(self._store_key, secret.get_secret_value().encode())
 
-    def _program(self, release: Release, port: int) -> str:
+    def _script(self, release: Release) -> str:
         folder = self._folder(release)
         # supervisor's own environment holds what its other programs need; a service gets what is its own
-        environment = {
-            **bentoml_variables(folder), **service_variables(self._settings, self._store_key),
-        }  # fmt: skip
-        words = " ".join(f'{name}="{value}"' for name, value in environment.items())
-        launch = f'"{sys.executable}" "{folder / "src" / "launch.py"}" --port {port}'
+        environment = {"PATH": "/usr/bin:/bin"} | bentoml_variables(folder)
+        environment |= service_variables(self._settings, self._store_key)
+        words = [f"{name}={value}" for name, value in environment.items()]
+        launch = [sys.executable, str(folder / "src" / "launch.py")]
+        return script(["/usr/bin/env", "-i", *words, *launch], {}, folder)
+
+    def _program(self, release: Release, port: int) -> str:
+        """All paths are below the folder that supervisor works in: none of its own path is quoted here."""
+        name = f"{_PREFIX}{release.id}"
         lines = {
-            "command": f"/usr/bin/env -i PATH=/usr/bin:/bin {words} {launch}",
-            "directory": str(folder),
+            "command": f"/bin/sh supervisor/conf.d/{name}.sh --port {port}",
+            # not the service's, whose environment is empty but for what its script gives
+            "environment": f'{_CONFIGURATION}="{self.configuration(release)}"',
             "autostart": "true", "autorestart": "true", "startsecs": "1", "startretries": "3",
             "stopsignal": "TERM", "stopwaitsecs": "40", "stopasgroup": "true", "killasgroup": "true",
-            "redirect_stderr": "true", "stdout_logfile": str(self._logs / f"{_PREFIX}{release.id}.log"),
+            "redirect_stderr": "true", "stdout_logfile": f"logs/{name}.log",
             "stdout_logfile_maxbytes": "10MB", "stdout_logfile_backups": "2",
         }  # fmt: skip
-        # supervisor expands %(…)s in values
-        body = "".join(f"{name}={value.replace('%', '%%')}\n" for name, value in lines.items())
-        return f"[program:{_PREFIX}{release.id}]\n{body}"
+        return "".join([f"[program:{name}]\n", *(f"{key}={value}\n" for key, value in lines.items())])
 
     def _free_port(self) -> int:
         first = self._settings.release.first_port
@@ -173,3 +191,10 @@ class ProcessTarget:
             raise UpstreamError(f"supervisor does not answer on {path} ({error}): start it (`deposit up`)") from error
         finally:
             transport.close()
+
+
+def _written(path: Path) -> Mapping[str, str]:
+    """The section of a program's file."""
+    parser = configparser.RawConfigParser()
+    parser.read_string(path.read_text())
+    return parser[f"program:{path.stem}"]

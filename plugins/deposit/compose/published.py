@@ -1,0 +1,55 @@
+"""Where people reach the parts of the compose file: by the ports that it publishes, on the address that it binds."""
+
+from collections.abc import Mapping
+
+from pydantic import ValidationError
+
+from deposit.errors import ConfigError
+from deposit.sections import Section
+from deposit.settings import Settings
+
+_SEEN_AS_LOCALHOST = ("127.0.0.1", "0.0.0.0", "::")  # noqa: S104 - what people ask, not where something listens
+
+
+class Publication(Section):
+    """What is compose's own, not a setting of ours: the address on which ports are published, and two of them."""
+
+    bind_address: str = "127.0.0.1"
+    grafana_port: int = 3000
+    store_console_port: int = 9001
+
+
+def publication(environ: Mapping[str, str]) -> Publication:
+    """From variables by these names in capitals. Raises ConfigError if a port is no number."""
+    given = {name: environ[name.upper()] for name in Publication.model_fields if environ.get(name.upper())}
+    try:
+        return Publication.model_validate(given)
+    except ValidationError as error:
+        names = ", ".join(str(fault["loc"][0]).upper() for fault in error.errors())
+        raise ConfigError(f"{names} must be a port's number: correct it in .env") from error
+
+
+def urls(settings: Settings, published: Publication) -> dict[str, str]:
+    """Addresses by part. Those that a person set under `links` stand; the rest follows from what is published."""
+    host, links = url_host(published.bind_address), settings.links
+    api = f"http://{host}"
+    if settings.gateway.tls != "off":
+        # the certificate is for these names alone
+        api = f"https://{bracketed(settings.gateway.names[0])}"
+    return {
+        "api": links.api or f"{api}:{settings.stack.gateway_port}",
+        "airflow": f"http://{host}:{settings.stack.airflow_port}",
+        "mlflow": links.mlflow or f"http://{host}:{settings.stack.mlflow_port}",
+        "grafana": links.grafana or f"http://{host}:{published.grafana_port}",
+        "store": links.store or f"http://{host}:{published.store_console_port}",
+    }
+
+
+def url_host(bind_address: str) -> str:
+    """The host that people of this machine write into a URL for a bound address."""
+    return "localhost" if bind_address in _SEEN_AS_LOCALHOST else bracketed(bind_address)
+
+
+def bracketed(host: str) -> str:
+    """An IPv6 address as URLs and `Host` headers have it; any other host as it is."""
+    return f"[{host}]" if ":" in host else host

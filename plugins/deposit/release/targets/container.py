@@ -1,0 +1,100 @@
+"""A service's container as it should be: names, labels, environment, networks, volumes and limits."""
+
+from pathlib import Path
+from typing import Any
+
+from docker.types import EndpointConfig, LogConfig
+
+from deposit.release.rows import Release
+from deposit.release.targets.environment import bentoml_variables, configuration_digest, service_variables
+from deposit.release.targets.image import BENTO
+from deposit.settings import Settings
+
+PORT = 8000
+RELEASE = "deposit.release"
+"""Label with the release's id."""
+_COMPOSE = "com.docker.compose"
+PROJECT, CONFIGURATION = f"{_COMPOSE}.project", f"{_COMPOSE}.config-hash"
+"""Labels that compose reads as well."""
+_SECRETS = Path("/run/deposit")
+_STORE_KEY = "serving_key_sha256"
+"""The releaser may not see the services' own key, and learns by this file of its own that it is another one."""
+_NETWORKS = ("serving", "objects")
+_BEHIND = 1_000_000
+"""Of a service's containers compose takes the one of the lowest number, as for `exec gateway` and `cp gateway:`."""
+
+
+class Plan:
+    """The containers of one compose project, by release."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.project = settings.release.project
+        self.networks = [f"{self.project}_{name}" for name in _NETWORKS]
+        self.volumes = _volumes(settings)
+
+    def name(self, release_id: int) -> str:
+        """Of a release's container."""
+        return f"{self.project}-serving-{release_id}"
+
+    def address(self, release_id: int) -> str:
+        """Where a release's service answers, in the project's networks."""
+        return f"{self.name(release_id)}:{PORT}"
+
+    def image(self, release: Release) -> str:
+        """The name of a release's image."""
+        return f"{self.project}-service:{release.bento_sha256[:12]}"
+
+    def configuration(self, release: Release) -> str:
+        """A digest of all that a container of this release is to be started with by now."""
+        key = _SECRETS / _STORE_KEY
+        limits = {"memory": self._settings.release.memory_limit}
+        return configuration_digest(
+            release, self._environment() | limits, {"store": key.read_text() if key.exists() else ""}
+        )
+
+    def arguments(self, release: Release, api_version: str) -> dict[str, Any]:
+        """What the engine is to make, but for the image."""
+        return {
+            "name": self.name(release.id),
+            "environment": self._environment(),
+            "labels": self._labels(release),
+            "volumes": self.volumes,
+            "network": self.networks[0],
+            "networking_config": {name: EndpointConfig(api_version) for name in self.networks},
+            "read_only": True,
+            "tmpfs": {"/tmp": "mode=1777,size=256m"},  # noqa: S108 - the container's own
+            "cap_drop": ["ALL"],
+            "security_opt": ["no-new-privileges:true"],
+            "mem_limit": self._settings.release.memory_limit,
+            "pids_limit": 256,
+            "log_config": LogConfig(type=LogConfig.types.JSON, config={"max-size": "10m", "max-file": "3"}),
+            "restart_policy": {"Name": "unless-stopped"},
+        }
+
+    def _environment(self) -> dict[str, str]:
+        return bentoml_variables(BENTO) | service_variables(self._settings, _SECRETS / "store_secret_key")
+
+    def _labels(self, release: Release) -> dict[str, str]:
+        """As compose labels what `docker compose run` makes beside the gateway.
+
+        `up` neither counts nor removes it; `down --remove-orphans` takes it away, before it stops the releaser.
+        """
+        return {
+            RELEASE: str(release.id),
+            PROJECT: self.project,
+            CONFIGURATION: self.configuration(release),
+            f"{_COMPOSE}.service": "gateway",
+            f"{_COMPOSE}.oneoff": "True",
+            f"{_COMPOSE}.container-number": str(_BEHIND + release.id),
+        }
+
+
+def _volumes(settings: Settings) -> dict[str, dict[str, str]]:
+    """Where the parts share files, at the same places in every container; a service writes the spool alone."""
+    places = {"spool": (settings.spool_path.parent, "rw"), "catalog": (settings.catalog_path.parent, "ro")}
+    if settings.serve.keys_file is not None:
+        places["keys"] = (settings.serve.keys_file.parent, "ro")
+    places["secrets-serving"] = (_SECRETS, "ro")
+    project = settings.release.project
+    return {f"{project}_{name}": {"bind": str(at), "mode": mode} for name, (at, mode) in places.items()}

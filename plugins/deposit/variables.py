@@ -1,0 +1,103 @@
+"""Settings as environment variables: the text of a value, values given by file, and a file of variables.
+
+Names that are known are those of `settings.setting_names`; nothing here knows what they mean.
+"""
+
+import json
+from collections.abc import Container, Mapping
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from deposit.errors import ConfigError
+
+PREFIX = "DEPOSIT_"
+_FILE = "_FILE"
+
+
+def text_of(value: Any) -> str:
+    """A setting's value as its environment variable holds it; a secret in plain text."""
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, tuple):
+        return json.dumps([text_of(each) for each in value])
+    if isinstance(value, Enum):
+        return str(value.value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def unknown(environ: Mapping[str, str], known: Container[str]) -> list[str]:
+    """The variables with the prefix of settings that give none."""
+    return sorted(
+        name
+        for name in environ
+        if name.startswith(PREFIX) and name.upper() not in known and _named_by(name, known) is None
+    )
+
+
+def with_files(environ: Mapping[str, str | None], known: Container[str]) -> dict[str, str | None]:
+    """The variables by lower-case name, those that name a value's file (`<setting>_FILE`) replaced by the value.
+
+    Raises ConfigError, which never quotes a file's content.
+    """
+    given = {name.lower(): value for name, value in environ.items()}
+    for variable, path in list(given.items()):
+        setting = _named_by(variable, known)
+        if setting is None:
+            continue
+        del given[variable]
+        if path and given.get(setting.lower()):
+            raise ConfigError(f"{setting} and {variable.upper()} are both set: remove one of them")
+        if path:
+            given[setting.lower()] = _content(variable.upper(), path)
+    return given
+
+
+def file_of(variables: Mapping[str, str]) -> str:
+    """A file's content, a variable a line: whatever a value holds, it is read back as it was."""
+    # not by a library of `.env` files: they put other variables' values in the place of `${…}`
+    return "".join(f"{name}={json.dumps(value)}\n" for name, value in variables.items())
+
+
+def read_file(path: Path) -> dict[str, str]:
+    """The variables of a file; none if it is not there. Raises ConfigError, which quotes none of it."""
+    try:
+        lines = path.read_text().splitlines()
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read the stack's settings {path} ({_reason(error)})") from error
+    found = {}
+    for number, line in enumerate(lines, 1):
+        name, _, written = line.partition("=")
+        try:
+            value = json.loads(written)
+        except ValueError:
+            value = None
+        if not isinstance(value, str):
+            raise ConfigError(f"{path} is damaged in line {number}: remove it, and `deposit up` writes it anew")
+        found[name] = value
+    return found
+
+
+def _named_by(variable: str, known: Container[str]) -> str | None:
+    """The setting whose value is in the file that `<setting>_FILE` names; None if the variable is a setting itself."""
+    name = variable.upper()
+    setting = name.removesuffix(_FILE)
+    return setting if name not in known and setting != name and setting in known else None
+
+
+def _content(variable: str, path: str) -> str:
+    try:
+        value = Path(path).read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{variable}: cannot read {path} ({_reason(error)})") from error
+    if not value:
+        raise ConfigError(f"{variable}: {path} is empty: write the value into it, or remove the variable")
+    return value
+
+
+def _reason(error: OSError | UnicodeDecodeError) -> str:
+    return getattr(error, "strerror", None) or "it is not text in UTF-8"

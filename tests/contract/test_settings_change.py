@@ -1,0 +1,207 @@
+"""Settings of a stack that runs: parts under its real supervisor, started and changed as `deposit up` does it."""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pandas as pd
+import psutil
+import pytest
+from chaos import until
+from load import Load
+
+from deposit.errors import UpstreamError
+from deposit.keys import digest
+from deposit.model import registry
+from deposit.model.registry import Version
+from deposit.monitoring.span import span_of
+from deposit.progress import log_progress
+from deposit.release import requests
+from deposit.release.rows import Release
+from deposit.release.trust import trust
+from deposit.replay.customers import service
+from deposit.replay.traffic import borrowed_traffic, put_to_traffic
+from deposit.settings import Settings, chosen_settings, load_settings
+from deposit.stack import lifecycle, supervision
+from deposit.stack.credentials import credentials
+from deposit.stack.layout import Layout, layout
+from deposit.stack.programs import programs
+from deposit.stack.wiring import require_possible
+
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]
+PARTS = ("postgres", "objectstore", "gateway", "releaser")
+WAIT = 60
+
+
+def up() -> Settings:
+    """`deposit up` without the parts that take long to start; the settings as a command in another shell reads them."""
+    settings = chosen_settings()
+    place = layout(settings)
+    place.make()
+    secrets = credentials(place.secrets)
+    require_possible(settings, place, secrets)
+    parts = [part for part in programs(settings, place, secrets) if part.name in PARTS]
+    lifecycle._lay_out(settings, place, secrets)
+    lifecycle._begin(settings, place, parts, secrets, log_progress)
+    lifecycle._start(place, parts, list(PARTS), log_progress)
+    return load_settings()
+
+
+@pytest.fixture(scope="module")
+def environment(free_ports: Callable[[int], int]) -> Iterator[dict[str, str]]:
+    """Variables of one stack, and its end."""
+    # sockets' paths must be short
+    folder = Path(tempfile.mkdtemp(prefix="dep-"))
+    ports = free_ports(30)
+    names = ("gateway", "airflow", "mlflow", "store", "postgres", "evidently", "internal")
+    yield {
+        "DEPOSIT_STATE_DIR": str(folder),
+        "DEPOSIT_RELEASE__FIRST_PORT": str(ports + 20),
+        "DEPOSIT_RELEASE__POLL_SECONDS": "0.1",
+        "DEPOSIT_RELEASE__DRAIN_SECONDS": "2",
+        **{f"DEPOSIT_STACK__{name.upper()}_PORT": str(ports + number) for number, name in enumerate(names)},
+    }
+    place = Layout(folder)
+    if supervision.running(place):
+        supervisor = psutil.Process(int((place.supervisor / "supervisord.pid").read_text()))
+        family = [supervisor, *supervisor.children(recursive=True)]
+        supervision.client(place).stopProcess("postgres")
+        for process in family:  # the object store would take 15 s to end by itself
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(family, WAIT)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def stack(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """The stack with nothing set but its place, and nothing live."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    settings = up()
+    requests.request_return(settings, "deposit", None, "a test begins")
+    until(answers(settings, 503))
+    return settings
+
+
+@pytest.fixture(autouse=True)
+def registered(make_model: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Models as if MLflow had them: of production, and of a replay."""
+    folders = {}
+    for name, seed in (("deposit", 1), ("replay", 2)):
+        folders[f"{name}-v1"] = tmp_path / name
+        make_model(tmp_path / name, version=1, seed=seed)
+        (tmp_path / name / "release.json").unlink()
+
+    def by_id(_: Settings, model_id: str) -> Version:
+        return Version(
+            model_id=model_id, version=1, run_id=model_id, metrics={}, aliases=(), created="2026", dataset="d"
+        )
+
+    def download(_: Settings, version: Version, folder: Path) -> None:
+        shutil.copytree(folders[version.model_id], folder, dirs_exist_ok=True)
+
+    monkeypatch.setattr(registry, "by_id", by_id)
+    monkeypatch.setattr(registry, "download", download)
+
+
+def release(settings: Settings, model_id: str) -> Release:
+    return requests.wait(settings, requests.request_release(settings, model_id).id, WAIT)
+
+
+def post(settings: Settings, customers: list[dict[str, Any]]) -> httpx.Response:
+    with httpx.Client(base_url=settings.gateway_url, verify=trust(settings), trust_env=False, timeout=30) as client:
+        return client.post("/predict", json={"customers": customers})
+
+
+def answers(settings: Settings, status: int) -> Callable[[], bool]:
+    def look() -> bool:
+        try:
+            return post(settings, []).status_code == status
+        except httpx.TransportError:
+            return False
+
+    return look
+
+
+def test_tls_stays_when_the_releaser_looks_and_the_stacks_own_clients_know_it(
+    stack: Settings, monkeypatch: pytest.MonkeyPatch, customers: list[dict[str, Any]]
+) -> None:
+    with monkeypatch.context() as shell:
+        shell.setenv("DEPOSIT_GATEWAY__TLS", "internal")
+        settings = up()
+    assert load_settings() == settings  # in another shell
+    until(answers(settings, 503))
+    assert release(settings, "deposit-v1").state == "live"
+    assert answers(settings, 422)()
+    (seen,) = [part.url for part in lifecycle.status(settings) if part.name == "gateway"]
+    assert seen == settings.gateway_url == f"https://127.0.0.1:{settings.stack.gateway_port}"
+    with service(settings) as api:
+        api.predict(pd.DataFrame(customers[:3]).assign(id=range(3)), span_of("2008-05"))
+    assert httpx.get(seen.replace("https", "http"), trust_env=False).status_code == 400
+
+    settings = up()  # nothing is set any more
+    assert settings.gateway_url.startswith("http://")
+    until(answers(settings, 422))
+
+
+def test_a_service_follows_its_settings_and_secrets_without_a_failed_request(
+    stack: Settings, monkeypatch: pytest.MonkeyPatch, customers: list[dict[str, Any]]
+) -> None:
+    first = release(stack, "deposit-v1")
+    assert post(stack, customers[:101]).status_code == 200
+    place = layout(stack)
+    before = credentials(place.secrets).releaser_key
+    with Load(stack.stack.gateway_port, customers[0]) as load:
+        until(lambda: len(load.answers) > 50)
+        monkeypatch.setenv("DEPOSIT_SERVE__MAX_CUSTOMERS", "100")
+        monkeypatch.setenv("DEPOSIT_SERVE__MAX_BODY_BYTES", "1024000")
+        place.secrets.write_text(place.secrets.read_text().replace(before, "f" * 40))
+        settings = up()
+        until(lambda: post(settings, customers[:101]).status_code == 422)
+        until(lambda: len(supervision.states(place)) == len(PARTS) + 1)  # the old one is drained and gone
+        after = len(load.answers)
+        until(lambda: len(load.answers) > after + 50)
+    assert load.failures == []
+    renewed, retired = requests.history(settings)[:2]
+    assert (renewed.kind, renewed.state, renewed.bento_sha256) == ("renewal", "live", first.bento_sha256)
+    assert (retired.id, retired.state) == (first.id, "retired")
+    script = (place.supervisor / "conf.d" / f"serving-{renewed.id}.sh").read_text()
+    assert digest("f" * 40) in script
+    assert digest(before) not in script
+
+    monkeypatch.setenv("DEPOSIT_RELEASE__START_TIMEOUT", "0.01")  # no service starts so fast
+    monkeypatch.setenv("DEPOSIT_SERVE__BURST", "7")
+    settings = up()
+    until(lambda: requests.history(settings)[0].state == "failed")
+    assert requests.live(settings) == renewed
+    assert post(settings, customers[:1]).status_code == 200
+    until(lambda: len(supervision.states(place)) == len(PARTS) + 1)
+    assert [release.state for release in requests.history(settings)[:2]] == ["failed", "live"]  # not again and again
+
+
+def test_a_replay_that_fails_gives_traffic_back(stack: Settings) -> None:
+    replaying = stack.changed("mlflow", model_name="replay", experiment="replay")
+
+    def fail() -> None:
+        with borrowed_traffic(replaying, log_progress):
+            put_to_traffic(replaying, "replay-v1", log_progress)
+            raise UpstreamError("no answer")
+
+    with pytest.raises(UpstreamError, match="no answer"):
+        fail()
+    assert requests.live(stack) is None
+    until(answers(stack, 503))
+    first = release(stack, "deposit-v1")
+    with pytest.raises(UpstreamError, match="no answer"):
+        fail()
+    live = requests.live(stack)
+    assert live is not None
+    assert (live.model_id, live.bento_sha256) == ("deposit-v1", first.bento_sha256)
+    with pytest.raises(KeyboardInterrupt), borrowed_traffic(replaying, log_progress):
+        raise KeyboardInterrupt  # before its model was live
+    assert requests.live(stack) == live
