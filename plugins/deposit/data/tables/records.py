@@ -51,10 +51,13 @@ class Records:
         return read_at(file, start, int(self.ends[last - 1]) - start)
 
     def contents(self, file: IO[bytes], numbers: NDArray[np.int64]) -> list[bytes]:
-        """The bytes of some rows, in the order given."""
+        """The bytes of some rows of a file on the disk, in the order given."""
         starts, ends = self.starts[numbers], self.ends[numbers]
+        descriptor = file.fileno()
+        # a buffered file would read 8 KiB for each of them
         return [
-            read_at(file, start, size) for start, size in zip(starts.tolist(), (ends - starts).tolist(), strict=True)
+            os.pread(descriptor, size, start)
+            for start, size in zip(starts.tolist(), (ends - starts).tolist(), strict=True)
         ]
 
     def texts(self, file: IO[bytes], first: int, last: int) -> list[str]:
@@ -69,7 +72,7 @@ class Records:
 
 
 def read_at(file: IO[bytes], start: int, size: int) -> bytes:
-    """Bytes of a file, from wherever; a buffered file would read 8 KiB for each row."""
+    """Bytes of a file, on the disk or in memory."""
     if isinstance(file, io.BytesIO):
         return bytes(file.getbuffer()[start : start + size])
     return os.pread(file.fileno(), size, start)
