@@ -65,7 +65,7 @@ down: ## Stop the stack with Docker; its data stays in its volumes, DOWN=--volum
 credentials: ## The logins and API keys of the stack with Docker
 	@$(COMPOSE) run --rm --no-deps -T credentials
 
-test: check test-servers test-chaos test-page test-dags test-e2e ## Every test (check, DAGs, the whole stack); 2 cores, under 15 minutes
+test: check test-servers test-chaos test-page test-dags test-e2e ## Every test (check, DAGs, the whole stack); 2 cores, 20 minutes
 
 check: lint types test-fast ## Lint, types and the tests that start no servers
 
