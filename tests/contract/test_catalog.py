@@ -1,16 +1,14 @@
 """The catalog from a real MLflow with its artifacts in a real object store: what it says is what a service loads."""
 
 import logging
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 from mlflow.tracking import MlflowClient
+from mlflowserver import mlflow_server
 
 from deposit.errors import ConfigError, UpstreamError
 from deposit.model import journal, registration, tracking
@@ -42,31 +40,9 @@ def tracking_uri(
         "AWS_SECRET_ACCESS_KEY": object_store.secret_key.get_secret_value(), "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     }  # fmt: skip
-    command = [
-        str(Path(sys.executable).parent / "mlflow"), "server", "--host=127.0.0.1", f"--port={port}", "--workers=1",
-        f"--backend-store-uri=sqlite:///{folder}/mlflow.db", "--serve-artifacts",
-        f"--artifacts-destination=s3://{object_store.mlflow_bucket}",
-    ]  # fmt: skip
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
-    try:
-        uri = f"http://127.0.0.1:{port}"
-        _until_healthy(uri, folder / "log")
+    backend, artifacts = f"sqlite:///{folder}/mlflow.db", f"s3://{object_store.mlflow_bucket}"
+    with mlflow_server(port, folder / "log", backend, artifacts, environment) as uri:
         yield uri
-    finally:
-        server.terminate()
-        server.wait(30)
-
-
-def _until_healthy(uri: str, log: Path) -> None:
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline:
-        try:
-            if httpx.get(f"{uri}/health", timeout=2).is_success:
-                return
-        except httpx.HTTPError:
-            time.sleep(0.3)
-    pytest.fail(f"MLflow does not start; its log ends: {log.read_text()[-2000:]}")
 
 
 @pytest.fixture

@@ -1,4 +1,3 @@
-import asyncio
 import gzip
 import json
 import uuid
@@ -11,10 +10,11 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from inprocess import InProcess
 
 from deposit.errors import SpoolError
 from deposit.model.artifact import ModelArtifact
-from deposit.monitoring.entries import StatedOutcome, StatedOutcomes, decode_entry
+from deposit.monitoring.entries import StatedOutcome, StatedOutcomes
 from deposit.monitoring.spool import Spool
 from deposit.settings import Settings
 from serving.application import Application
@@ -24,31 +24,14 @@ P, Q = "0198a6b3-7c1e-7d52-9c3a-5e0f6a1b2c3d", "0198A6B3-7C1E-7D52-9C3A-5E0F6A1B
 MOST = 100
 
 
-class Service:
-    """The application in process, and what it wrote to its spool."""
-
-    def __init__(self, application: Application, limits: Settings) -> None:
-        self._transport = httpx.ASGITransport(application)
-        self._settings = limits
+class Service(InProcess):
+    """Takes outcomes."""
 
     def post(self, body: bytes | str, content_type: str = JSON, **headers: str) -> httpx.Response:
-        async def call() -> httpx.Response:
-            async with httpx.AsyncClient(transport=self._transport, base_url="http://service") as client:
-                return await client.post("/outcomes", content=body, headers={"Content-Type": content_type, **headers})
-
-        return asyncio.run(call())
+        return self.ask("/outcomes", content=body, headers={"Content-Type": content_type, **headers})
 
     def say(self, *outcomes: Any) -> httpx.Response:
         return self.post(json.dumps({"outcomes": outcomes}))
-
-    def logged(self) -> list[Any]:
-        spool = Spool.of(self._settings)
-        try:
-            batch = spool.read(1_000_000)
-            spool.remove([seq for seq, _ in batch])
-            return [decode_entry(entry) for _, entry in batch]
-        finally:
-            spool.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """Bodies as clients send them, at every door: compressed, with marks, in other charsets."""
 
-import asyncio
 import csv
 import gzip
 import io
@@ -13,11 +12,11 @@ from typing import Any
 
 import httpx
 import pytest
+from inprocess import InProcess
 
 from deposit.data.columns import NAMES
 from deposit.model.artifact import ModelArtifact
-from deposit.monitoring.entries import ScoredRequest, decode_entry
-from deposit.monitoring.spool import Spool
+from deposit.monitoring.entries import ScoredRequest
 from deposit.settings import Settings
 from serving.application import Application
 
@@ -25,28 +24,11 @@ MOST = 100_000
 JSON = "application/json"
 
 
-class Service:
-    """The application in process, and what it wrote to its spool."""
-
-    def __init__(self, application: Application, limits: Settings) -> None:
-        self._transport = httpx.ASGITransport(application)
-        self._settings = limits
+class Service(InProcess):
+    """Takes a body at any door."""
 
     def post(self, path: str, body: Any, kind: str = JSON, **headers: str) -> httpx.Response:
-        async def call() -> httpx.Response:
-            async with httpx.AsyncClient(transport=self._transport, base_url="http://service") as client:
-                return await client.post(path, content=body, headers={"Content-Type": kind, **headers})
-
-        return asyncio.run(call())
-
-    def logged(self) -> list[Any]:
-        spool = Spool.of(self._settings)
-        try:
-            batch = spool.read(1_000_000)
-            spool.remove([seq for seq, _ in batch])
-            return [decode_entry(entry) for _, entry in batch]
-        finally:
-            spool.close()
+        return self.ask(path, content=body, headers={"Content-Type": kind, **headers})
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from deposit.data.columns import LEAKED, NAMES
+from deposit.data.tables.excerpts import cut
 from deposit.data.tables.header import Header, plain, read_header
 from deposit.data.tables.records import Records, find_records
 from deposit.monitoring.entries import Entry, RankedBlock, encode_entry
@@ -151,7 +152,4 @@ def _check_columns(header: Header) -> None:
 def _told(records: Records, rejected: list[Rejected]) -> list[Problem]:
     """The first bad rows as problems; all columns of an empty row would fill a screen each."""
     reasons = [(records.lines[row.record], row.reason) for row in rejected[:_TOLD]]
-    return [
-        Problem(None, "file", f"line {line}: {text[:_TOLD_LETTERS]}{'…' if len(text) > _TOLD_LETTERS else ''}")
-        for line, text in reasons
-    ]
+    return [Problem(None, "file", f"line {line}: {cut(text, _TOLD_LETTERS)}") for line, text in reasons]

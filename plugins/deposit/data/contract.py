@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from deposit.data import periods
 from deposit.data.columns import FEATURES, LEAKED, MONTHS, NAMES, TARGET, Category, Number
 from deposit.data.tables.cells import number, yes_or_no
+from deposit.data.tables.excerpts import cut, few
 from deposit.errors import ContractError
 
 ANSWERS = ("no", "yes")
@@ -50,9 +51,11 @@ def check_columns(names: Sequence[str]) -> None:
     if missing:
         raise ContractError(_lacking(names, missing))
     if repeated:
-        raise ContractError(f"column {_few(repeated)} is there more than once: keep one")
+        raise ContractError(
+            f"column {few([shown(name) for name in repeated], _NAMED)} is there more than once: keep one"
+        )
     if unknown:
-        raise ContractError(f"unknown column {_few(unknown)}: remove it")
+        raise ContractError(f"unknown column {few([shown(name) for name in unknown], _NAMED)}: remove it")
 
 
 def check_rows(raw: pd.DataFrame, decimal_comma: bool = False) -> Checked:
@@ -108,7 +111,7 @@ def allowed(name: str) -> str:
 
 def shown(value: str) -> str:
     """A value as it appears in a message: quoted, on one line, cut when long."""
-    return repr(value if len(value) <= _SHOWN else value[:_SHOWN] + "…")
+    return repr(cut(value, _SHOWN))
 
 
 def _lacking(names: Sequence[str], missing: list[str]) -> str:
@@ -187,11 +190,6 @@ _PERIOD_OF: dict[str, Callable[[str], str]] = {"period": str.strip, "date": _mon
 def _agrees(name: str) -> str:
     """The column of a typed frame that says whether a row's own date agrees with its other columns."""
     return f"_{name}_agrees"
-
-
-def _few(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(map(shown, names[:_NAMED])) + more
 
 
 def _reasons(raw: pd.DataFrame, cases: pd.DataFrame) -> pd.Series:

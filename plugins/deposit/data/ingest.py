@@ -7,6 +7,7 @@ import pandas as pd
 from sqlalchemy import Engine
 
 from deposit.data import contract, dataset, dating, records, sources, spool, table
+from deposit.data.tables.excerpts import cut
 from deposit.data.violations import summary
 from deposit.database import connect
 from deposit.errors import ConfigError, ContractError, SourceError
@@ -137,9 +138,9 @@ def _publish(
 
 
 def _first(rejected: pd.DataFrame) -> tuple[Rejection, ...]:
-    few = rejected["reason"].head(_REASONS_SHOWN)
-    texts = (text if len(text) <= _REASON_LETTERS else f"{text[:_REASON_LETTERS]}…" for text in few.tolist())
-    return tuple(Rejection(line, text) for line, text in zip(few.index.tolist(), texts, strict=True))
+    reasons = rejected["reason"].head(_REASONS_SHOWN)
+    lines_and_texts = zip(reasons.index.tolist(), reasons.tolist(), strict=True)
+    return tuple(Rejection(line, cut(text, _REASON_LETTERS)) for line, text in lines_and_texts)
 
 
 def _quarantine(

@@ -1,15 +1,12 @@
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import numpy as np
 import pandas as pd
 import pytest
 from learning import published
 from mlflow.tracking import MlflowClient
+from mlflowserver import mlflow_server
 
 from deposit.data import ingest, periods, sources
 from deposit.model.training import TrainingResult, train
@@ -31,32 +28,9 @@ def backend(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="session")
 def tracking_uri(tmp_path_factory: pytest.TempPathFactory, artifacts: Path, backend: str, free_ports) -> Iterator[str]:
-    folder, port = tmp_path_factory.mktemp("log"), free_ports(1)
-    command = [
-        str(Path(sys.executable).parent / "mlflow"), "server", "--host=127.0.0.1", f"--port={port}", "--workers=1",
-        f"--backend-store-uri={backend}", "--serve-artifacts",
-        f"--artifacts-destination={artifacts}",
-    ]  # fmt: skip
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        uri = f"http://127.0.0.1:{port}"
-        wait_until_healthy(uri, folder / "log")
+    log = tmp_path_factory.mktemp("log") / "log"
+    with mlflow_server(free_ports(1), log, backend, str(artifacts)) as uri:
         yield uri
-    finally:
-        server.terminate()
-        server.wait(30)
-
-
-def wait_until_healthy(uri: str, log: Path) -> None:
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline:
-        try:
-            if httpx.get(f"{uri}/health", timeout=2).is_success:
-                return
-        except httpx.HTTPError:
-            time.sleep(0.3)
-    pytest.fail(f"MLflow does not start; its log ends: {log.read_text()[-2000:]}")
 
 
 @pytest.fixture(scope="session")

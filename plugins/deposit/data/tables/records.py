@@ -102,7 +102,7 @@ def _whole_lines(content: bytes) -> int:
     return end + 1 if content[end - 1 : end + 1] == b"\r\n" else end
 
 
-def opens(content: bytes, quotes: list[int], separator: int, is_open: bool) -> bool:
+def _opens(content: bytes, quotes: list[int], separator: int, is_open: bool) -> bool:
     """Whether a quoted cell is open after one line, whose quotes are at these places of `content`."""
     place = 0
     while place < len(quotes):
@@ -179,7 +179,7 @@ class _Scan:
         waiting, line = iter(odd), 0 if is_open else odd[0] if odd else len(starts)
         while line < len(starts):
             own = quotes[firsts[line] : firsts[line] + counts[line]].tolist()
-            is_open = opens(padded, own, self._sign, is_open)
+            is_open = _opens(padded, own, self._sign, is_open)
             after[line] = is_open
             line = line + 1 if is_open else next((other for other in waiting if other > line), len(starts))
         return after

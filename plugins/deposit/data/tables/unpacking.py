@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from pathlib import PurePosixPath
 from typing import IO
 
+from deposit.data.tables.excerpts import few
 from deposit.data.tables.formats import HEAD_BYTES, Format, in_archive, sniff
 from deposit.errors import SourceError, TooLargeError
 
@@ -113,10 +114,9 @@ def _entry(archive: zipfile.ZipFile, wanted: str) -> str:
         return (named or names)[0]
     if not names:
         raise SourceError("the .zip archive holds no file: fetch it again")
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     holds = f"holds no {wanted} but" if wanted else "holds"
     raise SourceError(
-        f"the .zip archive {holds} {len(names)} files ({', '.join(name[:80] for name in names[:_NAMED])}{more}): "
+        f"the .zip archive {holds} {len(names)} files ({few([name[:80] for name in names], _NAMED)}): "
         "unpack it and send one"
     )
 
