@@ -3,8 +3,8 @@
 Two years of production in minutes, on the real rows and the real stack. For each month: score its customers through
 the running service with their time, tell the outcomes late, monitor the month, ingest it, train, and release what
 passes the gate. All of it with a registered model of its own, `replay`, so production's champion is not touched; while
-it runs, the gateway serves the replay's models, and `deposit release` puts the champion back. A run that was killed
-goes on where it was.
+it runs and after it, the gateway serves the replay's models, and `deposit release` puts the champion back. If a run
+fails, is stopped or is killed, what was live before it is live again; the next one goes on where it was.
 """
 
 from datetime import timedelta

@@ -89,6 +89,17 @@ releases = Table(
     Index("releases_one_live", "state", unique=True, postgresql_where=text("state = 'live'")),
 )
 
+# of production's traffic
+leases = Table(
+    "leases",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("name", Text, nullable=False),
+    # release that was live; null if none was
+    Column("before", BigInteger),
+    Column("began_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("ended_at", DateTime(timezone=True)),
+)
 
 predictions = Table(
     "predictions",

@@ -1,9 +1,11 @@
 """Settings of a stack that runs: parts under its real supervisor, started and changed as `deposit up` does it."""
 
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +16,18 @@ import pytest
 from chaos import until
 from load import Load
 
-from deposit.errors import UpstreamError
+from deposit.database import transaction
+from deposit.errors import ReleaseError, UpstreamError
 from deposit.keys import digest
 from deposit.model import registry
 from deposit.model.registry import Version
 from deposit.monitoring.span import span_of
 from deposit.progress import log_progress
-from deposit.release import requests
+from deposit.release import leases, requests
 from deposit.release.rows import Release
 from deposit.release.trust import trust
 from deposit.replay.customers import service
-from deposit.replay.traffic import borrowed_traffic, put_to_traffic
+from deposit.replay.traffic import borrowed_traffic
 from deposit.settings import Settings, chosen_settings, load_settings
 from deposit.stack import lifecycle, supervision
 from deposit.stack.credentials import credentials
@@ -83,7 +86,8 @@ def stack(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Setti
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     settings = up()
-    requests.request_return(settings, "deposit", None, "a test begins")
+    with transaction(settings.database) as connection:
+        leases.take_away(connection, "deposit", None, "a test begins")
     until(answers(settings, 503))
     return settings
 
@@ -126,6 +130,42 @@ def answers(settings: Settings, status: int) -> Callable[[], bool]:
             return False
 
     return look
+
+
+# `deposit replay` itself, of which all that trains and scores is left out
+REPLAY = """
+import time
+from deposit import console
+from deposit.cli import watching
+from deposit.replay import run
+from deposit.replay.traffic import borrowed_traffic
+
+def replay(settings, first, last, progress):
+    with borrowed_traffic(settings.changed("mlflow", model_name="replay"), progress):
+        print("begun", flush=True)
+        time.sleep(600)
+
+run.replay = replay
+console.run(lambda: watching.replay("2008-11", "2010-11"))
+"""
+
+
+@contextmanager
+def replay_process() -> Iterator[subprocess.Popen[str]]:
+    """A replay that has production's traffic."""
+    process = subprocess.Popen([sys.executable, "-c", REPLAY], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def holder_is_gone(settings: Settings) -> bool:
+    with transaction(settings.database) as connection:
+        return leases.orphan(connection) is not None
 
 
 def test_tls_stays_when_the_releaser_looks_and_the_stacks_own_clients_know_it(
@@ -188,8 +228,8 @@ def test_a_replay_that_fails_gives_traffic_back(stack: Settings) -> None:
     replaying = stack.changed("mlflow", model_name="replay", experiment="replay")
 
     def fail() -> None:
-        with borrowed_traffic(replaying, log_progress):
-            put_to_traffic(replaying, "replay-v1", log_progress)
+        with borrowed_traffic(replaying, log_progress) as traffic:
+            traffic.put("replay-v1")
             raise UpstreamError("no answer")
 
     with pytest.raises(UpstreamError, match="no answer"):
@@ -204,4 +244,52 @@ def test_a_replay_that_fails_gives_traffic_back(stack: Settings) -> None:
     assert (live.model_id, live.bento_sha256) == ("deposit-v1", first.bento_sha256)
     with pytest.raises(KeyboardInterrupt), borrowed_traffic(replaying, log_progress):
         raise KeyboardInterrupt  # before its model was live
+    assert requests.live(stack) == live
+
+
+def test_a_replay_that_is_killed_loses_its_traffic(stack: Settings) -> None:
+    first = release(stack, "deposit-v1")
+    with replay_process() as process:
+        release(stack, "replay-v1")
+        process.kill()
+        process.wait()
+        until(lambda: requests.history(stack)[0].kind == "rollback")
+    live = requests.wait(stack, requests.history(stack)[0].id, WAIT)
+    assert (live.state, live.model_id, live.bento_sha256) == ("live", "deposit-v1", first.bento_sha256)
+    with transaction(stack.database) as connection:
+        assert leases.current(connection) is None
+
+
+def test_a_replay_keeps_its_traffic_when_postgres_restarts_and_when_it_is_run_again(stack: Settings) -> None:
+    first, replaying = release(stack, "deposit-v1"), stack.changed("mlflow", model_name="replay")
+    with replay_process() as process:
+        borrowed = release(stack, "replay-v1")
+        supervisor = supervision.client(layout(stack))
+        supervisor.stopProcess("postgres")
+        supervisor.startProcess("postgres")
+        until(lambda: not holder_is_gone(stack))
+        with pytest.raises(ReleaseError, match="another replay"), borrowed_traffic(replaying, log_progress):
+            pass
+        process.kill()
+        process.wait()
+        until(lambda: holder_is_gone(stack))
+    with replay_process() as process:
+        assert requests.live(stack) == borrowed
+        process.terminate()  # at once, and what was live before the first of both
+        assert process.wait(WAIT) == 130
+    live = requests.live(stack)
+    assert live is not None
+    assert (live.model_id, live.bento_sha256) == ("deposit-v1", first.bento_sha256)
+
+
+def test_a_replay_that_ends_leaves_its_model_and_one_without_a_lease_puts_none(stack: Settings) -> None:
+    release(stack, "deposit-v1")
+    replaying = stack.changed("mlflow", model_name="replay")
+    with borrowed_traffic(replaying, log_progress) as traffic:
+        traffic.put("replay-v1")
+    live = requests.live(stack)
+    assert live is not None
+    assert live.model_id == "replay-v1"
+    with pytest.raises(ReleaseError, match="taken back"):
+        traffic.put("replay-v1")
     assert requests.live(stack) == live

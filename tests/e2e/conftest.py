@@ -67,6 +67,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory, free_ports: Callable[[int], 
         **{f"DEPOSIT_STACK__{name.upper()}_PORT": str(ports + number) for number, name in enumerate(names)},
         "DEPOSIT_STACK__INTERNAL_PORT": str(ports + 6),
         "DEPOSIT_RELEASE__FIRST_PORT": str(ports + 25),
+        # not the default, so that a training shows whether the DAG has the setting; the same recipe wins, which decays
+        "DEPOSIT_TRAIN__TRIALS": "19",
     }
     running = Stack(environment)
     try:

@@ -71,6 +71,19 @@ def test_mlflow_holds_the_champion_and_its_reasons(stack) -> None:
     assert 0.6 < models[0]["metrics"]["roc_auc"] < 0.78
 
 
+def test_the_dag_has_trained_with_the_settings_of_the_shell(stack) -> None:
+    with httpx.Client(base_url=f"{stack.url('mlflow')}/api/2.0/mlflow", timeout=30, trust_env=False) as client:
+
+        def read(path: str, **params: str) -> dict[str, Any]:
+            return client.get(path, params=params).raise_for_status().json()
+
+        champion = read("/registered-models/alias", name="deposit", alias="champion")["model_version"]
+        candidate = read("/runs/get", run_id=champion["run_id"])["run"]["data"]
+        (parent,) = [tag["value"] for tag in candidate["tags"] if tag["key"] == "mlflow.parentRunId"]
+        training = read("/runs/get", run_id=parent)["run"]["data"]
+    assert {"key": "trials", "value": stack.environment["DEPOSIT_TRAIN__TRIALS"]} in training["params"]
+
+
 def test_predict_answers_in_order_and_refuses_duration(stack) -> None:
     with stack.api() as api:
         customers = [CUSTOMER | {"id": f"c-{n}", "age": 20 + n} for n in range(5)]
@@ -130,8 +143,8 @@ def test_a_run_that_is_refused_fails_at_once(stack, tmp_path: Path) -> None:
         assert "none.csv" in api.log("deposit_ingest", run, "ingest")
 
 
-def _eventually(look: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
+def _eventually(look: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
     while not look():
         assert time.monotonic() < deadline
         time.sleep(0.5)
@@ -209,7 +222,16 @@ def test_airflow_has_a_page_of_what_was_found_for_who_is_logged_in(stack) -> Non
     assert len(report.content) > 100_000
 
 
-def test_months_are_replayed_once_and_nothing_is_lost(stack) -> None:
+def test_a_replay_whose_task_is_stopped_gives_traffic_back_and_goes_on(stack) -> None:
+    live = "SELECT model_id FROM releases WHERE state = 'live'"
+    with stack.airflow() as api:
+        run = api.trigger("deposit_replay", {"from": "2010-10", "to": "2010-11"})
+        # it has to train one first
+        _eventually(lambda: stack.sql(live)[0][0].startswith("replay-v"), 300)
+        api.call("PATCH", f"/api/v2/dags/deposit_replay/dagRuns/{run}", json={"state": "failed"})
+    _eventually(lambda: stack.sql(live) == [("deposit-v1",)])
+    assert stack.sql("SELECT count(*) FROM leases WHERE ended_at IS NULL") == [(0,)]
+    # it goes on
     months = stack.json("replay", "--from", "2010-10", "--to", "2010-11")["months"]
     assert [month["period"] for month in months] == ["2010-10", "2010-11"]
     sent = sum(month["rows"] for month in months)

@@ -46,8 +46,12 @@ def replay(
     as_json: AsJson = False,
 ) -> None:
     """Two years of production in minutes, on the running stack: score, tell outcomes, monitor, learn, release."""
+    import signal
+
     from deposit.replay.run import replay as run
 
+    # an exception, as by Ctrl-C: production's traffic is given back at once
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with console.progress() as progress:
         result = run(load_settings(), first, last, progress)
     if as_json:

@@ -16,13 +16,16 @@ from sqlalchemy import Engine
 from deposit.database import reachable
 from deposit.errors import DataError, IntegrityError, ReleaseError
 from deposit.progress import Progress, log_progress
-from deposit.release import checks, rows
+from deposit.release import checks, leases, rows
 from deposit.release.gateway import Gateway
 from deposit.release.rows import Release
 from deposit.release.states import BUILDING, RENEWAL, TESTING
 from deposit.release.targets import Target
 from deposit.settings import Settings
 from deposit.store import ObjectStore
+
+_GRACE_SECONDS = 10.0
+"""How long a lease may be without its holder: one that lives takes it anew when PostgreSQL was away."""
 
 
 class Reconciliation:
@@ -45,10 +48,12 @@ class Reconciliation:
         self._progress = progress
         self._released = released
         self._refused = ""
+        self._unheld_since: float | None = None
         self._said = ""
 
     def look(self) -> None:
         """Repair what should be live, carry out the oldest request, tidy up after the last one."""
+        self._recall()
         with reachable(self._engine), self._engine.connect() as connection:
             live, pending = rows.live(connection), rows.pending(connection)
         if self._gateway.repair():
@@ -64,6 +69,21 @@ class Reconciliation:
             self._carry_out(pending[0])
         elif live is None or not self._renew(live):
             self._tidy(live)
+
+    def _recall(self) -> None:
+        """Ask for what was live before a lease whose holder has not been heard of for a while."""
+        # counted anew when PostgreSQL was away: the holder has to find it again too
+        since, self._unheld_since = self._unheld_since, None
+        with reachable(self._engine), self._engine.begin() as connection:
+            lease = leases.orphan(connection) if leases.current(connection) else None
+            if lease is None:
+                return
+            now = time.monotonic()
+            self._unheld_since = now if since is None else since
+            if now - self._unheld_since < _GRACE_SECONDS:
+                return
+            leases.give_back(connection, lease, f"{lease.name} had production's traffic, and its process is gone")
+        self._say(f"taking traffic back from {lease.name}, whose process is gone")
 
     def _repair(self, live: Release | None) -> None:
         if live is None:
@@ -88,6 +108,9 @@ class Reconciliation:
         """
         wanted = self._target.configuration(live)
         if wanted in (self._refused, self._target.started_with(live.id)):
+            return False
+        if live.id not in self._target.running():
+            # lost since it was repaired: what it was started with is not known, and the next look brings it back
             return False
         with reachable(self._engine), self._engine.begin() as connection:
             rows.lock_requests(connection)

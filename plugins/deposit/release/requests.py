@@ -57,25 +57,6 @@ def request_rollback(settings: Settings) -> Release:
         return there[0] if there else rows.request_again(connection, before, "rollback", why)
 
 
-def request_return(settings: Settings, name: str, before: Release | None, why: str) -> Release | None:
-    """Take the registered model `name` away from traffic: ask for what was live before it, or for nothing.
-
-    None if that needs no release: nothing was live, or it still is, or somebody has released another model since.
-    """
-    with transaction(settings.database) as connection:
-        rows.lock_requests(connection)
-        now = rows.live(connection)
-        theirs = [release for release in rows.pending(connection) if _is_of(release, name)]
-        if before is not None:
-            there = now is not None and (now.bento_sha256 == before.bento_sha256 or not _is_of(now, name))
-            return None if there and not theirs else rows.request_again(connection, before, "rollback", why)
-        for release in theirs:
-            rows.fail(connection, release, why)
-        if now is not None and _is_of(now, name):
-            rows.withdraw(connection, now)
-        return None
-
-
 def wait(settings: Settings, release_id: int, timeout: float, progress: Progress = log_progress) -> Release:
     """Wait until a release is live. Raises ReleaseError with its reason if it failed or took more than `timeout` s."""
     deadline = time.monotonic() + timeout
@@ -115,10 +96,6 @@ def describe(release: Release) -> str:
     end = f": {release.reason}" if release.reason else ""
     where = f" at {release.endpoint}" if release.endpoint else ""
     return f"release {release.id} ({release.kind} of {release.model_id}) is {release.state}{where}{end}"
-
-
-def _is_of(release: Release, name: str) -> bool:
-    return release.model_id.rpartition("-v")[0] == name
 
 
 def _why(settings: Settings, version: Version) -> str:

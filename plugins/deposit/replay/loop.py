@@ -12,11 +12,11 @@ from deposit.model.training import train
 from deposit.monitoring.verdicts import months_to_leave_out
 from deposit.progress import Progress
 from deposit.release.steps import challenge
-from deposit.replay.traffic import put_to_traffic
+from deposit.replay.traffic import Traffic
 from deposit.settings import Settings
 
 
-def learn(settings: Settings, rows: pd.DataFrame, progress: Progress) -> str:
+def learn(settings: Settings, rows: pd.DataFrame, traffic: Traffic, progress: Progress) -> str:
     """Ingest the rows known by now, train on them, and let the gate decide; what was done, in words.
 
     Raises DataError, ReleaseError (the champion could not be released) or UpstreamError.
@@ -30,26 +30,26 @@ def learn(settings: Settings, rows: pd.DataFrame, progress: Progress) -> str:
     selection = challenge(settings, training.run_id, progress)
     if not selection.is_champion:
         return f"{selection.model_id} refused"
-    put_to_traffic(settings, selection.model_id, progress)
+    traffic.put(selection.model_id)
     return f"{selection.model_id} released"
 
 
-def begin(settings: Settings, rows: pd.DataFrame, progress: Progress) -> None:
+def begin(settings: Settings, rows: pd.DataFrame, traffic: Traffic, progress: Progress) -> None:
     """See that a champion serves, before the first month: by hand if the gate lets none through.
 
     The early months of this data teach no model to beat a constant, and a month can be scored by some model only.
     """
-    learn(settings, rows, progress)
+    learn(settings, rows, traffic, progress)
     champion = registry.champion(settings)
     if champion is None:
         champion = registry.versions(settings)[-1]
         progress(f"no model has earned it yet, so {champion.model_id} is appointed by hand")
         registry.appoint(settings, champion, None)
-    put_to_traffic(settings, champion.model_id, progress)
+    traffic.put(champion.model_id)
 
 
-def resume(settings: Settings, progress: Progress) -> None:
-    """See that the champion serves again: what was live before is, if the replay has failed midway."""
+def resume(settings: Settings, traffic: Traffic) -> None:
+    """See that the champion serves again: what was live before is, if the replay failed or was killed midway."""
     champion = registry.champion(settings)
     if champion is not None:
-        put_to_traffic(settings, champion.model_id, progress)
+        traffic.put(champion.model_id)

@@ -22,7 +22,7 @@ from deposit.replay.chart import page
 from deposit.replay.customers import Service, customer_id, past, service
 from deposit.replay.ledger import Ledger, ReplayedMonth
 from deposit.replay.loop import begin, learn, resume
-from deposit.replay.traffic import borrowed_traffic
+from deposit.replay.traffic import Traffic, borrowed_traffic
 from deposit.settings import Settings
 from deposit.store import ObjectStore
 
@@ -44,8 +44,9 @@ class Replay:
 def replay(settings: Settings, first: str, last: str, progress: Progress = log_progress) -> Replay:
     """Replay the months from `first` to `last`; what a killed replay finished is not done again.
 
-    One that fails puts back to traffic what was live before it. Raises ConfigError (the months, the API's key),
-    DataError (too short a history) or UpstreamError.
+    One that fails puts back to traffic what was live before it; for one that is killed the releaser does. Raises
+    ConfigError (the months, the API's key), DataError (too short a history), ReleaseError (another replay runs) or
+    UpstreamError.
     """
     settings = settings.changed("mlflow", model_name=NAME, experiment=NAME)
     settings = settings.changed("train", **_TRAINING)
@@ -56,15 +57,15 @@ def replay(settings: Settings, first: str, last: str, progress: Progress = log_p
     engine = connect(settings.database)
     months: list[ReplayedMonth] = []
     try:
-        with service(settings) as api, borrowed_traffic(settings, progress):
+        with service(settings) as api, borrowed_traffic(settings, progress) as traffic:
             if book.read(periods[0]) is None:
-                begin(settings, rows[rows["period"] < first], progress)
+                begin(settings, rows[rows["period"] < first], traffic, progress)
             elif book.read(periods[-1]) is None:
-                resume(settings, progress)
+                resume(settings, traffic)
             for done, period in enumerate(periods):
                 progress(f"replaying {period}", done, len(periods))
                 known = rows[rows["period"] <= period]
-                month = book.read(period) or _month(settings, engine, api, known, span_of(period), progress)
+                month = book.read(period) or _month(settings, engine, api, traffic, known, span_of(period), progress)
                 book.write(month)
                 months.append(month)
     finally:
@@ -73,7 +74,13 @@ def replay(settings: Settings, first: str, last: str, progress: Progress = log_p
 
 
 def _month(
-    settings: Settings, engine: Engine, api: Service, rows: pd.DataFrame, span: Span, progress: Progress
+    settings: Settings,
+    engine: Engine,
+    api: Service,
+    traffic: Traffic,
+    rows: pd.DataFrame,
+    span: Span,
+    progress: Progress,
 ) -> ReplayedMonth:
     """Everything that happens in the last month of `rows` and because of it; each step leaves out what is done."""
     month = rows[rows["period"] == span.name]
@@ -81,6 +88,8 @@ def _month(
     prefix = f"{NAME}-v"
     asked, told = (partial(look, engine, span, prefix) for look in (ledger.predicted, ledger.stated))
     before = ledger.settled(asked)
+    # another model's predictions must not become past ones of production
+    traffic.check()
     api.predict(month[~ids.isin(before)], span)
     predictions = ledger.wait_for(asked, len(month), "predictions")
     labels = dict(zip(ids, month[TARGET] == 1, strict=True))
@@ -89,7 +98,7 @@ def _month(
     ledger.wait_for(told, len(month), "outcomes")
     judged = monitor(settings, span.name, progress).models
     newest = max(judged, key=lambda model: model.rows)
-    action = "not learnt from" if newest.verdict == BROKEN else learn(settings, rows, progress)
+    action = "not learnt from" if newest.verdict == BROKEN else learn(settings, rows, traffic, progress)
     found = _figures(engine, span.name, newest.model_id)
     return ReplayedMonth(
         period=span.name,
