@@ -36,7 +36,7 @@ FUZZ_CASES ?= 10000
 COMPOSE ?= docker compose
 export REVISION ?= $(shell git rev-parse HEAD 2> /dev/null || echo unknown)
 
-.PHONY: help setup moved demo stop status up down credentials bench fuzz test test-fast test-servers test-chaos test-page test-dags test-e2e test-compose chromium screenshots check format lint lint-docker types hooks clean
+.PHONY: help setup moved demo stop status ours up down credentials bench fuzz test test-fast test-servers test-chaos test-page test-dags test-e2e test-compose chromium screenshots check format lint lint-docker types hooks clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -52,17 +52,24 @@ stop: $(if $(MOVED),setup) ## Stop the stack; its data stays in .deposit/
 status: setup ## What runs, and where
 	@$(RUN) deposit status
 
-up: ## The whole stack with Docker: builds what has changed, waits until all is healthy
-	@chmod -R go+rX grafana # whatever the clone's umask: Grafana reads them as a user of its own
+# every clone's project has the same name unless its .env gives another; a folder that is gone was moved to here
+LABELS := {{.Label "com.docker.compose.project"}} {{.Label "com.docker.compose.project.working_dir"}}
+ours:
+	@$(COMPOSE) --profile '*' ps --all --format '$(LABELS)' | sort -u | while read -r project folder; do \
+	  if [ -e "$$folder/docker-compose.yml" ] && [ ! "$$folder" -ef . ]; then \
+	    echo "error: on this Docker engine the project $$project is the stack of $$folder: run make down there, or give" \
+	      "this clone COMPOSE_PROJECT_NAME and ports of its own in .env (docs/docker.md, a second clone)" >&2; exit 1; fi; done
+
+up: ours ## The whole stack with Docker: builds what has changed, waits until all is healthy
 	$(COMPOSE) up --build --detach --wait
 
-# the services' containers are orphans to compose, and held by nobody if the releaser is dead
-down: ## Stop the stack with Docker; its data stays in its volumes, DOWN=--volumes drops it
+# the services' containers are orphans to compose, and nobody's if the releaser and cleanup are dead
+down: ours ## Stop the stack with Docker; its data stays in its volumes, DOWN=--volumes drops it
 	$(COMPOSE) --profile '*' down --remove-orphans $(DOWN)
 	@left="$$($(COMPOSE) --profile '*' ps --all --quiet)"; if [ -n "$$left" ]; then \
 	  echo "error: still there:" $$left "- remove them with docker rm --force, then run make down again" >&2; exit 1; fi
 
-credentials: ## The logins and API keys of the stack with Docker
+credentials: ours ## The logins and API keys of the stack with Docker
 	@$(COMPOSE) run --rm --no-deps -T credentials
 
 test: check test-servers test-chaos test-page test-dags test-e2e ## Every test (check, DAGs, the whole stack); 2 cores, 20 minutes

@@ -1,5 +1,6 @@
 """The sections of the settings: every `DEPOSIT_<SECTION>__<NAME>` with its meaning and default."""
 
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -8,6 +9,21 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, mo
 
 FullPath = Annotated[Path, AfterValidator(Path.absolute)]
 """A file or folder; one that is given from where somebody works is the same for parts that work elsewhere."""
+
+_BYTES = {"b": 1, "k": 2**10, "m": 2**20, "g": 2**30}
+_LEAST_MEGABYTES = 6
+"""The engine gives no container less."""
+
+
+def _memory(text: str) -> str:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([bkmg]?)b?", text, re.IGNORECASE)
+    if found is None or float(found[1]) * _BYTES[found[2].lower() or "b"] < _LEAST_MEGABYTES * _BYTES["m"]:
+        raise ValueError(f"must be an amount of memory like 512m or 2g, {_LEAST_MEGABYTES}m or more")
+    return text
+
+
+Memory = Annotated[str, AfterValidator(_memory)]
+"""An amount of memory as the Docker engine's limits are written."""
 
 
 class Section(BaseModel):
@@ -132,7 +148,7 @@ class ReleaseSettings(Section):
     project: str = Field(
         "deposit", description="target `docker`: compose project whose networks and volumes services use"
     )
-    memory_limit: str = Field("1g", description="target `docker`: memory that one service may take")
+    memory_limit: Memory = Field("1g", description="target `docker`: memory that one service may take")
     gateway_admin: str = Field("", description="Caddy's admin API: a unix socket's path")
     supervisor_socket: str = Field("", description="target `process`: supervisor's unix socket")
     first_port: int = Field(

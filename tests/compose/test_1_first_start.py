@@ -12,6 +12,8 @@ import pytest
 from botocore.exceptions import ClientError
 from composed import ONCE, PROJECT, Compose, docker, service_of
 
+BESIDE_THE_ENGINE = ("releaser", "cleanup")
+
 
 def test_every_part_is_healthy_and_the_one_shots_have_ended_well(compose: Compose) -> None:
     found = {service_of(each): each["State"] for each in compose.containers()}
@@ -42,13 +44,14 @@ def test_parts_are_confined(compose: Compose) -> None:
         assert host["Memory"] > 0, name
         assert host["LogConfig"]["Config"]["max-size"], name
         sockets = [mount for mount in each["Mounts"] if "docker.sock" in mount["Source"]]
-        assert bool(sockets) == (name == "releaser"), name
-        if name not in ("secrets", "releaser"):
+        assert bool(sockets) == (name in BESIDE_THE_ENGINE), name
+        if name not in ("secrets", *BESIDE_THE_ENGINE):
             assert each["Config"]["User"].split(":")[0] not in ("", "0", "root"), name
 
 
-def test_the_releaser_has_given_root_away(compose: Compose) -> None:
-    process = psutil.Process(compose.container("releaser")["State"]["Pid"])
+@pytest.mark.parametrize("name", BESIDE_THE_ENGINE)
+def test_who_has_the_engines_socket_has_given_root_away(compose: Compose, name: str) -> None:
+    process = psutil.Process(compose.container(name)["State"]["Pid"])
     assert set(process.uids()) == {10001}
     status = Path(f"/proc/{process.pid}/status").read_text()
     assert "CapEff:\t0000000000000000" in status
@@ -80,6 +83,7 @@ def test_each_part_sees_its_own_secrets_alone(compose: Compose) -> None:
             "object-store": {"secrets-store"},
             "serving": {"secrets-serving"},
             "gateway": set(),
+            "cleanup": set(),
             "serving-base": set(),
         }.get(name, {"secrets-airflow"} if name.startswith("airflow") else {f"secrets-{name}"})
         assert own == expected, name

@@ -2,13 +2,18 @@
 
 import functools
 import json
+import os
 import ssl
+import stat
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from chaos import until
-from composed import PROJECT, Compose, docker, logger
+from composed import PROJECT, ROOT, Compose, docker, logger
 
 BASE = f"{PROJECT}-serving:local"
 AUTHORITY = ("exec", "-T", "gateway", "cat", "/var/lib/deposit/caddy/caddy/pki/authorities/local/root.crt")
@@ -40,6 +45,19 @@ def _restarts(compose: Compose) -> int:
 def _last_release(compose: Compose) -> tuple[Any, ...]:
     [row] = compose.sql("SELECT model_id, state, reason FROM releases WHERE kind = 'release' ORDER BY id DESC LIMIT 1")
     return row
+
+
+def _left(*kinds: str) -> str:
+    """Ids and names of what the engine has of the project."""
+    mine, every = ("--filter", f"label=com.docker.compose.project={PROJECT}"), {"container": ["--all"]}
+    return "".join(docker(kind, "ls", "--quiet", *every.get(kind, []), *mine) for kind in kinds)
+
+
+@pytest.fixture
+def private_umask() -> Iterator[None]:
+    before = os.umask(0o077)
+    yield
+    os.umask(before)
 
 
 @pytest.fixture
@@ -90,12 +108,18 @@ def test_up_leaves_the_services_alone(compose: Compose) -> None:
     assert "orphan" not in done.stderr
 
 
-def test_down_clears_the_services_of_a_dead_releaser_away(compose: Compose) -> None:
-    docker("kill", compose.container("releaser")["Id"])
+def test_services_stay_while_the_gateway_answers(compose: Compose) -> None:
+    before = compose.container("serving")["Id"]
+    compose.run("restart", "--no-deps", "cleanup")
+    assert compose.container("serving")["Id"] == before
+
+
+def test_make_down_clears_the_services_away_when_all_who_could_are_dead(compose: Compose) -> None:
+    for name in ("releaser", "cleanup"):
+        docker("kill", compose.container(name)["Id"])
     done = compose.make("down")
     assert done.returncode == 0, done.stderr
-    assert compose.containers() == []
-    assert docker("network", "ls", "--quiet", "--filter", f"label=com.docker.compose.project={PROJECT}") == ""
+    assert _left("container", "network") == ""
 
 
 def test_it_comes_back_with_tls_outside_and_its_parts_ask_inside(
@@ -124,3 +148,58 @@ def test_mlflow_answers_by_its_published_names_alone(compose: Compose) -> None:
         for host in (f"localhost:{port}", "localhost:31999", f"[::1]:{port}", "evil.test", f"evil.test:{port}")
     }
     assert list(status.values()) == [200, 200, 200, 403, 403], status
+
+
+def test_a_second_clone_is_kept_from_the_stack_of_the_first(compose: Compose, tmp_path: Path) -> None:
+    before = {each["Id"] for each in compose.containers()}
+    with compose.clone(tmp_path):
+        for target in ("up", "credentials", "down"):
+            done = compose.make(target)
+            assert done.returncode != 0
+            assert f"the project {PROJECT} is the stack of {ROOT}: run make down there" in done.stderr
+            assert "COMPOSE_PROJECT_NAME" in done.stderr
+    assert {each["Id"] for each in compose.containers()} == before
+
+
+def test_a_project_of_its_own_has_everything_of_its_own(compose: Compose, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("COMPOSE_PROJECT_NAME=second\n")
+    with compose.clone(tmp_path), compose.settings(COMPOSE_PROJECT_NAME=None):
+        found = json.loads(compose.run("--profile", "*", "config", "--format", "json").stdout)
+    services = found["services"]
+    assert {part["name"].partition("_")[0] for part in (found["networks"] | found["volumes"]).values()} == {"second"}
+    built = {service["image"] for service in services.values() if service["image"].endswith(":local")}
+    assert built == {f"second{part}:local" for part in ("", "-airflow", "-serving", "-minio")}
+    assert services["releaser"]["environment"]["DEPOSIT_RELEASE__PROJECT"] == "second"
+    assert services["releaser"]["environment"]["DEPOSIT_RELEASE__BASE_IMAGE"] == "second-serving:local"
+    assert services["cleanup"]["command"][3] == "second"
+
+
+def test_grafanas_files_are_opened_to_its_user_by_plain_compose(
+    compose: Compose, tmp_path: Path, private_umask: None
+) -> None:
+    with compose.clone(tmp_path):
+        files = [tmp_path / "grafana", *(tmp_path / "grafana").rglob("*")]
+        assert not [path for path in files if path.stat().st_mode & stat.S_IROTH]
+        compose.run("run", "--rm", "--no-deps", "-T", "secrets")
+    assert not [path for path in files if not path.stat().st_mode & stat.S_IROTH]
+
+
+def test_a_releaser_that_is_stopped_while_it_starts_ends() -> None:
+    started = docker("run", "--detach", "--env", "PYTHONVERBOSE=1", f"{PROJECT}:local", "releaser").strip()
+    try:
+        until(
+            lambda: (
+                b"deposit/cli" in subprocess.run(["docker", "logs", started], capture_output=True, check=True).stderr
+            )
+        )
+        docker("stop", "--time", "30", started)
+        assert json.loads(docker("inspect", started))[0]["State"]["ExitCode"] in (0, 143)
+    finally:
+        docker("rm", "--force", started)
+
+
+def test_plain_down_leaves_nothing_though_the_releaser_is_dead(compose: Compose) -> None:
+    docker("kill", compose.container("releaser")["Id"])
+    assert compose.container("serving")
+    compose.down("--volumes")
+    assert _left("container", "network", "volume") == ""

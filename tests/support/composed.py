@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import time
@@ -33,7 +34,9 @@ class Compose:
     """The stack from outside: its commands, its containers, its URLs."""
 
     def __init__(self, command: str, ports: dict[str, int]) -> None:
-        self._command = shlex.split(command)
+        program, *options = shlex.split(command)
+        self._command = [str(ROOT / program) if "/" in program else program, *options]
+        self._folder = ROOT
         self.ports = ports
         named = {f"{name}_PORT": str(port) for name, port in ports.items()}
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("DEPOSIT_")}
@@ -41,8 +44,8 @@ class Compose:
 
     def run(self, *arguments: str, check: bool = True, timeout: float = 900) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            [*self._command, *arguments], env=self._environment, cwd=ROOT, capture_output=True, text=True, check=False,
-            stdin=subprocess.DEVNULL, timeout=timeout,
+            [*self._command, *arguments], env=self._environment, cwd=self._folder,
+            capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=timeout,
         )  # fmt: skip
         assert done.returncode == 0 or not check, f"{arguments}: {done.stdout[-3000:]}{done.stderr[-6000:]}"
         return done
@@ -56,10 +59,24 @@ class Compose:
         return time.monotonic() - started
 
     @contextmanager
-    def settings(self, **given: str) -> Iterator[None]:
-        """The commands of this block have these variables set in their shell."""
+    def clone(self, folder: Path) -> Iterator[None]:
+        """The commands of this block are given in a folder that holds what compose and make read of a clone."""
+        for path in (ROOT / "Makefile", ROOT / "docker-compose.yml", *(ROOT / "grafana").rglob("*.*")):
+            copy = folder / path.relative_to(ROOT)
+            # as git makes them: their modes are the umask's
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy)
+        self._folder = folder
+        try:
+            yield
+        finally:
+            self._folder = ROOT
+
+    @contextmanager
+    def settings(self, **given: str | None) -> Iterator[None]:
+        """The commands of this block have these variables set in their shell, and not those that are None."""
         before = self._environment
-        self._environment = before | given
+        self._environment = {name: value for name, value in (before | given).items() if value is not None}
         try:
             yield
         finally:
@@ -68,7 +85,7 @@ class Compose:
     def make(self, target: str) -> subprocess.CompletedProcess[str]:
         """One of the Makefile's targets, on this stack."""
         return subprocess.run(
-            ["make", target, f"COMPOSE={shlex.join(self._command)}"], env=self._environment, cwd=ROOT,
+            ["make", target, f"COMPOSE={shlex.join(self._command)}"], env=self._environment, cwd=self._folder,
             capture_output=True, text=True, check=False, timeout=300,
         )  # fmt: skip
 

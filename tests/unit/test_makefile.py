@@ -1,4 +1,5 @@
-"""`make setup` in folders that are moved; a script in uv's place tells what it was asked for."""
+"""`make setup` in folders that are moved, `make up` beside another clone; scripts in the place of uv and compose tell
+what they were asked for."""
 
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ import pytest
 from deposit.settings import REPOSITORY
 
 UV = '#!/bin/sh\nmkdir -p "$UV_PROJECT_ENVIRONMENT"\necho made >> "$UV_PROJECT_ENVIRONMENT/log"\n'
+COMPOSE = '#!/bin/sh\ncase "$*" in *" ps "*) cat holders;; *) echo "$*" >> asked;; esac\n'
 
 
 @pytest.fixture
@@ -57,3 +59,33 @@ def test_a_lock_that_changed_is_followed_in_place(clone: Path) -> None:
     subprocess.run(["touch", "--date", f"@{later}", "uv.lock"], cwd=clone, check=True)
     assert setup(clone).count("making .venv") == 2
     assert (clone / ".venv" / "kept").exists()
+
+
+def up(folder: Path, *holders: str) -> subprocess.CompletedProcess[str]:
+    """`make up` where the engine has containers with these labels."""
+    (folder / "docker-compose.yml").touch()
+    (folder / "compose").write_text(COMPOSE)
+    (folder / "compose").chmod(0o755)
+    (folder / "holders").write_text("".join(f"{line}\n" for line in holders))
+    return subprocess.run(
+        ["make", "up", "COMPOSE=./compose"], cwd=folder, capture_output=True, text=True, check=False
+    )  # fmt: skip
+
+
+def test_another_clones_stack_is_left_alone_and_named(clone: Path) -> None:
+    other = clone.with_name("another's  clone")
+    other.mkdir()
+    (other / "docker-compose.yml").touch()
+    done = up(clone, f"bank {other}", "bank ")
+    assert done.returncode != 0
+    assert f"the project bank is the stack of {other}: run make down there" in done.stderr
+    assert not (clone / "asked").exists()
+
+
+def test_a_stack_of_this_folder_or_of_one_that_is_gone_goes_on(clone: Path) -> None:
+    linked = clone.with_name("linked")
+    linked.symlink_to(clone)
+    gone = clone.with_name("gone")
+    for holders in ([], [f"deposit {clone}"], [f"deposit {linked}"], [f"deposit {gone}"], ["deposit "]):
+        assert up(clone, *holders).returncode == 0, holders
+    assert (clone / "asked").read_text() == "up --build --detach --wait\n" * 5

@@ -28,6 +28,19 @@ def test_a_wrong_value_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> No
         load_settings()
 
 
+@pytest.mark.parametrize("limit", ["lots", "1", "5m", "1 GiB", "-1g", "0", "1t"])
+def test_a_limit_that_no_engine_takes_is_refused_by_name(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEPOSIT_RELEASE__MEMORY_LIMIT", limit)
+    with pytest.raises(ConfigError, match=r"DEPOSIT_RELEASE__MEMORY_LIMIT: .*like 512m or 2g"):
+        load_settings()
+
+
+@pytest.mark.parametrize("limit", ["6m", "512M", "1.5g", "2GB", "1073741824", "8388608b"])
+def test_a_limit_is_written_as_dockers_own(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEPOSIT_RELEASE__MEMORY_LIMIT", limit)
+    assert load_settings().release.memory_limit == limit
+
+
 def test_secrets_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEPOSIT_DATABASE__URL", "postgresql://user:hunter2@host/name")
     assert "hunter2" not in repr(load_settings())

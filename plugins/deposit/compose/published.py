@@ -16,6 +16,7 @@ class Publication(Section):
 
     bind_address: str = "127.0.0.1"
     grafana_port: int = 3000
+    # 0 where the object store has no console, and its S3 is all there is
     store_console_port: int = 9001
 
 
@@ -36,12 +37,13 @@ def urls(settings: Settings, published: Publication) -> dict[str, str]:
     if settings.gateway.tls != "off":
         # the certificate is for these names alone
         api = f"https://{bracketed(settings.gateway.names[0])}"
+    store_port = published.store_console_port or settings.stack.store_port
     return {
         "api": links.api or f"{api}:{settings.stack.gateway_port}",
         "airflow": f"http://{host}:{settings.stack.airflow_port}",
         "mlflow": links.mlflow or f"http://{host}:{settings.stack.mlflow_port}",
         "grafana": links.grafana or f"http://{host}:{published.grafana_port}",
-        "store": links.store or f"http://{host}:{published.store_console_port}",
+        "store": links.store or f"http://{host}:{store_port}",
     }
 
 

@@ -27,6 +27,7 @@ from deposit.stack.credentials import Credentials, credentials, random_credentia
 
 ROOT = Path("/secrets")
 PLACES = Path("/var/lib/deposit")
+GRAFANA_FILES = Path("/grafana")
 _LASTING = {"postgres_superuser", "airflow_fernet", "grafana_admin", "api_marketing", "api_admin", "api_airflow"}
 """Secrets that data was made with: a renewed one would not open it. API keys are replaced by `deposit keys`, Grafana's
 password in its UI: it keeps it in a database of its own from the first start on."""
@@ -80,6 +81,24 @@ def give(places: Path) -> None:
             os.chown(place, DEPOSIT, DEPOSIT)
 
 
+def open_to_readers(folder: Path) -> None:
+    """Let every user read a folder of the clone, as `chmod -R go+rX` does: a part reads it that is not its owner.
+
+    Raises ConfigError where this user may not.
+    """
+    try:
+        for path in (folder, *folder.rglob("*")):
+            mode = path.stat().st_mode
+            wanted = mode | (0o055 if path.is_dir() else 0o044)
+            if mode != wanted:
+                path.chmod(wanted)
+    except OSError as error:
+        raise ConfigError(
+            f"Grafana cannot read {error.filename} of this clone, whose mode is not ours to change ({error.strerror}): "
+            f"run `chmod -R go+rX {folder.name}` in the clone"
+        ) from error
+
+
 def api_keys(secrets: Credentials) -> dict[str, tuple[str, tuple[str, ...]]]:
     """The keys that the API begins with, and what each may do."""
     return {
@@ -93,6 +112,7 @@ def api_keys(secrets: Credentials) -> dict[str, tuple[str, tuple[str, ...]]]:
 def main(
     root: Annotated[Path, typer.Option(help="Folder of the vault and of each part's folder.")] = ROOT,
     places: Annotated[Path, typer.Option(help="Folder of the volumes that parts keep data in.")] = PLACES,
+    grafana: Annotated[Path, typer.Option(help="Folder that Grafana reads of the clone.")] = GRAFANA_FILES,
     renew: Annotated[list[str] | None, typer.Option(help="A secret to make anew, like postgres_reader.")] = None,
 ) -> None:
     """Make the secrets of a stack with Docker Compose."""
@@ -100,6 +120,7 @@ def main(
         settings = load_settings()
         make(root, settings.store, urls(settings, publication(os.environ)), progress, renew or ())
         give(places)
+        open_to_readers(grafana)
 
 
 def _refuse_a_lost_vault(root: Path) -> None:

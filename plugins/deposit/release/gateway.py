@@ -27,6 +27,7 @@ class Gateway:
         self._upstream_file = folder / "upstream"
         self._admin = settings.release.gateway_admin
         self._to_file = settings.gateway.access_log == "file"
+        self._start = "make up" if settings.release.target == "docker" else "deposit up"
         self._config = config(settings, self._upstream_file, state_dir / "logs" / "access.log")
 
     def prepare(self) -> Path:
@@ -53,11 +54,7 @@ class Gateway:
 
     def answers(self) -> bool:
         """Whether Caddy runs."""
-        try:
-            self._call("GET", "/config/", None)
-        except UpstreamError:
-            return False
-        return True
+        return listens(self._admin)
 
     def repair(self) -> bool:
         """Load the configuration into Caddy if it runs another one; True if it did. Raises UpstreamError."""
@@ -68,20 +65,34 @@ class Gateway:
         return True
 
     def _call(self, method: str, path: str, body: bytes | None) -> bytes:
-        connection = _UnixConnection(self._admin)
         try:
-            connection.request(method, path, body, {"Content-Type": "application/json"})
-            response = connection.getresponse()
-            content = response.read()
+            status, content = _ask(self._admin, method, path, body)
         except (OSError, http.client.HTTPException) as error:
             raise UpstreamError(
-                f"the gateway does not answer on {self._admin} ({error}): start it (`deposit up`)"
+                f"the gateway does not answer on {self._admin} ({error}): start it (`{self._start}`)"
             ) from error
-        finally:
-            connection.close()
-        if response.status >= 400:
+        if status >= 400:
             raise UpstreamError(f"the gateway refused {method} {path}: {content.decode(errors='replace').strip()}")
         return content
+
+
+def listens(admin: str) -> bool:
+    """Whether a Caddy answers on this admin socket."""
+    try:
+        status, _ = _ask(admin, "GET", "/config/", None)
+    except (OSError, http.client.HTTPException):
+        return False
+    return status < 400
+
+
+def _ask(admin: str, method: str, path: str, body: bytes | None) -> tuple[int, bytes]:
+    connection = _UnixConnection(admin)
+    try:
+        connection.request(method, path, body, {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
 
 
 class _UnixConnection(http.client.HTTPConnection):

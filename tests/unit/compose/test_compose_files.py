@@ -43,6 +43,14 @@ def test_no_part_asks_another_by_a_proxy_of_dockers_client(name: str) -> None:
     assert {"localhost", "127.0.0.1", "::1"} <= set(spared)
 
 
+def test_nothing_leads_to_a_console_that_seaweedfs_has_not() -> None:
+    services = yaml.safe_load(re.sub(r"!(reset|override) ?(null)?", "", SEAWEEDFS))["services"]
+    assert [port["target"] for port in services["object-store"]["ports"]] == [9000]
+    for name in ("secrets", "credentials"):
+        assert services[name]["environment"] == {"STORE_CONSOLE_PORT": "0"}
+    assert services["airflow-apiserver"]["environment"]["DEPOSIT_LINKS__STORE_FILE"] == ""
+
+
 def test_seaweedfs_lets_others_reach_s3_alone() -> None:
     assert "-ip.bind=127.0.0.1" in SEAWEEDFS
     assert "-disableHttp" in SEAWEEDFS

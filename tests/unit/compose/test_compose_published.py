@@ -34,6 +34,11 @@ def test_the_ports_are_those_that_are_set() -> None:
     assert [url.rpartition(":")[2] for url in urls(settings, published).values()] == ["1", "2", "3", "4", "5"]
 
 
+def test_a_store_without_a_console_is_reached_by_s3_alone() -> None:
+    found = urls(Settings(stack=StackSettings(store_port=9100)), publication({"STORE_CONSOLE_PORT": "0"}))
+    assert found["store"] == "http://localhost:9100"
+
+
 @pytest.mark.parametrize("tls", ["internal", "files"])
 def test_with_tls_the_api_is_asked_by_the_first_name_of_its_certificate(tls: str) -> None:
     gateway = {"tls": tls, "names": ["bank.test", "::1"], "certificate_file": "/c.pem", "key_file": "/k.pem"}

@@ -284,9 +284,11 @@ def test_airflow_leads_to_where_people_reach_the_other_parts() -> None:
 
 
 def test_the_command_prints_what_it_did_and_no_secret(tmp_path: Path) -> None:
-    (tmp_path / "data").mkdir()
+    for name in ("data", "grafana"):
+        (tmp_path / name).mkdir()
     command = [
-        sys.executable, "-m", "deposit.compose.secrets", "--root", str(tmp_path), "--places", str(tmp_path / "data"),
+        sys.executable, "-m", "deposit.compose.secrets", f"--root={tmp_path}", f"--places={tmp_path / 'data'}",
+        f"--grafana={tmp_path / 'grafana'}",
     ]  # fmt: skip
     first = subprocess.run(command, capture_output=True, text=True, check=True)
     second = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -295,6 +297,16 @@ def test_the_command_prints_what_it_did_and_no_secret(tmp_path: Path) -> None:
     assert re.findall(r": (\S+) new of", second.stderr) == ["no"] * 9
     vault = json.loads((tmp_path / "vault" / "secrets.json").read_text())
     assert not [value for value in vault.values() if value in first.stdout + first.stderr]
+
+
+def test_what_grafana_reads_of_a_clone_is_opened_for_its_user(tmp_path: Path) -> None:
+    clone = tmp_path / "grafana"
+    (clone / "provisioning").mkdir(parents=True)
+    (clone / "provisioning" / "one.yml").touch()
+    for path, mode in ((clone / "provisioning" / "one.yml", 0o600), (clone / "provisioning", 0o700), (clone, 0o700)):
+        path.chmod(mode)
+    secrets.open_to_readers(clone)
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (clone, *sorted(clone.rglob("*")))] == [0o755, 0o755, 0o644]
 
 
 def test_the_command_says_in_one_line_what_is_wrong(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from deposit.errors import UpstreamError
 from deposit.release.caddy import NO_UPSTREAM, config
 from deposit.release.gateway import Gateway
 from deposit.sections import GatewaySettings, ReleaseSettings
@@ -84,6 +85,17 @@ def test_before_the_first_release_the_answer_says_what_to_do() -> None:
     (answer,) = [handler for handler in _handlers() if handler["handler"] == "static_response"]
     assert answer["status_code"] == "503"
     assert "deposit release" in json.loads(str(answer["body"]))["detail"][0]["message"]
+
+
+@pytest.mark.parametrize(("target", "command"), [("docker", "make up"), ("process", "deposit up")])
+def test_a_gateway_that_does_not_answer_is_started_by_the_stacks_own_command(
+    tmp_path: Path, target: str, command: str
+) -> None:
+    release = ReleaseSettings.model_validate({"target": target, "gateway_admin": str(tmp_path / "none.sock")})
+    gateway = Gateway(Settings(state_dir=tmp_path, release=release))
+    assert not gateway.answers()
+    with pytest.raises(UpstreamError, match=f"start it \\(`{command}`\\)"):
+        gateway.repair()
 
 
 def test_preparing_keeps_the_upstream_and_renews_the_config(tmp_path: Path) -> None:

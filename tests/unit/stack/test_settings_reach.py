@@ -28,6 +28,7 @@ ODD: dict[str, str] = {
     "DEPOSIT_INGEST__FIRST_YEAR": "1999",
     "DEPOSIT_SELECT__RULE": "accuracy_f1",
     "DEPOSIT_RELEASE__TARGET": "docker",
+    "DEPOSIT_RELEASE__MEMORY_LIMIT": "1.5g",
     "DEPOSIT_GATEWAY__LISTEN": "127.0.0.9",
     "DEPOSIT_GATEWAY__TLS": "internal",
     "DEPOSIT_GATEWAY__NAMES": '["bank.example"]',

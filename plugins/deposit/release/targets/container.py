@@ -62,6 +62,8 @@ class Plan:
             "volumes": self.volumes,
             "network": self.networks[0],
             "networking_config": {name: EndpointConfig(api_version) for name in self.networks},
+            # what is PID 1 without a handler yet ignores SIGTERM
+            "init": True,
             "read_only": True,
             "tmpfs": {"/tmp": "mode=1777,size=256m"},  # noqa: S108 - the container's own
             "cap_drop": ["ALL"],
@@ -78,7 +80,9 @@ class Plan:
     def _labels(self, release: Release) -> dict[str, str]:
         """As compose labels what `docker compose run` makes beside the gateway.
 
-        `up` neither counts nor removes it; `down --remove-orphans` takes it away, before it stops the releaser.
+        `up` neither counts nor removes it; `down --remove-orphans` takes it away, before it stops the releaser. Labels
+        by which plain `down` would take it away are those by which `up` would: compose keeps what it holds for its own
+        at the number and configuration that the file says.
         """
         return {
             RELEASE: str(release.id),

@@ -97,9 +97,7 @@ class DockerTarget:
     def stop(self, release_id: int) -> None:
         """Let the service finish what is in flight, then remove its container."""
         with engine() as client, suppress(NotFound):
-            container = client.containers.get(self._plan.name(release_id))
-            container.stop(timeout=_DRAIN_SECONDS)
-            container.remove(force=True)
+            _end(client.containers.get(self._plan.name(release_id)))
 
     def problem(self, release_id: int) -> str | None:
         """Why a service will not answer by itself: gone, cut off, or ended for good, with the end of its log."""
@@ -128,9 +126,7 @@ class DockerTarget:
     def running(self) -> dict[int, str]:
         """From the containers that are there, which the engine has to keep running."""
         with engine() as client:
-            labels = [f"{PROJECT}={self._plan.project}", RELEASE]
-            containers = client.containers.list(all=True, filters={"label": labels}, ignore_removed=True)
-            ids = [int(container.labels[RELEASE]) for container in containers]
+            ids = [int(container.labels[RELEASE]) for container in _services(client, self._plan.project)]
         return {release_id: self._plan.address(release_id) for release_id in ids}
 
     def prune(self, keep: set[str]) -> None:
@@ -143,8 +139,7 @@ class DockerTarget:
 
     def abandon(self) -> None:
         """Remove the containers: they would hold networks and volumes that are about to be removed."""
-        for release_id in self.running():
-            self.stop(release_id)
+        clear(self._plan.project)
 
     def _create(self, client: DockerClient, release: Release) -> Container:
         for name in self._plan.networks:
@@ -159,6 +154,25 @@ class DockerTarget:
 
     def _cut_off(self, container: Container) -> bool:
         return not set(self._plan.networks) <= container.attrs["NetworkSettings"]["Networks"].keys()
+
+
+def clear(project: str) -> None:
+    """Stop and remove the containers of all services of a compose project."""
+    with engine() as client:
+        for container in _services(client, project):
+            with suppress(NotFound):
+                _end(container)
+
+
+def _services(client: DockerClient, project: str) -> list[Container]:
+    labels = [f"{PROJECT}={project}", RELEASE]
+    found: list[Container] = client.containers.list(all=True, filters={"label": labels}, ignore_removed=True)
+    return found
+
+
+def _end(container: Container) -> None:
+    container.stop(timeout=_DRAIN_SECONDS)
+    container.remove(force=True)
 
 
 def _hopeless(attributes: dict[str, Any]) -> bool:
