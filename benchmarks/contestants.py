@@ -14,8 +14,8 @@ from benchmarks.materials import Materials
 from benchmarks.postgres import Database
 from deposit.data.columns import NAMES
 from deposit.keys import add
+from deposit.log.spool import Spool
 from deposit.model.artifact import ModelArtifact
-from deposit.monitoring.spool import Spool
 from deposit.release.targets.environment import service_variables
 from deposit.settings import REPOSITORY, Settings
 

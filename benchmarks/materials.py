@@ -20,11 +20,11 @@ from deposit.data import ingest, sources
 from deposit.data.columns import FEATURES, NAMES, Category
 from deposit.model.artifact import ModelArtifact, Parity
 from deposit.model.encoder import Encoder
-from deposit.model.recipes import Examples, XgboostRecipe
 from deposit.progress import log_progress
 from deposit.release.packaging import built, write_context
-from deposit.release.targets.archive import unpack
+from deposit.release.targets.image import unpack
 from deposit.sections import IngestSettings
+from deposit.training.recipes import TrainingSet, XgboostRecipe
 
 TAG = "deposit:bench"
 BODIES = {1: 400, 100: 40}
@@ -88,7 +88,7 @@ class Materials:
 
     def _train_artifact(self, frame: pd.DataFrame, labels: Any) -> None:
         encoder = Encoder.fit(frame)
-        booster = RECIPE.fit(Examples(encoder.encode_columns(frame), labels, np.ones(len(labels))), seed=7)
+        booster = RECIPE.fit(TrainingSet(encoder.encode_columns(frame), labels, np.ones(len(labels))), seed=7)
         artifact = ModelArtifact("xgboost", encoder, booster, 0.0, 0.5, {"dataset": "bundled", "metrics": {}})
         rows = frame[list(NAMES)].head(200).to_numpy(dtype=object).tolist()
         parity = Parity(rows, artifact.probabilities(encoder.encode_rows(rows)).tolist())

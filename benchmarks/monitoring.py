@@ -19,10 +19,10 @@ from benchmarks.report import Table, spread
 from deposit import console
 from deposit.data import ingest, periods, sources
 from deposit.data.columns import FEATURES, NAMES, Category
-from deposit.model.profiling import reference_of
 from deposit.progress import Progress, log_progress
 from deposit.sections import IngestSettings
 from deposit.settings import REPOSITORY
+from deposit.training.profiling import profile_reference
 
 PORT = 18_889
 ROWS = (100_000, 1_000_000)
@@ -60,7 +60,7 @@ def _training(folder: Path) -> pd.DataFrame:
     good = ingest.check(sources.fetch(IngestSettings(), folder, log_progress), log_progress).good
     frame = good.assign(period=periods.assign(good["month"], 2008, 2026), probability=_scores(len(good)))
     frame["called"] = (frame["probability"] >= watchers.THRESHOLD).astype(int)
-    reference = reference_of(frame, frame["probability"].to_numpy())
+    reference = profile_reference(frame, frame["probability"].to_numpy())
     (folder / watchers.REFERENCE).write_text(json.dumps(reference.to_json()))
     texts = [column.name for column in FEATURES if isinstance(column, Category)]
     kept = frame[[*NAMES, "probability", "called", "y"]].astype(dict.fromkeys(texts, object))

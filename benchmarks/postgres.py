@@ -14,8 +14,9 @@ from sqlalchemy.engine import URL
 from benchmarks.processes import running
 from deposit.database import connect as engine_of
 from deposit.database import migrate
+from deposit.deploy.credentials import SUPERUSER
+from deposit.deploy.local import postgres
 from deposit.sections import DatabaseSettings
-from deposit.stack import postgres
 
 START_SECONDS = 30
 
@@ -35,9 +36,7 @@ class Database:
 
     def settings(self, name: str) -> DatabaseSettings:
         """The same as the product's settings."""
-        url = URL.create(
-            "postgresql+psycopg", postgres.SUPERUSER, self._password, "127.0.0.1", self._port, database=name
-        )
+        url = URL.create("postgresql+psycopg", SUPERUSER, self._password, "127.0.0.1", self._port, database=name)
         text = url.render_as_string(hide_password=False)
         return DatabaseSettings(url=text, writer_url=text)
 
@@ -50,7 +49,7 @@ class Database:
     def variables(self, name: str) -> dict[str, str]:
         """The same as libpq's environment variables."""
         return {
-            "PGHOST": "127.0.0.1", "PGPORT": str(self._port), "PGUSER": postgres.SUPERUSER,
+            "PGHOST": "127.0.0.1", "PGPORT": str(self._port), "PGUSER": SUPERUSER,
             "PGPASSWORD": self._password, "PGDATABASE": name,
         }  # fmt: skip
 
@@ -65,7 +64,7 @@ class Database:
     def connect(self, name: str) -> psycopg.Connection[tuple[Any, ...]]:
         """A connection that commits each statement."""
         return psycopg.connect(
-            host="127.0.0.1", port=self._port, user=postgres.SUPERUSER, password=self._password, dbname=name,
+            host="127.0.0.1", port=self._port, user=SUPERUSER, password=self._password, dbname=name,
             autocommit=True, connect_timeout=5,
         )  # fmt: skip
 

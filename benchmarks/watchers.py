@@ -26,21 +26,21 @@ _EXPECTED = {"roc_auc": 0.75, "roc_auc_low": 0.74, "roc_auc_high": 0.76, "ece": 
 def counted(engine: Engine, folder: Path) -> Callable[[], Any]:
     """What `deposit monitor` does with one model's month, from the first query to the stored figures."""
     # with everything that the command imports, so that its memory is the command's
+    from deposit.data.period import parse_period
     from deposit.model.evaluation import Economics
-    from deposit.model.reference import Reference
-    from deposit.monitoring import counting, figures, monitor  # noqa: F401
-    from deposit.monitoring.judgement import judged
-    from deposit.monitoring.span import span_of
+    from deposit.model.reference import ReferenceProfile
+    from deposit.monitoring import metric_rows, monitor, profile  # noqa: F401
+    from deposit.monitoring.assessment import assess
 
-    span = span_of(PERIOD)
+    span = parse_period(PERIOD)
 
     def look() -> str:
-        reference = Reference.from_json(json.loads((folder / REFERENCE).read_text()))
+        reference = ReferenceProfile.from_json(json.loads((folder / REFERENCE).read_text()))
         with engine.begin() as connection:
-            observed = counting.observed(connection, span, MODEL_ID, reference)
-            judgement = judged(observed, reference, THRESHOLD, _EXPECTED, Economics(10, 1))
-            kept = list(figures.figures_of(MODEL_ID, observed, reference, judgement))
-            figures.replace(connection, span.name, "deposit", kept)
+            observed = profile.profile_period(connection, span, MODEL_ID, reference)
+            judgement = assess(observed, reference, THRESHOLD, _EXPECTED, Economics(10, 1))
+            kept = list(metric_rows.to_metric_rows(MODEL_ID, observed, reference, judgement))
+            metric_rows.replace(connection, span.name, "deposit", kept)
         return judgement.verdict.kind.title
 
     return look

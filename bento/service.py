@@ -9,14 +9,13 @@ from pathlib import Path
 
 import bentoml
 
-from deposit.monitoring.spool import Spool
+from deposit.log.spool import Spool
 from deposit.settings import service_settings
 from serving.access import Access
-from serving.application import Application
-from serving.metrics import Metrics
-from serving.models import Loaded, Models
-from serving.routes import routes
-from serving.traffic import TrafficLog
+from serving.application import Application, routes
+from serving.models import LoadedModel, ModelCache
+from serving.prometheus import Metrics
+from serving.request_counts import TrafficLog
 
 MODEL_TAG = Path(__file__).with_name("model.tag").read_text().strip()
 """The packager writes this file; `:latest` would not do, for a store may hold several versions."""
@@ -40,7 +39,7 @@ class Deposit:
     model = bentoml.models.BentoModel(MODEL_TAG)
 
     def __init__(self) -> None:
-        models = Models(Loaded.open(Path(self.model.path)), settings)
+        models = ModelCache(LoadedModel.open(Path(self.model.path)), settings)
         spool = Spool.of(settings)
         application.routes = routes(settings, models, spool, metrics)
         self._traffic = TrafficLog(metrics.traffic, spool)

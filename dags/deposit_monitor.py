@@ -20,13 +20,13 @@ def monitor(period: str | None, day: str) -> list[dict]:
     import dataclasses
     import datetime
 
+    from deposit.data.period import periods_due
     from deposit.monitoring.monitor import monitor
-    from deposit.monitoring.span import due
     from deposit.settings import load_settings
     from deposit.tasks import running
 
     with running():
-        periods = [period] if period else due(datetime.date.fromisoformat(day))
+        periods = [period] if period else periods_due(datetime.date.fromisoformat(day))
         return [dataclasses.asdict(monitor(load_settings(), each)) for each in periods]
 
 
@@ -48,8 +48,8 @@ def report(monitored: list[dict]) -> list[dict]:
 @task.external_python(**MODELS, outlets=[DECAY], skip_on_exit_code=SKIP)
 def alarm(monitored: list[dict], day: str, skip: int) -> list[str]:
     """Ask for a retraining where a model has decayed; skipped if none has, or while the cool-down lasts."""
-    from deposit.monitoring.kind import Kind
-    from deposit.release.steps import ask_retraining
+    from deposit.loop import request_retraining
+    from deposit.monitoring.status import PeriodStatus
     from deposit.settings import load_settings
     from deposit.tasks import running
 
@@ -58,7 +58,9 @@ def alarm(monitored: list[dict], day: str, skip: int) -> list[str]:
         for period in monitored:
             for model in period["models"]:
                 why = f"{period['period']}, seen on {day}: {model['sentence']}"
-                if model["verdict"] == Kind.DECAY.title and ask_retraining(settings, model["model_id"], why):
+                if model["verdict"] == PeriodStatus.PERFORMANCE_DEGRADED.title and request_retraining(
+                    settings, model["model_id"], why
+                ):
                     asked.append(why)
         if not asked:
             raise SystemExit(skip)

@@ -19,7 +19,7 @@ def replay(first: str, last: str) -> dict:
     """Replay the months from `first` to `last`."""
     import dataclasses
 
-    from deposit.replay.run import replay
+    from deposit.replay.replay import replay
     from deposit.settings import load_settings
     from deposit.tasks import running
 

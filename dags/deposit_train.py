@@ -17,14 +17,14 @@ from deposit_defaults import CHAMPION, DATASET, DATASET_VERSION, DECAY, DEFAULTS
 @task.external_python(**MODELS)
 def train(dataset: str | None) -> str:
     """Train the candidates and return the MLflow run that holds them."""
-    from deposit.model.training import train
-    from deposit.monitoring.verdicts import months_to_leave_out
+    from deposit.monitoring.status import periods_to_exclude
     from deposit.settings import load_settings
     from deposit.tasks import running
+    from deposit.training.training import train
 
     with running():
         settings = load_settings()
-        return train(settings, dataset, months_to_leave_out(settings)).run_id
+        return train(settings, dataset, periods_to_exclude(settings)).run_id
 
 
 @task.external_python(**MODELS, outlets=[CHAMPION], skip_on_exit_code=SKIP)
@@ -32,7 +32,7 @@ def select(training: str, skip: int) -> str:
     """Make the challenger champion if it has earned it, and return its model id."""
     import logging
 
-    from deposit.release.steps import challenge
+    from deposit.loop import challenge
     from deposit.settings import load_settings
     from deposit.tasks import running
 

@@ -7,9 +7,9 @@ from airflow.plugins_manager import AirflowPlugin
 from fastapi import Depends, FastAPI, HTTPException
 from fastapi.responses import HTMLResponse
 
+from deposit import overview
 from deposit.errors import DataError, DepositError, SourceError
-from deposit.overview import facts
-from deposit.overview.page import POLICY, REPORT_POLICY, page
+from deposit.overview import POLICY, REPORT_POLICY, page
 from deposit.settings import load_settings
 
 PREFIX = "/deposit"
@@ -26,10 +26,10 @@ app = FastAPI(dependencies=[Depends(get_user)], docs_url=None, redoc_url=None, o
 
 
 @app.get("/")
-def overview() -> HTMLResponse:
+def index() -> HTMLResponse:
     """The champion, releases, and the verdicts of the last periods."""
     try:
-        found = facts.look(load_settings())
+        found = overview.load_overview(load_settings())
     except DepositError as error:
         raise HTTPException(503, str(error)) from error
     return HTMLResponse(page(found), headers={"Content-Security-Policy": POLICY})
@@ -39,7 +39,7 @@ def overview() -> HTMLResponse:
 def report(period: str, model_id: str) -> HTMLResponse:
     """Evidently's report of one model's period."""
     try:
-        html = facts.report(load_settings(), period, model_id)
+        html = overview.report(load_settings(), period, model_id)
     except (DataError, SourceError) as error:
         raise HTTPException(404, str(error)) from error
     except DepositError as error:

@@ -17,13 +17,13 @@ from sqlalchemy.exc import OperationalError
 
 from deposit.data import ingest, periods, sources
 from deposit.database import connect, migrate
+from deposit.deploy import objectstore
+from deposit.deploy.layout import Layout
+from deposit.deploy.local import postgres as postgres_server
 from deposit.errors import UpstreamError
 from deposit.progress import log_progress
 from deposit.sections import DatabaseSettings, IngestSettings, StoreSettings
 from deposit.settings import Settings
-from deposit.stack import objectstore, storeguard
-from deposit.stack import postgres as postgres_server
-from deposit.stack.layout import Layout
 from deposit.store import ObjectStore
 
 START_SECONDS = 60
@@ -96,7 +96,7 @@ def serve_objects(
         place, port = Layout(tmp_path_factory.mktemp("objects")), _free_ports(1)
         place.make()
         place.identities.write_bytes(identities.read_bytes())
-        storeguard.write(place.guard, secrets.token_hex(8))
+        objectstore.write(place.guard, secrets.token_hex(8))
         log = place.logs / "output"
         # its data is thrown away; SIGTERM takes it 15 s
         with _running(objectstore.command(place, port, _free_ports(10)), log, signal.SIGKILL, place.root):

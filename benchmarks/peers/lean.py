@@ -20,7 +20,7 @@ class Lean:
     """POST, any path: customers in, predictions out."""
 
     def __init__(self, artifact: ModelArtifact) -> None:
-        from serving import customers
+        from serving import request_schemas as customers
 
         self._artifact = artifact
         self._customers = customers

@@ -5,16 +5,15 @@ import math
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from hashlib import sha256
 from hmac import compare_digest
 from typing import NamedTuple
 
 from deposit.keys import ADMIN, ANONYMOUS, OUTCOMES, PREDICT, RELEASER, ROLES, parse
 from deposit.sections import ServeSettings
-from serving.limits import Buckets
-from serving.problems import refuse
-from serving.watched import WatchedFile
+from serving.problems import http_error
+from serving.reloading import ReloadingFile
 
 __all__ = ["ADMIN", "OUTCOMES", "PREDICT", "Access", "Client"]
 
@@ -63,12 +62,12 @@ class Access:
 
     def __init__(self, limits: ServeSettings, clock: Callable[[], float] = time.monotonic) -> None:
         self._rate = limits.rate_per_second
-        self._buckets = Buckets(limits.burst, clock)
+        self._buckets = RateLimiter(limits.burst, clock)
         self._anonymous = _Entry(b"", _ANYBODY, self._rate)
         self._releaser = _releaser(limits.releaser_key_sha256)
-        self._file: WatchedFile[_Keys] | None = None
+        self._file: ReloadingFile[_Keys] | None = None
         if limits.keys_file is not None:
-            self._file = WatchedFile(limits.keys_file, self._entries, _tell, clock)
+            self._file = ReloadingFile(limits.keys_file, self._entries, _tell, clock)
 
     def authorise(self, headers: dict[bytes, bytes], role: str | None) -> Client:
         """The client of a request for which `role` is needed. Raises RequestError 401, 403, 429 or 503."""
@@ -77,11 +76,11 @@ class Access:
         entry = self._entry(headers)
         name = entry.client.name
         if role not in entry.client.roles:
-            raise refuse(403, f"the key {name} lacks the role {role}: use one that has it", client=name)
+            raise http_error(403, f"the key {name} lacks the role {role}: use one that has it", client=name)
         if entry.rate and (wait := self._buckets.take(name, entry.rate)):
             seconds = math.ceil(wait)
             message = f"too many requests: {name} may send {entry.rate:g} a second; try again in {seconds} s"
-            raise refuse(429, message, headers=((b"retry-after", b"%d" % seconds),), client=name)
+            raise http_error(429, message, headers=((b"retry-after", b"%d" % seconds),), client=name)
         return entry.client
 
     def _entry(self, headers: dict[bytes, bytes]) -> _Entry:
@@ -89,24 +88,26 @@ class Access:
             return self._anonymous
         keys = self._file.value()
         if keys is None or (keys.open and not self._file.sound):
-            raise refuse(
+            raise http_error(
                 503, "the service cannot read its API keys, so it answers nobody; tell its operator", headers=_LATER
             )
         return self._anonymous if keys.open else self._known(headers.get(b"authorization"), keys.entries)
 
     def _known(self, header: bytes | None, entries: tuple[_Entry, ...]) -> _Entry:
         if header is None:
-            raise refuse(401, "an API key is needed: send the header Authorization: Bearer <key>", headers=_CHALLENGE)
+            raise http_error(
+                401, "an API key is needed: send the header Authorization: Bearer <key>", headers=_CHALLENGE
+            )
         match = _BEARER.fullmatch(header)
         if match is None:
-            raise refuse(401, "the header Authorization must be: Bearer <key>", headers=_CHALLENGE)
+            raise http_error(401, "the header Authorization must be: Bearer <key>", headers=_CHALLENGE)
         digest = sha256(match[1]).digest()
         found: _Entry | None = None
         for entry in entries:  # all of them, so that the time taken tells nothing
             if compare_digest(entry.digest, digest):
                 found = entry
         if found is None:
-            raise refuse(401, "this API key is not known, or it was revoked", headers=_CHALLENGE)
+            raise http_error(401, "this API key is not known, or it was revoked", headers=_CHALLENGE)
         return found
 
     def _entries(self, content: bytes) -> _Keys:
@@ -136,3 +137,32 @@ def _releaser(key_sha256: str | None) -> tuple[_Entry, ...]:
 
 def _tell(problem: str) -> None:
     logger.critical("API KEYS: %s; the keys read before stay good, and if there are none everybody is refused", problem)
+
+
+class RateLimiter:
+    """Each client may ask `burst` times at once and, from then on, at its own rate.
+
+    Args:
+        burst: tokens of a full bucket.
+        clock: seconds that only go up.
+    """
+
+    def __init__(self, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._burst = float(burst)
+        self._clock = clock
+        self._buckets: dict[str, tuple[float, float]] = {}
+
+    def take(self, name: str, rate: float) -> float:
+        """Take a token of a client that gets `rate` a second: 0, or the seconds until there is one."""
+        now = self._clock()
+        tokens, since = self._buckets.get(name, (self._burst, now))
+        tokens = min(self._burst, tokens + (now - since) * rate)
+        if tokens < 1:
+            self._buckets[name] = (tokens, now)
+            return (1 - tokens) / rate
+        self._buckets[name] = (tokens - 1, now)
+        return 0.0
+
+    def keep(self, names: Collection[str]) -> None:
+        """Forget all clients but these."""
+        self._buckets = {name: bucket for name, bucket in self._buckets.items() if name in names}

@@ -1,5 +1,6 @@
 """The HTTP side: a bare ASGI application, since each layer above it costs a tenth of the throughput."""
 
+import asyncio
 import logging
 import os
 import re
@@ -8,11 +9,23 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextlib import aclosing
 from typing import Any
 
-from serving.access import Access
-from serving.customers import encode
+from deposit.errors import SpoolError
+from deposit.log.spool import Spool
+from deposit.settings import Settings
+from serving import prometheus
+from serving.access import ADMIN, OUTCOMES, PREDICT, Access
 from serving.http import JSON, Answer, Receive, Request, Route
-from serving.metrics import Metrics
-from serving.problems import Problem, RequestError, refuse
+from serving.microbatching import MicroBatcher
+from serving.models import ModelCache
+from serving.openapi import document
+from serving.outcome_reports import Outcomes
+from serving.page import pages
+from serving.predict import Predict
+from serving.problems import Problem, RequestError, http_error
+from serving.prometheus import Metrics
+from serving.ranking import Ranking
+from serving.recorder import Recorder
+from serving.request_schemas import encode
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -69,14 +82,14 @@ class Application:
 
     def _route(self, method: str, path: str) -> Route:
         if not self.routes:
-            raise refuse(503, "the model is still being loaded; try again in a moment")
+            raise http_error(503, "the model is still being loaded; try again in a moment")
         route = self.routes.get(path)
         if route is None:
             known = ", ".join(path for path in self.routes if not path.startswith("/assets/"))
-            raise refuse(404, f"there is no such path here; try {known}")
+            raise http_error(404, f"there is no such path here; try {known}")
         if method != route.method and not (method == "HEAD" and route.method == "GET"):
             allow = ((b"allow", route.allowed.encode()),)
-            raise refuse(405, f"{method} is not allowed here; use {route.allowed}", headers=allow)
+            raise http_error(405, f"{method} is not allowed here; use {route.allowed}", headers=allow)
         return route
 
 
@@ -100,3 +113,37 @@ async def _send(answer: Answer, request_id: bytes, head: bool, send: Send) -> No
 def _request_id(headers: dict[bytes, bytes]) -> bytes:
     given = headers.get(b"x-request-id", b"")
     return given if _REQUEST_ID.fullmatch(given) else os.urandom(16).hex().encode()
+
+
+def routes(settings: Settings, models: ModelCache, spool: Spool, metrics: Metrics) -> Mapping[str, Route]:
+    """All paths; there are none, so 503 for all, until the model is loaded."""
+    recorder = Recorder(spool)
+    docs = encode(document(settings.serve.max_customers))
+
+    async def show_models(_: Request) -> Answer:
+        return Answer(models.listing())
+
+    async def show_metrics(_: Request) -> Answer:
+        try:
+            metrics.set_spool(await asyncio.to_thread(spool.state))
+        except SpoolError:
+            metrics.set_spool(None)
+        return Answer(metrics.render(), prometheus.CONTENT_TYPE.encode())
+
+    async def show_health(_: Request) -> Answer:
+        return Answer(b"\n", b"text/plain")
+
+    async def show_docs(_: Request) -> Answer:
+        return Answer(docs)
+
+    return {
+        "/predict": Route("POST", PREDICT, Predict(models, MicroBatcher(recorder, metrics), settings.serve)),
+        "/rank": Route("POST", PREDICT, Ranking(models, recorder, metrics, settings)),
+        "/outcomes": Route("POST", OUTCOMES, Outcomes(recorder, settings.serve)),
+        "/models": Route("GET", PREDICT, show_models),
+        "/metrics": Route("GET", ADMIN, show_metrics),
+        "/docs.json": Route("GET", None, show_docs),
+        "/livez": Route("GET", None, show_health),
+        "/readyz": Route("GET", None, show_health),
+        **{path: Route("GET", None, page) for path, page in pages().items()},
+    }

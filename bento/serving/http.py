@@ -4,11 +4,12 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, MutableMapping
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from serving.access import Client
-from serving.codings import decompressed, decompressor_of
-from serving.problems import RequestError, refuse
+from serving.access import ADMIN, Client
+from serving.bodies import decompressed, decompressor_of
+from serving.problems import RequestError, http_error
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 JSON = b"application/json"
@@ -79,9 +80,9 @@ class Request:
             async with asyncio.timeout(self._timeout):
                 message = await self._receive()
         except TimeoutError as error:
-            raise refuse(408, f"no more of the body came for {self._timeout:g} seconds; send it again") from error
+            raise http_error(408, f"no more of the body came for {self._timeout:g} seconds; send it again") from error
         if message["type"] == "http.disconnect":
-            raise refuse(400, "the client went away before the body was complete")
+            raise http_error(400, "the client went away before the body was complete")
         return message
 
 
@@ -126,4 +127,44 @@ def charset_of(request: Request) -> str | None:
 
 
 def _too_large(limit: int) -> RequestError:
-    return refuse(413, f"the body is larger than {limit} bytes; send fewer customers at a time")
+    return http_error(413, f"the body is larger than {limit} bytes; send fewer customers at a time")
+
+
+_EVENT_TIME, _DRY_RUN = b"x-event-time", b"x-dry-run"
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def event_time_of(request: Request) -> int:
+    """When the prediction counts as made, µs since the epoch: now, or what an admin's X-Event-Time says.
+
+    Raises RequestError 403 or 422.
+    """
+    given = request.headers.get(_EVENT_TIME)
+    if given is None:
+        return time.time_ns() // 1000
+    _require_admin(request, "X-Event-Time")
+    try:
+        moment = datetime.fromisoformat(given.decode())
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None or not _EARLIEST <= moment <= datetime.now(UTC):
+        raise http_error(422, "must be a past time with its offset, like 2010-05-03T09:30:00Z", "X-Event-Time")
+    return int(moment.timestamp() * 1_000_000)
+
+
+def is_dry_run(request: Request) -> bool:
+    """Whether the predictions shall leave no trace in the log, by an admin's X-Dry-Run.
+
+    Raises RequestError 403 or 422.
+    """
+    if _DRY_RUN not in request.headers:
+        return False
+    _require_admin(request, "X-Dry-Run")
+    if request.headers[_DRY_RUN] != b"true":
+        raise http_error(422, "must be true, or left out", "X-Dry-Run")
+    return True
+
+
+def _require_admin(request: Request, header: str) -> None:
+    if ADMIN not in request.client.roles:
+        raise http_error(403, f"{header} is for keys with the role admin; leave it out", header)

@@ -10,16 +10,20 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from threading import Lock
+from typing import TYPE_CHECKING, Any
 
-from deposit.errors import DataError, UpstreamError
-from deposit.model.artifact import ModelArtifact
-from deposit.model.catalog import CatalogModel, Files, parse_catalog
+import msgspec
+
+from deposit.errors import DataError, IntegrityError, UpstreamError
+from deposit.model.artifact import BOOSTER, MODEL, PARITY, ModelArtifact, sha256_of
+from deposit.registry.catalog import CatalogModel, Files, parse_catalog
+from deposit.sections import StoreSettings
 from deposit.settings import Settings
-from serving.customers import encode
-from serving.fetching import Fetcher
-from serving.problems import refuse
-from serving.watched import WatchedFile
+from serving.problems import http_error
+from serving.reloading import ReloadingFile
+from serving.request_schemas import encode
 
 logger = logging.getLogger("deposit.serving")
 
@@ -33,7 +37,7 @@ _WAIT_SECONDS = 30.0
 
 
 @dataclass(frozen=True, eq=False)
-class Loaded:
+class LoadedModel:
     """A model that can answer; `release` is what is known of it: version, created, dataset, metrics."""
 
     model_id: str
@@ -41,13 +45,13 @@ class Loaded:
     release: Mapping[str, Any] = field(repr=False)
 
     @classmethod
-    def open(cls, folder: Path) -> "Loaded":
+    def open(cls, folder: Path) -> "LoadedModel":
         """The model that lies in the Bento. Raises IntegrityError."""
         release = json.loads((folder / "release.json").read_text())
         return cls(release["model_id"], ModelArtifact.load(folder, threads=1), release)
 
 
-class Models:
+class ModelCache:
     """The served model, and others by id: at most `models_kept` of them stay loaded.
 
     Args:
@@ -56,21 +60,21 @@ class Models:
             the economics that `listing` tells.
     """
 
-    def __init__(self, served: Loaded, settings: Settings) -> None:
+    def __init__(self, served: LoadedModel, settings: Settings) -> None:
         self.served = served
         self._economics = {
             "deposit_value": settings.train.deposit_value,
             "call_cost": settings.train.call_cost,
         }
         self._room = settings.serve.models_kept
-        self._catalog = WatchedFile(settings.catalog_path, _by_id, partial(logger.warning, "models by id: %s"))
+        self._catalog = ReloadingFile(settings.catalog_path, _by_id, partial(logger.warning, "models by id: %s"))
         self._fetcher = Fetcher(settings.store)
         self._threads = ThreadPoolExecutor(max_workers=_LOADS, thread_name_prefix="model")
         # by place and sha256, so that what was registered anew is loaded anew
-        self._kept: OrderedDict[Files, Loaded] = OrderedDict()
-        self._loading: dict[Files, asyncio.Task[Loaded]] = {}
+        self._kept: OrderedDict[Files, LoadedModel] = OrderedDict()
+        self._loading: dict[Files, asyncio.Task[LoadedModel]] = {}
 
-    async def get(self, model_id: str | None) -> Loaded:
+    async def get(self, model_id: str | None) -> LoadedModel:
         """The served model at once, or the registered one with that id.
 
         Raises RequestError: 422 not an id, 404 not registered (both without asking the object store), 502 its files are
@@ -91,7 +95,9 @@ class Models:
             # one client that goes away must not take the model from the others that wait for it
             return await asyncio.wait_for(asyncio.shield(loading), _WAIT_SECONDS)
         except TimeoutError as error:
-            raise refuse(503, f"model {model_id} is still being loaded; try again", "model", headers=_LATER) from error
+            raise http_error(
+                503, f"model {model_id} is still being loaded; try again", "model", headers=_LATER
+            ) from error
 
     def listing(self) -> bytes:
         """The answer to `GET /models`: the served model, the previous one, then the others, newest first."""
@@ -117,28 +123,28 @@ class Models:
 
     def _registered(self, model_id: str) -> CatalogModel:
         if not _MODEL_ID.fullmatch(model_id):
-            raise refuse(422, "must be a model id like deposit-v7", "model")
+            raise http_error(422, "must be a model id like deposit-v7", "model")
         model = (self._catalog.value() or {}).get(model_id)
         if model is None:
-            raise refuse(404, f"there is no model {model_id}; GET /models lists those there are", "model")
+            raise http_error(404, f"there is no model {model_id}; GET /models lists those there are", "model")
         return model
 
-    async def _load(self, model: CatalogModel) -> Loaded:
+    async def _load(self, model: CatalogModel) -> LoadedModel:
         loop = asyncio.get_running_loop()
         try:
             artifact = await loop.run_in_executor(self._threads, self._fetcher.fetch, model.files)
         except UpstreamError as error:
             logger.warning("model %s cannot be loaded now: %s", model.model_id, error)
             message = f"model {model.model_id} cannot be loaded now, the object store does not answer; try again"
-            raise refuse(503, message, "model", headers=_LATER) from error
+            raise http_error(503, message, "model", headers=_LATER) from error
         except DataError as error:
             logger.critical("MODEL %s IS REFUSED: %s", model.model_id, error)
             message = f"model {model.model_id} is refused: its files are not as registered; tell the operator"
-            raise refuse(502, message, "model") from error
+            raise http_error(502, message, "model") from error
         logger.warning("loaded model %s from the object store", model.model_id)
-        return Loaded(model.model_id, artifact, _facts(model))
+        return LoadedModel(model.model_id, artifact, _facts(model))
 
-    def _settle(self, files: Files, loading: "asyncio.Task[Loaded]") -> None:
+    def _settle(self, files: Files, loading: "asyncio.Task[LoadedModel]") -> None:
         del self._loading[files]
         # asking for the error also tells asyncio that it was seen, should all that waited be gone
         if loading.cancelled() or loading.exception() is not None:
@@ -154,3 +160,65 @@ def _by_id(content: bytes) -> dict[str, CatalogModel]:
 
 def _facts(model: CatalogModel) -> dict[str, Any]:
     return {name: getattr(model, name) for name in ("model_id", "version", "created", "dataset", "metrics", "aliases")}
+
+
+if TYPE_CHECKING:
+    from deposit.store import ObjectStore
+
+_MAX_BYTES = 128 * 2**20
+"""No file of a model may be larger."""
+_CONNECT_SECONDS, _READ_SECONDS, _RETRIES = 2.0, 10.0, 1
+
+
+class _Recorded(msgspec.Struct):
+    """What model.json says of the files beside it."""
+
+    sha256: dict[str, str]
+
+
+class Fetcher:
+    """Reads models from the object store; for use in threads."""
+
+    def __init__(self, settings: StoreSettings) -> None:
+        self._settings = settings
+        self._lock = Lock()
+        self._store: ObjectStore | None = None
+
+    def fetch(self, files: Files) -> ModelArtifact:
+        """The model whose model.json has the registered sha256. Raises IntegrityError, SourceError, UpstreamError."""
+        try:
+            with TemporaryDirectory(prefix="deposit-model-") as folder:
+                self._download(files, Path(folder))
+                return ModelArtifact.load(Path(folder), threads=1)
+        except OSError as error:
+            raise UpstreamError(f"cannot keep the files of a model for a moment: {error}; free some space") from error
+
+    def _download(self, files: Files, folder: Path) -> None:
+        content = self._checked(files, MODEL, files.sha256)
+        try:
+            recorded = msgspec.json.decode(content, type=_Recorded).sha256
+        except msgspec.DecodeError as error:
+            raise IntegrityError(f"{files.prefix}/{MODEL} does not tell its files: {error}") from error
+        (folder / MODEL).write_bytes(content)
+        for name in (PARITY, BOOSTER):
+            if name in recorded:
+                (folder / name).write_bytes(self._checked(files, name, recorded[name]))
+
+    def _checked(self, files: Files, name: str, expected: str) -> bytes:
+        key = f"{files.prefix}/{name}"
+        content = self._connected().get(files.bucket, key, _MAX_BYTES)
+        found = sha256_of(content)
+        if found != expected:
+            raise IntegrityError(
+                f"s3://{files.bucket}/{key} has sha256 {found}, registered was {expected}: restore it or train anew"
+            )
+        return content
+
+    def _connected(self) -> "ObjectStore":
+        # boto3 takes half a second to import and 30 MB; a service that is never asked for another model does without
+        with self._lock:
+            if self._store is None:
+                from deposit.store import ObjectStore
+
+                self._store = ObjectStore(self._settings, _CONNECT_SECONDS, _READ_SECONDS, _RETRIES)
+            return self._store

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from deposit.data.columns import FEATURES, LEAKED, Category, Number
-from serving.customers import MAX_ID, MAX_ID_LENGTH, MIN_ID
+from deposit.data.columns import FEATURES, LEAKAGE_COLUMN, Category, Number
+from serving.request_schemas import MAX_ID, MAX_ID_LENGTH, MIN_ID
 
 MAX_PROBLEMS = 20
 _BY_NAME = {column.name: column for column in FEATURES}
@@ -17,7 +17,7 @@ _ID_ALLOWED = (
     f"must be an integer of 64 bits (7, not 7.0) or a string of at most {MAX_ID_LENGTH} characters without "
     "lone surrogates, or left out"
 )
-_LEAK = f"`{LEAKED}` is refused: it is known only after the call, so no prediction may use it; leave it out"
+_LEAK = f"`{LEAKAGE_COLUMN}` is refused: it is known only after the call, so no prediction may use it; leave it out"
 
 
 class Problem(msgspec.Struct):
@@ -45,7 +45,7 @@ class RequestError(Exception):
         self.client = client
 
 
-def refuse(
+def http_error(
     status: int, message: str, field: str | None = None, *, headers: Headers = (), client: str = ""
 ) -> RequestError:
     """A refusal that concerns the whole request."""
@@ -91,7 +91,9 @@ def _customer_problems(row: int, customer: Any) -> Iterator[Problem]:
         yield Problem(row, None, "must be an object with the customer's fields")
         return
     for name in customer.keys() - _BY_NAME.keys() - {"id"}:
-        yield Problem(row, name[:64], _LEAK if name == LEAKED else "unknown field; see /docs.json for the fields")
+        yield Problem(
+            row, name[:64], _LEAK if name == LEAKAGE_COLUMN else "unknown field; see /docs.json for the fields"
+        )
     for name, column in _BY_NAME.items():
         if name not in customer:
             yield Problem(row, name, f"is required: {allowed(column)}")

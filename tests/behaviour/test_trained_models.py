@@ -7,7 +7,7 @@ import pytest
 from deposit.model import metrics
 from deposit.model.artifact import ModelArtifact
 from deposit.model.encoder import Encoder
-from deposit.model.recipes import FEATURE_SETS, Examples, LogisticRecipe, XgboostRecipe, recency_weights
+from deposit.training.recipes import FEATURE_SETS, LogisticRecipe, TrainingSet, XgboostRecipe, recency_weights
 
 LOGISTIC, XGBOOST = LogisticRecipe(1.0, "all", None), XgboostRecipe()
 FLOORS = {"logistic": 0.69, "xgboost": 0.64}
@@ -31,7 +31,7 @@ def model(request, history, cut) -> ModelArtifact:
 def trained(recipe, rows: pd.DataFrame) -> ModelArtifact:
     encoder = Encoder.fit(rows, FEATURE_SETS[recipe.features])
     weights = recency_weights(rows["period"].to_numpy(dtype=str), recipe.half_life)
-    examples = Examples(encoder.encode_columns(rows), rows["y"].to_numpy(np.int8), weights)
+    examples = TrainingSet(encoder.encode_columns(rows), rows["y"].to_numpy(np.int8), weights)
     return ModelArtifact(recipe.kind, encoder, recipe.fit(examples, 7), 0.0, 0.5, {})
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from chaos import Load, Postgres, Shipper, until
 
-from deposit.monitoring.spool import Spool
+from deposit.log.spool import Spool
 from deposit.settings import Settings
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from chaos import Load, until
 
-from deposit.monitoring.entries import ScoredRequest, Traffic, decode_entry
-from deposit.monitoring.spool import Spool
+from deposit.log.entries import ScoredRequest, Traffic, decode_entry
+from deposit.log.spool import Spool
 from deposit.settings import Settings
-from serving.identifiers import texts
+from serving.recorder import texts
 
 pytestmark = pytest.mark.servers
 DISK, RESERVE, BLOCK = 24 * 2**20, 2**20, 4096

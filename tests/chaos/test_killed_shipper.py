@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from chaos import Postgres, Shipper, until
 
-from deposit.monitoring.entries import ScoredRequest, encode_entry
-from deposit.monitoring.spool import Spool
+from deposit.log.entries import ScoredRequest, encode_entry
+from deposit.log.spool import Spool
 from deposit.settings import Settings
 
 pytestmark = pytest.mark.servers

@@ -11,8 +11,8 @@ import pytest
 from chaos import Load, until
 from composed import Compose, logger, service_of
 
+from deposit.deploy.local.airflow_api import now, wait_for_dag_run, wait_for_run
 from deposit.progress import log_progress
-from deposit.stack.airflow_api import follow, now, wait_for_run
 
 RATE, CLIENTS = 200, 4
 CHAIN = ("deposit_ingest", "deposit_train", "deposit_release")
@@ -26,7 +26,9 @@ def champion(compose: Compose, logins: dict[str, Any]) -> str:
         since = now()
         run = api.trigger(CHAIN[0], {"source": "bundled"})
         for dag in CHAIN:
-            followed = follow(api, dag, run if dag == CHAIN[0] else wait_for_run(api, dag, since), log_progress)
+            followed = wait_for_dag_run(
+                api, dag, run if dag == CHAIN[0] else wait_for_run(api, dag, since), log_progress
+            )
             assert followed.state == "success", {
                 task: api.log(dag, followed.run, task)[-3000:]
                 for task, state in followed.tasks.items()

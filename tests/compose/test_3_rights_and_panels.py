@@ -11,8 +11,8 @@ from grafana import DASHBOARDS, AlertRule, PanelQuery, alert_rules, defaults, ex
 from sqlalchemy import URL
 from sqlalchemy.exc import ProgrammingError
 
+from deposit.deploy.local.airflow_api import wait_for_dag_run
 from deposit.progress import log_progress
-from deposit.stack.airflow_api import follow
 
 BUCKETS = {"deposit-data", "deposit-mlflow", "deposit-bentos", "deposit-reports", "deposit-logs"}
 RIGHTS = {
@@ -58,7 +58,7 @@ def test_a_service_reads_models_and_nothing_else(compose: Compose, vault: dict[s
 def test_a_month_is_monitored(compose: Compose, logins: dict[str, Any]) -> None:
     month = f"{datetime.now(UTC):%Y-%m}"
     with compose.airflow(logins["airflow"]["password"]) as api:
-        run = follow(api, "deposit_monitor", api.trigger("deposit_monitor", {"period": month}), log_progress)
+        run = wait_for_dag_run(api, "deposit_monitor", api.trigger("deposit_monitor", {"period": month}), log_progress)
         assert run.state == "success", api.log("deposit_monitor", run.run, "monitor")[-3000:]
     served = set(compose.sql("SELECT DISTINCT model_id FROM predictions"))
     judged = compose.sql(f"SELECT scope, note FROM metrics WHERE period = '{month}' AND name = 'verdict'")

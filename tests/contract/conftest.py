@@ -3,13 +3,12 @@ from pathlib import Path
 
 import pytest
 
-from deposit.monitoring.spool import Spool
+from deposit.log.spool import Spool
 from deposit.settings import Settings
 from serving.access import Access
-from serving.application import Application
-from serving.metrics import Metrics
-from serving.models import Loaded, Models
-from serving.routes import routes
+from serving.application import Application, routes
+from serving.models import LoadedModel, ModelCache
+from serving.prometheus import Metrics
 
 
 @pytest.fixture(scope="session")
@@ -19,7 +18,9 @@ def make_application() -> Callable[[Settings, Path], Application]:
     def make(settings: Settings, folder: Path) -> Application:
         metrics = Metrics()
         application = Application(Access(settings.serve), metrics, settings.serve.request_timeout)
-        application.routes = routes(settings, Models(Loaded.open(folder), settings), Spool.of(settings), metrics)
+        application.routes = routes(
+            settings, ModelCache(LoadedModel.open(folder), settings), Spool.of(settings), metrics
+        )
         return application
 
     return make

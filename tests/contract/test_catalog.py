@@ -11,14 +11,15 @@ from mlflow.tracking import MlflowClient
 from mlflowserver import mlflow_server
 
 from deposit.errors import ConfigError, UpstreamError
-from deposit.model import journal, registration, tracking
 from deposit.model.artifact import ModelArtifact
-from deposit.model.catalog import parse_catalog
-from deposit.model.registry import Version
-from deposit.release.catalog import keep_catalog, object_place, write_catalog
+from deposit.registry import registry, tracking
+from deposit.registry.catalog import parse_catalog
+from deposit.registry.registry import Version
+from deposit.release.catalog_publisher import keep_catalog, object_place, write_catalog
 from deposit.sections import MlflowSettings, StoreSettings
 from deposit.settings import Settings
-from serving.fetching import Fetcher
+from deposit.training import mlflow_logging
+from serving.models import Fetcher
 
 pytestmark = [
     pytest.mark.servers,
@@ -57,12 +58,14 @@ def model(make_model: Callable[..., ModelArtifact], tmp_path_factory: pytest.Tem
 
 def _register(settings: Settings, model: ModelArtifact) -> Version:
     client = tracking.connect(settings)
-    run_id = journal.start(
+    run_id = mlflow_logging.start(
         client, tracking.experiment(client, "test").experiment_id, "a run", {"deposit.dataset": "d1"}
     )
-    journal.log_values(client, run_id, {"roc_auc": 0.7, "validation_roc_auc": 0.6}, {"threshold": model.threshold})
-    journal._log_model(client, run_id, model)
-    return registration.register(client, settings, client.get_run(run_id))
+    mlflow_logging.log_values(
+        client, run_id, {"roc_auc": 0.7, "validation_roc_auc": 0.6}, {"threshold": model.threshold}
+    )
+    mlflow_logging._log_model(client, run_id, model)
+    return registry.register(client, settings, client.get_run(run_id))
 
 
 def test_what_the_catalog_says_is_what_a_service_loads(settings: Settings, model: ModelArtifact) -> None:
@@ -106,7 +109,7 @@ def test_what_the_catalog_says_is_what_a_service_loads(settings: Settings, model
 def test_a_registry_that_is_away_is_told_of_once_and_the_file_stays(
     settings: Settings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("deposit.release.catalog._EVERY_SECONDS", 0.05)
+    monkeypatch.setattr("deposit.release.catalog_publisher._EVERY_SECONDS", 0.05)
     away = settings.model_copy(update={"mlflow": MlflowSettings(tracking_uri="http://127.0.0.1:9")})
     settings.catalog_path.write_bytes(b"as it was")
     stop, again = threading.Event(), threading.Event()

@@ -15,14 +15,14 @@ import pytest
 from psycopg.errors import InsufficientPrivilege
 from sqlalchemy.engine import make_url
 
-from deposit.compose import addresses, preparation, secrets
-from deposit.compose.parts import LINKED
+from deposit.deploy.bucket_policies import Grant, grants
+from deposit.deploy.compose import addresses, preparation, secrets
+from deposit.deploy.compose.parts import LINKED
+from deposit.deploy.credentials import Credentials, random_credentials, stored_credentials, write_private
+from deposit.deploy.servers import database_url
 from deposit.errors import UpstreamError
 from deposit.sections import StoreSettings
 from deposit.settings import Settings
-from deposit.stack.credentials import Credentials, random_credentials, stored_credentials, write_private
-from deposit.stack.grants import Grant, grants
-from deposit.stack.servers import database_url
 from deposit.store import ObjectStore
 
 pytestmark = pytest.mark.servers
@@ -45,7 +45,7 @@ class Stack(NamedTuple):
     @property
     def command(self) -> list[str]:
         return [
-            sys.executable, "-m", "deposit.compose.preparation", "--store=seaweedfs", f"--root={self.root}",
+            sys.executable, "-m", "deposit.deploy.compose.preparation", "--store=seaweedfs", f"--root={self.root}",
             f"--postgres={self.postgres}", f"--object-store={self.object_store}",
         ]  # fmt: skip
 
@@ -212,7 +212,7 @@ def test_servers_that_are_not_there_are_named(
 
 def test_without_secrets_it_says_so_in_one_line(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "deposit.compose.preparation", f"--root={tmp_path}"],
+        [sys.executable, "-m", "deposit.deploy.compose.preparation", f"--root={tmp_path}"],
         env={"PATH": os.environ["PATH"], "DEPOSIT_STATE_DIR": str(tmp_path)}, capture_output=True, text=True,
         check=False,
     )  # fmt: skip

@@ -18,8 +18,7 @@ import httpx
 import pytest
 from chaos import until
 
-from deposit.release.gateway import Gateway
-from deposit.release.trust import trust
+from deposit.release.gateway import Gateway, trust
 from deposit.sections import GatewaySettings, ReleaseSettings, StackSettings
 from deposit.settings import Settings
 

@@ -105,7 +105,7 @@ def test_what_is_accepted_by_name_is_published_and_told(servers: Settings, tmp_p
 
 def test_the_command_takes_year_and_rules(servers: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = of(servers, tmp_path / "calls.csv", own(YEARS["2008"][::40] + YEARS["2010"][::4]))
-    monkeypatch.setattr("deposit.cli.learning.load_settings", lambda: settings)
+    monkeypatch.setattr("deposit.cli.model_commands.load_settings", lambda: settings)
     done = CliRunner().invoke(app, ["ingest", "--first-year", "2015", "--accept", "gaps", "--accept", "future"])
     assert done.exit_code == 0, done.output
     assert "2015-05 to 2016-11" in done.output

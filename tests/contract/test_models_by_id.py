@@ -14,17 +14,17 @@ from typing import Any
 
 import pytest
 
+from deposit.deploy import objectstore
+from deposit.deploy.credentials import random_credentials
+from deposit.deploy.layout import Layout
 from deposit.errors import UpstreamError
 from deposit.model.artifact import BOOSTER, MODEL, PARITY, ModelArtifact, sha256_of
-from deposit.model.catalog import Catalog, CatalogModel, Files, encode_catalog
+from deposit.registry.catalog import Catalog, CatalogModel, Files, encode_catalog
 from deposit.sections import ServeSettings, StoreSettings
 from deposit.settings import Settings
-from deposit.stack import objectstore
-from deposit.stack.credentials import random_credentials
-from deposit.stack.layout import Layout
 from deposit.store import ObjectStore
-from serving import fetching, models
-from serving.models import Loaded, Models
+from serving import models
+from serving.models import LoadedModel, ModelCache
 from serving.problems import RequestError
 
 pytestmark = pytest.mark.servers
@@ -177,11 +177,11 @@ def _publish(settings: Settings, known: Any) -> None:
 
 
 @pytest.fixture
-def service(settings: Settings, folders: dict[int, tuple[ModelArtifact, Path]]) -> Models:
-    return Models(Loaded.open(folders[SERVED][1]), settings)
+def service(settings: Settings, folders: dict[int, tuple[ModelArtifact, Path]]) -> ModelCache:
+    return ModelCache(LoadedModel.open(folders[SERVED][1]), settings)
 
 
-def _get(service: Models, *ids: str | None) -> list[Any]:
+def _get(service: ModelCache, *ids: str | None) -> list[Any]:
     """Ask for models at the same time; results or RequestErrors in the same order."""
 
     async def ask() -> list[Any]:
@@ -190,7 +190,7 @@ def _get(service: Models, *ids: str | None) -> list[Any]:
     return asyncio.run(ask())
 
 
-def _refused(service: Models, model_id: str) -> RequestError:
+def _refused(service: ModelCache, model_id: str) -> RequestError:
     (refusal,) = _get(service, model_id)
     assert isinstance(refusal, RequestError), refusal
     assert refusal.problems[0].field == "model"
@@ -198,7 +198,7 @@ def _refused(service: Models, model_id: str) -> RequestError:
 
 
 @pytest.mark.parametrize("model_id", [None, "deposit-v7"])
-def test_the_served_model_answers_at_once(service: Models, wire: Wire, model_id: str | None) -> None:
+def test_the_served_model_answers_at_once(service: ModelCache, wire: Wire, model_id: str | None) -> None:
     wanted = service.get(model_id)
     with pytest.raises(StopIteration) as done:  # a coroutine that awaits nothing ends at its first step
         wanted.send(None)
@@ -207,7 +207,7 @@ def test_the_served_model_answers_at_once(service: Models, wire: Wire, model_id:
 
 
 def test_a_pinned_model_answers_as_it_was_trained(
-    service: Models, folders: dict[int, tuple[ModelArtifact, Path]], wire: Wire
+    service: ModelCache, folders: dict[int, tuple[ModelArtifact, Path]], wire: Wire
 ) -> None:
     (loaded,) = _get(service, "deposit-v3")
     trained = folders[3][0]
@@ -225,7 +225,7 @@ def test_a_pinned_model_answers_as_it_was_trained(
      "deposit-v\u0661", "deposit-v\uff11", "d\u00e9posit-v1", "deposit-v1%00", "%2e%2e-v1", "x" * 10_000 + "-v1",
      "deposit-v" + "1" * 5000, "s3://deposit-mlflow/deposit-v1", "\ud800-v1", "deposit-V1", "a-v1;b-v2", "a\\..\\b-v1"],
 )  # fmt: skip
-def test_what_is_no_id_never_reaches_the_store(service: Models, wire: Wire, model_id: str) -> None:
+def test_what_is_no_id_never_reaches_the_store(service: ModelCache, wire: Wire, model_id: str) -> None:
     refusal = _refused(service, model_id)
     assert refusal.status == 422
     assert len(refusal.problems[0].message) < 200
@@ -235,22 +235,22 @@ def test_what_is_no_id_never_reaches_the_store(service: Models, wire: Wire, mode
 @pytest.mark.parametrize(
     "model_id", ["deposit-v999999999", "deposit-v11", "other-v1", "a..-v1", "a..b-v1", "model.json-v1", "DEPOSIT-v1"]
 )
-def test_an_unknown_id_never_reaches_the_store(service: Models, wire: Wire, model_id: str) -> None:
+def test_an_unknown_id_never_reaches_the_store(service: ModelCache, wire: Wire, model_id: str) -> None:
     assert _refused(service, model_id).status == 404
     assert wire.asked == []
 
 
-def test_fifty_first_requests_make_one_download(service: Models, wire: Wire) -> None:
+def test_fifty_first_requests_make_one_download(service: ModelCache, wire: Wire) -> None:
     wire.delay = 0.1
     found = _get(service, *["deposit-v1"] * 50)
     assert len({id(loaded) for loaded in found}) == 1
-    assert isinstance(found[0], Loaded)
+    assert isinstance(found[0], LoadedModel)
     assert wire.asked == [MODEL, PARITY, BOOSTER]
     assert _get(service, "deposit-v1")[0] is found[0]
     assert len(wire.asked) == 3
 
 
-def test_the_event_loop_goes_on_while_a_model_is_loaded(service: Models, wire: Wire) -> None:
+def test_the_event_loop_goes_on_while_a_model_is_loaded(service: ModelCache, wire: Wire) -> None:
     wire.delay = 0.2
 
     async def ask() -> int:
@@ -266,7 +266,7 @@ def test_the_event_loop_goes_on_while_a_model_is_loaded(service: Models, wire: W
     assert asyncio.run(ask()) > 10
 
 
-def test_the_models_used_last_are_kept(service: Models, wire: Wire) -> None:
+def test_the_models_used_last_are_kept(service: ModelCache, wire: Wire) -> None:
     first, second = _get(service, "deposit-v1", "deposit-v2")
     assert _get(service, "deposit-v1")[0] is first
     _get(service, "deposit-v3")  # v2 has to go
@@ -280,10 +280,10 @@ def test_the_models_used_last_are_kept(service: Models, wire: Wire) -> None:
     assert listed["deposit-v3"] is False
 
 
-def test_a_client_that_goes_away_does_not_take_the_model_along(service: Models, wire: Wire) -> None:
+def test_a_client_that_goes_away_does_not_take_the_model_along(service: ModelCache, wire: Wire) -> None:
     wire.delay = 0.1
 
-    async def ask() -> Loaded:
+    async def ask() -> LoadedModel:
         first = asyncio.create_task(service.get("deposit-v1"))
         second = asyncio.create_task(service.get("deposit-v1"))
         await asyncio.sleep(0.05)
@@ -296,10 +296,10 @@ def test_a_client_that_goes_away_does_not_take_the_model_along(service: Models, 
     assert wire.asked == [MODEL, PARITY, BOOSTER]
 
 
-def test_a_load_whose_clients_all_went_away_is_not_lost(service: Models, wire: Wire) -> None:
+def test_a_load_whose_clients_all_went_away_is_not_lost(service: ModelCache, wire: Wire) -> None:
     wire.delay = 0.05
 
-    async def ask() -> Loaded:
+    async def ask() -> LoadedModel:
         gone = asyncio.create_task(service.get("deposit-v1"))
         await asyncio.sleep(0.02)
         gone.cancel()
@@ -311,12 +311,12 @@ def test_a_load_whose_clients_all_went_away_is_not_lost(service: Models, wire: W
 
 
 def test_a_slow_load_is_not_waited_for_without_end(
-    service: Models, wire: Wire, monkeypatch: pytest.MonkeyPatch
+    service: ModelCache, wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(models, "_WAIT_SECONDS", 0.05)
     wire.delay = 0.1
 
-    async def ask() -> Loaded:
+    async def ask() -> LoadedModel:
         with pytest.raises(RequestError) as refusal:
             await service.get("deposit-v1")
         assert refusal.value.status == 503
@@ -359,7 +359,7 @@ def _plain(known: CatalogModel) -> dict[str, Any]:
     ],
 )
 def test_files_that_are_not_as_registered_are_refused_before_they_are_read(
-    service: Models, settings: Settings, server: dict[str, StoreSettings], registered: dict[int, CatalogModel],
+    service: ModelCache, settings: Settings, server: dict[str, StoreSettings], registered: dict[int, CatalogModel],
     folders: dict[int, tuple[ModelArtifact, Path]], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
     name: str, damage: Callable[[bytes], bytes | None],
 ) -> None:  # fmt: skip
@@ -377,7 +377,7 @@ def test_files_that_are_not_as_registered_are_refused_before_they_are_read(
 
 
 def test_a_refused_model_is_asked_for_again(
-    service: Models, settings: Settings, server: dict[str, StoreSettings], registered: dict[int, CatalogModel],
+    service: ModelCache, settings: Settings, server: dict[str, StoreSettings], registered: dict[int, CatalogModel],
     folders: dict[int, tuple[ModelArtifact, Path]],
 ) -> None:  # fmt: skip
     spoilt = _spoilt(server, registered[1], folders[1][1], BOOSTER, b"not yet whole")
@@ -387,13 +387,13 @@ def test_a_refused_model_is_asked_for_again(
     assert _get(service, "deposit-v1")[0].model_id == "deposit-v1"
 
 
-def test_a_file_that_is_too_large_is_not_read(service: Models, wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetching, "_MAX_BYTES", 100)
+def test_a_file_that_is_too_large_is_not_read(service: ModelCache, wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models, "_MAX_BYTES", 100)
     assert _refused(service, "deposit-v1").status == 502
     assert wire.asked == [MODEL]
 
 
-def test_without_the_store_others_answer_and_recovery_needs_no_hand(service: Models, wire: Wire) -> None:
+def test_without_the_store_others_answer_and_recovery_needs_no_hand(service: ModelCache, wire: Wire) -> None:
     (kept,) = _get(service, "deposit-v2")
     wire.cut()
     refusals = _get(service, *["deposit-v1"] * 5)
@@ -409,7 +409,7 @@ def test_a_store_that_refuses_the_key_is_as_one_that_is_away(
     settings: Settings, folders: dict[int, tuple[ModelArtifact, Path]]
 ) -> None:
     changed = settings.changed("store", access_key="nobody")
-    assert _refused(Models(Loaded.open(folders[SERVED][1]), changed), "deposit-v1").status == 503
+    assert _refused(ModelCache(LoadedModel.open(folders[SERVED][1]), changed), "deposit-v1").status == 503
 
 
 def test_the_services_key_reads_models_and_nothing_else(
@@ -430,7 +430,7 @@ def test_the_services_key_reads_models_and_nothing_else(
             forbidden()
 
 
-def test_the_list_tells_served_previous_and_others_newest_first(service: Models) -> None:
+def test_the_list_tells_served_previous_and_others_newest_first(service: ModelCache) -> None:
     answer = json.loads(service.listing())
     assert [model["model_id"] for model in answer["models"]] == [
         "deposit-v7", "deposit-v2", "deposit-v4", "deposit-v3", "deposit-v1"
@@ -445,7 +445,7 @@ def test_the_list_tells_served_previous_and_others_newest_first(service: Models)
 
 
 def test_what_is_registered_later_is_known_within_a_second(
-    service: Models, settings: Settings, registered: dict[int, CatalogModel]
+    service: ModelCache, settings: Settings, registered: dict[int, CatalogModel]
 ) -> None:
     _publish(settings, [registered[1]])
     service._catalog._next = 0
@@ -456,7 +456,7 @@ def test_what_is_registered_later_is_known_within_a_second(
 
 
 def test_a_model_that_left_the_registry_is_served_no_longer(
-    service: Models, settings: Settings, registered: dict[int, CatalogModel]
+    service: ModelCache, settings: Settings, registered: dict[int, CatalogModel]
 ) -> None:
     _get(service, "deposit-v1")
     _publish(settings, [registered[2]])
@@ -471,14 +471,14 @@ def test_without_a_sound_catalog_the_served_model_answers(
     settings.catalog_path.unlink()
     if content is not None:
         settings.catalog_path.write_bytes(content)
-    service = Models(Loaded.open(folders[SERVED][1]), settings)
+    service = ModelCache(LoadedModel.open(folders[SERVED][1]), settings)
     assert _get(service, None, "deposit-v7") == [service.served, service.served]
     assert _refused(service, "deposit-v1").status == 404
     assert [model["model_id"] for model in json.loads(service.listing())["models"]] == ["deposit-v7"]
     assert wire.asked == []
 
 
-def test_a_damaged_catalog_changes_nothing(service: Models, settings: Settings) -> None:
+def test_a_damaged_catalog_changes_nothing(service: ModelCache, settings: Settings) -> None:
     _get(service, "deposit-v1")
     settings.catalog_path.write_bytes(b"{")
     service._catalog._next = 0

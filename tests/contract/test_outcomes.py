@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from inprocess import InProcess
 
 from deposit.errors import SpoolError
+from deposit.log.entries import StatedOutcome, StatedOutcomes
+from deposit.log.spool import Spool
 from deposit.model.artifact import ModelArtifact
-from deposit.monitoring.entries import StatedOutcome, StatedOutcomes
-from deposit.monitoring.spool import Spool
 from deposit.settings import Settings
 from serving.application import Application
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deposit.stack import postgres
+from deposit.deploy.local import postgres
 
 pytestmark = pytest.mark.servers
 

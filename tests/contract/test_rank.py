@@ -11,8 +11,8 @@ import pytest
 from ranking import RankService
 
 from deposit.data.columns import NAMES
+from deposit.log.spool import Spool
 from deposit.model.artifact import ModelArtifact
-from deposit.monitoring.spool import Spool
 from deposit.settings import Settings
 from serving.application import Application
 
@@ -211,7 +211,7 @@ def test_csv_gives_the_file_s_own_cells_in_ranked_order(service: RankService, cu
 
 
 def test_reasons_add_up_to_the_score(service: RankService, model: Path, customers: list[dict[str, Any]]) -> None:
-    from serving.ranking.reasons import by_column
+    from serving.ranking.responses import by_column
 
     artifact = ModelArtifact.load(model)
     matrix = artifact.encoder.encode_rows([[c[name] for name in NAMES] for c in customers[:50]])

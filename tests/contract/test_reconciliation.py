@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 from deposit.database import connect, transaction
-from deposit.release import requests, rows
-from deposit.release.reconciliation import Reconciliation
-from deposit.release.rows import Release
-from deposit.release.states import BUILDING, TESTING
+from deposit.release import repository, requests
+from deposit.release.reconciler import Reconciliation
+from deposit.release.repository import BUILDING, TESTING, Release
 from deposit.sections import DatabaseSettings, ReleaseSettings
 from deposit.settings import Settings
 
@@ -107,10 +106,10 @@ def test_a_service_lost_after_it_was_repaired_is_brought_back_and_not_renewed(
 ) -> None:
     settings = Settings(state_dir=tmp_path, database=database, release=ReleaseSettings(drain_seconds=0))
     with transaction(database) as connection:
-        asked = rows.request(connection, {"kind": "release", "model_id": "deposit-v1", "why": "a test", **BENTO})
+        asked = repository.request(connection, {"kind": "release", "model_id": "deposit-v1", "why": "a test", **BENTO})
         for state in (BUILDING, TESTING):
-            asked = rows.step(connection, asked, state)
-        live = rows.go_live(connection, asked, address)
+            asked = repository.step(connection, asked, state)
+        live = repository.go_live(connection, asked, address)
     engine, target, gateway = connect(database), Docker(address), Caddy()
     reconciliation = Reconciliation(settings, engine, target, gateway)  # type: ignore[arg-type]
     try:

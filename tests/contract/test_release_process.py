@@ -17,9 +17,9 @@ import pytest
 from load import Load
 
 from deposit.errors import ReleaseError
-from deposit.model import registry
 from deposit.model.artifact import ModelArtifact
-from deposit.model.registry import Version
+from deposit.registry import registry
+from deposit.registry.registry import Version
 from deposit.release import reconciler, requests
 from deposit.release.gateway import Gateway
 from deposit.sections import DatabaseSettings, MlflowSettings, ReleaseSettings, StackSettings, StoreSettings

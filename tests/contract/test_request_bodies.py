@@ -15,8 +15,8 @@ import pytest
 from inprocess import InProcess
 
 from deposit.data.columns import NAMES
+from deposit.log.entries import ScoredRequest
 from deposit.model.artifact import ModelArtifact
-from deposit.monitoring.entries import ScoredRequest
 from deposit.settings import Settings
 from serving.application import Application
 

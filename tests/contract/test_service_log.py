@@ -9,12 +9,12 @@ import httpx
 import pytest
 
 from deposit.errors import SpoolError
+from deposit.log.entries import decode_entry
+from deposit.log.spool import Spool
 from deposit.model.artifact import ModelArtifact
-from deposit.monitoring.entries import decode_entry
-from deposit.monitoring.spool import Spool
 from deposit.settings import Settings
 from serving.application import Application
-from serving.identifiers import texts
+from serving.recorder import texts
 
 JSON = {"Content-Type": "application/json"}
 

@@ -16,24 +16,24 @@ import pytest
 from chaos import until
 from load import Load
 
+from deposit.data.period import parse_period
 from deposit.database import transaction
+from deposit.deploy.credentials import credentials
+from deposit.deploy.layout import Layout, layout
+from deposit.deploy.local import lifecycle, supervision
+from deposit.deploy.local.programs import programs
+from deposit.deploy.local.wiring import require_possible
 from deposit.errors import ReleaseError, UpstreamError
 from deposit.keys import digest
-from deposit.model import registry
-from deposit.model.registry import Version
-from deposit.monitoring.span import span_of
 from deposit.progress import log_progress
+from deposit.registry import registry
+from deposit.registry.registry import Version
 from deposit.release import leases, requests
-from deposit.release.rows import Release
-from deposit.release.trust import trust
-from deposit.replay.customers import service
-from deposit.replay.traffic import borrowed_traffic
+from deposit.release.gateway import trust
+from deposit.release.repository import Release
+from deposit.replay.client import service
+from deposit.replay.loan import borrowed_traffic
 from deposit.settings import Settings, chosen_settings, load_settings
-from deposit.stack import lifecycle, supervision
-from deposit.stack.credentials import credentials
-from deposit.stack.layout import Layout, layout
-from deposit.stack.programs import programs
-from deposit.stack.wiring import require_possible
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]
 PARTS = ("postgres", "objectstore", "gateway", "releaser")
@@ -136,17 +136,17 @@ def answers(settings: Settings, status: int) -> Callable[[], bool]:
 REPLAY = """
 import time
 from deposit import console
-from deposit.cli import watching
-from deposit.replay import run
-from deposit.replay.traffic import borrowed_traffic
+from deposit.cli import monitoring_commands
+from deposit.replay import replay as module
+from deposit.replay.loan import borrowed_traffic
 
 def replay(settings, first, last, progress):
     with borrowed_traffic(settings.changed("mlflow", model_name="replay"), progress):
         print("begun", flush=True)
         time.sleep(600)
 
-run.replay = replay
-console.run(lambda: watching.replay("2008-11", "2010-11"))
+module.replay = replay
+console.run(lambda: monitoring_commands.replay("2008-11", "2010-11"))
 """
 
 
@@ -181,7 +181,7 @@ def test_tls_stays_when_the_releaser_looks_and_the_stacks_own_clients_know_it(
     (seen,) = [part.url for part in lifecycle.status(settings) if part.name == "gateway"]
     assert seen == settings.gateway_url == f"https://127.0.0.1:{settings.stack.gateway_port}"
     with service(settings) as api:
-        api.predict(pd.DataFrame(customers[:3]).assign(id=range(3)), span_of("2008-05"))
+        api.predict(pd.DataFrame(customers[:3]).assign(id=range(3)), parse_period("2008-05"))
     assert httpx.get(seen.replace("https", "http"), trust_env=False).status_code == 400
 
     settings = up()  # nothing is set any more

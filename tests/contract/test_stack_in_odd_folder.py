@@ -16,13 +16,14 @@ import psutil
 import pytest
 
 from deposit import proxies
+from deposit.deploy import servers
+from deposit.deploy.credentials import credentials
+from deposit.deploy.layout import Layout, layout
+from deposit.deploy.local import lifecycle, processes, supervision
+from deposit.deploy.local.programs import programs
 from deposit.errors import ConfigError
 from deposit.release.gateway import Gateway
 from deposit.settings import Settings, chosen_settings, load_settings
-from deposit.stack import lifecycle, ports, servers, supervision
-from deposit.stack.credentials import credentials
-from deposit.stack.layout import Layout, layout
-from deposit.stack.programs import programs
 from deposit.store import ObjectStore
 
 pytestmark = pytest.mark.servers
@@ -100,7 +101,7 @@ def open_to_others(root: Path) -> list[Path]:
 
 def inner_ports(settings: Settings) -> list[int]:
     """All that the object store listens on, but S3."""
-    return sorted(listening(ports.holder(settings.stack.store_port)) - {settings.stack.store_port})
+    return sorted(listening(processes.holder(settings.stack.store_port)) - {settings.stack.store_port})
 
 
 def listening(process: psutil.Process | None) -> set[int]:
@@ -129,7 +130,7 @@ def test_a_second_stack_is_told_which_one_holds_its_ports(stack: Started) -> Non
     settings, place = stack.settings, stack.place
     supervisor = supervision.client(place).getPID()
     with pytest.raises(ConfigError) as refused:
-        ports.require_free(lifecycle.wanted_ports(settings))
+        processes.require_free(lifecycle.wanted_ports(settings))
     message = str(refused.value)
     assert message.count("the stack in") == 1
     assert f"the stack in {place.root} (supervisord, pid {supervisor})" in message
@@ -161,7 +162,7 @@ def test_a_stranger_gets_nothing_over_grpc(stack: Started) -> None:
     settings, place = stack.settings, stack.place
     inner = inner_ports(settings)
     assert len(inner) == 7
-    process = ports.holder(settings.stack.store_port)
+    process = processes.holder(settings.stack.store_port)
     assert process is not None
     sockets = sorted({each.laddr for each in process.net_connections("unix") if each.laddr})
     ours = {str(place.sockets / "filer.sock"), str(place.sockets / "s3.sock")}

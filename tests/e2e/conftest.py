@@ -11,7 +11,7 @@ import httpx
 import pytest
 from sqlalchemy import create_engine
 
-from deposit.stack.airflow_api import AirflowApi
+from deposit.deploy.local.airflow_api import AirflowApi
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPOSIT = str(Path(sys.executable).parent / "deposit")

@@ -11,9 +11,9 @@ import psutil
 import pytest
 
 from deposit.data.columns import NAMES
+from deposit.deploy.local.airflow_api import now, wait_for_dag_run, wait_for_run
 from deposit.errors import UpstreamError
 from deposit.progress import log_progress
-from deposit.stack.airflow_api import follow, now, wait_for_run
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
@@ -112,9 +112,11 @@ def test_every_part_runs_and_listens_on_loopback_alone(stack) -> None:
 def test_the_dags_run_again_through_the_rest_api_and_change_nothing(stack) -> None:
     with stack.airflow() as api:
         since = now()
-        ingested = follow(api, "deposit_ingest", api.trigger("deposit_ingest", {"source": "bundled"}), log_progress)
-        trained = follow(api, "deposit_train", wait_for_run(api, "deposit_train", since), log_progress)
-        released = follow(api, "deposit_release", wait_for_run(api, "deposit_release", since), log_progress)
+        ingested = wait_for_dag_run(
+            api, "deposit_ingest", api.trigger("deposit_ingest", {"source": "bundled"}), log_progress
+        )
+        trained = wait_for_dag_run(api, "deposit_train", wait_for_run(api, "deposit_train", since), log_progress)
+        released = wait_for_dag_run(api, "deposit_release", wait_for_run(api, "deposit_release", since), log_progress)
         assert [run.state for run in (ingested, trained, released)] == ["success"] * 3
         assert api.result("deposit_ingest", ingested.run, "ingest")["created"] is False
     assert [model["model_id"] for model in stack.json("models")] == ["deposit-v1"]
@@ -137,7 +139,7 @@ def test_a_run_that_is_refused_fails_at_once(stack, tmp_path: Path) -> None:
         with pytest.raises(UpstreamError, match="Airflow refused POST"):
             api.trigger("deposit_replay", {"from": "2008-13"})
         run = api.trigger("deposit_ingest", {"source": "file", "path": str(tmp_path / "none.csv")})
-        assert follow(api, "deposit_ingest", run, log_progress).state == "failed"
+        assert wait_for_dag_run(api, "deposit_ingest", run, log_progress).state == "failed"
         (task,) = api.call("GET", f"/api/v2/dags/deposit_ingest/dagRuns/{run}/taskInstances")["task_instances"]
         assert task["try_number"] == 1
         assert "none.csv" in api.log("deposit_ingest", run, "ingest")
@@ -186,8 +188,10 @@ def test_a_month_is_monitored_by_command_and_by_dag_alike_and_its_decay_acted_on
     assert ("outcomes_known_share", "", 1.0, "") in by_command
     with stack.airflow() as api:
         since = now()
-        run = follow(api, "deposit_monitor", api.trigger("deposit_monitor", {"period": "2010-05"}), log_progress)
-        trained = follow(api, "deposit_train", wait_for_run(api, "deposit_train", since), log_progress)
+        run = wait_for_dag_run(
+            api, "deposit_monitor", api.trigger("deposit_monitor", {"period": "2010-05"}), log_progress
+        )
+        trained = wait_for_dag_run(api, "deposit_train", wait_for_run(api, "deposit_train", since), log_progress)
     assert (run.state, run.tasks["alarm"], trained.state) == ("success", "success", "success")
     assert stack.sql(kept) == by_command
     # the decay has another model looked for, and says so; there was nothing new to learn from
@@ -220,33 +224,6 @@ def test_airflow_has_a_page_of_what_was_found_for_who_is_logged_in(stack) -> Non
     assert page.headers["content-security-policy"].startswith("default-src 'none'")
     assert report.headers["content-security-policy"].startswith("sandbox allow-scripts;")
     assert len(report.content) > 100_000
-
-
-def test_a_replay_whose_task_is_stopped_gives_traffic_back_and_goes_on(stack) -> None:
-    live = "SELECT model_id FROM releases WHERE state = 'live'"
-    with stack.airflow() as api:
-        run = api.trigger("deposit_replay", {"from": "2010-10", "to": "2010-11"})
-        # it has to train one first
-        _eventually(lambda: stack.sql(live)[0][0].startswith("replay-v"), 300)
-        api.call("PATCH", f"/api/v2/dags/deposit_replay/dagRuns/{run}", json={"state": "failed"})
-    _eventually(lambda: stack.sql(live) == [("deposit-v1",)])
-    assert stack.sql("SELECT count(*) FROM leases WHERE ended_at IS NULL") == [(0,)]
-    # it goes on
-    months = stack.json("replay", "--from", "2010-10", "--to", "2010-11")["months"]
-    assert [month["period"] for month in months] == ["2010-10", "2010-11"]
-    sent = sum(month["rows"] for month in months)
-    count = "SELECT count(*), count(DISTINCT customer_id) FROM predictions WHERE starts_with(model_id, 'replay-v')"
-    assert stack.sql(count) == [(sent, sent)]
-    known = (
-        "SELECT count(*) FROM predictions JOIN outcomes USING (prediction_id) WHERE starts_with(model_id, 'replay-v')"
-    )
-    assert stack.sql(known) == [(sent,)]
-    assert all(month["verdict"] and month["why"] and month["action"] for month in months)
-    # what is finished is not done again, and production's model is where it was
-    assert stack.json("replay", "--from", "2010-10", "--to", "2010-11")["months"] == months
-    assert stack.sql(count) == [(sent, sent)]
-    assert [model["model_id"] for model in stack.json("models")] == ["deposit-v1"]
-    assert stack.json("release")["model_id"] == "deposit-v1"
 
 
 def test_a_list_is_ranked_through_the_gateway_and_the_page_is_there(stack) -> None:

@@ -18,9 +18,10 @@ import psutil
 import psycopg
 
 from deposit.database import connect, migrate
+from deposit.deploy.credentials import SUPERUSER
+from deposit.deploy.local import postgres
 from deposit.sections import DatabaseSettings
 from deposit.settings import Settings
-from deposit.stack import postgres
 
 WAIT = 60
 CLIENTS = 4
@@ -46,7 +47,7 @@ class Postgres:
 
     @property
     def settings(self) -> DatabaseSettings:
-        url = f"postgresql://{postgres.SUPERUSER}:{self._password}@127.0.0.1:{self._port}/postgres"
+        url = f"postgresql://{SUPERUSER}:{self._password}@127.0.0.1:{self._port}/postgres"
         return DatabaseSettings(url=url, writer_url=url)
 
     def start(self) -> None:
@@ -81,7 +82,7 @@ class Postgres:
             self.crash()
 
     def connect(self) -> psycopg.Connection[Any]:
-        where = {"host": "127.0.0.1", "port": self._port, "user": postgres.SUPERUSER, "password": self._password}
+        where = {"host": "127.0.0.1", "port": self._port, "user": SUPERUSER, "password": self._password}
         return psycopg.connect(dbname="postgres", autocommit=True, **where)
 
     def stored(self) -> Counter[str]:

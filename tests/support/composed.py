@@ -20,7 +20,7 @@ import pytest
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.engine import make_url
 
-from deposit.stack.airflow_api import AirflowApi
+from deposit.deploy.local.airflow_api import AirflowApi
 
 logger = logging.getLogger("deposit.test")
 logging.getLogger("httpx").setLevel(logging.WARNING)

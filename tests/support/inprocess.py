@@ -5,8 +5,8 @@ from typing import Any
 
 import httpx
 
-from deposit.monitoring.entries import decode_entry
-from deposit.monitoring.spool import Spool
+from deposit.log.entries import decode_entry
+from deposit.log.spool import Spool
 from deposit.settings import Settings
 from serving.application import Application
 

@@ -4,10 +4,10 @@ import pandas as pd
 from mlflow.tracking import MlflowClient
 
 from deposit.data import dataset
-from deposit.model import registration
-from deposit.model.training import TrainingResult
+from deposit.registry import registry
 from deposit.settings import Settings
 from deposit.store import ObjectStore
+from deposit.training.training import TrainingResult
 
 
 def published(settings: Settings, rows: pd.DataFrame) -> str:
@@ -21,5 +21,5 @@ def make_champion(settings: Settings, training: TrainingResult) -> None:
     """Register the challenger of a training, and make it champion by hand."""
     client = MlflowClient(settings.mlflow.tracking_uri)
     run = client.get_run(client.get_run(training.run_id).data.tags["deposit.challenger_run"])
-    made = registration.register(client, settings, run)
+    made = registry.register(client, settings, run)
     client.set_registered_model_alias(settings.mlflow.model_name, "champion", str(made.version))

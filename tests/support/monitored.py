@@ -10,9 +10,9 @@ import pytest
 
 from deposit.data.columns import FEATURES, Category, Number
 from deposit.model.evaluation import Economics
-from deposit.model.profiling import UNKNOWN, reference_of
-from deposit.model.reference import SCORE, Reference
-from deposit.monitoring.observed import ColumnCounts, Observed, Scored
+from deposit.model.reference import SCORE, UNKNOWN, ReferenceProfile
+from deposit.monitoring.profile import BinnedOutcomes, ColumnProfile, PeriodProfile
+from deposit.training.profiling import profile_reference
 
 MONEY = Economics(10, 1)
 
@@ -23,13 +23,13 @@ class Trained:
 
     frame: pd.DataFrame
     probabilities: Any
-    reference: Reference
+    reference: ReferenceProfile
     threshold: float
     expected: dict[str, float]
     score: Callable[[pd.DataFrame], Any]
 
 
-def observe(frame: pd.DataFrame, probabilities: Any, trained: Trained, labels: Any = None) -> Observed:
+def observe(frame: pd.DataFrame, probabilities: Any, trained: Trained, labels: Any = None) -> PeriodProfile:
     """What monitoring would count of these rows; outcomes are known where there are labels."""
     columns = {
         column.name: _counts(frame[column.name], column, trained.reference.columns[column.name]) for column in FEATURES
@@ -37,7 +37,7 @@ def observe(frame: pd.DataFrame, probabilities: Any, trained: Trained, labels: A
     score = Number(SCORE, 0.0, 1.0, False, "")
     columns[SCORE] = _counts(pd.Series(probabilities), score, trained.reference.columns[SCORE])
     called = probabilities >= trained.threshold
-    return Observed(
+    return PeriodProfile(
         rows=len(frame),
         called=int(called.sum()),
         mean_probability=float(probabilities.mean()),
@@ -47,7 +47,7 @@ def observe(frame: pd.DataFrame, probabilities: Any, trained: Trained, labels: A
     )
 
 
-def _counts(values: pd.Series, column: Category | Number, histogram: Any) -> ColumnCounts:
+def _counts(values: pd.Series, column: Category | Number, histogram: Any) -> ColumnProfile:
     if isinstance(column, Category):
         counts = [int((values == label).sum()) for label in histogram.labels]
     else:
@@ -55,16 +55,16 @@ def _counts(values: pd.Series, column: Category | Number, histogram: Any) -> Col
         places = np.searchsorted(histogram.edges, inside, side="right")
         counts = np.bincount(places, minlength=len(histogram.counts)).tolist()
     unknown = int((values == UNKNOWN).sum()) if isinstance(column, Category) else 0
-    return ColumnCounts(tuple(counts), unknown, len(values) - sum(counts), values.nunique(dropna=False) <= 1)
+    return ColumnProfile(tuple(counts), unknown, len(values) - sum(counts), values.nunique(dropna=False) <= 1)
 
 
-def _scored(probabilities: Any, called: Any, labels: Any) -> Scored:
+def _scored(probabilities: Any, called: Any, labels: Any) -> BinnedOutcomes:
     if labels is None:
-        return Scored(np.zeros(0, np.int8), np.zeros(0), np.zeros(0))
+        return BinnedOutcomes(np.zeros(0, np.int8), np.zeros(0), np.zeros(0))
     rows = pd.DataFrame({"y": labels, "called": called, "p": probabilities, "g": (probabilities * 2000).astype(int)})
     groups = rows.groupby(["called", "y", "g"])["p"].agg(["mean", "size"]).reset_index()
     groups = groups.sort_values(["mean", "y"])
-    return Scored(groups["y"].to_numpy(np.int8), groups["mean"].to_numpy(), groups["size"].to_numpy(np.float64))
+    return BinnedOutcomes(groups["y"].to_numpy(np.int8), groups["mean"].to_numpy(), groups["size"].to_numpy(np.float64))
 
 
 @pytest.fixture(scope="session")
@@ -73,8 +73,7 @@ def trained(history: pd.DataFrame) -> Trained:
     import xgboost
 
     from deposit.model.encoder import Encoder
-    from deposit.model.evaluation import evaluate
-    from deposit.model.forward import Predictions
+    from deposit.model.evaluation import Predictions, evaluate
 
     frame = history[history["period"] < "2010"].iloc[::2].reset_index(drop=True)
     encoder = Encoder.fit(frame)
@@ -92,4 +91,4 @@ def trained(history: pd.DataFrame) -> Trained:
     expected: dict[str, float] = {}
     for name, found in evaluate(rows, 0.3, MONEY, 100, 0).items():
         expected |= {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
-    return Trained(frame, probabilities, reference_of(frame, probabilities), 0.3, expected, score)
+    return Trained(frame, probabilities, profile_reference(frame, probabilities), 0.3, expected, score)

@@ -155,7 +155,7 @@ def customers(real_rows: list[list[Any]]) -> list[dict[str, Any]]:
 def bento(make_model: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An unpacked Bento around a small model, `deposit-v7`."""
     from deposit.release.packaging import built, write_context
-    from deposit.release.targets.archive import unpack
+    from deposit.release.targets.image import unpack
 
     work = tmp_path_factory.mktemp("packaging")
     make_model(work / "model", version=7)

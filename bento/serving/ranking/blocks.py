@@ -1,4 +1,4 @@
-"""A list in blocks: each row either good, with its values by column, or rejected with the reason."""
+"""One cell of a list: its value, or what is wrong with it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,11 +9,38 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import compute, csv
 
-from deposit.data.columns import FEATURES, Category
+from deposit.data.columns import FEATURES, Category, Number
+from deposit.data.tables.cells import number
 from deposit.data.tables.header import Header
 from deposit.data.tables.records import Records
-from serving.problems import refuse
-from serving.ranking.cells import Wrong, read_cell
+from serving.problems import allowed, http_error
+
+_SHOWN = 40
+
+
+class Wrong(str):
+    """What is wrong with a cell, in words."""
+
+    __slots__ = ()
+
+
+def read_cell(column: Category | Number, text: str, decimal_comma: bool) -> float | str | Wrong:
+    """The cell's value; spaces around it and, if allowed, a comma for the decimal point do not matter."""
+    value = text.strip()
+    if isinstance(column, Category):
+        return value if value in column.allowed else _wrong(column, value)
+    parsed = number(value, decimal_comma)
+    if parsed is None or not column.low <= parsed <= column.high or (column.integer and not parsed.is_integer()):
+        return _wrong(column, value)
+    return parsed
+
+
+def _wrong(column: Category | Number, value: str) -> Wrong:
+    if not value:
+        return Wrong(f"{column.name} is empty: {allowed(column)}")
+    shown = value if len(value) <= _SHOWN else value[: _SHOWN - 1] + "…"
+    return Wrong(f"{column.name} {allowed(column)}; got {shown!r}")
+
 
 ID = "id"
 BLOCK_ROWS = 50_000
@@ -62,7 +89,7 @@ def _read_block(file: IO[bytes], records: Records, header: Header, chosen: NDArr
     table, misshapen = _parsed(_content(file, records, chosen), header)
     if table is None or len(table) + len(misshapen) != len(chosen):
         line = int(records.lines[chosen[0]])
-        raise refuse(422, f"the rows from line {line} on cannot be told apart; look for quotes there", "file")
+        raise http_error(422, f"the rows from line {line} on cannot be told apart; look for quotes there", "file")
     rejected = [_misshapen(int(chosen[number - 1]), cells, records, header) for number, cells in misshapen]
     kept = np.delete(chosen, [number - 1 for number, _ in misshapen])
     good = np.ones(len(kept), dtype=bool)

@@ -8,16 +8,15 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from deposit.data.tables.plaintext import plain_csv
-from deposit.monitoring.entries import Entry
+from deposit.log.entries import Entry
 from deposit.settings import Settings
-from serving.adminheaders import event_time_of, is_dry_run
-from serving.http import JSON, Answer, Request
-from serving.lists import refusals, stated_codec
-from serving.metrics import Metrics
-from serving.models import Models
-from serving.problems import refuse
+from serving.bodies import refusals, stated_codec
+from serving.http import JSON, Answer, Request, event_time_of, is_dry_run
+from serving.models import ModelCache
+from serving.problems import http_error
+from serving.prometheus import Metrics
+from serving.ranking.rank_options import parse_options
 from serving.ranking.upload import Upload, receive
-from serving.ranking.wishes import wishes_of
 from serving.recorder import Recorder
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ _CSV = b"text/csv; charset=utf-8"
 class Ranking:
     """Takes a list to the disk, scores it in a thread, and answers when every prediction is recorded."""
 
-    def __init__(self, models: Models, recorder: Recorder, metrics: Metrics, settings: Settings) -> None:
+    def __init__(self, models: ModelCache, recorder: Recorder, metrics: Metrics, settings: Settings) -> None:
         self._models = models
         self._recorder = recorder
         self._metrics = metrics
@@ -46,7 +45,7 @@ class Ranking:
     async def __call__(self, request: Request) -> Answer:
         """JSON, or the list itself with columns added for `Accept: text/csv`. Raises RequestError."""
         if self._under_way >= _AT_ONCE:
-            raise refuse(503, f"{_AT_ONCE} lists are being ranked already; try again in a moment", headers=_LATER)
+            raise http_error(503, f"{_AT_ONCE} lists are being ranked already; try again in a moment", headers=_LATER)
         self._under_way += 1
         try:
             upload = await receive(request, self._folder, self._limits.max_rank_bytes)
@@ -60,13 +59,13 @@ class Ranking:
         return self._answer(ranked, b"text/csv" in request.headers.get(b"accept", b""))
 
     async def _ranked(self, request: Request, upload: Upload) -> "Ranked":
-        wishes, codec = wishes_of(upload.fields, self._prices), stated_codec(upload.charset)
+        wishes, codec = parse_options(upload.fields, self._prices), stated_codec(upload.charset)
         loaded = await self._models.get(wishes.model)
         # 60 MB of memory that a service which never sees a list does without
-        from serving.ranking.ranked import Origin, rank
+        from serving.ranking.ranked import RequestOrigin, rank
 
         event_time, dry_run = event_time_of(request), is_dry_run(request)
-        origin = Origin(request.id.decode(), request.client.name, event_time, request.started)
+        origin = RequestOrigin(request.id.decode(), request.client.name, event_time, request.started)
         loop = asyncio.get_running_loop()
 
         def plain() -> None:
@@ -88,7 +87,7 @@ class Ranking:
         return ranked
 
     def _answer(self, ranked: "Ranked", as_csv: bool) -> Answer:
-        from serving.ranking import answers
+        from serving.ranking import responses
 
         model_id = ranked.loaded.model_id
         headers = (
@@ -98,9 +97,11 @@ class Ranking:
             (b"x-extra-columns", ", ".join(ranked.extra).encode("ascii", "replace").replace(b"\n", b" ")),
         )
         if not as_csv:
-            return Answer(self._streamed(ranked, answers.as_json(ranked)), JSON, headers, model_id=model_id)
+            return Answer(self._streamed(ranked, responses.as_json(ranked)), JSON, headers, model_id=model_id)
         disposition = (b"content-disposition", b'attachment; filename="ranked.csv"')
-        return Answer(self._streamed(ranked, answers.as_csv(ranked)), _CSV, (*headers, disposition), model_id=model_id)
+        return Answer(
+            self._streamed(ranked, responses.as_csv(ranked)), _CSV, (*headers, disposition), model_id=model_id
+        )
 
     async def _streamed(self, ranked: "Ranked", parts: Iterator[bytes]) -> AsyncGenerator[bytes]:
         """The parts, each made in a thread; the list's file is gone with the last."""

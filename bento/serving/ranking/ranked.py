@@ -9,24 +9,24 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from deposit.data.columns import LEAKED, NAMES
-from deposit.data.tables.excerpts import cut
+from deposit.data.columns import LEAKAGE_COLUMN, NAMES
+from deposit.data.tables.formats import cut
 from deposit.data.tables.header import Header, plain, read_header
 from deposit.data.tables.records import Records, find_records
-from deposit.monitoring.entries import Entry, RankedBlock, encode_entry
-from serving.identifiers import BYTES, new_ids
-from serving.lists import refusals
-from serving.models import Loaded
-from serving.problems import Problem, RequestError, refuse
+from deposit.log.entries import Entry, RankedBlock, encode_entry
+from serving.bodies import refusals
+from serving.models import LoadedModel
+from serving.problems import Problem, RequestError, http_error
 from serving.ranking.blocks import ID, Block, Rejected, read_blocks
-from serving.ranking.wishes import Wishes
+from serving.ranking.rank_options import RankOptions
+from serving.recorder import BYTES, new_ids
 
 _MAX_CELLS = 1000
 _TOLD, _TOLD_LETTERS = 10, 300
 _LEAK = "known only after the call, so no prediction may use it"
 
 
-class Origin(NamedTuple):
+class RequestOrigin(NamedTuple):
     """Where a list comes from, for the log; `event_time` in µs since the epoch, `started` by `time.perf_counter()`."""
 
     request_id: str
@@ -51,8 +51,8 @@ class Ranked:
     file: IO[bytes]
     records: Records
     header: Header
-    loaded: Loaded
-    wishes: Wishes
+    loaded: LoadedModel
+    wishes: RankOptions
     numbers: NDArray[np.int64]
     probabilities: NDArray[np.float64]
     prediction_ids: NDArray[np.uint8]
@@ -63,7 +63,7 @@ class Ranked:
     @property
     def extra(self) -> dict[str, str]:
         """Columns that are not used, with the reason."""
-        return {name: _LEAK if plain(name) == LEAKED else "not used" for name in self.header.unknown}
+        return {name: _LEAK if plain(name) == LEAKAGE_COLUMN else "not used" for name in self.header.unknown}
 
     def expected_values(self, part: slice) -> NDArray[np.float64]:
         """Of calling each row of a part."""
@@ -71,7 +71,12 @@ class Ranked:
 
 
 def rank(
-    file: IO[bytes], loaded: Loaded, wishes: Wishes, origin: Origin, max_rows: int, record: Callable[[Entry], None]
+    file: IO[bytes],
+    loaded: LoadedModel,
+    wishes: RankOptions,
+    origin: RequestOrigin,
+    max_rows: int,
+    record: Callable[[Entry], None],
 ) -> Ranked:
     """Score all rows, record each block by `record`, and put them in order.
 
@@ -82,7 +87,7 @@ def rank(
         _check_columns(header)
         records = find_records(file, header)
     if len(records) > max_rows:
-        raise refuse(413, f"has {len(records):,} rows, {max_rows:,} are taken at once; split it", "file")
+        raise http_error(413, f"has {len(records):,} rows, {max_rows:,} are taken at once; split it", "file")
     blocks = []
     for block in read_blocks(file, records, header):
         probabilities = loaded.artifact.probabilities(loaded.artifact.encoder.encode_columns(block.columns))
@@ -105,13 +110,15 @@ def rank(
     )
 
 
-def _called(probabilities: NDArray[np.float64], wishes: Wishes) -> int:
+def _called(probabilities: NDArray[np.float64], wishes: RankOptions) -> int:
     if wishes.capacity is not None:
         return min(wishes.capacity, len(probabilities))
     return int((probabilities > wishes.break_even).sum())
 
 
-def _entry(block: Block, probabilities: NDArray[np.float64], ids: bytes, loaded: Loaded, origin: Origin) -> Entry:
+def _entry(
+    block: Block, probabilities: NDArray[np.float64], ids: bytes, loaded: LoadedModel, origin: RequestOrigin
+) -> Entry:
     table = pa.table(
         {
             **{name: block.columns[name] for name in NAMES},
@@ -140,9 +147,9 @@ def _entry(block: Block, probabilities: NDArray[np.float64], ids: bytes, loaded:
 def _check_columns(header: Header) -> None:
     """Raise RequestError 422 naming each column that is missing or there twice."""
     if len(header.names) > _MAX_CELLS:
-        raise refuse(422, f"the first line has more than {_MAX_CELLS} cells", "file")
+        raise http_error(422, f"the first line has more than {_MAX_CELLS} cells", "file")
     if not header.places.keys() & set(NAMES):
-        raise refuse(422, f"the first line must name the columns: {', '.join(NAMES)}", "file")
+        raise http_error(422, f"the first line must name the columns: {', '.join(NAMES)}", "file")
     problems = [Problem(None, name, "the list has no such column") for name in NAMES if name not in header.places]
     problems = problems or [Problem(None, name, "the list has this column twice") for name in header.repeated]
     if problems:

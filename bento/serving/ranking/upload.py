@@ -10,9 +10,9 @@ from urllib.parse import parse_qsl
 from python_multipart.exceptions import FormParserError, MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from deposit.data.tables.unpacking import NewFile
+from deposit.data.tables.formats import NewFile
 from serving.http import Request, charset_of, content_type
-from serving.problems import refuse
+from serving.problems import http_error
 
 FILE = "file"
 CHARSET = "charset"
@@ -48,7 +48,7 @@ async def receive(request: Request, folder: Path, limit: int) -> Upload:
     """The upload. Raises RequestError 400, 413, 415 or 422; then nothing stays on the disk."""
     kind = content_type(request)
     if kind not in (_FORM, _CSV):
-        raise refuse(415, "send a form (multipart/form-data) with the CSV as `file`, or the CSV itself as text/csv")
+        raise http_error(415, "send a form (multipart/form-data) with the CSV as `file`, or the CSV itself as text/csv")
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def new() -> IO[bytes]:
@@ -72,7 +72,7 @@ async def receive(request: Request, folder: Path, limit: int) -> Upload:
 async def _read_form(chunks: AsyncIterator[bytes], header: bytes, upload: Upload) -> None:
     boundary = parse_options_header(header)[1].get(b"boundary")
     if not boundary:
-        raise refuse(400, "the form's Content-Type names no boundary")
+        raise http_error(400, "the form's Content-Type names no boundary")
     form = _Form(upload)
     try:
         parser = MultipartParser(boundary, form.callbacks())
@@ -80,11 +80,11 @@ async def _read_form(chunks: AsyncIterator[bytes], header: bytes, upload: Upload
             parser.write(part)
         parser.finalize()
     except (FormParserError, MultipartParseError) as error:
-        raise refuse(400, "the form cannot be read: it is not multipart/form-data as its boundary tells") from error
+        raise http_error(400, "the form cannot be read: it is not multipart/form-data as its boundary tells") from error
     if not form.complete:
-        raise refuse(400, "the form ends before its last part does; send it again")
+        raise http_error(400, "the form ends before its last part does; send it again")
     if not form.has_file:
-        raise refuse(422, "is required: the CSV with the customers", FILE)
+        raise http_error(422, "is required: the CSV with the customers", FILE)
 
 
 class _Form:
@@ -115,7 +115,7 @@ class _Form:
         self._header, self._value = b"", b""
         self._parts += 1
         if self._parts > _MAX_PARTS:
-            raise refuse(422, f"the form has more than {_MAX_PARTS} parts")
+            raise http_error(422, f"the form has more than {_MAX_PARTS} parts")
 
     def _on_field(self, data: bytes, start: int, end: int) -> None:
         self._header += data[start:end]
@@ -128,10 +128,10 @@ class _Form:
             name = parse_options_header(self._value)[1].get(b"name", b"")
             self._name = name.decode(errors="replace")[:_MAX_FIELD_BYTES]
             if self._name == FILE and self.has_file:
-                raise refuse(422, "is there twice; send one list at a time", FILE)
+                raise http_error(422, "is there twice; send one list at a time", FILE)
             if self._name not in (FILE, *FIELDS):
                 known = ", ".join(FIELDS)
-                raise refuse(422, f"unknown field; the form has {FILE} and, optionally, {known}", self._name)
+                raise http_error(422, f"unknown field; the form has {FILE} and, optionally, {known}", self._name)
             self.has_file |= self._name == FILE
         elif self._header.lower() == b"content-type":
             self._charset = parse_options_header(self._value)[1].get(b"charset", b"").decode(errors="replace")
@@ -143,7 +143,7 @@ class _Form:
             return
         self._content += data[start:end]
         if len(self._content) > _MAX_FIELD_BYTES:
-            raise refuse(422, f"is longer than {_MAX_FIELD_BYTES} bytes", self._name or None)
+            raise http_error(422, f"is longer than {_MAX_FIELD_BYTES} bytes", self._name or None)
 
     def _end(self) -> None:
         if self._name == FILE:
@@ -159,8 +159,8 @@ def _query(request: Request) -> dict[str, str]:
     try:
         given = parse_qsl(request.query.decode(), keep_blank_values=True, errors="replace", max_num_fields=_MAX_PARTS)
     except ValueError as error:
-        raise refuse(422, "the query cannot be read") from error
+        raise http_error(422, "the query cannot be read") from error
     for name, _ in given:
         if name not in FIELDS:
-            raise refuse(422, f"unknown parameter; there are {', '.join(FIELDS)}", name[:64])
+            raise http_error(422, f"unknown parameter; there are {', '.join(FIELDS)}", name[:64])
     return {name: value.strip() for name, value in given}

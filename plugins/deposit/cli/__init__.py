@@ -8,7 +8,7 @@ import os
 import typer
 
 from deposit import console, proxies
-from deposit.cli import keys, learning, releasing, stack, watching
+from deposit.cli import key_commands, model_commands, monitoring_commands, release_commands, stack_commands
 
 app = typer.Typer(
     name="deposit",
@@ -17,12 +17,26 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in (
-    learning.ingest, learning.train, learning.select, learning.promote, releasing.release, watching.monitor,
-    watching.replay, releasing.rollback, releasing.releaser, releasing.shipper, learning.models, stack.up, stack.down,
-    stack.status, stack.env, stack.doctor, stack.demo,
-):  # fmt: skip
+    model_commands.ingest,
+    model_commands.train,
+    model_commands.select,
+    model_commands.promote,
+    release_commands.release,
+    monitoring_commands.monitor,
+    monitoring_commands.replay,
+    release_commands.rollback,
+    release_commands.releaser,
+    release_commands.shipper,
+    model_commands.models,
+    stack_commands.up,
+    stack_commands.down,
+    stack_commands.status,
+    stack_commands.env,
+    stack_commands.doctor,
+    stack_commands.demo,
+):
     app.command()(command)
-app.add_typer(keys.app)
+app.add_typer(key_commands.app)
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 SCHEMA_VERSION = 1
 TARGET = "y"
-LEAKED = "duration"
+LEAKAGE_COLUMN = "duration"
 """Known only after the call: refused in training and in serving."""
 
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")

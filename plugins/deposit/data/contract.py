@@ -16,16 +16,16 @@ import pandera.pandas as pa
 from numpy.typing import NDArray
 
 from deposit.data import periods
-from deposit.data.columns import FEATURES, LEAKED, MONTHS, NAMES, TARGET, Category, Number
+from deposit.data.columns import FEATURES, LEAKAGE_COLUMN, MONTHS, NAMES, TARGET, Category, Number
 from deposit.data.tables.cells import number, yes_or_no
-from deposit.data.tables.excerpts import cut, few
+from deposit.data.tables.formats import cut, few
 from deposit.errors import ContractError
 
 ANSWERS = ("no", "yes")
 REQUIRED = (*NAMES, TARGET)
 DATED = ("period", "date")
 """Columns by which a source dates its rows itself."""
-OPTIONAL = ("id", *DATED, LEAKED)
+OPTIONAL = ("id", *DATED, LEAKAGE_COLUMN)
 ALIASES = {"deposit": TARGET, "subscribed": TARGET}
 _ID = r"(?:0|[1-9]\d{0,17})"
 _SHOWN = 40
@@ -33,7 +33,7 @@ _NAMED = 10
 
 
 @dataclass(frozen=True)
-class Checked:
+class ValidationResult:
     """Rows split by the contract; both frames are indexed by line.
 
     `good`: id int64, period str (if the source has it), features, y int8. `rejected`: raw strings and `reason`.
@@ -52,13 +52,13 @@ def check_columns(names: Sequence[str]) -> None:
         raise ContractError(_lacking(names, missing))
     if repeated:
         raise ContractError(
-            f"column {few([shown(name) for name in repeated], _NAMED)} is there more than once: keep one"
+            f"column {few([quote(name) for name in repeated], _NAMED)} is there more than once: keep one"
         )
     if unknown:
-        raise ContractError(f"unknown column {few([shown(name) for name in unknown], _NAMED)}: remove it")
+        raise ContractError(f"unknown column {few([quote(name) for name in unknown], _NAMED)}: remove it")
 
 
-def check_rows(raw: pd.DataFrame, decimal_comma: bool = False) -> Checked:
+def validate_rows(raw: pd.DataFrame, decimal_comma: bool = False) -> ValidationResult:
     """Split raw rows, which hold the required columns and `id`, into good ones and rejected ones with reasons.
 
     With `decimal_comma`, `4,5` is a number.
@@ -70,15 +70,17 @@ def check_rows(raw: pd.DataFrame, decimal_comma: bool = False) -> Checked:
         reasons = _reasons(raw, errors.failure_cases)
         good = ~raw.index.isin(reasons.index)
         rejected = raw.loc[reasons.index].assign(reason=reasons)
-        return Checked(_published(typed[good]), rejected)
-    return Checked(_published(typed), raw.iloc[:0].assign(reason=""))
+        return ValidationResult(_published(typed[good]), rejected)
+    return ValidationResult(_published(typed), raw.iloc[:0].assign(reason=""))
 
 
-def without_repeated(good: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+def deduplicate(good: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Rows with each id once, and, as text with `reason`, those whose id is already used by a row above."""
     again = good["id"].duplicated()
     repeated = good[again].astype(object).astype(str)
-    return good[~again], repeated.assign(reason=[f"id is '{value}': {allowed('id')}" for value in repeated["id"]])
+    return good[~again], repeated.assign(
+        reason=[f"id is '{value}': {describe_domain('id')}" for value in repeated["id"]]
+    )
 
 
 @lru_cache
@@ -93,7 +95,7 @@ def schema(dated: tuple[str, ...]) -> pa.DataFrameSchema:
     return pa.DataFrameSchema(parts, strict=True)
 
 
-def allowed(name: str) -> str:
+def describe_domain(name: str) -> str:
     """What a column may hold, in words."""
     if name == TARGET:
         return f"{' or '.join(ANSWERS)}, or 1 or 0, is allowed"
@@ -109,15 +111,15 @@ def allowed(name: str) -> str:
     return f"a {'whole ' if column.integer else ''}number from {column.low:g} to {column.high:g} is allowed"
 
 
-def shown(value: str) -> str:
+def quote(value: str) -> str:
     """A value as it appears in a message: quoted, on one line, cut when long."""
     return repr(cut(value, _SHOWN))
 
 
 def _lacking(names: Sequence[str], missing: list[str]) -> str:
-    if set(names) <= {LEAKED, TARGET, "id", "period"} and LEAKED in names:
+    if set(names) <= {LEAKAGE_COLUMN, TARGET, "id", "period"} and LEAKAGE_COLUMN in names:
         return (
-            f"the only column is `{LEAKED}`, which is known only after the call and never used; "
+            f"the only column is `{LEAKAGE_COLUMN}`, which is known only after the call and never used; "
             f"missing {', '.join(missing)}"
         )
     few = f" (it has {len(names)} of {len(REQUIRED)})" if len(names) < len(REQUIRED) else ""
@@ -139,7 +141,7 @@ def _is_whole(values: pd.Series) -> pd.Series:
 
 def _typed(raw: pd.DataFrame, decimal_comma: bool) -> pd.DataFrame:
     """Numbers parsed (NaN where they are none), texts without blanks around them; the leaked column goes here."""
-    typed = raw.drop(columns=[LEAKED], errors="ignore")
+    typed = raw.drop(columns=[LEAKAGE_COLUMN], errors="ignore")
     for column in FEATURES:
         typed[column.name] = (
             _each(raw[column.name], lambda text: _number(text, decimal_comma), np.float64)
@@ -200,7 +202,7 @@ def _reasons(raw: pd.DataFrame, cases: pd.DataFrame) -> pd.Series:
     places = raw.columns.get_indexer(pd.Index(wrong["column"]))
     values = raw.to_numpy(dtype=object)[lines, places]
     texts = [
-        f"{name} is {shown(value) if value else 'empty'}: {allowed(name)}"
+        f"{name} is {quote(value) if value else 'empty'}: {describe_domain(name)}"
         for name, value in zip(wrong["column"], values, strict=True)
     ]
     return pd.Series(texts, index=wrong["index"].astype(np.int64)).groupby(level=0, sort=True).agg("; ".join)

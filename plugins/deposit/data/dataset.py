@@ -40,7 +40,7 @@ SCHEMA = pa.schema(
 )
 
 
-class Part(BaseModel):
+class PartFile(BaseModel):
     """One Parquet object of a version."""
 
     model_config = ConfigDict(frozen=True)
@@ -66,7 +66,7 @@ class Manifest(BaseModel):
     created: str
     first_period: str
     last_period: str
-    files: tuple[Part, ...]
+    files: tuple[PartFile, ...]
 
 
 @dataclass(frozen=True)
@@ -178,17 +178,17 @@ def _manifest_key(version: str) -> str:
     return f"{PREFIX}{version}/{_MANIFEST}"
 
 
-def _write_part(store: ObjectStore, bucket: str, version: str, period: str, rows: pd.DataFrame) -> Part:
+def _write_part(store: ObjectStore, bucket: str, version: str, period: str, rows: pd.DataFrame) -> PartFile:
     table = pa.Table.from_pandas(rows, schema=SCHEMA, preserve_index=False).replace_schema_metadata(None)
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd", use_dictionary=True)
     data = buffer.getvalue()
     key = f"{PREFIX}{version}/period={period}/part.parquet"
     store.put(bucket, key, data)
-    return Part(key=key, period=period, rows=len(rows), sha256=hashlib.sha256(data).hexdigest())
+    return PartFile(key=key, period=period, rows=len(rows), sha256=hashlib.sha256(data).hexdigest())
 
 
-def _read_part(store: ObjectStore, bucket: str, part: Part) -> pa.Table:
+def _read_part(store: ObjectStore, bucket: str, part: PartFile) -> pa.Table:
     data = store.get(bucket, part.key)
     found = hashlib.sha256(data).hexdigest()
     if found != part.sha256:

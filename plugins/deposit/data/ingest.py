@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pandas as pd
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
+from sqlalchemy.dialects.postgresql import insert
 
-from deposit.data import contract, dataset, dating, records, sources, spool, table
-from deposit.data.tables.excerpts import cut
+from deposit.data import contract, dataset, dating, sources, table
+from deposit.data.sources import Source
+from deposit.data.tables.formats import cut
 from deposit.data.violations import summary
-from deposit.database import connect
+from deposit.database import connect, datasets, reachable, rejects
 from deposit.errors import ConfigError, ContractError, SourceError
 from deposit.progress import Progress, log_progress
 from deposit.sections import IngestSettings
@@ -58,7 +60,7 @@ def ingest(settings: Settings, progress: Progress = log_progress) -> IngestResul
     store, engine = ObjectStore(settings.store), connect(settings.database)
     try:
         _check_servers(store, engine, settings.store.data_bucket)
-        with spool.folder() as folder:
+        with sources.folder() as folder:
             source = sources.fetch(settings.ingest, folder, progress)
             checked = check(source, progress)
         return _publish(store, engine, settings, source, checked, progress)
@@ -66,24 +68,24 @@ def ingest(settings: Settings, progress: Progress = log_progress) -> IngestResul
         engine.dispose()
 
 
-def check(source: sources.Source, progress: Progress) -> contract.Checked:
+def check(source: sources.Source, progress: Progress) -> contract.ValidationResult:
     """All of a source's rows, split by the contract, in the source's order."""
     good: list[pd.DataFrame] = []
     rejected: list[pd.DataFrame] = []
     done = 0
     for chunk in table.read(source.path, source.name):
-        checked = contract.check_rows(chunk.rows, chunk.decimal_comma)
+        checked = contract.validate_rows(chunk.rows, chunk.decimal_comma)
         good.append(checked.good)
         rejected += [checked.rejected, chunk.malformed]
         done += len(chunk.rows) + len(chunk.malformed)
         progress(f"{done} rows checked")
-    rows, repeated = contract.without_repeated(pd.concat(good))
+    rows, repeated = contract.deduplicate(pd.concat(good))
     bad = pd.concat([*rejected, repeated]).sort_index(kind="stable")
-    return contract.Checked(rows, bad)
+    return contract.ValidationResult(rows, bad)
 
 
 def _check_servers(store: ObjectStore, engine: Engine, bucket: str) -> None:
-    records.check(engine)
+    check_tables(engine)
     try:
         store.keys(bucket, dataset.PREFIX)
     except SourceError as error:
@@ -109,7 +111,7 @@ def _publish(
     engine: Engine,
     settings: Settings,
     source: sources.Source,
-    checked: contract.Checked,
+    checked: contract.ValidationResult,
     progress: Progress,
 ) -> IngestResult:
     bucket = settings.store.data_bucket
@@ -119,7 +121,7 @@ def _publish(
     progress(f"publishing {len(rows)} rows")
     origin = dataset.Origin(source.name, source.sha256, len(checked.rejected))
     manifest, created = dataset.publish(store, bucket, rows, origin)
-    records.add_dataset(engine, bucket, manifest)
+    add_dataset(engine, bucket, manifest)
     return IngestResult(
         version=manifest.version,
         created=created,
@@ -151,11 +153,11 @@ def _quarantine(
     columns = ["reason", *(name for name in rejected if name != "reason")]
     text = rejected[columns].to_csv(index_label="line")
     uri = store.put(bucket, f"quarantine/{source.sha256}.csv", text.encode())
-    records.add_rejects(engine, source, rejected["reason"], uri)
+    add_rejects(engine, source, rejected["reason"], uri)
     return uri
 
 
-def _refuse_bad_share(checked: contract.Checked, source: sources.Source, most: float, uri: str | None) -> None:
+def _refuse_bad_share(checked: contract.ValidationResult, source: sources.Source, most: float, uri: str | None) -> None:
     bad, rows = len(checked.rejected), len(checked.rejected) + len(checked.good)
     if bad / rows <= most:
         return
@@ -164,3 +166,32 @@ def _refuse_bad_share(checked: contract.Checked, source: sources.Source, most: f
         f"{source.name}: {bad} of {rows} rows break the contract ({bad / rows:.2%}; "
         f"DEPOSIT_INGEST__MAX_BAD_SHARE allows {most:.2%}), nothing was published; {shown}; all of them: {uri}"
     )
+
+
+_BATCH = 5_000
+
+
+def check_tables(engine: Engine) -> None:
+    """Raise UpstreamError unless the database answers and has its tables."""
+    with reachable(engine), engine.connect() as connection:
+        connection.execute(select(datasets.c.version).limit(1))
+
+
+def add_dataset(engine: Engine, bucket: str, manifest: dataset.Manifest) -> None:
+    """Record a published version; one that is recorded stays as it is."""
+    row = manifest.model_dump(exclude={"files", "created"})
+    row |= {"uri": dataset.uri(bucket, manifest.version), "created_at": datetime.fromisoformat(manifest.created)}
+    with reachable(engine), engine.begin() as connection:
+        connection.execute(insert(datasets).values(row).on_conflict_do_nothing())
+
+
+def add_rejects(engine: Engine, source: Source, reasons: pd.Series, uri: str) -> None:
+    """Record rejected rows, given as reasons by line; what is recorded stays as it is."""
+    common = {"source_sha256": source.sha256, "source": source.name, "uri": uri}
+    rows = [
+        {"line": line, "reason": reason, **common}
+        for line, reason in zip(reasons.index.tolist(), reasons.tolist(), strict=True)
+    ]
+    with reachable(engine), engine.begin() as connection:
+        for start in range(0, len(rows), _BATCH):
+            connection.execute(insert(rejects).on_conflict_do_nothing(), rows[start : start + _BATCH])

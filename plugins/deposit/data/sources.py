@@ -1,16 +1,20 @@
 """Where the campaign history comes from: each source ends as one CSV file with a known sha256."""
 
 import csv
+import errno
 import hashlib
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 from sqlalchemy import URL
 
-from deposit.data import download, spool
+from deposit.data.tables.formats import copy, unpacked
 from deposit.database import engine_for, reachable
-from deposit.errors import ConfigError, IntegrityError, SourceError
+from deposit.errors import ConfigError, IntegrityError, SourceError, UpstreamError, located
 from deposit.progress import Progress
 from deposit.sections import IngestSettings
 from deposit.settings import REPOSITORY
@@ -40,13 +44,13 @@ def fetch(settings: IngestSettings, folder: Path, progress: Progress) -> Source:
 
 def _bundled(_settings: IngestSettings, folder: Path, progress: Progress) -> Source:
     progress(f"reading the bundled {ORIGINAL}")
-    path = spool.from_file(BUNDLED, folder / ORIGINAL)
+    path = from_file(BUNDLED, folder / ORIGINAL)
     return Source(f"bundled {ORIGINAL}", path, _checked(path, f"the bundled {ORIGINAL}", ORIGINAL_SHA256))
 
 
 def _uci(settings: IngestSettings, folder: Path, progress: Progress) -> Source:
-    archive = download.fetch(settings.uci_url, folder / "uci.zip", progress)
-    path = spool.from_file(archive, folder / ORIGINAL, settings.uci_url, ORIGINAL)
+    archive = download(settings.uci_url, folder / "uci.zip", progress)
+    path = from_file(archive, folder / ORIGINAL, settings.uci_url, ORIGINAL)
     return Source(settings.uci_url, path, _checked(path, f"{ORIGINAL} of {settings.uci_url}", ORIGINAL_SHA256))
 
 
@@ -57,8 +61,8 @@ def _kaggle(settings: IngestSettings, folder: Path, progress: Progress) -> Sourc
             "source `kaggle` needs DEPOSIT_INGEST__KAGGLE_TOKEN as username:key (kaggle.com, Settings, API)"
         )
     url = f"{settings.kaggle_url.rstrip('/')}/api/v1/datasets/download/{settings.kaggle_dataset}"
-    archive = download.fetch(url, folder / "kaggle.zip", progress, (user, key), "DEPOSIT_INGEST__KAGGLE_TOKEN")
-    path = spool.from_file(archive, folder / ORIGINAL, url, ORIGINAL)
+    archive = download(url, folder / "kaggle.zip", progress, (user, key), "DEPOSIT_INGEST__KAGGLE_TOKEN")
+    path = from_file(archive, folder / ORIGINAL, url, ORIGINAL)
     return Source(f"kaggle {settings.kaggle_dataset}", path, _checked(path, f"{ORIGINAL} of {url}", settings.sha256))
 
 
@@ -68,7 +72,7 @@ def _file(settings: IngestSettings, folder: Path, progress: Progress) -> Source:
             "source `file` needs DEPOSIT_INGEST__PATH: the file (CSV or Parquet; plain, .gz, .xz or .zip)"
         )
     progress(f"reading {settings.path}")
-    path = spool.from_file(settings.path, folder / "file.csv", wanted=ORIGINAL)
+    path = from_file(settings.path, folder / "file.csv", wanted=ORIGINAL)
     return Source(str(settings.path), path, _checked(path, str(settings.path), settings.sha256))
 
 
@@ -122,3 +126,89 @@ def _checked(path: Path, where: str, expected: str | None) -> str:
 def _sha256(path: Path) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+_OFFLINE = "try again later, or use DEPOSIT_INGEST__SOURCE=bundled, which needs no network"
+
+
+def download(
+    url: str, target: Path, progress: Progress, auth: tuple[str, str] | None = None, auth_setting: str = ""
+) -> Path:
+    """Download `url` to `target`, following redirects; credentials stay with the first host.
+
+    Raises UpstreamError (no answer, 5xx), ConfigError (credentials refused) or SourceError (other refusals).
+    """
+    progress(f"downloading {url}")
+    timeout = httpx.Timeout(30, connect=10)
+    transport = httpx.HTTPTransport(retries=2)
+    try:
+        with httpx.Client(timeout=timeout, transport=transport, follow_redirects=True, auth=auth) as client:
+            _stream(client, url, target, progress, auth_setting)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise UpstreamError(f"cannot download {url}: {type(error).__name__} ({error}); {_OFFLINE}") from error
+    return target
+
+
+def _stream(client: httpx.Client, url: str, target: Path, progress: Progress, auth_setting: str) -> None:
+    with client.stream("GET", url) as answer:
+        _refuse(answer, url, auth_setting)
+        total = int(answer.headers.get("content-length", 0))
+        with target.open("wb") as file:
+            for part in answer.iter_bytes(2**20):
+                file.write(part)
+                progress(f"downloading {url}", answer.num_bytes_downloaded, total)
+
+
+def _refuse(answer: httpx.Response, url: str, auth_setting: str) -> None:
+    status = answer.status_code
+    if answer.is_success:
+        return
+    if status in (401, 403) and auth_setting:
+        raise ConfigError(f"{url} refused the credentials (HTTP {status}): renew {auth_setting}")
+    if status >= 500 or status == 429:
+        raise UpstreamError(f"cannot download {url}: HTTP {status}; {_OFFLINE}")
+    raise SourceError(f"cannot download {url}: HTTP {status}: correct the address or the dataset's name")
+
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    """A temporary folder for one spooled source. Raises ConfigError if there is no room for it, or in it."""
+    try:
+        made = tempfile.TemporaryDirectory(prefix="deposit-")
+    except OSError as error:
+        raise ConfigError(f"cannot make a temporary folder ({error}): free disk space or set TMPDIR") from error
+    with made as name, disk(Path(name)):
+        yield Path(name)
+
+
+@contextmanager
+def disk(place: Path) -> Iterator[None]:
+    """Turn a full disk inside the block into ConfigError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise ConfigError(f"no space left in {place}: free some, or set TMPDIR to a folder with more") from error
+
+
+def from_file(path: Path, target: Path, where: str = "", wanted: str = "") -> Path:
+    """Copy a file to `target`, unpacked whatever its name; of an archive with several files, the one named `wanted`.
+
+    Raises SourceError, which names `where` or the path, if it cannot be read.
+    """
+    try:
+        with (
+            located(where or str(path)),
+            unpacked(path.open("rb"), tempfile.TemporaryFile, wanted=wanted) as inner,
+            target.open("wb") as made,
+        ):
+            copy(inner, made, None)
+    except OSError as error:
+        if error.errno in _FULL:
+            raise
+        raise SourceError(f"{path}: cannot be read ({error.strerror}): correct the path or its permissions") from error
+    return target

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from deposit.errors import DataError, IntegrityError
 from deposit.model.encoder import Encoder, Matrix
-from deposit.model.reference import Reference
+from deposit.model.reference import ReferenceProfile
 
 MODEL, BOOSTER, PARITY, REFERENCE = "model.json", "booster.ubj", "parity.json", "reference.json"
 FORMAT = 1
+Labels = NDArray[np.int8]
 Probabilities = NDArray[np.float64]
 
 
@@ -50,7 +51,7 @@ class ModelArtifact:
     threshold: float
     metadata: Mapping[str, Any]
     parity: Parity = field(repr=False, default_factory=lambda: Parity([], []))
-    reference: Reference | None = field(repr=False, default=None)
+    reference: ReferenceProfile | None = field(repr=False, default=None)
 
     def probabilities(self, matrix: Matrix) -> Probabilities:
         """Probability of a subscription for each row of an encoded matrix, shape (n,)."""
@@ -121,12 +122,12 @@ def check_files(folder: Path) -> None:
         _check(folder, name, recorded)
 
 
-def load_reference(folder: Path) -> Reference:
+def load_reference(folder: Path) -> ReferenceProfile:
     """What a saved model was trained on. Raises IntegrityError, DataError for a model that has none."""
     recorded = json.loads(_read(folder, MODEL))["sha256"]
     if REFERENCE not in recorded:
         raise DataError(f"the model in {folder} was trained before models kept what they were trained on: train anew")
-    return Reference.from_json(json.loads(_check(folder, REFERENCE, recorded)))
+    return ReferenceProfile.from_json(json.loads(_check(folder, REFERENCE, recorded)))
 
 
 def sha256_of(content: bytes) -> str:

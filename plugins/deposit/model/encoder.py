@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from deposit.data.columns import FEATURES, LEAKED, NAMES, Category, Number
+from deposit.data.columns import FEATURES, LEAKAGE_COLUMN, NAMES, Category, Number
 from deposit.errors import DataError
 
 Matrix = NDArray[np.float32]
@@ -162,8 +162,8 @@ class Encoder:
 
 def refuse_unknown(columns: Sequence[str]) -> None:
     """Raise DataError for a column that no model may use, `duration` by name."""
-    if LEAKED in columns:
-        raise DataError(f"{LEAKED} is known only after the call: a model must not use it")
+    if LEAKAGE_COLUMN in columns:
+        raise DataError(f"{LEAKAGE_COLUMN} is known only after the call: a model must not use it")
     unknown = [name for name in columns if name not in _COLUMNS]
     if unknown:
         raise DataError(f"unknown columns {', '.join(unknown)}: a model may use {', '.join(NAMES)}")

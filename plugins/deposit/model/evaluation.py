@@ -7,14 +7,29 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from deposit.model import metrics
-from deposit.model.artifact import Probabilities
-from deposit.model.forward import Predictions
-from deposit.model.metrics import Ranked, Values
-from deposit.model.recipes import Labels
+from deposit.model.artifact import Labels, ModelArtifact, Probabilities
+from deposit.model.metrics import RankedScores, Values
 from deposit.sections import TrainSettings
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """Rows in time order with what was predicted for them; all arrays of shape (n,)."""
+
+    periods: NDArray[np.str_]
+    labels: Labels
+    probabilities: Probabilities
+
+
+def predict(artifact: ModelArtifact, frame: pd.DataFrame) -> Predictions:
+    """A model's predictions of the rows of a frame."""
+    probabilities = artifact.probabilities(artifact.encoder.encode_columns(frame))
+    return Predictions(frame["period"].to_numpy(dtype=str), frame["y"].to_numpy(np.int8), probabilities)
+
 
 MONTH_ROWS = 50
 """Months with fewer rows are left out of month means."""
@@ -66,7 +81,7 @@ def measured(predictions: Predictions, threshold: float, economics: Economics, w
     """Every metric for each row of `weights` (resamples, n)."""
     labels, probabilities = predictions.labels, predictions.probabilities
     called = probabilities >= threshold
-    ranked = Ranked(labels, probabilities, weights)
+    ranked = RankedScores(labels, probabilities, weights)
     return {
         "accuracy": metrics.mean(called == (labels == 1), weights),
         "f1": metrics.f1(labels, called, weights),
@@ -110,7 +125,7 @@ def _month_mean_auc(predictions: Predictions, weights: Values) -> Values:
     for period in np.unique(predictions.periods):
         rows = predictions.periods == period
         if rows.sum() >= MONTH_ROWS:
-            ranked = Ranked(predictions.labels[rows], predictions.probabilities[rows], weights[:, rows])
+            ranked = RankedScores(predictions.labels[rows], predictions.probabilities[rows], weights[:, rows])
             aucs.append(ranked.roc_auc())
     table = np.array(aucs).reshape(len(aucs), len(weights))
     counted = np.isfinite(table)

@@ -8,15 +8,14 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from deposit.model.artifact import Probabilities
-from deposit.model.recipes import Labels
+from deposit.model.artifact import Labels, Probabilities
 
 Values = NDArray[np.float64]
 BINS = 10
 
 
 @dataclass(frozen=True, eq=False)
-class Ranked:
+class RankedScores:
     """Rows from the highest probability down, ties as groups; weighted sums by group, shape (resamples, groups)."""
 
     labels: Labels
@@ -73,7 +72,7 @@ def log_loss(labels: Labels, probabilities: Probabilities) -> float:
 
 def roc_auc(labels: Labels, probabilities: Probabilities) -> float:
     """Area under the ROC curve; NaN where there is one class only."""
-    return float(Ranked(labels, probabilities, np.ones((1, len(labels)))).roc_auc()[0])
+    return float(RankedScores(labels, probabilities, np.ones((1, len(labels)))).roc_auc()[0])
 
 
 def mean(values: NDArray[np.generic], weights: Values) -> Values:

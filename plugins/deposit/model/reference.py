@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-SCORE = "probability"
+SCORE, UNKNOWN = "probability", "unknown"
 """The score among the columns."""
 
 
@@ -50,7 +50,7 @@ class Histogram:
 
 
 @dataclass(frozen=True)
-class Reference:
+class ReferenceProfile:
     """A model's training rows.
 
     Args:
@@ -78,7 +78,7 @@ class Reference:
         }
 
     @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> "Reference":
+    def from_json(cls, content: Mapping[str, Any]) -> "ReferenceProfile":
         """From what `to_json` gave; models of before the monthly rates were kept have the rate of all rows alone."""
         rate = content["rate"]
         lowest, highest = (content.get(name, rate) for name in ("lowest_rate", "highest_rate"))

@@ -5,10 +5,9 @@ from math import pi, sqrt
 
 import numpy as np
 
-from deposit.model.evaluation import CONFIDENCE, Economics, Interval, interval, measured
-from deposit.model.forward import Predictions
+from deposit.model.evaluation import CONFIDENCE, Economics, Interval, Predictions, interval, measured
 from deposit.model.metrics import BINS
-from deposit.monitoring.observed import Scored
+from deposit.monitoring.profile import BinnedOutcomes
 
 _RESAMPLES, _BLOCKS, _SEED = 200, 10, 0
 ENOUGH = 200
@@ -22,7 +21,7 @@ _NORMAL = 1.96
 NOISE = "ece_noise"
 
 
-def performance(scored: Scored, threshold: float, economics: Economics) -> dict[str, Interval]:
+def performance(scored: BinnedOutcomes, threshold: float, economics: Economics) -> dict[str, Interval]:
     """Metrics of training's evaluation by name, those that so many known outcomes can tell; none where they are few."""
     if scored.rows.sum() < ENOUGH:
         return {}
@@ -44,7 +43,7 @@ def ranking_known(expected: Mapping[str, float], found: Mapping[str, Interval]) 
     return "roc_auc" in found and "roc_auc" in expected
 
 
-def decline(expected: Mapping[str, float], found: Mapping[str, Interval]) -> list[str]:
+def degradations(expected: Mapping[str, float], found: Mapping[str, Interval]) -> list[str]:
     """In what a model does worse than out of time in training, beyond noise; `expected` holds the bounds as well."""
     said = []
     if ranking_known(expected, found):
@@ -58,32 +57,32 @@ def decline(expected: Mapping[str, float], found: Mapping[str, Interval]) -> lis
     return said
 
 
-def rate(scored: Scored) -> float:
+def rate(scored: BinnedOutcomes) -> float:
     """Share of the known outcomes that are subscriptions; NaN without any."""
     total = scored.rows.sum()
     return float((scored.rows * scored.labels).sum() / total) if total else float("nan")
 
 
-def rate_moved(before: float, scored: Scored) -> bool:
+def base_rate_shifted(before: float, scored: BinnedOutcomes) -> bool:
     """Whether the share of subscriptions is another than `before`, by much and beyond noise."""
     now = rate(scored)
     noise = sqrt(max(before * (1 - before), now * (1 - now)) / float(scored.rows.sum()))
     return abs(now - before) > max(_RATE_MOVED, _SIGMAS * noise)
 
 
-def _enough_of_each(scored: Scored) -> bool:
+def _enough_of_each(scored: BinnedOutcomes) -> bool:
     positives = float((scored.rows * scored.labels).sum())
     return min(positives, float(scored.rows.sum()) - positives) >= _ENOUGH_OF_EACH
 
 
-def _resampled(scored: Scored) -> np.ndarray:
+def _resampled(scored: BinnedOutcomes) -> np.ndarray:
     """Bootstrap weights of the groups: as resampling the rows, since those of a group are alike."""
     total = int(scored.rows.sum())
     drawn = np.random.default_rng(_SEED).multinomial(total, scored.rows / total, size=_RESAMPLES)
     return drawn.astype(np.float64)
 
 
-def _calibration_noise(scored: Scored) -> float:
+def _calibration_noise(scored: BinnedOutcomes) -> float:
     """The calibration error that right probabilities would show: the mean of a half-normal deviation in each bin."""
     bins = np.minimum((scored.probabilities * BINS).astype(np.int64), BINS - 1)
     variances = np.bincount(bins, scored.rows * scored.probabilities * (1 - scored.probabilities), BINS)

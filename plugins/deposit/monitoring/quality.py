@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import log, sqrt
 
-from deposit.model.reference import Histogram, Reference
-from deposit.monitoring.observed import ColumnCounts, Observed, Scored
+from deposit.model.reference import Histogram, ReferenceProfile
 from deposit.monitoring.performance import ENOUGH, rate
+from deposit.monitoring.profile import BinnedOutcomes, ColumnProfile, PeriodProfile
 
 OUTCOMES = "outcomes"
 """What was stated of the predictions, among the columns that can be broken."""
@@ -23,7 +23,7 @@ class Fault:
     what: str
 
 
-def faults(reference: Reference, observed: Observed) -> list[Fault]:
+def faults(reference: ReferenceProfile, observed: PeriodProfile) -> list[Fault]:
     """All faults of a period, by column; those of the outcomes last."""
     found = []
     for name, counts in observed.columns.items():
@@ -34,12 +34,12 @@ def faults(reference: Reference, observed: Observed) -> list[Fault]:
     return [*found, Fault(OUTCOMES, what)] if what else found
 
 
-def shares(counts: ColumnCounts, rows: int) -> Mapping[str, float]:
+def shares(counts: ColumnProfile, rows: int) -> Mapping[str, float]:
     """A column's quality as shares of the rows."""
     return {"unknown": counts.unknown / rows, "outside": counts.outside / rows, "constant": float(counts.constant)}
 
 
-def _fault(histogram: Histogram, counts: ColumnCounts, rows: int) -> str:
+def _fault(histogram: Histogram, counts: ColumnProfile, rows: int) -> str:
     outside, unknown = counts.outside / rows, counts.unknown / rows
     if counts.outside >= _OUTSIDE_ROWS and outside > _OUTSIDE_SHARE:
         return f"{outside:.1%} of its values are missing or not allowed"
@@ -52,7 +52,7 @@ def _fault(histogram: Histogram, counts: ColumnCounts, rows: int) -> str:
     return ""
 
 
-def _outcomes_fault(reference: Reference, scored: Scored) -> str:
+def _outcomes_fault(reference: ReferenceProfile, scored: BinnedOutcomes) -> str:
     known, subscribed = int(scored.rows.sum()), rate(scored)
     if known < ENOUGH or 0 < subscribed < 1:
         return ""

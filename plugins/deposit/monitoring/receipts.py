@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from deposit.monitoring.span import Span
+from deposit.data.period import Period
 
 _GRACE_DAYS = 1
 """An outcome may be stored before its prediction is."""
@@ -50,7 +50,7 @@ class Days:
     oldest: UUID
 
 
-def settled(span: Span, now: datetime, retention_days: int | None) -> Days:
+def settled(span: Period, now: datetime, retention_days: int | None) -> Days:
     """The days of a span that ended more than a day before `now` and whose outcomes are all kept."""
     end = min(span.end.date(), now.date() - timedelta(days=_GRACE_DAYS))
     if retention_days is None:

@@ -1,22 +1,127 @@
-"""Write a period's reports: HTML into the object store, snapshots into the workspace that Evidently's UI shows."""
+"""A period's reports: HTML into the object store, snapshots into the workspace that Evidently's UI shows.
+
+Evidently's defaults choose a test by the number of rows and call everything drifted at scale; here it is the distance
+of Jensen and Shannon from 0.2 on for every column, on samples of fixed size. The assessment does not rest on it.
+"""
 
 from dataclasses import dataclass
+from datetime import datetime
 
+import numpy as np
+import pandas as pd
+from evidently import BinaryClassification, DataDefinition, Dataset, Report
 from evidently.core.report import Snapshot
+from evidently.presets import ClassificationPreset, DataDriftPreset, DataSummaryPreset
 from evidently.sdk.models import PanelMetric
 from evidently.sdk.panels import line_plot_panel
 from evidently.ui.workspace import Project, Workspace
+from sqlalchemy import Connection, text
 
+from deposit.data import dataset as datasets
+from deposit.data.columns import FEATURES, NAMES, Category
+from deposit.data.period import Period, parse_period
 from deposit.database import transaction
 from deposit.errors import DataError
-from deposit.model import registry
-from deposit.monitoring import counting, evidence, figures, sample, verdicts
-from deposit.monitoring.evidence import Subject
-from deposit.monitoring.figures import Figure
-from deposit.monitoring.span import span_of
+from deposit.model.artifact import ModelArtifact
+from deposit.model.evaluation import predict
+from deposit.monitoring import metric_rows, profile, status
+from deposit.monitoring.metric_rows import MetricRow
 from deposit.progress import Progress, log_progress
+from deposit.registry import registry
 from deposit.settings import Settings
 from deposit.store import ObjectStore
+
+SUBSCRIBED, CALLED, PROBABILITY = "subscribed", "called", "probability"
+_SEED = 0
+
+
+def sample_predictions(connection: Connection, span: Period, model_id: str, rows: int) -> pd.DataFrame:
+    """Up to `rows` predictions, chosen by a hash of their ids; `subscribed` is missing where it is not known yet."""
+    listed = ", ".join(f'asked."{name.replace(".", "_")}" AS "{name}"' for name in NAMES)
+    # every name is the program's own
+    statement = text(
+        f"SELECT {listed}, asked.probability, asked.subscribes::integer AS {CALLED}, "  # noqa: S608
+        f"said.subscribed::integer AS {SUBSCRIBED} FROM ("
+        " SELECT * FROM predictions WHERE model_id = :model_id AND event_time >= :start AND event_time < :end"
+        " ORDER BY md5(prediction_id::text) LIMIT :rows"
+        ") AS asked LEFT JOIN LATERAL ("
+        " SELECT subscribed FROM current_outcomes WHERE current_outcomes.prediction_id = asked.prediction_id LIMIT 1"
+        ") AS said ON true ORDER BY asked.prediction_id"
+    )
+    given = {"model_id": model_id, "start": span.start, "end": span.end, "rows": rows}
+    result = connection.execute(statement, given)
+    return pd.DataFrame(result.all(), columns=list(result.keys()))
+
+
+def sample_training_rows(settings: Settings, artifact: ModelArtifact, rows: int) -> pd.DataFrame:
+    """Up to `rows` of the dataset version that a model was trained on, with its own scores. Raises as `load` does."""
+    store, metadata = ObjectStore(settings.store), artifact.metadata
+    frame = datasets.load(store, settings.store.data_bucket, metadata["dataset"], metadata.get("left_out", ()))
+    within = frame["period"].between(metadata["trained_from"], metadata["trained_through"])
+    drawn = frame[within]
+    drawn = drawn.sample(min(rows, len(drawn)), random_state=_SEED).sort_index()
+    probabilities = predict(artifact, drawn).probabilities
+    scored = drawn[list(NAMES)].copy()
+    scored[PROBABILITY] = probabilities
+    scored[CALLED] = (probabilities >= artifact.threshold).astype(int)
+    scored[SUBSCRIBED] = drawn["y"].astype(int)
+    return scored
+
+
+_METHOD, _LIMIT = "jensenshannon", 0.2
+_ENOUGH = 0.5
+"""Share of known outcomes from which the report is about those, and tells how good the predictions were."""
+_CATEGORIES = [column.name for column in FEATURES if isinstance(column, Category)]
+_NUMBERS = [*(column.name for column in FEATURES if not isinstance(column, Category)), PROBABILITY]
+
+
+@dataclass(frozen=True)
+class ReportSubject:
+    """What a report is about; `at` is the period's start."""
+
+    period: str
+    model_id: str
+    at: datetime
+    threshold: float
+
+    @property
+    def name(self) -> str:
+        """Its name in the workspace."""
+        return f"{self.period} {self.model_id}"
+
+
+def evidently_report(subject: ReportSubject, current: pd.DataFrame, reference: pd.DataFrame) -> Snapshot:
+    """Data drift and summary, and classification where half of the outcomes or more are known."""
+    known = current[current[SUBSCRIBED].notna()]
+    judged = len(known) >= _ENOUGH * len(current) and known[SUBSCRIBED].nunique() > 1
+    shown = known if judged else current
+    presets = [
+        DataDriftPreset(
+            columns=[*NAMES, PROBABILITY], cat_method=_METHOD, num_method=_METHOD, cat_threshold=_LIMIT,
+            num_threshold=_LIMIT,
+        ),
+        DataSummaryPreset(columns=[*NAMES, PROBABILITY]),
+        *([ClassificationPreset(probas_threshold=subject.threshold)] if judged else []),
+    ]  # fmt: skip
+    metadata: dict[str, str | dict[str, str] | list[str]] = {"period": subject.period, "model_id": subject.model_id}
+    # Evidently divides by the spread of columns that a month holds constant
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return Report(presets, metadata=metadata).run(
+            _dataset(shown, judged), _dataset(reference, judged), timestamp=subject.at, name=subject.name
+        )
+
+
+def _dataset(frame: pd.DataFrame, judged: bool) -> Dataset:
+    types: dict[str, type] = dict.fromkeys(_NUMBERS, float) | dict.fromkeys(_CATEGORIES, object)
+    labels = [SUBSCRIBED, CALLED] if judged else []
+    classes = BinaryClassification(
+        target=SUBSCRIBED, prediction_labels=CALLED, prediction_probas=PROBABILITY, pos_label=1
+    )
+    definition = DataDefinition(
+        categorical_columns=_CATEGORIES, numerical_columns=_NUMBERS, classification=[classes] if judged else None
+    )
+    return Dataset.from_pandas(frame[[*types, *labels]].astype(types | dict.fromkeys(labels, int)), definition)
+
 
 PROJECT = "deposit"
 _PANELS = {
@@ -41,10 +146,10 @@ def write_reports(settings: Settings, period: str, progress: Progress = log_prog
 
     A model that is gone from the registry is left out. Raises ConfigError (no period), SourceError or UpstreamError.
     """
-    span = span_of(period)
+    span = parse_period(period)
     written = []
     with transaction(settings.database) as connection:
-        for model_id in counting.models_of(connection, span, settings.mlflow.model_name):
+        for model_id in profile.models_of(connection, span, settings.mlflow.model_name):
             progress(f"{span.name}: writing the report of {model_id}")
             try:
                 artifact = registry.load(settings, registry.by_id(settings, model_id))
@@ -52,17 +157,17 @@ def write_reports(settings: Settings, period: str, progress: Progress = log_prog
                 progress(f"{span.name}: {model_id} is left out: {error}")
                 continue
             rows = settings.monitor.sample_rows
-            subject = Subject(span.name, model_id, span.start, artifact.threshold)
-            current = sample.current(connection, span, model_id, rows)
-            snapshot = evidence.report(subject, current, sample.trained_on(settings, artifact, rows))
+            subject = ReportSubject(span.name, model_id, span.start, artifact.threshold)
+            current = sample_predictions(connection, span, model_id, rows)
+            snapshot = evidently_report(subject, current, sample_training_rows(settings, artifact, rows))
             uri = _keep(settings, subject, snapshot)
-            figures.add(connection, span.name, Figure(model_id, "report", float(len(current)), note=uri))
+            metric_rows.add(connection, span.name, MetricRow(model_id, "report", float(len(current)), note=uri))
             written.append(WrittenReport(span.name, model_id, uri))
     return written
 
 
-def _keep(settings: Settings, subject: Subject, snapshot: Snapshot) -> str:
-    bucket, key = settings.store.reports_bucket, verdicts.report_key(subject.period, subject.model_id)
+def _keep(settings: Settings, subject: ReportSubject, snapshot: Snapshot) -> str:
+    bucket, key = settings.store.reports_bucket, status.report_key(subject.period, subject.model_id)
     html = snapshot.get_html_str(as_iframe=False)
     uri = ObjectStore(settings.store).put(bucket, key, html.encode(), "text/html; charset=utf-8")
     settings.workspace_path.mkdir(parents=True, exist_ok=True)

@@ -12,8 +12,8 @@ from sqlalchemy import Connection, func, insert, select, text, update
 
 from deposit.database import leases
 from deposit.errors import ReleaseError
-from deposit.release import rows
-from deposit.release.rows import Release
+from deposit.release import repository
+from deposit.release.repository import Release
 
 _LOCK = "hashtext('deposit.lease')"
 
@@ -34,10 +34,12 @@ def begin(connection: Connection, name: str) -> Lease:
 
     Raises ReleaseError if another holder lives.
     """
-    rows.lock_requests(connection)
+    repository.lock_requests(connection)
     if not hold(connection):
         raise ReleaseError("another replay has production's traffic: wait until it ends, or end it, and run it again")
-    left, live = current(connection), rows.live(connection)
+    left, pending = current(connection), repository.pending(connection)
+    # the return of an earlier lease may still be under way
+    live = pending[-1] if pending else repository.live(connection)
     before = live.id if live else None
     if left is not None:
         end(connection, left)
@@ -59,7 +61,7 @@ def current(connection: Connection) -> Lease | None:
 
 def orphan(connection: Connection) -> Lease | None:
     """The open lease if nobody holds it; then nobody can until the transaction ends."""
-    rows.lock_requests(connection)
+    repository.lock_requests(connection)
     lease = current(connection)
     if lease is None or not connection.scalar(text(f"SELECT pg_try_advisory_xact_lock({_LOCK})")):
         return None
@@ -85,10 +87,10 @@ def end(connection: Connection, lease: Lease) -> bool:
 
 def give_back(connection: Connection, lease: Lease, why: str) -> Release | None:
     """End a lease and ask for what was live before it; None if it had ended, or if no release is needed."""
-    rows.lock_requests(connection)
+    repository.lock_requests(connection)
     if not end(connection, lease):
         return None
-    before = None if lease.before is None else rows.by_id(connection, lease.before)
+    before = None if lease.before is None else repository.by_id(connection, lease.before)
     return take_away(connection, lease.name, before, why)
 
 
@@ -97,16 +99,16 @@ def take_away(connection: Connection, name: str, before: Release | None, why: st
 
     None if that needs no release: nothing was live, or it still is, or somebody has released another model since.
     """
-    rows.lock_requests(connection)
-    now = rows.live(connection)
-    theirs = [release for release in rows.pending(connection) if _is_of(release, name)]
+    repository.lock_requests(connection)
+    now = repository.live(connection)
+    theirs = [release for release in repository.pending(connection) if _is_of(release, name)]
     if before is not None:
         there = now is not None and (now.bento_sha256 == before.bento_sha256 or not _is_of(now, name))
-        return None if there and not theirs else rows.request_again(connection, before, "rollback", why)
+        return None if there and not theirs else repository.request_again(connection, before, "rollback", why)
     for release in theirs:
-        rows.fail(connection, release, why)
+        repository.fail(connection, release, why)
     if now is not None and _is_of(now, name):
-        rows.withdraw(connection, now)
+        repository.withdraw(connection, now)
     return None
 
 

@@ -1,5 +1,6 @@
 """Package a registered model as a Bento with the model baked in, and put it into the object store."""
 
+import ast
 import hashlib
 import json
 import os
@@ -7,15 +8,21 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
+import bentoml
+from bentoml._internal import configuration
+from packaging.requirements import Requirement
+
 from deposit.errors import ReleaseError
-from deposit.model import registry
-from deposit.model.registry import Version
 from deposit.progress import Progress, log_progress
-from deposit.release.sources import PACKAGE, pinned_requirements, source_files
-from deposit.settings import Settings
+from deposit.registry import registry
+from deposit.registry.registry import Version
+from deposit.settings import REPOSITORY, Settings
 from deposit.store import ObjectStore
 
 
@@ -82,7 +89,7 @@ def _digest(work: Path) -> str:
 def built(work: Path, tag: str) -> bytes:
     """The archive of the Bento from the folders `context` and `model` in `work`. Raises ReleaseError."""
     archive = work / "out.bento"
-    command = [sys.executable, "-m", "deposit.release.build"]
+    command = [sys.executable, "-m", "deposit.release.packaging"]
     command += [str(work / "context"), str(work / "model"), tag, str(archive)]
     # no secret is needed to build; what the service module reads at import must come from defaults
     environment = {
@@ -94,3 +101,97 @@ def built(work: Path, tag: str) -> bytes:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise ReleaseError(f"BentoML could not build {tag}: {last}")
     return archive.read_bytes()
+
+
+def build(context: Path, model: Path, tag: str, archive: Path) -> None:
+    """Make the BentoML model `tag` from a folder of plain files, bake it into the Bento `tag`, export that."""
+    # BentoML looks for uv, or installs it from the network, to lock requirements; these are locked, it is not run
+    configuration.get_uv_command = lambda: ["uv"]  # type: ignore[assignment]
+    name, version = tag.split(":")
+    with bentoml.models.create(tag) as stored:
+        shutil.copytree(model, stored.path, dirs_exist_ok=True)
+    requirements = json.loads((context / "requirements.json").read_text())
+    bento = bentoml.build(
+        "service.py:Deposit",
+        name=name,
+        version=version,
+        build_ctx=str(context),
+        include=["*.py", "*.md", "model.tag", "serving/static/**"],
+        models=[tag],
+        python={"packages": requirements, "lock_packages": False},
+    )
+    bento.export(str(archive))
+
+
+if __name__ == "__main__":
+    build(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], Path(sys.argv[4]))
+
+
+PACKAGE = Path(__file__).resolve().parents[1]
+SERVICE = REPOSITORY / "bento"
+_PROJECT = REPOSITORY / "pyproject.toml"
+
+
+def source_files() -> dict[str, Path]:
+    """Files of the Bento by their path in it: `bento/` whole, of `deposit` only what it imports, at any depth."""
+    files = {
+        str(path.relative_to(SERVICE)): path
+        for pattern in ("README.md", "*.py", "serving/**/*.py", "serving/static/**/*")
+        for path in sorted(SERVICE.glob(pattern))
+        if path.is_file()
+    }
+    wanted = [path for path in files.values() if path.suffix == ".py"]
+    while wanted:
+        for path in _imported(wanted.pop()):
+            name = str(path.relative_to(PACKAGE.parent))
+            if name not in files:
+                files[name] = path
+                wanted.append(path)
+    return files
+
+
+def pinned_requirements() -> list[str]:
+    """`name==version` of the group `serving`, with all that these need in turn, as installed here from the lock."""
+    pins: dict[str, str] = {}
+    wanted = [Requirement(line) for line in tomllib.loads(_PROJECT.read_text())["dependency-groups"]["serving"]]
+    while wanted:
+        requirement = wanted.pop()
+        try:
+            found = distribution(requirement.name)
+        except PackageNotFoundError:
+            continue  # an alternative that this environment chose without, as xgboost's GPU libraries
+        name = found.metadata["Name"].lower().replace("_", "-")
+        if name not in pins:
+            pins[name] = f"{name}=={found.version}"
+            wanted += _needs(found.requires or [], requirement.extras)
+    return sorted(pins.values())
+
+
+def _needs(lines: list[str], extras: set[str]) -> Iterator[Requirement]:
+    for line in lines:
+        requirement = Requirement(line)
+        marker = requirement.marker
+        if marker is None or any(marker.evaluate({"extra": extra}) for extra in ("", *extras)):
+            yield requirement
+
+
+def _imported(path: Path) -> Iterator[Path]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            for name in (node.module, *(f"{node.module}.{alias.name}" for alias in node.names)):
+                yield from _modules(name)
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                yield from _modules(alias.name)
+
+
+def _modules(name: str) -> Iterator[Path]:
+    """The file of a `deposit` module, and the `__init__.py` of each package above it."""
+    parts = name.split(".")
+    if parts[0] != PACKAGE.name:
+        return
+    for depth in range(len(parts)):
+        folder = PACKAGE.joinpath(*parts[1 : depth + 1])
+        for path in (folder / "__init__.py", folder.with_suffix(".py")):
+            if path.is_file():
+                yield path

@@ -1,18 +1,211 @@
-"""`deposit releaser`: the reconciler as a process that outlives the servers it depends on."""
+"""The releaser: makes what runs agree with the `releases` table, again and again, whatever happened before.
 
+Level-based: each pass compares the live row with what runs and where the gateway points, repairs both, and carries out
+what was asked for. A crash at any point leaves a state that the next pass repairs.
+"""
+
+import hashlib
 import logging
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
 from threading import Event, Thread
 
 from sqlalchemy import Connection, Engine, text
 
 from deposit.database import connect, reachable
-from deposit.errors import DepositError
-from deposit.heartbeat import beat
-from deposit.release.catalog import keep_catalog
+from deposit.errors import DataError, DepositError, IntegrityError, ReleaseError
+from deposit.files import beat
+from deposit.progress import Progress, log_progress
+from deposit.release import checks, leases, repository
+from deposit.release.catalog_publisher import keep_catalog
 from deposit.release.gateway import Gateway
-from deposit.release.reconciliation import Reconciliation
-from deposit.release.targets import target_for
+from deposit.release.repository import BUILDING, RENEWAL, TESTING, Release
+from deposit.release.targets import Target, target_for
 from deposit.settings import Settings
+from deposit.store import ObjectStore
+
+_GRACE_SECONDS = 10.0
+"""How long a lease may be without its holder: one that lives takes it anew when PostgreSQL was away."""
+
+
+class Reconciliation:
+    """One look at a time; raises UpstreamError when a server is down, and is then to be called again later."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        engine: Engine,
+        target: Target,
+        gateway: Gateway,
+        progress: Progress = log_progress,
+        released: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._settings = settings
+        self._engine = engine
+        self._target = target
+        self._gateway = gateway
+        self._store = ObjectStore(settings.store)
+        self._progress = progress
+        self._released = released
+        self._refused = ""
+        self._unheld_since: float | None = None
+        self._said = ""
+
+    def look(self) -> None:
+        """Repair what should be live, carry out the oldest request, tidy up after the last one."""
+        self._recall()
+        with reachable(self._engine), self._engine.connect() as connection:
+            live, pending = repository.live(connection), repository.pending(connection)
+        if self._gateway.repair():
+            self._say("loaded the gateway's configuration")
+        try:
+            self._repair(live)
+        except (ReleaseError, DataError) as error:
+            if not pending:
+                raise
+            # what was asked for may well be the cure
+            self._say(f"the live release cannot be brought back ({error}); going on with the next")
+        if pending:
+            self._carry_out(pending[0])
+        elif live is None or not self._renew(live):
+            self._tidy(live)
+
+    def _recall(self) -> None:
+        """Ask for what was live before a lease whose holder has not been heard of for a while."""
+        # counted anew when PostgreSQL was away: the holder has to find it again too
+        since, self._unheld_since = self._unheld_since, None
+        with reachable(self._engine), self._engine.begin() as connection:
+            lease = leases.orphan(connection) if leases.current(connection) else None
+            if lease is None:
+                return
+            now = time.monotonic()
+            self._unheld_since = now if since is None else since
+            if now - self._unheld_since < _GRACE_SECONDS:
+                return
+            leases.give_back(connection, lease, f"{lease.name} had production's traffic, and its process is gone")
+        self._say(f"taking traffic back from {lease.name}, whose process is gone")
+
+    def _repair(self, live: Release | None) -> None:
+        if live is None:
+            if self._gateway.upstream():
+                self._gateway.point_to(None)
+            return
+        address = self._target.running().get(live.id)
+        if address is None or self._target.problem(live.id):
+            self._say(f"bringing back the live release {live.id} of {live.model_id}")
+            self._install(live)
+            address = self._target.start(live)
+            self._ready(live, address)
+        if self._gateway.upstream() != address:
+            self._say(f"pointing the gateway to the live release {live.id} at {address}")
+            self._ready(live, address)
+            self._gateway.point_to(address)
+
+    def _renew(self, live: Release) -> bool:
+        """Ask for a new service beside one that was started with other settings or secrets; whether that was needed.
+
+        Settings with which none passed its tests are not tried again: the service goes on with those it has.
+        """
+        wanted = self._target.configuration(live)
+        if wanted in (self._refused, self._target.started_with(live.id)):
+            return False
+        if live.id not in self._target.running():
+            # lost since it was repaired: what it was started with is not known, and the next look brings it back
+            return False
+        with reachable(self._engine), self._engine.begin() as connection:
+            repository.lock_requests(connection)
+            if not repository.pending(connection) and repository.live(connection) == live:
+                repository.request_again(
+                    connection, live, RENEWAL, "its settings, its secrets or their place have changed"
+                )
+        return True
+
+    def _carry_out(self, release: Release) -> None:
+        started = time.monotonic()
+        self._say(f"release {release.id}: {release.kind} of {release.model_id}")
+        try:
+            release = self._step(release, BUILDING)
+            # what an interrupted attempt left behind never got traffic
+            self._target.stop(release.id)
+            self._install(release)
+            address = self._target.start(release)
+            release = self._step(release, TESTING)
+            self._ready(release, address)
+            self._test(release, address)
+        except (ReleaseError, DataError) as error:
+            self._fail(release, str(error))
+            return
+        self._switch(release, address)
+        self._say(
+            f"release {release.id}: {release.model_id} is live at {address} after {time.monotonic() - started:.1f} s"
+        )
+
+    def _install(self, release: Release) -> None:
+        if self._target.installed(release):
+            return
+        with tempfile.TemporaryDirectory(prefix="download-", dir=self._settings.state_dir) as folder:
+            archive = Path(folder) / "release.bento"
+            self._store.download(release.bento_uri, archive)
+            found = hashlib.sha256(archive.read_bytes()).hexdigest()
+            if found != release.bento_sha256:
+                raise IntegrityError(
+                    f"{release.bento_uri} has sha256 {found}, the release says {release.bento_sha256}: package it again"
+                )
+            self._target.install(release, archive)
+
+    def _ready(self, release: Release, address: str) -> None:
+        timeout = self._settings.release.start_timeout
+        checks.wait_ready(address, timeout, lambda: self._target.problem(release.id))
+
+    def _test(self, release: Release, address: str) -> None:
+        parity = self._target.parity(release)
+        rules = self._settings.release
+        key = rules.service_key.get_secret_value() if rules.service_key else None
+        checks.smoke_test(address, release.model_id, parity, key)
+        at_once = checks.most_at_once(self._settings.serve)
+        worst = checks.check_parity(address, release.model_id, parity, rules.parity_tolerance, at_once, key)
+        self._say(f"release {release.id}: parity on {len(parity['rows'])} rows, largest difference {worst:.2g}")
+
+    def _switch(self, release: Release, address: str) -> None:
+        """Traffic first, then the rows: whoever reads `live` may rely on it; a crash between is repaired back."""
+        self._gateway.point_to(address)
+        with reachable(self._engine), self._engine.begin() as connection:
+            repository.go_live(connection, release, address)
+        self._released()
+
+    def _fail(self, release: Release, reason: str) -> None:
+        self._say(f"release {release.id} of {release.model_id} failed: {reason}")
+        self._target.stop(release.id)
+        if release.kind == RENEWAL:
+            self._refused = self._target.configuration(release)
+        with reachable(self._engine), self._engine.begin() as connection:
+            repository.fail(connection, release, reason)
+
+    def _step(self, release: Release, state: str) -> Release:
+        with reachable(self._engine), self._engine.begin() as connection:
+            return repository.step(connection, release, state)
+
+    def _tidy(self, live: Release | None) -> None:
+        """After the drain: stop what lost its traffic, keep the previous release unpacked for a quick rollback."""
+        with reachable(self._engine), self._engine.connect() as connection:
+            last = live or repository.retired(connection)
+            before = repository.previous(connection, last.model_id) if last else None
+        if last is None or (datetime.now(UTC) - last.updated_at).total_seconds() < self._settings.release.drain_seconds:
+            return
+        for release_id in self._target.running().keys() - ({live.id} if live else set()):
+            self._say(f"stopping release {release_id}, drained")
+            self._target.stop(release_id)
+        self._target.prune({last.bento_sha256} | ({before.bento_sha256} if before else set()))
+
+    def _say(self, message: str) -> None:
+        """Tell each thing once, also when a server that is down has it tried again and again."""
+        if message != self._said:
+            self._said = message
+            self._progress(message)
+
 
 logger = logging.getLogger("deposit.releaser")
 
@@ -30,7 +223,7 @@ def run(settings: Settings, stop: Event) -> None:
     keeper.start()
     said = ""
     while not stop.is_set():
-        beat(settings)
+        beat(settings.heartbeat_file)
         try:
             _look_while_alone(engine, reconciliation, settings, stop)
             message = "another releaser is at work; this one waits"
@@ -55,7 +248,7 @@ def _look_while_alone(engine: Engine, reconciliation: Reconciliation, settings: 
             return
         try:
             while not stop.is_set():
-                beat(settings)
+                beat(settings.heartbeat_file)
                 _check_lock(connection)
                 reconciliation.look()
                 stop.wait(settings.release.poll_seconds)

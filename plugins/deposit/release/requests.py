@@ -6,13 +6,13 @@ from sqlalchemy import Connection
 
 from deposit.database import transaction
 from deposit.errors import GateError, ReleaseError
-from deposit.model import registry, selection
-from deposit.model.registry import Version
 from deposit.progress import Progress, log_progress
-from deposit.release import rows
+from deposit.registry import registry
+from deposit.registry.registry import Version
+from deposit.release import repository
 from deposit.release.packaging import package
-from deposit.release.rows import Release
-from deposit.release.states import FAILED, PENDING
+from deposit.release.repository import FAILED, PENDING, Release
+from deposit.selection import selection
 from deposit.settings import Settings
 
 _LOOK_SECONDS = 0.5
@@ -34,10 +34,10 @@ def request_release(settings: Settings, model_id: str | None = None, progress: P
         "target": settings.release.target,
     }  # fmt: skip
     with transaction(settings.database) as connection:
-        rows.lock_requests(connection)
+        repository.lock_requests(connection)
         there = _there_already(connection, packaged.sha256)
         if there is None:
-            return rows.request(connection, values)
+            return repository.request(connection, values)
     progress(f"{version.model_id} is {there.state} already (release {there.id})")
     return there
 
@@ -45,16 +45,16 @@ def request_release(settings: Settings, model_id: str | None = None, progress: P
 def request_rollback(settings: Settings) -> Release:
     """Ask that the model that was live before be served again. Raises ReleaseError if there is none."""
     with transaction(settings.database) as connection:
-        rows.lock_requests(connection)
-        now = rows.live(connection)
+        repository.lock_requests(connection)
+        now = repository.live(connection)
         if now is None:
             raise ReleaseError("there is nothing to roll back: no model is live; run `deposit release`")
-        before = rows.previous(connection, now.model_id)
+        before = repository.previous(connection, now.model_id)
         if before is None:
             raise ReleaseError(f"there is nothing to roll back to: {now.model_id} is the first model that was live")
-        there = [release for release in rows.pending(connection) if release.model_id == before.model_id]
+        there = [release for release in repository.pending(connection) if release.model_id == before.model_id]
         why = f"rolled back from {now.model_id}"
-        return there[0] if there else rows.request_again(connection, before, "rollback", why)
+        return there[0] if there else repository.request_again(connection, before, "rollback", why)
 
 
 def wait(settings: Settings, release_id: int, timeout: float, progress: Progress = log_progress) -> Release:
@@ -63,7 +63,7 @@ def wait(settings: Settings, release_id: int, timeout: float, progress: Progress
     seen = ""
     while True:
         with transaction(settings.database) as connection:
-            release = rows.by_id(connection, release_id)
+            release = repository.by_id(connection, release_id)
         if release.state != seen:
             seen = release.state
             progress(f"release {release.id} of {release.model_id}: {release.state}")
@@ -82,13 +82,13 @@ def wait(settings: Settings, release_id: int, timeout: float, progress: Progress
 def history(settings: Settings) -> list[Release]:
     """All releases, newest first."""
     with transaction(settings.database) as connection:
-        return rows.history(connection)
+        return repository.history(connection)
 
 
 def live(settings: Settings) -> Release | None:
     """The release that serves, if any."""
     with transaction(settings.database) as connection:
-        return rows.live(connection)
+        return repository.live(connection)
 
 
 def describe(release: Release) -> str:
@@ -105,8 +105,8 @@ def _why(settings: Settings, version: Version) -> str:
 
 
 def _there_already(connection: Connection, bento_sha256: str) -> Release | None:
-    under_way = [release for release in rows.pending(connection) if release.bento_sha256 == bento_sha256]
-    now = rows.live(connection)
+    under_way = [release for release in repository.pending(connection) if release.bento_sha256 == bento_sha256]
+    now = repository.live(connection)
     if under_way:
         return under_way[0]
     return now if now is not None and now.bento_sha256 == bento_sha256 else None

@@ -9,7 +9,7 @@ from dataclasses import astuple, fields
 from matplotlib.figure import Figure
 
 from deposit.console import shown
-from deposit.replay.ledger import ReplayedMonth
+from deposit.replay.state import ReplayedMonth
 
 _COLORS = {"stable": "#2e8b57", "population shift": "#1f5fa8", "decay": "#e08214", "data fault": "#c0392b"}
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>

@@ -15,8 +15,9 @@ from sqlalchemy.engine import make_url
 
 from deposit.data.columns import FEATURES, NAMES, Category
 from deposit.database import connect, engine_for, migrate
-from deposit.monitoring import housekeeping, shipper
-from deposit.monitoring.entries import (
+from deposit.deploy import servers
+from deposit.log import partitions, shipper
+from deposit.log.entries import (
     Content,
     RankedBlock,
     ScoredRequest,
@@ -25,10 +26,9 @@ from deposit.monitoring.entries import (
     Traffic,
     encode_entry,
 )
-from deposit.monitoring.spool import Spool
+from deposit.log.spool import Spool
 from deposit.sections import DatabaseSettings
 from deposit.settings import Settings
-from deposit.stack import roles
 
 MODEL = "deposit-v7"
 
@@ -51,7 +51,7 @@ class Log:
         self.spool = Spool.of(settings)
         self.writer = psycopg.connect(addresses.writer, autocommit=True)
         shipper.prepare(self.writer)
-        housekeeping.keep_house(self.writer, None)
+        partitions.maintain_partitions(self.writer, None)
 
     def append(self, *contents: Content) -> None:
         self.spool.append([encode_entry(content, _rows(content)) for content in contents])
@@ -85,7 +85,7 @@ def _rows(content: Content) -> int:
 def prepare_database(superuser: str, name: str) -> Addresses:
     """A database as `deposit up` makes it, in any PostgreSQL."""
     admin = engine_for(superuser, "test")
-    roles.ensure_database(admin, name, "log_owner", "owner-password")
+    servers.ensure_database(admin, name, "log_owner", "owner-password")
     admin.dispose()
 
     def address(user: str | None = None) -> str:
@@ -98,8 +98,8 @@ def prepare_database(superuser: str, name: str) -> Addresses:
     migrate(owner)
     owner.dispose()
     inside = engine_for(made.superuser, "test")
-    roles.ensure_reader(inside, name, "log_owner", "log_reader", "reader-password")
-    roles.ensure_writer(inside, name, "log_writer", "writer-password")
+    servers.ensure_reader(inside, name, "log_owner", "log_reader", "reader-password")
+    servers.ensure_writer(inside, name, "log_writer", "writer-password")
     inside.dispose()
     return made
 

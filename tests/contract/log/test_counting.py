@@ -13,16 +13,16 @@ from monitored import Trained, observe
 from sqlalchemy import Engine, text
 
 from deposit.data.columns import NAMES
+from deposit.data.period import parse_period
 from deposit.database import connect
-from deposit.monitoring import counting, figures
-from deposit.monitoring.figures import Figure
-from deposit.monitoring.span import span_of
+from deposit.monitoring import metric_rows, profile
+from deposit.monitoring.metric_rows import MetricRow
 from deposit.sections import DatabaseSettings
 
 pytestmark = pytest.mark.servers
 
 MODEL, OTHER = "deposit-v7", "deposit-v8"
-SPAN = span_of("2010-05")
+SPAN = parse_period("2010-05")
 COLUMNS = (
     "prediction_id", "event_time", "request_id", "model_id", *(name.replace(".", "_") for name in NAMES),
     "probability", "subscribes", "threshold", "latency_ms", "client",
@@ -90,8 +90,8 @@ def test_counts_are_those_of_the_rows(engine: Engine, month: tuple[pd.DataFrame,
     expected = observe(frame, probabilities, trained)
     outcomes = observe(frame[:known], probabilities[:known], trained, frame["y"].to_numpy(np.int8)[:known]).scored
     with engine.connect() as connection:
-        assert counting.models_of(connection, SPAN, "deposit") == [MODEL, OTHER]
-        found = counting.observed(connection, SPAN, MODEL, trained.reference)
+        assert profile.models_of(connection, SPAN, "deposit") == [MODEL, OTHER]
+        found = profile.profile_period(connection, SPAN, MODEL, trained.reference)
     assert (found.rows, found.called) == (expected.rows, expected.called)
     assert found.mean_probability == pytest.approx(expected.mean_probability)
     assert found.columns == expected.columns
@@ -104,8 +104,8 @@ def test_counts_are_those_of_the_rows(engine: Engine, month: tuple[pd.DataFrame,
 
 def test_a_day_is_counted_alone(engine: Engine, month: tuple[pd.DataFrame, Any, Any], trained: Trained) -> None:
     with engine.connect() as connection:
-        first = counting.observed(connection, span_of("2010-05-01"), MODEL, trained.reference)
-        assert counting.models_of(connection, span_of("2010-05-02"), "deposit") == []
+        first = profile.profile_period(connection, parse_period("2010-05-01"), MODEL, trained.reference)
+        assert profile.models_of(connection, parse_period("2010-05-02"), "deposit") == []
     assert first.rows == len(month[0])
 
 
@@ -117,13 +117,13 @@ def test_figures_of_a_period_are_replaced_whole(engine: Engine) -> None:
             )
             return [tuple(row) for row in rows]
 
-    def keep(period: str, *found: Figure) -> None:
+    def keep(period: str, *found: MetricRow) -> None:
         with engine.begin() as connection:
-            figures.replace(connection, period, "deposit", list(found))
+            metric_rows.replace(connection, period, "deposit", list(found))
 
-    keep("2010-05", Figure(MODEL, "psi", 0.5, "age"), Figure(MODEL, "rate", float("nan")))
-    keep("2010-06", Figure(MODEL, "rows", 9.0))
-    keep("2010-05", Figure(MODEL, "verdict", 1.0, note="The population has moved"))
+    keep("2010-05", MetricRow(MODEL, "psi", 0.5, "age"), MetricRow(MODEL, "rate", float("nan")))
+    keep("2010-06", MetricRow(MODEL, "rows", 9.0))
+    keep("2010-05", MetricRow(MODEL, "verdict", 1.0, note="The population has moved"))
     assert stored() == [
         ("2010-05", MODEL, "verdict", "", 1.0, "The population has moved"),
         ("2010-06", MODEL, "rows", "", 9.0, ""),
@@ -139,7 +139,7 @@ def test_what_was_refused_and_failed_is_counted_for_all_models(engine: Engine) -
         "latency_count) VALUES (:at, 'one', :route, :status, 'crm', '', :requests, 1, '{}', '{}')"
     )
     with engine.begin() as connection:
-        assert counting.service_of(connection, SPAN) == {"ingest_rejected": 0}
+        assert profile.service_of(connection, SPAN) == {"ingest_rejected": 0}
         rejected = text(
             "INSERT INTO rejects (source_sha256, line, source, reason, uri, created_at) "
             "VALUES ('a', :line, 's', 'r', 'u', :at)"
@@ -153,5 +153,5 @@ def test_what_was_refused_and_failed_is_counted_for_all_models(engine: Engine) -
             ("/", 404, 9),
         ):
             connection.execute(statement, {"at": at, "route": route, "status": status, "requests": requests})
-        found = counting.service_of(connection, SPAN)
+        found = profile.service_of(connection, SPAN)
     assert found == {"ingest_rejected": 2, "requests": 100, "refused_share": 0.2, "failed_share": 0.1}

@@ -9,8 +9,8 @@ from alembic import command
 from psycopg.errors import InsufficientPrivilege
 
 from deposit import database
-from deposit.monitoring.entries import Traffic, TrafficCount
-from deposit.monitoring.housekeeping import keep_house
+from deposit.log.entries import Traffic, TrafficCount
+from deposit.log.partitions import maintain_partitions
 from deposit.sections import DatabaseSettings
 
 pytestmark = pytest.mark.servers
@@ -60,7 +60,7 @@ def test_latencies_are_counted_as_traffic_is_told(log: Any) -> None:
         log.ship()
     assert log.ask(LATENCIES) == log.ask(TRUE_LATENCIES)
     assert [row[-1] for row in log.ask(LATENCIES)] == [4, 12, 2, 2, 2, 6, 1, 1]
-    keep_house(log.writer, 30)
+    maintain_partitions(log.writer, 30)
     assert log.ask(LATENCIES) == []
 
 
@@ -75,7 +75,7 @@ def test_the_counts_of_a_day_go_with_it(log: Any, scored: Callable[..., Any]) ->
     log.append(scored(2, event_time=MOMENT), scored(2, event_time=MOMENT + DAY), scored(1))
     log.ship()
     log.ask("UPDATE predictions SET stored_at = stored_at - interval '31 days' WHERE event_time < '2008-05-06'")
-    keep_house(log.writer, 30)
+    maintain_partitions(log.writer, 30)
     assert log.count() == 3
     assert _counted(log) == log.ask(TRUTH)
 

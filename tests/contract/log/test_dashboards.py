@@ -25,13 +25,13 @@ from served import Service
 from deposit import keys
 from deposit.data.columns import NAMES
 from deposit.database import connect
-from deposit.monitoring import figures, housekeeping, shipper, spoolstates
-from deposit.monitoring.entries import Traffic, TrafficCount, encode_entry
-from deposit.monitoring.judgement import judged
-from deposit.monitoring.moments import microseconds
+from deposit.log import partitions, shipper
+from deposit.log.entries import Traffic, TrafficCount, encode_entry, microseconds
+from deposit.log.spool import Spool
+from deposit.monitoring import metric_rows
+from deposit.monitoring.assessment import assess
 from deposit.monitoring.receipts import Days, Receipt
-from deposit.monitoring.spool import Spool
-from deposit.release import rows
+from deposit.release import repository
 from deposit.sections import DatabaseSettings, ServeSettings
 from deposit.settings import Settings
 
@@ -103,10 +103,10 @@ def shown(
         spool.append([encode_entry(scored(4, ids=["a", "b", 3, None], event_time=at), 4)])
     with psycopg.connect(addresses.writer, autocommit=True) as writer:
         shipper.prepare(writer)
-        housekeeping.keep_house(writer, None)
+        partitions.maintain_partitions(writer, None)
         while batch := spool.read(20_000):
             shipper.ship(writer, spool, batch)
-        spoolstates.store(writer, spool.state())
+        shipper.store(writer, spool.state())
     spool.close()
     with psycopg.connect(addresses.owner) as owner:
         owner.execute(
@@ -153,10 +153,10 @@ def _release(settings: Settings) -> None:
     bento = {"kind": "release", "bento_tag": "t", "bento_uri": "u", "bento_sha256": "0" * 64, "target": "process"}
     for version in (6, 7):
         with engine.begin() as connection:
-            release = rows.request(connection, bento | {"model_id": f"deposit-v{version}"})
+            release = repository.request(connection, bento | {"model_id": f"deposit-v{version}"})
             for state in ("building", "testing"):
-                release = rows.step(connection, release, state)
-            rows.go_live(connection, release, "http://127.0.0.1:1")
+                release = repository.step(connection, release, state)
+            repository.go_live(connection, release, "http://127.0.0.1:1")
     engine.dispose()
 
 
@@ -167,11 +167,13 @@ def _monitor(settings: Settings, trained: Trained, history: pd.DataFrame) -> Non
         month = (now.replace(day=15) - timedelta(days=30 * age)).strftime("%Y-%m")
         frame = history[history["period"] == source].iloc[:2000].reset_index(drop=True)
         found = observe(frame, trained.score(frame), trained, frame["y"].to_numpy(np.int8))
-        judgement = judged(found, trained.reference, trained.threshold, trained.expected, MONEY)
+        judgement = assess(found, trained.reference, trained.threshold, trained.expected, MONEY)
         models = ["deposit-v7"] if age else ["deposit-v6", "deposit-v7"]
-        kept = [each for name in models for each in figures.figures_of(name, found, trained.reference, judgement)]
+        kept = [
+            each for name in models for each in metric_rows.to_metric_rows(name, found, trained.reference, judgement)
+        ]
         with engine.begin() as connection:
-            figures.replace(connection, month, "deposit", kept)
+            metric_rows.replace(connection, month, "deposit", kept)
     today = now.date()
     days = Days(today - timedelta(days=9), today - timedelta(days=1), UUID(int=0))
     counted = [
@@ -180,7 +182,7 @@ def _monitor(settings: Settings, trained: Trained, history: pd.DataFrame) -> Non
         for client in ("branch", "marketing")
     ]
     with engine.begin() as connection:
-        figures.replace_receipts(connection, days, counted, settings.monitor.max_unknown_share)
+        metric_rows.replace_receipts(connection, days, counted, settings.monitor.max_unknown_share)
     engine.dispose()
 
 

@@ -12,8 +12,8 @@ import pytest
 
 from deposit import database
 from deposit.data.columns import NAMES
-from deposit.monitoring import shipper
-from deposit.monitoring.entries import Entry
+from deposit.log import shipper
+from deposit.log.entries import Entry
 
 pytestmark = pytest.mark.servers
 

@@ -8,18 +8,18 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import Engine
 
+from deposit.data.period import Period, parse_period
 from deposit.database import connect
-from deposit.monitoring import figures, receipts
-from deposit.monitoring.figures import Figure
+from deposit.monitoring import metric_rows, receipts
+from deposit.monitoring.metric_rows import MetricRow
 from deposit.monitoring.receipts import Receipt
-from deposit.monitoring.span import Span, span_of
 from deposit.sections import DatabaseSettings
 
 pytestmark = pytest.mark.servers
 
 DAY = datetime(2026, 3, 2, tzinfo=UTC)
 NOW = DAY + timedelta(days=20)
-MONTH = span_of("2026-03")
+MONTH = parse_period("2026-03")
 FIGURES = """
 SELECT period, name, "column", value FROM metrics
 WHERE scope = 'service' AND starts_with(name, 'outcomes') ORDER BY 1, 3, 2
@@ -58,13 +58,13 @@ def predict(log: Any, scored: Callable[..., Any]) -> Callable[[int], list[UUID]]
     return predict
 
 
-def count(engine: Engine, span: Span, now: datetime = NOW, retention_days: int | None = None) -> list[Receipt]:
+def count(engine: Engine, span: Period, now: datetime = NOW, retention_days: int | None = None) -> list[Receipt]:
     """As monitoring does it."""
     with engine.begin() as connection:
         days = receipts.settled(span, now, retention_days)
         counted = receipts.count(connection, days)
-        figures.replace(connection, span.name, "deposit", [Figure(figures.SERVICE, "requests", 1.0)])
-        figures.replace_receipts(connection, days, counted, 0.05)
+        metric_rows.replace(connection, span.name, "deposit", [MetricRow(metric_rows.SERVICE, "requests", 1.0)])
+        metric_rows.replace_receipts(connection, days, counted, 0.05)
     return counted
 
 
@@ -108,13 +108,13 @@ def test_a_repeat_counts_anew_and_a_day_monitored_alone_loses_nothing(
     assert ("2026-03-02", "outcomes_unknown", "branch", 1.0) in before
     log.append(late)
     log.ship()
-    count(engine, span_of("2026-03-03"))
+    count(engine, parse_period("2026-03-03"))
     assert log.ask(FIGURES) == before
     # a day that is not over keeps what was counted, and so does one whose outcomes have been dropped
-    for span, now, retention in ((span_of("2026-03-02"), DAY, None), (span_of("2026-03-02"), NOW, 5)):
+    for span, now, retention in ((parse_period("2026-03-02"), DAY, None), (parse_period("2026-03-02"), NOW, 5)):
         assert count(engine, span, now, retention) == []
         assert log.ask(FIGURES) == before
-    count(engine, span_of("2026-03-02"))
+    count(engine, parse_period("2026-03-02"))
     assert ("2026-03-02", "outcomes_unknown", "branch", 0.0) in log.ask(FIGURES)
     log.ask("DELETE FROM outcomes WHERE received_at >= %s", DAY + timedelta(days=1))
     count(engine, MONTH)

@@ -13,13 +13,14 @@ from typing import Any
 import psycopg
 import pytest
 
+from deposit.deploy.credentials import SUPERUSER
+from deposit.deploy.local import postgres as server
 from deposit.errors import ConfigError
-from deposit.monitoring import shipper
-from deposit.monitoring.entries import encode_entry
-from deposit.monitoring.spool import Spool
+from deposit.log import shipper
+from deposit.log.entries import encode_entry
+from deposit.log.spool import Spool
 from deposit.sections import DatabaseSettings
 from deposit.settings import Settings
-from deposit.stack import postgres as server
 
 pytestmark = pytest.mark.servers
 
@@ -136,7 +137,7 @@ def test_it_outlives_postgresql_and_says_so_twice(
 ) -> None:
     port, password, folder = free_ports(1), secrets.token_hex(8), tmp_path / "server"
     server.initialise(folder / "cluster", password)
-    superuser = f"postgresql://{server.SUPERUSER}:{password}@127.0.0.1:{port}/postgres"
+    superuser = f"postgresql://{SUPERUSER}:{password}@127.0.0.1:{port}/postgres"
     settings = Settings(state_dir=tmp_path / "state")
     spool = Spool.of(settings)
 

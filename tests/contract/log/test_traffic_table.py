@@ -8,10 +8,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from deposit.monitoring import shipper
-from deposit.monitoring.entries import Traffic, TrafficCount
-from deposit.monitoring.housekeeping import keep_house
-from deposit.monitoring.moments import microseconds
+from deposit.log import shipper
+from deposit.log.entries import Traffic, TrafficCount, microseconds
+from deposit.log.partitions import maintain_partitions
 
 pytestmark = pytest.mark.servers
 
@@ -79,9 +78,9 @@ def test_old_traffic_goes_with_the_predictions(log: Any) -> None:
     log.ship()
     for at in (NOW, old):
         log.ask("INSERT INTO spool_states VALUES (%s, 0, 0, 0, 0, 0, 0)", at)
-    keep_house(log.writer, None)
+    maintain_partitions(log.writer, None)
     assert (log.count("traffic"), log.count("spool_states")) == (4, 2)
-    keep_house(log.writer, 30)
+    maintain_partitions(log.writer, 30)
     assert log.ask("SELECT DISTINCT at FROM traffic UNION SELECT at FROM spool_states") == [(NOW,)]
 
 

@@ -9,10 +9,10 @@ from mlflow.tracking import MlflowClient
 from mlflowserver import mlflow_server
 
 from deposit.data import ingest, periods, sources
-from deposit.model.training import TrainingResult, train
 from deposit.progress import log_progress
 from deposit.sections import IngestSettings, MlflowSettings, StoreSettings, TrainSettings
 from deposit.settings import Settings
+from deposit.training.training import TrainingResult, train
 
 
 @pytest.fixture(scope="session")

@@ -18,16 +18,17 @@ from sqlalchemy import insert, select, text
 from deposit.data.columns import FEATURES
 from deposit.database import connect, metrics, predictions
 from deposit.errors import ConfigError, DataError, GateError, IntegrityError
-from deposit.model import registration, registry, selection
 from deposit.model.artifact import MODEL, REFERENCE
-from deposit.model.catalog import parse_catalog
-from deposit.model.history import DATASET, KEY, SETTINGS
-from deposit.model.registry import Version
-from deposit.model.training import TrainingResult, train
 from deposit.monitoring.monitor import monitor
-from deposit.release.catalog import write_catalog
+from deposit.registry import registry
+from deposit.registry.catalog import parse_catalog
+from deposit.registry.registry import Version
+from deposit.release.catalog_publisher import write_catalog
 from deposit.sections import DatabaseSettings
+from deposit.selection import selection
 from deposit.store import ObjectStore
+from deposit.training.history import DATASET, KEY, SETTINGS
+from deposit.training.training import TrainingResult, train
 
 pytestmark = [
     pytest.mark.servers,
@@ -81,12 +82,12 @@ def test_a_deleted_experiment_is_brought_back_by_the_command_that_is_named(good,
     assert registry.champion(own) == version
     assert selection.promote(own, version.model_id) == won
     assert registry.download(own, version, tmp_path / "model").is_dir()
-    assert registry.locate(own, version).threshold is None
+    assert registry.resolve_artifact(own, version).threshold is None
 
     environment = {"PATH": f"{MLFLOW.parent}:/usr/bin:/bin", "HOME": str(tmp_path)}
     subprocess.run(["bash", "-c", command_in(str(error.value))], env=environment, check=True, capture_output=True)
     assert train(own, good.dataset).run_id == good.run_id
-    assert registry.locate(own, version).threshold is not None
+    assert registry.resolve_artifact(own, version).threshold is not None
 
 
 def test_ids_are_never_given_again(good, bad, own, client) -> None:
@@ -183,14 +184,14 @@ def test_train_makes_anew_what_select_no_longer_has(good, settings, own, rows, c
 
 def test_a_version_whose_run_is_gone_for_good_goes_on(good, own, client, backend, tmp_path) -> None:
     run_id = copy_of(client, challenger_of(client, good), {})
-    version = registration.register(client, own, client.get_run(run_id))
+    version = registry.register(client, own, client.get_run(run_id))
     client.delete_run(run_id)
     command = [str(MLFLOW), "gc", "--backend-store-uri", backend, "--run-ids", run_id]
     environment = {"PATH": "/usr/bin:/bin", "MLFLOW_TRACKING_URI": own.mlflow.tracking_uri, "HOME": str(tmp_path)}
     subprocess.run(command, env=environment, check=True, capture_output=True)
 
     assert registry.versions(own) == [version]
-    assert registry.locate(own, version).threshold is None
+    assert registry.resolve_artifact(own, version).threshold is None
     assert registry.download(own, version, tmp_path / "model").is_dir()
     assert selection.promote(own, version.model_id).is_champion
     assert "no gate has judged it" in selection.reason_of(own, version)

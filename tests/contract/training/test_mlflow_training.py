@@ -8,13 +8,14 @@ import pandas as pd
 import pytest
 from learning import make_champion, published
 
-from deposit.cli.learning import models
+from deposit.cli.model_commands import models
 from deposit.errors import DataError, GateError, IntegrityError, SourceError, UpstreamError
-from deposit.model import contest, registration, registry, selection
 from deposit.model.artifact import MODEL, ModelArtifact
-from deposit.model.selection import select
-from deposit.model.training import train
+from deposit.registry import registry
 from deposit.sections import SelectSettings
+from deposit.selection import gate, selection
+from deposit.selection.selection import select
+from deposit.training.training import train
 
 pytestmark = [
     pytest.mark.servers,
@@ -67,10 +68,10 @@ def test_months_that_are_left_out_are_neither_learned_from_nor_tested_on(good, s
     left = train(tuned, good.dataset, [newest, "2008-06"])
     again = train(tuned, good.dataset, ["2008-06", newest])
     (challenger,) = (each for each in left.candidates if each.name == left.challenger)
-    version = registration.register(
+    version = registry.register(
         client, settings.changed("mlflow", model_name="left"), client.get_run(challenger.run_id)
     )
-    outcome = contest.hold(settings.changed("mlflow", model_name="left"), version, None)
+    outcome = gate.compare(settings.changed("mlflow", model_name="left"), version, None)
 
     assert again.reused
     assert left.run_id != good.run_id
@@ -192,7 +193,7 @@ def test_a_better_challenger_replaces_the_champion_which_stays_at_hand(good, bad
 def test_why_a_version_is_champion_is_told_to_who_releases_it(good, bad, own) -> None:
     won, lost = select(own, good.run_id), select(own, bad.run_id)
     refused = registry.by_id(own, lost.model_id)
-    registry.appoint(own, refused, registry.by_id(own, won.model_id))
+    registry.set_champion(own, refused, registry.by_id(own, won.model_id))
 
     assert selection.reason_of(own, registry.by_id(own, won.model_id)) == won.reason
     assert selection.reason_of(own, refused) == f"appointed by hand, although {lost.reason}"
@@ -255,7 +256,7 @@ def test_a_promotion_that_was_interrupted_is_finished_by_the_next(good, bad, own
 
     won, lost = select(own, good.run_id), select(own, bad.run_id)
     with monkeypatch.context() as patch:
-        patch.setattr(registry, "appoint", killed)
+        patch.setattr(registry, "set_champion", killed)
         with pytest.raises(KeyboardInterrupt):
             selection.promote(own, lost.model_id)
     champion = registry.champion(own)
@@ -286,7 +287,7 @@ def test_a_selection_that_was_interrupted_is_finished_by_the_next(good, own, mon
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(registry, "appoint", killed)
+        patch.setattr(registry, "set_champion", killed)
         with pytest.raises(KeyboardInterrupt):
             select(own, good.run_id)
     assert registry.champion(own) is None

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deposit.data.columns import FEATURES, NAMES, Category, Number
-from deposit.data.contract import REQUIRED, Checked, check_columns, check_rows, without_repeated
+from deposit.data.contract import REQUIRED, ValidationResult, check_columns, deduplicate, validate_rows
 from deposit.errors import ContractError
 
 GOOD = {
@@ -17,9 +17,9 @@ GOOD = {
 }  # fmt: skip
 
 
-def check(*changes: dict[str, str]) -> Checked:
+def check(*changes: dict[str, str]) -> ValidationResult:
     rows = [{**GOOD, "id": str(number), **change} for number, change in enumerate(changes, start=1)]
-    return check_rows(pd.DataFrame(rows, index=range(2, 2 + len(rows)), dtype=object))
+    return validate_rows(pd.DataFrame(rows, index=range(2, 2 + len(rows)), dtype=object))
 
 
 def reasons(*changes: dict[str, str]) -> dict[int, str]:
@@ -84,7 +84,7 @@ def test_a_wrong_month_is_not_blamed_on_the_period() -> None:
 
 
 def test_an_id_may_be_used_once() -> None:
-    good, repeated = without_repeated(check({"id": "5"}, {"id": "6"}, {"id": "5"}).good)
+    good, repeated = deduplicate(check({"id": "5"}, {"id": "6"}, {"id": "5"}).good)
     assert good["id"].tolist() == [5, 6]
     assert repeated["reason"].to_dict() == {4: "id is '5': a whole number from 0 on is allowed, each once"}
 

@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from deposit.data import dataset
-from deposit.data.contract import check_rows
+from deposit.data.contract import validate_rows
 from deposit.data.sources import BUNDLED
 from deposit.errors import IntegrityError, SourceError
 from deposit.sections import StoreSettings
@@ -37,7 +37,7 @@ class MemoryStore(ObjectStore):
 @pytest.fixture(scope="module")
 def frame() -> pd.DataFrame:
     raw = pd.read_csv(BUNDLED, sep=";", dtype=object, keep_default_na=False, nrows=300)
-    good = check_rows(raw.assign(id=[str(number) for number in range(1, 301)])).good
+    good = validate_rows(raw.assign(id=[str(number) for number in range(1, 301)])).good
     return good.assign(period=["2008-05"] * 100 + ["2008-06"] * 200)
 
 

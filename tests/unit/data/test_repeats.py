@@ -3,7 +3,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from deposit.data.repeats import find
+from deposit.data.plausibility import find
 from deposit.data.violations import RepeatedBlock, RepeatedRows
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from deposit.data import spool
+from deposit.data import sources
 from deposit.data.sources import BUNDLED, ORIGINAL_SHA256, Source, fetch
 from deposit.errors import ConfigError, IntegrityError, SourceError, UpstreamError
 from deposit.progress import log_progress
@@ -178,22 +178,22 @@ def test_a_damaged_archive_is_told_whatever_its_name(tmp_path: Path, suffix: str
     path = tmp_path / name
     path.write_bytes(data)
     with pytest.raises(SourceError, match=f"not a whole {suffix} file"):
-        spool.from_file(path, tmp_path / "copy")
+        sources.from_file(path, tmp_path / "copy")
 
 
 def test_a_full_disk_is_told() -> None:
-    with pytest.raises(ConfigError, match=r"no space left in .*TMPDIR"), spool.disk(Path("/tmp")):
-        spool.from_file(BUNDLED, Path("/dev/full"))
+    with pytest.raises(ConfigError, match=r"no space left in .*TMPDIR"), sources.disk(Path("/tmp")):
+        sources.from_file(BUNDLED, Path("/dev/full"))
 
 
 def test_a_temporary_folder_that_cannot_be_made_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
-    with pytest.raises(ConfigError, match=r"cannot make a temporary folder .*TMPDIR"), spool.folder():
+    with pytest.raises(ConfigError, match=r"cannot make a temporary folder .*TMPDIR"), sources.folder():
         pass
 
 
 def test_nothing_is_left_in_the_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    with spool.folder() as folder:
+    with sources.folder() as folder:
         fetched(IngestSettings(), folder)
     assert list(tmp_path.iterdir()) == []

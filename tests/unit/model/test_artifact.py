@@ -8,13 +8,13 @@ from deposit.data.columns import NAMES
 from deposit.errors import IntegrityError
 from deposit.model.artifact import BOOSTER, MODEL, PARITY, ModelArtifact, Parity
 from deposit.model.encoder import Encoder
-from deposit.model.recipes import Examples, LogisticRecipe, XgboostRecipe
+from deposit.training.recipes import LogisticRecipe, TrainingSet, XgboostRecipe
 
 
 @pytest.fixture(params=[XgboostRecipe(trees=20), LogisticRecipe(1.0, "all", None)], ids=lambda recipe: recipe.kind)
 def artifact(request, sample) -> ModelArtifact:
     recipe, encoder = request.param, Encoder.fit(sample)
-    examples = Examples(encoder.encode_columns(sample), sample["y"].to_numpy(np.int8), np.ones(len(sample)))
+    examples = TrainingSet(encoder.encode_columns(sample), sample["y"].to_numpy(np.int8), np.ones(len(sample)))
     rows = sample[list(NAMES)].head(50).to_numpy(dtype=object).tolist()
     made = ModelArtifact(recipe.kind, encoder, recipe.fit(examples, 7), 0.25, 0.3, {"dataset": "abc"})
     return replace(made, parity=Parity(rows, made.probabilities(encoder.encode_rows(rows)).tolist()))

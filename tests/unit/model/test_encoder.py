@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from deposit.data.columns import FEATURES, NAMES, Category
 from deposit.errors import DataError
 from deposit.model.encoder import Encoder
-from deposit.model.recipes import ECONOMY, FEATURE_SETS
+from deposit.training.recipes import FEATURE_SETS, MACRO_FEATURES
 
 
 def value(column):
@@ -79,7 +79,7 @@ def test_a_constant_column_stays_finite(sample) -> None:
 def test_the_customer_set_has_nothing_of_the_economy(sample) -> None:
     names = Encoder.fit(sample, FEATURE_SETS["customer"]).names()
 
-    assert not [name for name in names if name.split("=")[0] in ECONOMY]
+    assert not [name for name in names if name.split("=")[0] in MACRO_FEATURES]
 
 
 def test_duration_is_refused_by_name(sample) -> None:

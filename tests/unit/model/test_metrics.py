@@ -5,8 +5,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as reference
 
 from deposit.model import metrics
-from deposit.model.evaluation import Economics, evaluate, interval, measured, point_metrics, resampled
-from deposit.model.forward import Predictions
+from deposit.model.evaluation import Economics, Predictions, evaluate, interval, measured, point_metrics, resampled
 
 ECONOMICS = Economics(deposit_value=10.0, call_cost=1.0)
 

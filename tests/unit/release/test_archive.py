@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from deposit.errors import ReleaseError
-from deposit.release.targets.archive import unpack
+from deposit.release.targets.image import unpack
 
 
 def _archive(folder: Path, *members: tarfile.TarInfo) -> Path:

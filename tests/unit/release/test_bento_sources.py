@@ -1,13 +1,13 @@
 import re
 
-from deposit.release.sources import pinned_requirements, source_files
+from deposit.release.packaging import pinned_requirements, source_files
 
 
 def test_a_bento_holds_what_it_imports_and_no_more() -> None:
     names = set(source_files())
     assert {"service.py", "launch.py", "README.md", "serving/application.py"} <= names
     assert {"deposit/data/columns.py", "deposit/model/encoder.py", "deposit/model/artifact.py"} <= names
-    assert {"deposit/keys.py", "deposit/model/catalog.py", "deposit/store.py"} <= names
+    assert {"deposit/keys.py", "deposit/registry/catalog.py", "deposit/store.py"} <= names
     forbidden = ("deposit/release", "deposit/stack", "deposit/database", "deposit/cli", "deposit/model/registry")
     assert [name for name in names if name.startswith(forbidden)] == []
 

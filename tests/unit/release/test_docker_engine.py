@@ -13,9 +13,8 @@ from typing import Any
 import pytest
 
 from deposit.errors import ReleaseError, UpstreamError
-from deposit.release.rows import Release
-from deposit.release.targets.docker import DockerTarget
-from deposit.release.targets.engine import engine
+from deposit.release.repository import Release
+from deposit.release.targets.docker import DockerTarget, engine
 from deposit.settings import Settings
 
 SHA256 = "5" * 64

@@ -3,7 +3,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from deposit.release.targets.script import script
+from deposit.release.targets.environment import script
 
 ODD = 'it\'s "100%" ;#\n$HOME `id` \\ ünïcode'
 

@@ -4,7 +4,7 @@ import pytest
 
 from deposit.errors import ReleaseError
 from deposit.release.checks import largest_difference, most_at_once
-from deposit.release.states import BUILDING, FAILED, LIVE, PENDING, REQUESTED, RETIRED, TESTING, check_step
+from deposit.release.repository import BUILDING, FAILED, LIVE, PENDING, REQUESTED, RETIRED, TESTING, check_step
 from deposit.sections import ServeSettings
 
 STATES = {REQUESTED, BUILDING, TESTING, LIVE, RETIRED, FAILED}

@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from deposit.keys import digest
-from deposit.release.rows import Release
+from deposit.release.repository import Release
 from deposit.release.targets.environment import service_variables
 from deposit.release.targets.process import ProcessTarget
 from deposit.sections import ReleaseSettings, ServeSettings, StoreSettings

@@ -1,10 +1,10 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from deposit.monitoring.span import span_of
+from deposit.data.period import parse_period
 from deposit.replay.chart import page
-from deposit.replay.customers import past
-from deposit.replay.ledger import ReplayedMonth
+from deposit.replay.client import past
+from deposit.replay.state import ReplayedMonth
 
 MONTH = ReplayedMonth(
     period="2010-05", model_id="replay-v3", rows=1234, rate=0.4, roc_auc=0.71, lift_10=1.6, profit=120.0,
@@ -24,6 +24,6 @@ def test_the_page_shows_every_month_and_needs_nothing_from_elsewhere() -> None:
 
 
 def test_a_month_is_past_when_its_outcomes_are() -> None:
-    span = span_of("2010-05")
+    span = parse_period("2010-05")
     assert not past(span, datetime(2010, 6, 10, tzinfo=UTC))
     assert past(span, datetime(2010, 6, 22, tzinfo=UTC))

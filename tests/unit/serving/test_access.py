@@ -6,9 +6,8 @@ import pytest
 
 from deposit import keys
 from deposit.sections import ServeSettings
-from serving import watched
-from serving.access import Access, Client
-from serving.limits import Buckets
+from serving import reloading
+from serving.access import Access, Client, RateLimiter
 from serving.problems import RequestError
 
 ROLES = frozenset({"predict", "outcomes", "admin"})
@@ -141,8 +140,8 @@ def test_between_two_looks_the_file_is_not_touched(file: Path, clock: Clock, mon
     _, secret = keys.add(file, "marketing", ["predict"])
     access = _access(file, clock)
     looks = []
-    signature = watched._signature
-    monkeypatch.setattr(watched, "_signature", lambda path: looks.append(path) or signature(path))
+    signature = reloading._signature
+    monkeypatch.setattr(reloading, "_signature", lambda path: looks.append(path) or signature(path))
     for _ in range(100):
         access.authorise(_bearer(secret), "predict")
     assert len(looks) == 1
@@ -317,7 +316,7 @@ def test_keys_never_reach_a_log(file: Path, clock: Clock, caplog: pytest.LogCapt
 
 
 def test_buckets_of_revoked_keys_are_forgotten(clock: Clock) -> None:
-    buckets = Buckets(1, clock)
+    buckets = RateLimiter(1, clock)
     assert buckets.take("a", 1) == 0
     buckets.keep({"b"})
     assert buckets.take("a", 1) == 0

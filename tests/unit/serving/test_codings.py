@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.codings import Decompressor, decompressed, decompressor_of
+from serving.bodies import Decompressor, decompressed, decompressor_of
 from serving.problems import RequestError
 
 ENOUGH = 2**30

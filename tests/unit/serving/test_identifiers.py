@@ -1,7 +1,7 @@
 import time
 import uuid
 
-from serving.identifiers import BYTES, new_ids, texts
+from serving.recorder import BYTES, new_ids, texts
 
 
 def test_identifiers_are_uuids_of_version_7_and_differ() -> None:

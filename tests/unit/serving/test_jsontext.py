@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from serving.jsontext import as_utf8, read_leniently
+from serving.bodies import as_utf8, read_leniently
 from serving.problems import TWICE, RequestError
 
 TEXT = '{"id": "Müller €"}'

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deposit.data.columns import FEATURES, NAMES, Category
-from serving.customers import decode_request, rows
 from serving.openapi import EXAMPLE_CUSTOMER
 from serving.predict import checked
 from serving.problems import RequestError, problems_of
+from serving.request_schemas import decode_request, rows
 
 WHOLE = [column for column in FEATURES if not isinstance(column, Category) and column.integer]
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from deposit.errors import SpoolError
-from deposit.monitoring.entries import Traffic, TrafficCount, decode_entry
-from deposit.monitoring.spool import Spool
-from serving import traffic
-from serving.metrics import Metrics
-from serving.traffic import Counts, TrafficLog
+from deposit.log.entries import Traffic, TrafficCount, decode_entry
+from deposit.log.spool import Spool
+from serving import request_counts
+from serving.prometheus import Metrics
+from serving.request_counts import RequestCounters, TrafficLog
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def _full(*_: object) -> None:
 
 
 def test_requests_are_counted_by_route_status_client_and_model_with_their_time() -> None:
-    counts = Counts()
+    counts = RequestCounters()
     for seconds in (0.0011, 0.0012, 0.3, 1000.0):
         counts.count("/predict", 200, "marketing", "deposit-v7", seconds)
     counts.count("/predict", 422, "marketing", "", 0.001)
@@ -42,7 +42,7 @@ def test_requests_are_counted_by_route_status_client_and_model_with_their_time()
 
 @pytest.mark.parametrize("seconds", [0.0, 0.0001, 0.00011, 0.0077, 1.0, 1.01, 99.0, 100.0])
 def test_a_bucket_is_at_most_a_quarter_wider_than_what_is_in_it(seconds: float) -> None:
-    counts = Counts()
+    counts = RequestCounters()
     counts.count("/predict", 200, "", "", seconds)
     (upto,) = counts.take()[0].latency_upto
     assert seconds <= upto <= max(1.27 * seconds, 0.0001)
@@ -57,7 +57,7 @@ def test_health_checks_are_nobodys_traffic_yet_in_the_metrics(route: str) -> Non
 
 
 def test_what_was_counted_goes_to_the_spool_once(spool: Spool) -> None:
-    counts = Counts()
+    counts = RequestCounters()
 
     async def tell() -> None:
         log = TrafficLog(counts, spool)
@@ -77,13 +77,13 @@ def test_what_was_counted_goes_to_the_spool_once(spool: Spool) -> None:
 def test_counts_wait_while_the_spool_cannot_be_written_and_keep_their_moments(
     spool: Spool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    counts = Counts()
+    counts = RequestCounters()
 
     async def tell() -> None:
         log = TrafficLog(counts, spool)
         with monkeypatch.context() as broken:
             broken.setattr(Spool, "append", _full)
-            broken.setattr(traffic, "_KEPT", 4)
+            broken.setattr(request_counts, "_KEPT", 4)
             for _ in range(9):
                 counts.count("/predict", 503, "marketing", "", 0.001)
                 await log.flush()
@@ -98,8 +98,8 @@ def test_counts_wait_while_the_spool_cannot_be_written_and_keep_their_moments(
 
 
 def test_it_tells_by_itself_and_the_rest_when_it_ends(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(traffic, "_SECONDS", 0.01)
-    counts = Counts()
+    monkeypatch.setattr(request_counts, "_SECONDS", 0.01)
+    counts = RequestCounters()
 
     async def tell() -> None:
         log = TrafficLog(counts, spool)
@@ -107,7 +107,7 @@ def test_it_tells_by_itself_and_the_rest_when_it_ends(spool: Spool, monkeypatch:
         counts.count("/predict", 200, "marketing", "deposit-v7", 0.001)
         while not _told(spool):
             await asyncio.sleep(0.01)
-        monkeypatch.setattr(traffic, "_SECONDS", 1000.0)
+        monkeypatch.setattr(request_counts, "_SECONDS", 1000.0)
         await asyncio.sleep(0.05)
         counts.count("/rank", 200, "marketing", "deposit-v7", 0.001)
         await log.close()
@@ -118,7 +118,7 @@ def test_it_tells_by_itself_and_the_rest_when_it_ends(spool: Spool, monkeypatch:
 
 def test_a_quiet_service_writes_nothing(spool: Spool) -> None:
     async def tell() -> None:
-        log = TrafficLog(Counts(), spool)
+        log = TrafficLog(RequestCounters(), spool)
         log.start()
         await log.close()
 

@@ -1,11 +1,160 @@
-"""Any file that holds a table, as a CSV in UTF-8."""
+"""The text of a file as UTF-8: by a stated charset, by a byte-order mark, and never by a guess.
 
-from typing import IO
+A guess that is wrong changes names and ids without a word; so bytes that are not UTF-8 are refused with their place.
+"""
 
-from deposit.data.tables.charsets import utf8
-from deposit.data.tables.formats import Format
-from deposit.data.tables.parquet import csv_of_parquet
-from deposit.data.tables.unpacking import NewFile, format_of, owned, unpacked
+import codecs
+import encodings
+import pkgutil
+import re
+from encodings import normalize_encoding
+from encodings.aliases import aliases
+from typing import IO, Any
+
+from deposit.data.tables.formats import Format, NewFile, format_of, owned, unpacked
+from deposit.errors import SourceError, TooLargeError
+
+CHUNK = 4 * 2**20
+UTF8 = "utf-8"
+_MARKS = (  # UTF-32's begins with that of UTF-16
+    (codecs.BOM_UTF8, UTF8),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_MOST_MARK = 4
+_OTHERS = frozenset({"utf-7", "idna", "punycode", "unicode-escape", "raw-unicode-escape", "undefined", "mbcs", "oem"})
+"""Codecs of Python that are no charset that a table is sent in."""
+_NAMES = frozenset(aliases) | {module.name for module in pkgutil.iter_modules(encodings.__path__)}
+_MARK = "\ufeff"
+
+
+def codec_of(label: str) -> str | None:
+    """Python's codec for a charset's name, or None for a name that is none."""
+    if normalize_encoding(label).lower() not in _NAMES:
+        return None  # Python would keep every unknown name for good
+    try:
+        codec = codecs.lookup(label)
+        codecs.getincrementaldecoder(codec.name)
+        known = isinstance(b"?".decode(codec.name, "replace"), str) and codec.name not in _OTHERS
+    except (LookupError, ValueError):
+        return None
+    return codec.name if known else None
+
+
+def utf8(file: IO[bytes], new: NewFile, codec: str | None = None) -> IO[bytes]:
+    """A file that is UTF-8: `file` itself if it is, else one of `new`, `file` being closed.
+
+    `codec` as `codec_of` gives it; a byte-order mark tells more surely. Raises SourceError naming line and byte.
+    """
+    file.seek(0)
+    head = file.read(_MOST_MARK)
+    used = next((name for mark, name in _MARKS if head.startswith(mark)), codec or UTF8)
+    if used == UTF8:
+        _check(file)
+        return file
+    target = new()
+    with owned(target):
+        _transcode(file, target, used)
+    file.close()
+    return target
+
+
+def _check(file: IO[bytes]) -> None:
+    decoder = codecs.getincrementaldecoder(UTF8)()
+    file.seek(0)
+    position, chunk = 0, b"?"
+    while chunk:
+        chunk = file.read(CHUNK)
+        pending = len(decoder.getstate()[0])
+        nul = chunk.find(b"\0")
+        if nul >= 0:
+            raise SourceError(f"line {place(file, position + nul)[0]} holds a NUL: this is not a text file in UTF-8")
+        try:
+            decoder.decode(chunk, final=not chunk)
+        except UnicodeDecodeError as error:
+            line, byte = place(file, position - pending + error.start)
+            raise SourceError(
+                f"line {line}, byte {byte} (0x{error.object[error.start]:02x}) is not UTF-8: save the file as UTF-8, "
+                "or state the charset that it is in"
+            ) from error
+        position += len(chunk)
+
+
+def _transcode(file: IO[bytes], target: IO[bytes], codec: str) -> None:
+    decoder = codecs.getincrementaldecoder(codec)()
+    file.seek(0)
+    lines, first, chunk = 1, True, b"x"
+    while chunk:
+        chunk = file.read(CHUNK)
+        try:
+            text = decoder.decode(chunk, final=not chunk)
+        except UnicodeDecodeError as error:
+            lines += error.object[: error.start].decode(codec, "replace").count("\n")
+            raise SourceError(
+                f"line {lines} has bytes that are not {codec}: state the right charset, or save the file as UTF-8"
+            ) from error
+        if "\0" in text:
+            raise SourceError(f"line {lines + text[: text.index(chr(0))].count(chr(10))} holds a NUL: not a text file")
+        target.write((text.removeprefix(_MARK) if first else text).encode())
+        lines += text.count("\n")
+        first = first and not text
+    target.flush()
+
+
+def place(file: IO[bytes], position: int) -> tuple[int, int]:
+    """Line and byte in the line, both from 1, of a position in a file; a line ends with LF, CR LF or CR."""
+    file.seek(0)
+    line, last, done = 1, 0, 0
+    while done < position:
+        chunk = file.read(min(CHUNK, position - done))
+        while chunk.endswith(b"\r") and (more := file.read(1)):
+            chunk += more  # so that CR LF is not cut in two
+        line += chunk.count(b"\n") + chunk.count(b"\r") - chunk.count(b"\r\n")
+        end = max(chunk.rfind(b"\n", 0, position - done), chunk.rfind(b"\r", 0, position - done))
+        last = done + end + 1 if end >= 0 else last
+        done += len(chunk)
+    return line, position - last + 1
+
+
+_ROWS = 50_000
+_INDEX = re.compile(r"__index_level_\d+__")
+"""Columns in which pandas keeps a frame's index."""
+
+
+def csv_of_parquet(file: IO[bytes], new: NewFile, limit: int | None = None) -> IO[bytes]:
+    """The rows as a CSV with `;`, in one of `new`; `file` is closed. Raises SourceError or TooLargeError."""
+    import pyarrow as pa  # 60 MB of memory that a service which never sees a list does without
+    from pyarrow import csv
+    from pyarrow import parquet as pq
+
+    target = new()
+    with owned(target):
+        try:
+            source = pq.ParquetFile(file)
+            names = [name for name in source.schema_arrow.names if not _INDEX.fullmatch(name)]
+            schema = pa.schema([(name, _plain(source.schema_arrow.field(name))) for name in names])
+            with csv.CSVWriter(target, schema, write_options=csv.WriteOptions(delimiter=";")) as writer:
+                for batch in source.iter_batches(_ROWS, columns=names):
+                    writer.write_table(pa.Table.from_batches([batch]).select(names).cast(schema))
+                    if limit is not None and target.tell() > limit:
+                        raise TooLargeError(f"as CSV, the file is larger than {limit} bytes; split it")
+        except pa.ArrowException as error:
+            raise SourceError("this is not a whole .parquet file that can be read: export it again") from error
+    file.close()
+    target.flush()
+    return target
+
+
+def _plain(field: Any) -> Any:
+    """The type as which a column is written. Raises SourceError for lists, structures and the like."""
+    import pyarrow as pa
+
+    kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+    if pa.types.is_nested(kind):
+        raise SourceError(f"column {field.name[:40]!r} holds lists or structures: export one value a cell")
+    return pa.string() if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) else kind
 
 
 def plain_csv(file: IO[bytes], new: NewFile, limit: int | None = None, codec: str | None = None) -> IO[bytes]:

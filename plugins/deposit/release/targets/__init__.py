@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Protocol
 
-from deposit.release.rows import Release
+from deposit.release.repository import Release
 from deposit.settings import Settings
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from docker.types import EndpointConfig, LogConfig
 
-from deposit.release.rows import Release
+from deposit.release.repository import Release
 from deposit.release.targets.environment import bentoml_variables, configuration_digest, service_variables
 from deposit.release.targets.image import BENTO
 from deposit.settings import Settings

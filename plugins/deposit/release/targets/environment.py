@@ -2,11 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from deposit.keys import digest
-from deposit.release.rows import Release
+from deposit.release.repository import Release
 from deposit.settings import Settings
 from deposit.variables import PREFIX, text_of
 
@@ -57,3 +58,10 @@ def configuration_digest(release: Release, variables: Mapping[str, str], secrets
     """
     parts = {"bento": release.bento_sha256, "variables": dict(variables), "secrets": dict(secrets)}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def script(command: Sequence[str], environment: Mapping[str, str], folder: Path | None = None) -> str:
+    """The script that becomes the program, in a folder; what it is given itself comes last on the command line."""
+    exports = [f"export {name}={shlex.quote(value)}\n" for name, value in environment.items()]
+    change = f"cd {shlex.quote(str(folder))} || exit\n" if folder else ""
+    return f'#!/bin/sh\n{"".join(exports)}{change}exec {shlex.join(command)} "$@"\n'

@@ -16,10 +16,9 @@ from supervisor.xmlrpc import Faults, SupervisorTransport
 
 from deposit.errors import ReleaseError, UpstreamError
 from deposit.files import replace_file
-from deposit.release.rows import Release
-from deposit.release.targets.archive import unpack
-from deposit.release.targets.environment import bentoml_variables, configuration_digest, service_variables
-from deposit.release.targets.script import script
+from deposit.release.repository import Release
+from deposit.release.targets.environment import bentoml_variables, configuration_digest, script, service_variables
+from deposit.release.targets.image import unpack
 from deposit.settings import Settings
 
 _PREFIX = "serving-"

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deposit.data.tables import charsets
-from deposit.data.tables.charsets import codec_of, place, utf8
+from deposit.data.tables import plaintext
+from deposit.data.tables.plaintext import codec_of, place, utf8
 from deposit.errors import SourceError
 
 
@@ -48,7 +48,7 @@ def test_a_stated_charset_is_honoured(codec: str, text: str) -> None:
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
 @pytest.mark.parametrize("chunk", [3, 4, 5, 2**20])
 def test_other_bytes_are_refused_with_line_and_byte(end: bytes, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(charsets, "CHUNK", chunk)
+    monkeypatch.setattr(plaintext, "CHUNK", chunk)
     content = "Jürgen".encode() + end + b"abcd" + end + b"Jos\xe9 x" + end
     with pytest.raises(SourceError, match=r"^line 3, byte 4 \(0xe9\) is not UTF-8: save the file as UTF-8, or state"):
         read(content)
@@ -78,7 +78,7 @@ def test_what_comes_out_is_what_was_written(text: str) -> None:
 @given(st.text(st.sampled_from("ab\n\r"), max_size=12), st.integers(1, 5))
 def test_a_place_is_counted_in_lines_and_bytes(text: str, chunk: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(charsets, "CHUNK", chunk)
+        patch.setattr(plaintext, "CHUNK", chunk)
         before = text.replace("\r\n", "\n").replace("\r", "\n")
         last = max(text.rfind("\n"), text.rfind("\r"))
         assert place(io.BytesIO((text + "x").encode()), len(text)) == (before.count("\n") + 1, len(text) - last)

@@ -1,0 +1,178 @@
+"""`POST /outcomes`: what became of predictions, as JSON or CSV, on the disk before the answer leaves."""
+
+import asyncio
+import csv
+import io
+import re
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from deposit.data.tables.cells import yes_or_no
+from deposit.data.tables.header import Header, read_header
+from deposit.data.tables.plaintext import plain_csv
+from deposit.data.tables.records import find_records
+from deposit.log.entries import StatedOutcome, StatedOutcomes, encode_entry, microseconds
+from deposit.sections import ServeSettings
+from serving.bodies import as_utf8, read_leniently, refusals, stated_codec
+from serving.http import JSON, Answer, Request, charset_of, content_type
+from serving.problems import MAX_PROBLEMS, Problem, RequestError, http_error
+from serving.recorder import Recorder
+from serving.request_schemas import encode
+
+_CSV = b"text/csv"
+_LARGE_BODY = 64 * 2**10
+"""Bodies above this are read in a thread, so that the event loop goes on with the predictions."""
+
+
+class Outcomes:
+    """Accepts outcomes whole or not at all; whether their predictions are known is nobody's question here."""
+
+    def __init__(self, recorder: Recorder, limits: ServeSettings) -> None:
+        self._recorder = recorder
+        self._limits = limits
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="outcomes")
+
+    async def __call__(self, request: Request) -> Answer:
+        """The JSON answer `{"accepted": n}`. Raises RequestError with the problems found."""
+        kind = content_type(request)
+        if kind not in {JSON, _CSV}:
+            raise http_error(415, "send the outcomes as Content-Type: application/json or text/csv")
+        received = time.time_ns() // 1000
+        body = await request.body(self._limits.max_body_bytes)
+        given = kind, body, charset_of(request), received
+        if len(body) <= _LARGE_BODY:
+            outcomes = self._read(*given)
+        else:
+            outcomes = await asyncio.get_running_loop().run_in_executor(self._pool, self._read, *given)
+        stated = StatedOutcomes(request.id.decode(), request.client.name, received, outcomes)
+        await self._recorder.record(encode_entry(stated, len(outcomes)))
+        return Answer(encode({"accepted": len(outcomes)}))
+
+    def _read(self, kind: bytes, body: bytes, charset: str | None, received: int) -> list[StatedOutcome]:
+        if kind == _CSV:
+            rows = parse_csv(body, self._limits.max_body_bytes, stated_codec(charset))
+        else:
+            rows = parse_json(body, charset)
+        return validate(rows, self._limits.max_customers, received)
+
+
+_FIELDS = ("prediction_id", "subscribed", "at")
+_ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_ALIASES = {"y": "subscribed", "deposit": "subscribed"}
+_AHEAD = 24 * 3600 * 1_000_000
+"""Clocks differ, and a date without an hour may be sent as the end of its day."""
+_NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+def parse_json(body: bytes, charset: str | None) -> list[Any]:
+    """The rows of `{"outcomes": [...]}`; `charset` is the stated one. Raises RequestError 400, 415 or 422."""
+    text = as_utf8(body, charset)
+    try:
+        document = msgspec.json.decode(text)
+    except _NOT_JSON:
+        document = read_leniently(text)  # so that `checked` names NaN and the like by row and field
+    if not isinstance(document, dict) or not isinstance(document.get("outcomes"), list):
+        raise http_error(422, 'is required: a list, in an object like {"outcomes": [{…}]}', "outcomes")
+    for name in document.keys() - {"outcomes"}:
+        raise http_error(422, "unknown field; the body has `outcomes` and nothing else", name[:64])
+    rows: list[Any] = document["outcomes"]
+    return rows
+
+
+def parse_csv(body: bytes, limit: int, codec: str | None) -> list[Any]:
+    """The rows of a CSV with a header, packed or not, of at most `limit` bytes. Raises RequestError 400, 413 or 422."""
+    if not body.strip():
+        raise RequestError(422, [Problem(None, name, "is required as a column") for name in _FIELDS[:2]])
+    with refusals(400, None):
+        file = plain_csv(io.BytesIO(body), io.BytesIO, limit, codec)
+        header = read_header(file, _FIELDS, _ALIASES)
+        _refuse_header(header)
+        records = find_records(file, header)
+        texts = records.texts(file, 0, len(records))
+    try:
+        return [_csv_row(header, values) for values in csv.reader(texts, delimiter=header.separator)]
+    except csv.Error as error:
+        raise http_error(400, "a cell is longer than 128 KiB: this is no CSV of outcomes") from error
+
+
+def validate(rows: Sequence[Any], limit: int, received: int) -> list[StatedOutcome]:
+    """The statements in the rows; `received` in µs since the epoch. Raises RequestError 422."""
+    if not 1 <= len(rows) <= limit:
+        raise http_error(422, f"must hold from 1 to {limit} outcomes; got {len(rows) or 'none'}", "outcomes")
+    outcomes: list[StatedOutcome] = []
+    problems: list[Problem] = []
+    said: dict[tuple[str, int | None], tuple[int, bool]] = {}
+    for number, row in enumerate(rows):
+        found = list(_problems(number, row, received))
+        if not found:
+            outcome = StatedOutcome(row["prediction_id"].lower(), row["subscribed"], _time(row))
+            first, subscribed = said.setdefault((outcome.prediction_id, outcome.at), (number, outcome.subscribed))
+            if subscribed != outcome.subscribed:
+                found = [Problem(number, "subscribed", f"contradicts row {first}; give both an `at`, or send one")]
+            outcomes.append(outcome)
+        problems += found
+        if len(problems) >= MAX_PROBLEMS:
+            break
+    if problems:
+        raise RequestError(422, problems[:MAX_PROBLEMS])
+    return outcomes
+
+
+def _refuse_header(header: Header) -> None:
+    problems = [
+        Problem(None, name[:64], "unknown column; the columns are prediction_id, subscribed and, optionally, at")
+        for name in header.unknown
+    ]
+    problems += [Problem(None, name, "is required as a column") for name in _FIELDS[:2] if name not in header.places]
+    problems += [Problem(None, name, "stands twice in the header") for name in header.repeated]
+    if problems:
+        raise RequestError(422, problems[:MAX_PROBLEMS])
+
+
+def _csv_row(header: Header, values: list[str]) -> Any:
+    """The row as JSON would give it; a word for yes or no as a bool, an empty time left out."""
+    if len(values) != len(header.names):
+        return None
+    row: dict[str, Any] = {name: values[place].strip() for name, place in header.places.items()}
+    answer = yes_or_no(row["subscribed"])
+    row["subscribed"] = row["subscribed"] if answer is None else answer
+    row["at"] = row.get("at") or None
+    return row
+
+
+def _problems(number: int, row: Any, received: int) -> Iterator[Problem]:
+    if not isinstance(row, dict):
+        yield Problem(number, None, "must have prediction_id, subscribed and, optionally, at, and as many values")
+        return
+    for name in row.keys() - set(_FIELDS):
+        yield Problem(number, name[:64], "unknown field; the fields are prediction_id, subscribed and, optionally, at")
+    identity = row.get("prediction_id")
+    if not isinstance(identity, str) or not _ID.fullmatch(identity):
+        yield Problem(number, "prediction_id", "is required: a prediction's id (a UUID) as it was answered")
+    if not isinstance(row.get("subscribed"), bool):
+        yield Problem(number, "subscribed", "is required: true or false (in a CSV also yes, no, 1, 0)")
+    try:
+        at = _time(row)
+    except ValueError:
+        yield Problem(number, "at", "must be a time with its offset, like 2010-05-03T09:30:00Z, or left out")
+    else:
+        if at is not None and not 0 <= at <= received + _AHEAD:
+            yield Problem(number, "at", "must be a time from 1970 until now")
+
+
+def _time(row: dict[str, Any]) -> int | None:
+    """Microseconds since the epoch. Raises ValueError."""
+    given = row.get("at")
+    if given is None:
+        return None
+    if not isinstance(given, str):
+        raise ValueError("not a text")
+    when = datetime.fromisoformat(given)
+    if when.tzinfo is None:
+        raise ValueError("no offset")
+    return microseconds(when)

@@ -1,0 +1,191 @@
+"""Answers to /rank: JSON and CSV, with what speaks for a customer and against."""
+
+import csv
+import io
+from collections.abc import Iterator
+from itertools import count
+from typing import Any
+
+import msgspec
+import numpy as np
+import xgboost
+from numpy.typing import NDArray
+
+from deposit.data.columns import FEATURES
+from deposit.model.artifact import ModelArtifact
+from deposit.model.encoder import Matrix
+from serving.ranking.blocks import Rejected, read_rows
+from serving.ranking.ranked import Ranked
+from serving.recorder import texts
+from serving.request_schemas import encode
+
+TOP = 3
+_MEANINGS = {column.name: column.meaning.partition(";")[0] for column in FEATURES}
+_VALUES = {
+    ("pdays", 999): "never called in an earlier campaign",
+    ("previous", 0): "not called before this campaign",
+    ("poutcome", "nonexistent"): "no earlier campaign",
+    ("poutcome", "success"): "subscribed in an earlier campaign",
+    ("poutcome", "failure"): "did not subscribe in an earlier campaign",
+}
+"""Values that say more in words of their own."""
+
+
+class Reason(msgspec.Struct):
+    """What one column does to a customer's score; `effect` in log-odds, above 0 speaks for a call."""
+
+    column: str
+    effect: float
+    text: str
+
+
+def reasons(artifact: ModelArtifact, matrix: Matrix, columns: dict[str, NDArray[Any]]) -> list[list[Reason]]:
+    """The largest effects of each row, by SHAP for trees (Lundberg, Lee 2017) and by coefficients otherwise."""
+    used = artifact.encoder.columns
+    effects = by_column(artifact, matrix)
+    best = np.argsort(-np.abs(effects), axis=1, kind="stable")[:, :TOP]
+    return [
+        [_reason(used[place], columns[used[place]][row], float(effects[row, place])) for place in places]
+        for row, places in enumerate(best.tolist())
+    ]
+
+
+def by_column(artifact: ModelArtifact, matrix: Matrix) -> NDArray[np.float64]:
+    """Effects in log-odds by the encoder's columns, shape (rows, columns); with the base they add up to the score."""
+    if isinstance(artifact.scorer, xgboost.Booster):
+        # the last column is the base
+        effects = artifact.scorer.predict(xgboost.DMatrix(matrix, nthread=1), pred_contribs=True)[:, :-1]
+    else:
+        effects = matrix * artifact.scorer[:-1]
+    columns = list(artifact.encoder.columns)
+    owners = np.array([columns.index(name.partition("=")[0]) for name in artifact.encoder.names()])
+    summed = np.zeros((len(matrix), len(columns)))
+    for place in range(len(columns)):
+        summed[:, place] = effects[:, owners == place].sum(axis=1)
+    return summed
+
+
+def _reason(column: str, value: Any, effect: float) -> Reason:
+    shown = value if isinstance(value, str) else int(value) if value == int(value) else float(value)
+    words = _VALUES.get((column, shown)) or f"{_MEANINGS[column]}: {shown}"
+    return Reason(column, effect, f"{words} ({effect:+.2f})")
+
+
+ADDED = ("rank", "prediction_id", "probability", "expected_value", "call", "reasons", "problem")
+MAX_REASONED = 10_000
+"""Reasons cost 50 times what a score does; so many of the best are told."""
+_PART = 10_000
+
+
+class _Row(msgspec.Struct, omit_defaults=True):
+    rank: int
+    line: int
+    id: str | None
+    prediction_id: str
+    probability: float
+    expected_value: float
+    call: bool
+    reasons: list[Reason] | msgspec.UnsetType = msgspec.UNSET
+
+
+def as_json(ranked: Ranked) -> Iterator[bytes]:
+    """The JSON answer."""
+    head = encode(summary(ranked))
+    yield head[:-1] + b',"ranked":['
+    for start in range(0, len(ranked.numbers), _PART):
+        yield (b"," if start else b"") + encode(_rows(ranked, start))[1:-1]
+    yield b'],"rejected_rows":'
+    lines = ranked.records.lines
+    yield encode([{"line": int(lines[row.record]), "reason": row.reason} for row in ranked.rejected])
+    yield b"}"
+
+
+def as_csv(ranked: Ranked) -> Iterator[bytes]:
+    """The CSV answer: the file's own cells as they were, best first, the rejected rows at the end; UTF-8."""
+    separator = ranked.header.separator
+    yield (_line([*ranked.header.names, *ADDED], separator) + "\n").encode()
+    for start in range(0, len(ranked.numbers), _PART):
+        own = _own_cells(ranked, ranked.numbers[start : start + _PART])
+        yield "".join(
+            f"{cells}{separator}{row.rank}{separator}{row.prediction_id}{separator}{row.probability!r}{separator}"
+            f"{row.expected_value!r}{separator}{'yes' if row.call else 'no'}{separator}"
+            f"{_format_reasons(row)}{separator}\n"
+            for cells, row in zip(own, _rows(ranked, start), strict=True)
+        ).encode()
+    for bad in ranked.rejected:
+        yield (_rejected_line(ranked, bad) + "\n").encode()
+
+
+def summary(ranked: Ranked) -> dict[str, Any]:
+    """What is to be said of the whole list."""
+    called = slice(0, ranked.called)
+    return {
+        "model": ranked.loaded.model_id,
+        "rows": len(ranked.numbers),
+        "rejected": len(ranked.rejected),
+        "extra_columns": [{"column": name, "reason": reason} for name, reason in ranked.extra.items()],
+        "deposit_value": ranked.wishes.deposit_value,
+        "call_cost": ranked.wishes.call_cost,
+        "capacity": ranked.wishes.capacity,
+        "break_even": ranked.wishes.break_even,
+        "called": ranked.called,
+        "expected_subscriptions": float(ranked.probabilities[called].sum()),
+        "expected_profit": float(ranked.expected_values(called).sum()),
+    }
+
+
+def _rows(ranked: Ranked, start: int) -> list[_Row]:
+    part = slice(start, start + _PART)
+    why = _reasons(ranked, start)
+    values = zip(
+        count(start + 1),
+        ranked.records.lines[ranked.numbers[part]].tolist(),
+        ranked.ids[part].to_pylist(),
+        texts(ranked.prediction_ids[part].tobytes()),
+        ranked.probabilities[part].tolist(),
+        ranked.expected_values(part).tolist(),
+        strict=False,
+    )
+    called = ranked.called
+    found = [
+        _Row(place, line, id_, key, chance, value, place <= called) for place, line, id_, key, chance, value in values
+    ]
+    for row, told in zip(found, why, strict=False):
+        row.reasons = told
+    return found
+
+
+def _reasons(ranked: Ranked, start: int) -> list[list[Reason]]:
+    end = min(ranked.called, MAX_REASONED, start + _PART)
+    if not ranked.wishes.reasons or start >= end:
+        return []
+    block = read_rows(ranked.file, ranked.records, ranked.header, ranked.numbers[start:end])
+    artifact = ranked.loaded.artifact
+    return reasons(artifact, artifact.encoder.encode_columns(block.columns), block.columns)
+
+
+def _own_cells(ranked: Ranked, numbers: np.ndarray[Any, np.dtype[np.int64]]) -> list[str]:
+    """The rows as they stand in the file, in the order given."""
+    return [content.decode() for content in ranked.records.contents(ranked.file, numbers)]
+
+
+def _rejected_line(ranked: Ranked, bad: Rejected) -> str:
+    separator = ranked.header.separator
+    if bad.in_shape:
+        (own,) = _own_cells(ranked, np.array([bad.record]))
+    else:  # its cells would stand under wrong columns
+        own = separator * (len(ranked.header.names) - 1)
+    problem = f"line {ranked.records.lines[bad.record]}: {bad.reason}"
+    return own + separator * len(ADDED) + _line([problem], separator)
+
+
+def _format_reasons(row: _Row) -> str:
+    if row.reasons is msgspec.UNSET:
+        return ""
+    return '"' + "; ".join(reason.text for reason in row.reasons).replace('"', '""') + '"'
+
+
+def _line(cells: list[str], separator: str) -> str:
+    written = io.StringIO()
+    csv.writer(written, delimiter=separator, lineterminator="").writerow(cells)
+    return written.getvalue()

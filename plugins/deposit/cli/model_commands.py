@@ -1,0 +1,131 @@
+"""Commands that make models: ingest, train, select, promote, models."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deposit import console
+from deposit.cli.options import AsJson
+from deposit.sections import Rule
+from deposit.settings import load_settings
+
+
+def ingest(
+    source: Annotated[str | None, typer.Option(help="bundled, uci, kaggle, file or postgres.")] = None,
+    path: Annotated[Path | None, typer.Option(help="The file, for source `file`.")] = None,
+    first_year: Annotated[
+        int | None, typer.Option(help="Year of the first row, if rows have neither `period` nor `date`.")
+    ] = None,
+    accept: Annotated[
+        list[Rule] | None, typer.Option(help="A check of the months that may fail: the file is right all the same.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read the campaign history, check it, and publish it as a dataset version."""
+    from deposit.data.ingest import ingest as run
+
+    settings = load_settings().changed(
+        "ingest",
+        source=source or ("file" if path else None),
+        path=path.resolve() if path else None,
+        first_year=first_year,
+        accept=accept or None,
+    )
+    with console.progress() as progress:
+        result = run(settings, progress)
+    if as_json:
+        console.json(result)
+        return
+    verb = "published" if result.created else "already there:"
+    console.out.print(
+        f"{verb} dataset [bold]{result.version}[/] with {result.rows:,} rows, {result.first_period} to "
+        f"{result.last_period}; {result.rejected:,} rejected (read from line {result.first_line:,} to line "
+        f"{result.last_line:,})"
+    )
+    for row in result.rejections:
+        console.out.print(f"  line {row.line}: {row.reason}", markup=False)
+    if result.quarantine_uri:
+        console.out.print(f"  all of them with their reasons: {result.quarantine_uri}", markup=False)
+
+
+def train(
+    dataset: Annotated[str | None, typer.Option(help="Dataset version; the one ingested last if not given.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train and tune the candidates on a dataset version and log them to MLflow."""
+    from deposit.monitoring.status import periods_to_exclude
+    from deposit.training.training import train as run
+
+    settings = load_settings()
+    with console.progress() as progress:
+        result = run(settings, dataset, periods_to_exclude(settings), progress)
+    if as_json:
+        console.json(result)
+        return
+    from deposit.selection.report import print_training
+
+    print_training(result)
+
+
+def select(
+    training: Annotated[
+        str | None,
+        typer.Option(help="MLflow run of the training; else the newest of the dataset ingested last, by its settings."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare the challenger with today's champion and make it champion if it has earned it."""
+    from deposit.loop import challenge
+
+    with console.progress() as progress:
+        result = challenge(load_settings(), training, progress)
+    if as_json:
+        console.json(result)
+        return
+    from deposit.selection.report import print_selection
+
+    print_selection(result)
+
+
+def promote(
+    model: Annotated[str, typer.Argument(help="Model id like deposit-v3.")],
+    reason: Annotated[str | None, typer.Option(help="Why, for whoever asks later.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a model the champion without the gate, as when the champion's months were dated wrongly."""
+    from deposit.selection.selection import promote as run
+
+    result = run(load_settings(), model, reason)
+    if as_json:
+        console.json(result)
+        return
+    from deposit.selection.report import print_selection
+
+    print_selection(result)
+    console.out.print("`deposit release` brings it to traffic")
+
+
+def models(as_json: AsJson = False) -> None:
+    """List the registered models with their out-of-time metrics."""
+    from deposit.registry import registry
+
+    found = registry.versions(load_settings())
+    if as_json:
+        console.json(found)
+        return
+    console.table(
+        "Registered models (metrics on their out-of-time windows)",
+        ["model", "is", "created", "dataset", "ROC AUC", "log loss"],
+        [
+            [
+                version.model_id,
+                ", ".join(version.aliases),
+                version.created,
+                version.dataset,
+                console.shown(version.metrics.get("roc_auc")),
+                console.shown(version.metrics.get("log_loss")),
+            ]
+            for version in found
+        ],
+    )

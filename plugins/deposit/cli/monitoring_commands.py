@@ -1,0 +1,64 @@
+"""Commands that look at what was predicted: monitor, replay."""
+
+from typing import Annotated
+
+import typer
+
+from deposit import console
+from deposit.cli.options import AsJson
+from deposit.errors import ConfigError
+from deposit.settings import load_settings
+
+
+def monitor(
+    period: Annotated[str | None, typer.Option(help="Month, like 2010-05; the last three if not given.")] = None,
+    date: Annotated[str | None, typer.Option(help="Day, like 2010-05-17.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare what was predicted with what the models were trained on, judge it, and write reports."""
+    from datetime import UTC, datetime
+
+    from deposit.data.period import periods_due
+    from deposit.monitoring.monitor import monitor as run
+    from deposit.monitoring.reporting import write_reports
+
+    if period and date:
+        raise ConfigError("--period and --date are two periods: give one")
+    one, settings = period or date, load_settings()
+    with console.progress() as progress:
+        results = [run(settings, each, progress) for each in ([one] if one else periods_due(datetime.now(UTC).date()))]
+        for found in results:
+            write_reports(settings, found.period, progress)
+    if as_json:
+        console.json(results)
+        return
+    rows = [
+        [found.period, model.model_id, f"{model.rows:,}", model.verdict, model.sentence]
+        for found in results
+        for model in found.models
+    ]
+    console.table("Verdicts", ["period", "model", "predictions", "verdict", "why"], rows)
+
+
+def replay(
+    first: Annotated[str, typer.Option("--from", help="First month, like 2008-11.")] = "2008-11",
+    last: Annotated[str, typer.Option("--to", help="Last month, like 2010-11.")] = "2010-11",
+    as_json: AsJson = False,
+) -> None:
+    """Two years of production in minutes, on the running stack: score, tell outcomes, monitor, learn, release."""
+    import signal
+
+    from deposit.replay.replay import replay as run
+
+    # an exception, as by Ctrl-C: production's traffic is given back at once
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with console.progress() as progress:
+        result = run(load_settings(), first, last, progress)
+    if as_json:
+        console.json(result)
+        return
+    columns = ["period", "model_id", "rows", "rate", "roc_auc", "lift_10", "profit", "profit_call_everyone", "verdict",
+               "action"]  # fmt: skip
+    cells = [[console.shown(getattr(month, column)) for column in columns] for month in result.months]
+    console.table("Replayed", [column.replace("_", " ") for column in columns], cells)
+    console.out.print(f"chart: {result.chart}")

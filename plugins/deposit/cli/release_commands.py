@@ -1,0 +1,77 @@
+"""Commands that bring models to traffic and back, and the parts that carry it out."""
+
+import logging
+import signal
+import threading
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from deposit import console
+from deposit.cli.options import AsJson
+from deposit.settings import load_settings, service_settings
+
+if TYPE_CHECKING:
+    from deposit.release.repository import Release
+
+
+def release(
+    model: Annotated[str | None, typer.Option(help="Model id like deposit-v3; the champion if not given.")] = None,
+    wait: Annotated[bool, typer.Option(help="Wait for the releaser's outcome.")] = True,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait.")] = 300.0,
+    as_json: AsJson = False,
+) -> None:
+    """Package the champion and ask for its release."""
+    from deposit.release import requests
+
+    settings = load_settings()
+    with console.progress() as progress:
+        asked = requests.request_release(settings, model, progress)
+        done = requests.wait(settings, asked.id, timeout, progress) if wait else asked
+    _tell_release(done, as_json)
+
+
+def rollback(
+    timeout: Annotated[float, typer.Option(help="Seconds to wait.")] = 120.0,
+    as_json: AsJson = False,
+) -> None:
+    """Put the model that served before back to traffic."""
+    from deposit.release import requests
+
+    settings = load_settings()
+    with console.progress() as progress:
+        done = requests.wait(settings, requests.request_rollback(settings).id, timeout, progress)
+    _tell_release(done, as_json)
+
+
+def releaser() -> None:
+    """Carry out releases until stopped: the one part with rights over services."""
+    from deposit.release.reconciler import run
+
+    logging.getLogger("deposit").setLevel(logging.INFO)
+    run(load_settings(), _stop_on_signal())
+
+
+def shipper() -> None:
+    """Move predictions and outcomes from the spool to PostgreSQL until stopped."""
+    from deposit.log.shipper import run
+
+    logging.getLogger("deposit").setLevel(logging.INFO)
+    # the environment alone: the stack's settings hold the owner's password, which this part must not have
+    run(service_settings(), _stop_on_signal())
+
+
+def _stop_on_signal() -> threading.Event:
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def _tell_release(done: "Release", as_json: bool) -> None:
+    if as_json:
+        console.json(done)
+        return
+    from deposit.release.requests import describe
+
+    console.out.print(describe(done))

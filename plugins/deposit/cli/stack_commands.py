@@ -1,0 +1,76 @@
+"""Commands of the stack without Docker: up, down, status, env, doctor, demo."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from deposit import console
+from deposit.cli.options import AsJson
+from deposit.settings import chosen_settings, load_settings
+
+if TYPE_CHECKING:
+    from deposit.deploy.local.lifecycle import ServiceStatus
+
+
+def up(as_json: AsJson = False) -> None:
+    """Start the stack without Docker and wait until it is ready."""
+    from deposit.deploy.local import lifecycle
+
+    with console.progress() as progress:
+        parts = lifecycle.up(chosen_settings(), progress)
+    _tell_parts(parts, as_json)
+
+
+def down() -> None:
+    """Stop the stack; its data stays."""
+    from deposit.deploy.local import lifecycle
+
+    with console.progress() as progress:
+        lifecycle.down(load_settings(), progress)
+
+
+def status(as_json: AsJson = False) -> None:
+    """Tell of each part its state, pid and URL."""
+    from deposit.deploy.local import lifecycle
+
+    _tell_parts(lifecycle.status(load_settings()), as_json)
+
+
+def env() -> None:
+    """Print the running stack's settings as KEY=VALUE, secrets included."""
+    from deposit.deploy.local import lifecycle
+
+    for name, value in lifecycle.environment(load_settings()).items():
+        typer.echo(f"{name}={value}")
+
+
+def doctor(as_json: AsJson = False) -> None:
+    """Check the machine and the running stack, and say what to do about what is wrong."""
+    from deposit.deploy.local.doctor import examine
+
+    findings = examine(load_settings())
+    if as_json:
+        console.json(findings)
+    else:
+        for finding in findings:
+            mark = "[green]ok[/]  " if finding.ok else "[red]fail[/]"
+            console.out.print(f"{mark} {finding.what}: {finding.detail}", soft_wrap=True)
+    raise typer.Exit(0 if all(finding.ok for finding in findings) else 1)
+
+
+def demo() -> None:
+    """Bring the stack up and take the real data through to a served champion."""
+    from deposit.deploy.local.demo import run
+
+    run(chosen_settings())
+
+
+def _tell_parts(parts: "list[ServiceStatus]", as_json: bool) -> None:
+    if as_json:
+        console.json(parts)
+        return
+    console.table(
+        "The stack",
+        ["part", "state", "pid", "url", "what"],
+        [[part.name, part.state, part.pid, part.url, part.what] for part in parts],
+    )

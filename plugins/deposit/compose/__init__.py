@@ -1,1 +1,0 @@
-"""The stack with Docker Compose: its secrets, and the preparation of its servers."""

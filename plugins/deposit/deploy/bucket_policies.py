@@ -1,0 +1,102 @@
+"""Who may do what in the object store: one key a part, with the least that it needs, in no server's words."""
+
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from minio import MinioAdmin
+from minio.credentials.providers import StaticProvider
+from minio.error import MinioAdminException
+from urllib3 import PoolManager, Timeout
+from urllib3.exceptions import HTTPError
+
+from deposit.deploy.credentials import Credentials
+from deposit.errors import UpstreamError
+from deposit.sections import StoreSettings
+
+ADMIN = "admin"
+"""Access key of the store's administrator, who makes the buckets; no part holds it."""
+
+
+@dataclass(frozen=True)
+class Grant:
+    """A key by its name, and the buckets that it may read objects of, or read, list and write."""
+
+    name: str
+    secret: str = field(repr=False)
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+
+
+def grants(store: StoreSettings, secrets: Credentials) -> list[Grant]:
+    """MLflow has its bucket, Airflow the logs, the pipeline all others; services read MLflow's and no more."""
+    pipeline = (store.data_bucket, store.bentos_bucket, store.reports_bucket)
+    return [
+        Grant("pipeline", secrets.store_pipeline, writes=pipeline),
+        Grant("mlflow", secrets.store_mlflow, writes=(store.mlflow_bucket,)),
+        Grant("serving", secrets.store_serving, reads=(store.mlflow_bucket,)),
+        Grant("airflow", secrets.store_airflow, writes=(store.logs_bucket,)),
+    ]
+
+
+_READ = ["s3:GetObject"]
+_WRITE = [
+    *_READ,
+    "s3:PutObject",
+    "s3:DeleteObject",
+    "s3:GetObjectTagging",
+    "s3:PutObjectTagging",
+    "s3:AbortMultipartUpload",
+    "s3:ListMultipartUploadParts",
+]
+_LIST = ["s3:ListBucket", "s3:GetBucketLocation", "s3:ListBucketMultipartUploads"]
+
+
+def policy_name(grant: Grant) -> str:
+    """The name of a grant's policy."""
+    return f"deposit-{grant.name}"
+
+
+def policies(granted: list[Grant]) -> dict[str, dict[str, Any]]:
+    """The policy documents by name: what is not in them is denied."""
+    return {policy_name(grant): {"Version": "2012-10-17", "Statement": _statements(grant)} for grant in granted}
+
+
+def ensure_users(endpoint: str, admin_secret: str, granted: list[Grant]) -> None:
+    """Give each grant its user, with this secret and this policy and no other. Raises UpstreamError."""
+    parts = urlsplit(endpoint)
+    admin = MinioAdmin(
+        endpoint=parts.netloc,
+        credentials=StaticProvider(ADMIN, admin_secret),
+        secure=parts.scheme == "https",
+        http_client=PoolManager(timeout=Timeout(connect=5, read=30), retries=False),
+    )
+    documents = policies(granted)
+    try:
+        for grant in granted:
+            name = policy_name(grant)
+            admin.policy_add(name, policy=documents[name])
+            # a user without a policy may do nothing, so that a half-made one does no harm
+            admin.user_add(grant.name, grant.secret)
+            admin.policy_set(name, user=grant.name)
+    except MinioAdminException as error:
+        raise UpstreamError(f"MinIO at {endpoint} refused to make its users: {_reason(error)}") from error
+    except HTTPError as error:
+        raise UpstreamError(f"MinIO at {endpoint} does not answer ({type(error).__name__}): start it") from error
+
+
+def _statements(grant: Grant) -> list[dict[str, Any]]:
+    found = [
+        _allow(_READ, [f"{bucket}/*" for bucket in grant.reads]),
+        _allow(_WRITE, [f"{bucket}/*" for bucket in grant.writes]),
+        _allow(_LIST, list(grant.writes)),
+    ]
+    return [statement for statement in found if statement["Resource"]]
+
+
+def _allow(actions: list[str], places: list[str]) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": actions, "Resource": [f"arn:aws:s3:::{place}" for place in places]}
+
+
+def _reason(error: MinioAdminException) -> str:
+    return " ".join(str(error).split())[:300]

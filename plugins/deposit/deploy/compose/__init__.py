@@ -1,0 +1,1 @@
+"""The stack with Docker: what compose runs before and beside the servers."""

@@ -1,0 +1,107 @@
+"""How the parts of the compose file reach each other: names of its services, and their ports."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import ValidationError
+
+from deposit.deploy.credentials import Credentials
+from deposit.deploy.servers import READER
+from deposit.errors import ConfigError
+from deposit.sections import Section, StoreSettings
+from deposit.settings import Settings
+
+POSTGRES = "postgres:5432"
+STORE = "http://object-store:9000"
+MLFLOW = "http://mlflow:5000"
+API = "http://gateway:8001"
+REDIS = "redis:6379"
+
+
+def connections(store: StoreSettings, secrets: Credentials) -> str:
+    """JSON of all connections; holds secrets, each of the least that the connection needs."""
+    database, database_port = POSTGRES.split(":")
+    found = {
+        "deposit_postgres": {
+            "conn_type": "postgres",
+            "description": "Predictions, outcomes, releases, metrics: to read",
+            "host": database,
+            "port": int(database_port),
+            "schema": "deposit",
+            "login": READER,
+            "password": secrets.postgres_reader,
+        },
+        "deposit_store": {
+            "conn_type": "aws",
+            "description": "The object store; this key reads and writes the tasks' logs alone",
+            "login": "airflow",
+            "password": secrets.store_airflow,
+            "extra": json.dumps(
+                {
+                    "endpoint_url": STORE,
+                    "region_name": store.region,
+                    "config_kwargs": {"s3": {"addressing_style": "path"}},
+                }
+            ),
+        },
+        "deposit_mlflow": _http(MLFLOW, "Experiments and registry"),
+        "deposit_api": _http(API, "The model's API", {"Authorization": f"Bearer {secrets.api_airflow}"}),
+    }
+    return json.dumps(found, indent=1)
+
+
+def _http(url: str, description: str, headers: dict[str, str] | None = None) -> dict[str, Any]:
+    parts = urlsplit(url)
+    connection = {"conn_type": "http", "description": description, "host": f"{parts.scheme}://{parts.hostname}"}
+    return {**connection, "port": parts.port, **({"extra": json.dumps(headers)} if headers else {})}
+
+
+_SEEN_AS_LOCALHOST = ("127.0.0.1", "0.0.0.0", "::")  # noqa: S104 - what people ask, not where something listens
+
+
+class Publication(Section):
+    """What is compose's own, not a setting of ours: the address on which ports are published, and two of them."""
+
+    bind_address: str = "127.0.0.1"
+    grafana_port: int = 3000
+    # 0 where the object store has no console, and its S3 is all there is
+    store_console_port: int = 9001
+
+
+def publication(environ: Mapping[str, str]) -> Publication:
+    """From variables by these names in capitals. Raises ConfigError if a port is no number."""
+    given = {name: environ[name.upper()] for name in Publication.model_fields if environ.get(name.upper())}
+    try:
+        return Publication.model_validate(given)
+    except ValidationError as error:
+        names = ", ".join(str(fault["loc"][0]).upper() for fault in error.errors())
+        raise ConfigError(f"{names} must be a port's number: correct it in .env") from error
+
+
+def urls(settings: Settings, published: Publication) -> dict[str, str]:
+    """Addresses by part. Those that a person set under `links` stand; the rest follows from what is published."""
+    host, links = url_host(published.bind_address), settings.links
+    api = f"http://{host}"
+    if settings.gateway.tls != "off":
+        # the certificate is for these names alone
+        api = f"https://{bracketed(settings.gateway.names[0])}"
+    store_port = published.store_console_port or settings.stack.store_port
+    return {
+        "api": links.api or f"{api}:{settings.stack.gateway_port}",
+        "airflow": f"http://{host}:{settings.stack.airflow_port}",
+        "mlflow": links.mlflow or f"http://{host}:{settings.stack.mlflow_port}",
+        "grafana": links.grafana or f"http://{host}:{published.grafana_port}",
+        "store": links.store or f"http://{host}:{store_port}",
+    }
+
+
+def url_host(bind_address: str) -> str:
+    """The host that people of this machine write into a URL for a bound address."""
+    return "localhost" if bind_address in _SEEN_AS_LOCALHOST else bracketed(bind_address)
+
+
+def bracketed(host: str) -> str:
+    """An IPv6 address as URLs and `Host` headers have it; any other host as it is."""
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,68 @@
+"""What a person needs of a stack with Docker Compose: addresses, users, passwords, API keys.
+
+Run it as `python -m deposit.deploy.compose.logins` where the vault is; it prints secrets.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from deposit import console
+from deposit.deploy.airflow import ADMIN as AIRFLOW_ADMIN
+from deposit.deploy.bucket_policies import ADMIN as STORE_ADMIN
+from deposit.deploy.compose.addresses import publication, urls
+from deposit.deploy.compose.secrets import ROOT, vault
+from deposit.deploy.credentials import Credentials, stored_credentials
+from deposit.settings import load_settings
+
+GRAFANA_ADMIN = "admin"
+HANDED_OUT = {"marketing": "predict, rank, state outcomes", "admin": "all, and send past or trial requests"}
+"""The API keys that are for people, and what each may do."""
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+def logins(addresses: dict[str, str], secrets: Credentials) -> dict[str, dict[str, str]]:
+    """By part: its URL, and its user and password, or the API's keys by name."""
+    found = {
+        "api": {"marketing": secrets.api_marketing, "admin": secrets.api_admin},
+        "airflow": {"user": AIRFLOW_ADMIN, "password": secrets.airflow_admin},
+        "grafana": {"user": GRAFANA_ADMIN, "password": secrets.grafana_admin},
+        "store": {"user": STORE_ADMIN, "password": secrets.store_admin},
+        "mlflow": {},
+    }
+    return {part: {"url": addresses[part], **login} for part, login in found.items()}
+
+
+@app.command()
+def main(
+    root: Annotated[Path, typer.Option(help="Folder of the vault.")] = ROOT,
+    as_json: Annotated[bool, typer.Option("--json", help="Print them as JSON.")] = False,
+) -> None:
+    """Print the logins and API keys of a stack with Docker Compose."""
+    found = logins(urls(load_settings(), publication(os.environ)), stored_credentials(vault(root)))
+    if as_json:
+        console.json(found)
+        return
+    console.table("Logins", ["part", "address", "user", "password"], _rows(found))
+    console.out.print()
+    keys = [[name, found["api"][name], may] for name, may in HANDED_OUT.items()]
+    console.table("API keys, for the page and for `Authorization: Bearer <key>`", ["name", "key", "may"], keys)
+    console.out.print(
+        "\nThe stack was made with these keys and with Grafana's password: `deposit keys list` shows which keys are "
+        "valid now, and Grafana keeps a password that was changed in its UI."
+    )
+
+
+def _rows(found: dict[str, dict[str, str]]) -> list[list[Any]]:
+    names = {"api": "API and page", "store": "object store", "mlflow": "MLflow"}
+    instead = {"api": "a key, see below", "mlflow": "none needed"}
+    return [
+        [names.get(part, part.capitalize()), login["url"], login.get("user"), login.get("password", instead.get(part))]
+        for part, login in found.items()
+    ]
+
+
+if __name__ == "__main__":
+    console.run(app)

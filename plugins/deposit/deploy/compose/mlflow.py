@@ -1,0 +1,68 @@
+"""MLflow's server as a part of the compose file. Run it as `python -m deposit.deploy.compose.mlflow`.
+
+It answers to the names by which it is published, and to no other: a page from elsewhere could otherwise have its own
+name resolve to this machine, and read the registry through a person's browser.
+"""
+
+import os
+from urllib.parse import urlsplit
+
+import typer
+
+from deposit import console
+from deposit.deploy.compose import addresses
+from deposit.deploy.compose.addresses import Publication, bracketed, publication
+from deposit.settings import Settings, load_settings
+
+PORT = 5000
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+def allowed_hosts(settings: Settings, published: Publication) -> list[str]:
+    """MLflow's patterns of `Host` headers: any port of this machine's own names, for tunnels end at any."""
+    names = [bracketed(name) for name in dict.fromkeys((*_LOOPBACK, published.bind_address))]
+    link = urlsplit(settings.links.mlflow or "").netloc
+    return [
+        urlsplit(addresses.MLFLOW).netloc,
+        *names,
+        *(f"{_literally(name)}:*" for name in names),
+        *([link] if link else []),
+    ]
+
+
+def allowed_origins(settings: Settings, published: Publication) -> list[str]:
+    """MLflow's patterns of pages that may change something, besides this machine's own, which always may."""
+    bound, link = _literally(bracketed(published.bind_address)), urlsplit(settings.links.mlflow or "")
+    return [f"http://{bound}:*", *([f"{link.scheme}://{link.netloc}"] if link.netloc else [])]
+
+
+def command(settings: Settings, published: Publication) -> list[str]:
+    """The command line of MLflow's server."""
+    return [
+        "mlflow",
+        "server",
+        "--host=0.0.0.0",
+        f"--port={PORT}",
+        "--workers=1",
+        "--serve-artifacts",
+        f"--artifacts-destination=s3://{settings.store.mlflow_bucket}",
+        f"--allowed-hosts={','.join(allowed_hosts(settings, published))}",
+        f"--cors-allowed-origins={','.join(allowed_origins(settings, published))}",
+    ]
+
+
+def _literally(host: str) -> str:
+    """For a pattern, in which `[` begins a set of characters."""
+    return host.replace("[", "[[]")
+
+
+@app.command()
+def main() -> None:
+    """Become MLflow's server of a stack with Docker Compose."""
+    line = command(load_settings(), publication(os.environ))
+    os.execvp(line[0], line)  # noqa: S606 - no shell is wanted
+
+
+if __name__ == "__main__":
+    console.run(app)

@@ -1,0 +1,72 @@
+"""The one-shot `init`: databases, roles, schema, buckets, the object store's users, the gateway's files.
+
+Run it as `python -m deposit.deploy.compose.preparation`; it may be killed anywhere and repeated at will.
+"""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deposit import console
+from deposit.deploy import bucket_policies, servers
+from deposit.deploy.bucket_policies import grants
+from deposit.deploy.compose import addresses
+from deposit.deploy.compose.secrets import ROOT, vault
+from deposit.deploy.credentials import Credentials, stored_credentials
+from deposit.progress import Progress, log_progress
+from deposit.release.gateway import Gateway
+from deposit.settings import Settings, load_settings
+
+TIMEOUT = 90.0
+"""Seconds that a server has to become able to do what it is asked."""
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+class Store(StrEnum):
+    """The object store's server; SeaweedFS reads its keys from a file that `deposit.deploy.compose.secrets` wrote."""
+
+    MINIO = "minio"
+    SEAWEEDFS = "seaweedfs"
+
+
+def prepare(
+    settings: Settings,
+    secrets: Credentials,
+    store: Store,
+    postgres: str = addresses.POSTGRES,
+    object_store: str = addresses.STORE,
+    progress: Progress = log_progress,
+) -> None:
+    """Make of empty servers what the stack needs, and of used ones what this version needs.
+
+    Raises UpstreamError if a server does not answer in time or refuses.
+    """
+    progress(f"databases, roles and schema in PostgreSQL at {postgres}")
+    servers.when_able(lambda: servers.prepare_databases(postgres, secrets), TIMEOUT)
+    progress(f"buckets in the object store at {object_store}")
+    servers.when_able(lambda: servers.prepare_buckets(settings.store, object_store, secrets), TIMEOUT)
+    if store is Store.MINIO:
+        granted = grants(settings.store, secrets)
+        progress(f"users of MinIO: {', '.join(grant.name for grant in granted)}")
+        servers.when_able(lambda: bucket_policies.ensure_users(object_store, secrets.store_admin, granted), TIMEOUT)
+    progress("the gateway's configuration")
+    Gateway(settings).prepare()
+    progress("prepared")
+
+
+@app.command()
+def main(
+    store: Annotated[Store, typer.Option(help="Server of the object store.")] = Store.MINIO,
+    root: Annotated[Path, typer.Option(help="Folder of the vault.")] = ROOT,
+    postgres: Annotated[str, typer.Option(help="PostgreSQL as host:port.")] = addresses.POSTGRES,
+    object_store: Annotated[str, typer.Option(help="URL of the object store.")] = addresses.STORE,
+) -> None:
+    """Prepare the servers of a stack with Docker Compose."""
+    with console.progress() as progress:
+        prepare(load_settings(), stored_credentials(vault(root)), store, postgres, object_store, progress)
+
+
+if __name__ == "__main__":
+    console.run(app)

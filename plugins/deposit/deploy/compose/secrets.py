@@ -1,0 +1,191 @@
+"""The one-shot `secrets`: makes what is missing, and gives each part its own files. Repeat at will.
+
+Run it as `python -m deposit.deploy.compose.secrets`, as root with the capabilities CHOWN, DAC_OVERRIDE and
+FOWNER alone.
+"""
+
+import fcntl
+import json
+import os
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deposit import console, keys
+from deposit.deploy.compose.addresses import publication, urls
+from deposit.deploy.compose.parts import DEPOSIT, ServiceSecrets, service_secrets
+from deposit.deploy.credentials import Credentials, credentials, random_credentials, write_private
+from deposit.errors import ConfigError
+from deposit.files import replace_file
+from deposit.progress import Progress, log_progress
+from deposit.sections import StoreSettings
+from deposit.settings import load_settings
+
+ROOT = Path("/secrets")
+PLACES = Path("/var/lib/deposit")
+GRAFANA_FILES = Path("/grafana")
+_LASTING = {"postgres_superuser", "airflow_fernet", "grafana_admin", "api_marketing", "api_admin", "api_airflow"}
+"""Secrets that data was made with: a renewed one would not open it. API keys are replaced by `deposit keys`, Grafana's
+password in its UI: it keeps it in a database of its own from the first start on."""
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+def vault(root: Path) -> Path:
+    """The file of all secrets."""
+    return root / "vault" / "secrets.json"
+
+
+def make(
+    root: Path,
+    store: StoreSettings,
+    links: Mapping[str, str],
+    progress: Progress = log_progress,
+    renew: Sequence[str] = (),
+) -> None:
+    """Make the secrets that are missing under `root`, and every part's files where they are not what they should be.
+
+    `links` are what Airflow's UI leads to, `renew` names secrets that are made anew. Raises ConfigError if one cannot
+    be, if the vault is damaged or lost, or if a folder cannot be written.
+    """
+    root_user = os.geteuid() == 0
+    if not root_user:
+        progress("not run as root: every file stays with this user")
+    try:
+        with _alone(vault(root).parent):
+            _refuse_a_lost_vault(root)
+            secrets = _renewed(vault(root), renew)
+            _own(vault(root).parent, DEPOSIT if root_user else None)
+            for part in service_secrets(store, secrets, links):
+                written = _lay_out(root / part.name, part, part.user if root_user else None)
+                progress(f"{part.name}: {written or 'no'} new of {len(part.files)} files")
+            made = keys.make_closed(root / "keys" / "keys.json", api_keys(secrets))
+            _own(root / "keys", DEPOSIT if root_user else None)
+            progress("keys: made" if made else "keys: left as they are")
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write {error.filename or root}: {error.strerror}; correct the volumes under {root}"
+        ) from error
+
+
+def give(places: Path) -> None:
+    """Give the folders in which parts keep their data to their user; a new volume belongs to root at times.
+
+    A volume takes the owner of the folder that it first covers, and which container is the first is not certain.
+    """
+    for place in places.iterdir():
+        if place.is_dir() and os.geteuid() == 0 and place.stat().st_uid != DEPOSIT:
+            os.chown(place, DEPOSIT, DEPOSIT)
+
+
+def open_to_readers(folder: Path) -> None:
+    """Let every user read a folder of the clone, as `chmod -R go+rX` does: a part reads it that is not its owner.
+
+    Raises ConfigError where this user may not.
+    """
+    try:
+        for path in (folder, *folder.rglob("*")):
+            mode = path.stat().st_mode
+            wanted = mode | (0o055 if path.is_dir() else 0o044)
+            if mode != wanted:
+                path.chmod(wanted)
+    except OSError as error:
+        raise ConfigError(
+            f"Grafana cannot read {error.filename} of this clone, whose mode is not ours to change ({error.strerror}): "
+            f"run `chmod -R go+rX {folder.name}` in the clone"
+        ) from error
+
+
+def api_keys(secrets: Credentials) -> dict[str, tuple[str, tuple[str, ...]]]:
+    """The keys that the API begins with, and what each may do."""
+    return {
+        "marketing": (secrets.api_marketing, (keys.PREDICT, keys.OUTCOMES)),
+        "admin": (secrets.api_admin, (keys.ADMIN,)),
+        "airflow": (secrets.api_airflow, keys.ROLES),
+    }
+
+
+@app.command()
+def main(
+    root: Annotated[Path, typer.Option(help="Folder of the vault and of each part's folder.")] = ROOT,
+    places: Annotated[Path, typer.Option(help="Folder of the volumes that service_secrets keep data in.")] = PLACES,
+    grafana: Annotated[Path, typer.Option(help="Folder that Grafana reads of the clone.")] = GRAFANA_FILES,
+    renew: Annotated[list[str] | None, typer.Option(help="A secret to make anew, like postgres_reader.")] = None,
+) -> None:
+    """Make the secrets of a stack with Docker Compose."""
+    with console.progress() as progress:
+        settings = load_settings()
+        make(root, settings.store, urls(settings, publication(os.environ)), progress, renew or ())
+        give(places)
+        open_to_readers(grafana)
+
+
+def _refuse_a_lost_vault(root: Path) -> None:
+    """New secrets would lock every server out of its data."""
+    if not vault(root).exists() and (root / "postgres" / "password").exists():
+        raise ConfigError(
+            f"{vault(root)} is gone, and servers know its secrets: restore the volume, "
+            "or remove all volumes to begin anew (`docker compose down --volumes`)"
+        )
+
+
+def _renewed(path: Path, names: Sequence[str]) -> Credentials:
+    """The secrets, those of these names fresh."""
+    known = credentials(path)
+    renewable = {field.name for field in fields(Credentials)} - _LASTING
+    if refused := sorted(set(names) - renewable):
+        raise ConfigError(f"cannot renew {', '.join(refused)}: renewable are {', '.join(sorted(renewable))}")
+    if not names:
+        return known
+    fresh = random_credentials()
+    renewed = replace(known, **{name: getattr(fresh, name) for name in names})
+    write_private(path, json.dumps(asdict(renewed), indent=1))
+    return renewed
+
+
+def _lay_out(folder: Path, part: ServiceSecrets, owner: int | None) -> int:
+    """Make a part's folder hold its files and nothing else; how many were written."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for found in folder.iterdir():
+        if found.name not in part.files and not found.is_dir():
+            found.unlink()
+    changed = {name: content for name, content in part.files.items() if not _holds(folder / name, content)}
+    for name, content in changed.items():
+        replace_file(folder / name, content.encode(), owner)
+    _own(folder, owner)
+    return len(changed)
+
+
+def _holds(path: Path, content: str) -> bool:
+    return path.is_file() and path.read_bytes() == content.encode()
+
+
+def _own(folder: Path, owner: int | None) -> None:
+    """Close a folder and its files to all but their owner."""
+    for path in (folder, *folder.iterdir()):
+        now = path.lstat()
+        mode = 0o700 if stat.S_ISDIR(now.st_mode) else 0o600
+        if owner is not None and (now.st_uid, now.st_gid) != (owner, owner):
+            os.chown(path, owner, owner, follow_symlinks=False)
+        if stat.S_IMODE(now.st_mode) != mode and not stat.S_ISLNK(now.st_mode):
+            path.chmod(mode)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One at a time: two first starts at once would each make secrets of their own."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+if __name__ == "__main__":
+    console.run(app)

@@ -1,0 +1,109 @@
+"""The stack's secrets: random, made on first start, kept in one file that only its owner can read."""
+
+import base64
+import json
+import secrets
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from deposit import keys
+from deposit.errors import ConfigError
+from deposit.files import replace_file
+
+_YOUNGER = (
+    "store_serving",
+    "releaser_key",
+    "postgres_writer",
+    "store_airflow",
+    "api_marketing",
+    "api_admin",
+    "api_airflow",
+    "grafana_admin",
+    "redis",
+)
+"""Secrets that a stack made by an earlier version does not have yet."""
+
+SUPERUSER = "postgres"
+"""PostgreSQL's own role, of which every server of it has one."""
+
+
+@dataclass(frozen=True, repr=False)
+class Credentials:
+    """One secret a role; each part is given only its own. The last six are those of a stack with Docker."""
+
+    postgres_superuser: str
+    postgres_deposit: str
+    postgres_reader: str
+    postgres_writer: str
+    postgres_mlflow: str
+    postgres_airflow: str
+    store_admin: str
+    store_pipeline: str
+    store_mlflow: str
+    store_serving: str
+    releaser_key: str
+    airflow_admin: str
+    airflow_jwt: str
+    airflow_fernet: str
+    store_airflow: str
+    api_marketing: str
+    api_admin: str
+    api_airflow: str
+    grafana_admin: str
+    redis: str
+
+
+def credentials(path: Path) -> Credentials:
+    """Read the secrets, making those that are not there yet. Raises ConfigError if the file is damaged."""
+    made = asdict(random_credentials())
+    known = _read(path) if path.exists() else made
+    found = _checked(path, {name: made[name] for name in _YOUNGER} | known)
+    if not path.exists() or asdict(found) != known:
+        write_private(path, json.dumps(asdict(found), indent=1))
+    return found
+
+
+def stored_credentials(path: Path) -> Credentials:
+    """Read the secrets and make none. Raises ConfigError if the file is missing, of an earlier version or damaged."""
+    return _checked(path, _read(path))
+
+
+def random_credentials() -> Credentials:
+    """Fresh secrets, kept nowhere."""
+    made = {field.name: secrets.token_hex(20) for field in fields(Credentials)}
+    for name in ("api_marketing", "api_admin", "api_airflow"):
+        made[name] = keys.new_key()
+    made["airflow_fernet"] = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+    return Credentials(**made)
+
+
+def write_private(path: Path, content: str) -> None:
+    """Write a file that only its owner can read, whole or not at all."""
+    replace_file(path, content.encode())
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_bytes())
+    except OSError as error:
+        raise ConfigError(
+            f"cannot read the secrets {path} ({error.strerror}): start the stack, which makes them"
+        ) from error
+    except ValueError as error:
+        raise _damaged(path) from error
+    if not isinstance(found, dict):
+        raise _damaged(path)
+    return found
+
+
+def _checked(path: Path, known: dict[str, Any]) -> Credentials:
+    """The secrets that a file holds, every one a text that is not empty; quotes none of them."""
+    names = {field.name for field in fields(Credentials)}
+    if known.keys() != names or not all(isinstance(value, str) and value for value in known.values()):
+        raise _damaged(path)
+    return Credentials(**known)
+
+
+def _damaged(path: Path) -> ConfigError:
+    return ConfigError(f"{path} is damaged: restore it, or remove the whole folder {path.parent} to begin anew")

@@ -1,0 +1,1 @@
+"""The stack without Docker: real servers under supervisor."""

@@ -1,0 +1,131 @@
+"""`make demo`: the real data through the real DAGs to a served champion, and a summary of what happened."""
+
+import json
+import time
+
+import httpx
+
+from deposit import console
+from deposit.deploy.local import lifecycle
+from deposit.deploy.local.airflow_api import AirflowApi, DagRunResult, now, wait_for_dag_run, wait_for_run
+from deposit.errors import DepositError, ReleaseError
+from deposit.progress import Progress
+from deposit.registry import registry
+from deposit.release import requests
+from deposit.release.gateway import trust
+from deposit.selection.report import print_selection, print_training
+from deposit.selection.selection import select
+from deposit.settings import Settings, load_settings
+from deposit.training.training import recorded
+
+CUSTOMER = {
+    "id": "example", "age": 41, "job": "admin.", "marital": "married", "education": "university.degree",
+    "default": "no", "housing": "yes", "loan": "no", "contact": "cellular", "month": "nov", "day_of_week": "mon",
+    "campaign": 1, "pdays": 6, "previous": 1, "poutcome": "success", "emp.var.rate": -1.1, "cons.price.idx": 94.767,
+    "cons.conf.idx": -50.8, "euribor3m": 1.031, "nr.employed": 4963.6,
+}  # fmt: skip
+
+
+def run(settings: Settings) -> None:
+    """Start the stack, run ingest → train → select → release in Airflow, and tell what came of it.
+
+    `settings` are those of the environment alone, as for `lifecycle.up`.
+    Raises DepositError naming the task that failed, with the end of its log.
+    """
+    began = time.monotonic()
+    with console.progress() as progress:
+        lifecycle.up(settings, progress)
+        settings = load_settings()
+        with _airflow(settings) as airflow:
+            ingested, trained = _chain(airflow, settings.ingest.source, progress)
+    _summary(settings, ingested, trained)
+    console.out.print(
+        f"\nDone in {time.monotonic() - began:.0f} s. `make stop` ends it; the data stays for the next start."
+    )
+
+
+def _chain(api: AirflowApi, source: str, progress: Progress) -> tuple[dict[str, object], str]:
+    """Run the three DAGs, each started by the asset of the one before; returns ingest's result and the training."""
+    since = now()
+    asked = api.trigger("deposit_ingest", {"source": source})
+    ingest = _succeeded(api, wait_for_dag_run(api, "deposit_ingest", asked, progress))
+    train = _succeeded(api, wait_for_dag_run(api, "deposit_train", wait_for_run(api, "deposit_train", since), progress))
+    if train.tasks["select"] == "success":
+        _succeeded(api, wait_for_dag_run(api, "deposit_release", wait_for_run(api, "deposit_release", since), progress))
+    return api.result("deposit_ingest", ingest.run, "ingest"), api.result("deposit_train", train.run, "train")
+
+
+def _succeeded(api: AirflowApi, followed: DagRunResult) -> DagRunResult:
+    if followed.state == "success":
+        return followed
+    broken = next(task for task, state in followed.tasks.items() if state == "failed")
+    end = "\n".join(api.log(followed.dag, followed.run, broken).splitlines()[-15:])
+    raise DepositError(f"{followed.dag}.{broken} failed; the end of its log:\n{end}")
+
+
+def _airflow(settings: Settings) -> AirflowApi:
+    login = lifecycle.environment(settings)
+    url = f"http://127.0.0.1:{settings.stack.airflow_port}"
+    return AirflowApi(url, login["AIRFLOW_ADMIN_USER"], login["AIRFLOW_ADMIN_PASSWORD"])
+
+
+def _summary(settings: Settings, ingested: dict[str, object], training: str) -> None:
+    out = console.out
+    out.print(
+        f"\n[bold]Ingested[/] {ingested['rows']:,} calls, {ingested['first_period']} to {ingested['last_period']}, "
+        f"{ingested['rejected']} rejected, as dataset {ingested['version']}"
+        + ("" if ingested["created"] else " (already there)")
+    )
+    print_training(recorded(settings, training))
+    # repeatable: it returns what the DAG's task recorded
+    print_selection(select(settings, training))
+    _served(settings)
+    _where(settings)
+    _curl(settings)
+
+
+def _served(settings: Settings) -> None:
+    champion = registry.champion(settings)
+    live = requests.live(settings)
+    if live is None:
+        raise ReleaseError(f"no model is served: see `deposit status` and {settings.state_dir}/logs")
+    with _client(settings) as client:
+        answer = client.get("/models").raise_for_status()
+    console.out.print(
+        f"\n[bold]Served[/] {requests.describe(live)}, behind {settings.gateway_url}; "
+        f"GET /models answers {answer.status_code}"
+    )
+    if champion is not None and champion.model_id != live.model_id:
+        # somebody rolled back, or released another model by hand: theirs to decide
+        console.out.print(f"The champion is {champion.model_id}; `deposit release` puts it to traffic.")
+
+
+def _where(settings: Settings) -> None:
+    login = lifecycle.environment(settings)
+    rows = [
+        [
+            part.what,
+            part.url,
+            f"{login['AIRFLOW_ADMIN_USER']} / {login['AIRFLOW_ADMIN_PASSWORD']}" if "airflow" in part.name else "",
+        ]
+        for part in lifecycle.status(settings)
+        if part.url
+    ]
+    console.out.print()
+    console.table("Where to look", ["what", "url", "login"], rows)
+
+
+def _curl(settings: Settings) -> None:
+    body = json.dumps({"customers": [CUSTOMER]})
+    console.out.print("\n[bold]Ask it[/]")
+    # a plain write: wrapped or marked-up, it would not work when pasted
+    curl = "curl -s" if settings.gateway.tls == "off" else "curl -sk"
+    url = f"{settings.gateway_url}/predict"
+    console.out.file.write(f"{curl} {url} -H 'Content-Type: application/json' -d '{body}'\n")
+    with _client(settings) as client:
+        answer = client.post("/predict", json={"customers": [CUSTOMER]})
+    console.out.file.write(f"{answer.raise_for_status().text}\n")
+
+
+def _client(settings: Settings) -> httpx.Client:
+    return httpx.Client(base_url=settings.gateway_url, timeout=10, trust_env=False, verify=trust(settings))

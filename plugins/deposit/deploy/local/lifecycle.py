@@ -1,0 +1,204 @@
+"""The stack without Docker: up, down, status."""
+
+import shutil
+import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from deposit import keys
+from deposit.deploy import airflow, objectstore, servers
+from deposit.deploy.credentials import Credentials, credentials, random_credentials, write_private
+from deposit.deploy.layout import Layout, layout
+from deposit.deploy.local import postgres, processes, supervision
+from deposit.deploy.local.programs import Program, programs
+from deposit.deploy.local.wiring import require_possible, settings_of
+from deposit.errors import ConfigError, UpstreamError
+from deposit.progress import Progress, log_progress
+from deposit.release.gateway import Gateway
+from deposit.settings import Settings, load_settings
+from deposit.variables import file_of
+
+START_TIMEOUT = 120.0
+PREPARE_TIMEOUT = 30.0
+NEEDED_DISK = 2 * 2**30
+
+
+@dataclass(frozen=True)
+class ServiceStatus:
+    """One part of the stack as it is now."""
+
+    name: str
+    state: str
+    pid: int | None
+    url: str | None
+    what: str
+
+
+def up(settings: Settings, progress: Progress = log_progress) -> list[ServiceStatus]:
+    """Start every part that does not run, or not with these settings, and wait until all are ready; repeat at will.
+
+    Args:
+        settings: of the environment alone (`chosen_settings`), so that what is no longer set goes back to its default.
+        progress: told of each step.
+
+    Raises ConfigError (a port is taken, the disk is full, a setting cannot be followed) or UpstreamError (a part does
+    not come up, with its log).
+    """
+    place = layout(settings)
+    try:
+        place.make()
+        require_disk(place.root)
+        secrets = credentials(place.secrets)
+        require_possible(settings, place, secrets)
+        parts = programs(settings, place, secrets)
+        if not supervision.running(place):
+            processes.require_free(wanted_ports(settings))
+        _lay_out(settings, place, secrets)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write to {place.root}: {error.strerror}; free some space or set DEPOSIT_STATE_DIR"
+        ) from error
+    _begin(settings, place, parts, secrets, progress)
+    progress("preparing Airflow's database")
+    airflow.prepare(settings, place, secrets)
+    _start(place, parts, [part.name for part in parts], progress)
+    return status(settings)
+
+
+def down(settings: Settings, progress: Progress = log_progress) -> None:
+    """Stop every part; their data stays."""
+    progress("stopping the stack")
+    supervision.stop(layout(settings))
+
+
+def status(settings: Settings) -> list[ServiceStatus]:
+    """Every part with its state (`running`, `starting`, `stopped`, `failed`), pid and URL."""
+    place = layout(settings)
+    # looking at a stack that was never started makes none
+    secrets = credentials(place.secrets) if place.secrets.exists() else random_credentials()
+    known = {program.name: program for program in programs(settings, place, secrets)}
+    if not supervision.running(place):
+        return [ServiceStatus(name, "stopped", None, program.url, program.what) for name, program in known.items()]
+    found = []
+    for info in supervision.states(place):
+        program = known.get(info["name"])
+        found.append(
+            ServiceStatus(
+                info["name"],
+                _STATES.get(info["statename"], "stopped"),
+                info["pid"] or None,
+                program.url if program else None,
+                program.what if program else "serves a model",
+            )
+        )
+    order = list(known)
+    return sorted(found, key=lambda part: order.index(part.name) if part.name in order else len(order))
+
+
+_STATES = {"RUNNING": "running", "STARTING": "starting", "BACKOFF": "failed", "FATAL": "failed", "STOPPING": "stopping"}
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The running stack's settings, secrets included; for the person at the terminal."""
+    place = layout(settings)
+    if not place.secrets.exists():
+        raise ConfigError(f"there is no stack in {place.root}: run `deposit up`")
+    secrets = credentials(place.secrets)
+    return settings_of(settings, place, secrets) | {
+        "DEPOSIT_STATE_DIR": str(place.root),
+        "AIRFLOW_ADMIN_USER": airflow.ADMIN,
+        "AIRFLOW_ADMIN_PASSWORD": secrets.airflow_admin,
+    }
+
+
+def require_disk(folder: Path) -> int:
+    """Bytes free where the stack keeps its data. Raises ConfigError if they are too few to start."""
+    free = shutil.disk_usage(folder).free
+    if free < NEEDED_DISK:
+        raise ConfigError(
+            f"no disk space: {free / 2**20:,.0f} MiB free at {folder}, {NEEDED_DISK / 2**20:,.0f} are needed; "
+            "free some or set DEPOSIT_STATE_DIR"
+        )
+    return free
+
+
+def wanted_ports(settings: Settings) -> dict[str, int]:
+    """Every port the stack listens on, by the setting that moves it."""
+    wanted = {f"DEPOSIT_STACK__{name}".upper(): port for name, port in settings.stack.model_dump().items()}
+    first = wanted.pop("DEPOSIT_STACK__INTERNAL_PORT")
+    inner = {f"DEPOSIT_STACK__INTERNAL_PORT + {n}": first + n for n in range(objectstore.INTERNAL_PORTS)}
+    return wanted | inner
+
+
+def _lay_out(settings: Settings, place: Layout, secrets: Credentials) -> None:
+    keys_of_store = objectstore.identities(settings.store, secrets)
+    objectstore.configure(place, keys_of_store, secrets.store_admin, settings.stack.internal_port)
+    write_private(place.settings_file, file_of(settings_of(settings, place, secrets)))
+    if load_settings().serve.keys_file == place.keys:
+        keys.make_open(place.keys)
+    Gateway(load_settings()).prepare()
+    postgres.initialise(place.cluster, secrets.postgres_superuser)
+
+
+def _begin(settings: Settings, place: Layout, parts: list[Program], secrets: Credentials, progress: Progress) -> None:
+    """Start what others lean on, prepare it, and start what needs no more than that, without waiting for it."""
+    supervision.start(place, parts)
+    _start(place, parts, list(supervision.FOUNDATION), progress)
+    servers.when_able(lambda: _prepare_servers(settings, secrets), PREPARE_TIMEOUT)
+    _start(place, parts, ["mlflow", "gateway", "releaser", "shipper"], progress, wait=False)
+    # a gateway that ran before has the settings of before, until the releaser looks
+    servers.when_able(lambda: _settle(Gateway(load_settings())), PREPARE_TIMEOUT)
+
+
+def _settle(gateway: Gateway) -> None:
+    gateway.repair()
+
+
+def _prepare_servers(settings: Settings, secrets: Credentials) -> None:
+    servers.prepare_databases(f"127.0.0.1:{settings.stack.postgres_port}", secrets)
+    servers.prepare_buckets(settings.store, f"http://127.0.0.1:{settings.stack.store_port}", secrets)
+
+
+def _start(place: Layout, parts: list[Program], names: list[str], progress: Progress, wait: bool = True) -> None:
+    chosen = [part for part in parts if part.name in names]
+    for part in chosen:
+        supervision.start_program(place, part.name)
+    for number, part in enumerate(chosen, 1):
+        if wait:
+            progress(f"waiting for {part.name}", number, len(chosen))
+            _wait_ready(place, part)
+
+
+def _wait_ready(place: Layout, part: Program) -> None:
+    deadline = time.monotonic() + START_TIMEOUT
+    while not (_runs(place, part) and _answers(part.health)):
+        if time.monotonic() > deadline:
+            raise UpstreamError(
+                f"{part.name} is not ready after {START_TIMEOUT:.0f} s: see {place.logs}/{part.name}.log"
+            )
+        time.sleep(0.2)
+
+
+def _runs(place: Layout, part: Program) -> bool:
+    info = supervision.client(place).getProcessInfo(part.name)
+    if info["statename"] == "FATAL":
+        raise UpstreamError(f"{part.name} ends as soon as it starts: see {place.logs}/{part.name}.log")
+    return bool(info["statename"] == "RUNNING")
+
+
+def _answers(health: str | None) -> bool:
+    if health is None:
+        return True
+    try:
+        if health.startswith("http"):
+            return httpx.get(health, timeout=3, trust_env=False).status_code < 500
+        host, port = health.rsplit(":", 1)
+        if host == postgres.HEALTH:
+            return postgres.ready(int(port))
+        socket.create_connection((host.strip("[]"), int(port)), timeout=3).close()
+    except (httpx.HTTPError, OSError):
+        return False
+    return True

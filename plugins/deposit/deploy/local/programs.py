@@ -1,0 +1,147 @@
+"""The parts of the stack without Docker: what is run, with which environment, and how each tells it is ready."""
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+from deposit.deploy import airflow, objectstore
+from deposit.deploy.credentials import Credentials
+from deposit.deploy.layout import MODELS, Layout
+from deposit.deploy.local import postgres
+from deposit.deploy.local.wiring import chosen, digest_of, made, settings_of
+from deposit.release.gateway import Gateway
+from deposit.settings import Settings
+
+_WRITER = "DEPOSIT_DATABASE__WRITER_URL"
+_SETTINGS = "SETTINGS_OF_DEPOSIT"
+"""A digest of the files that a part reads: supervisor starts a part anew whose environment has changed."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """One part under the supervisor.
+
+    `url` is what a person opens; `health` is asked until it answers: an URL, host:port, or `postgresql:port`.
+    """
+
+    name: str
+    command: list[str]
+    environment: dict[str, str] = field(repr=False)
+    url: str | None = None
+    health: str | None = None
+    stop_signal: str = "TERM"
+    what: str = ""
+
+
+def programs(settings: Settings, layout: Layout, secrets: Credentials) -> list[Program]:
+    """All parts, in the order in which they start."""
+    return [
+        _postgres(settings, layout),
+        _store(settings, layout, secrets),
+        _mlflow(settings, layout, secrets),
+        _gateway(settings, layout),
+        _shipper(settings, layout, secrets),
+        _evidently(settings),
+        *_airflow(settings, layout, secrets),
+        Program(
+            "releaser",
+            [_tool("deposit"), "releaser"],
+            {"DEPOSIT_STATE_DIR": str(layout.root), _SETTINGS: digest_of(settings_of(settings, layout, secrets))},
+            what="carries out releases",
+        ),
+    ]
+
+
+def _postgres(settings: Settings, layout: Layout) -> Program:
+    port = settings.stack.postgres_port
+    return Program(
+        "postgres",
+        postgres.command(layout.cluster, port),
+        {},
+        health=f"{postgres.HEALTH}:{port}",
+        # SIGTERM would wait for every client to leave
+        stop_signal="INT",
+        what="databases deposit, mlflow, airflow",
+    )
+
+
+def _store(settings: Settings, layout: Layout, secrets: Credentials) -> Program:
+    port = settings.stack.store_port
+    keys = objectstore.identities_file(objectstore.identities(settings.store, secrets))
+    return Program(
+        "objectstore",
+        objectstore.command(layout, port, settings.stack.internal_port),
+        {_SETTINGS: digest_of({"identities": keys})},
+        health=f"http://127.0.0.1:{port}/healthz",
+        what="data, models, bentos (S3)",
+    )
+
+
+def _mlflow(settings: Settings, layout: Layout, secrets: Credentials) -> Program:
+    ports = settings.stack
+    url = f"http://127.0.0.1:{ports.mlflow_port}"
+    environment = {
+        "MLFLOW_BACKEND_STORE_URI": (
+            f"postgresql+psycopg://mlflow:{quote(secrets.postgres_mlflow)}@127.0.0.1:{ports.postgres_port}/mlflow"
+        ),
+        "MLFLOW_S3_ENDPOINT_URL": f"http://127.0.0.1:{ports.store_port}",
+        "AWS_ACCESS_KEY_ID": "mlflow",
+        "AWS_SECRET_ACCESS_KEY": secrets.store_mlflow,
+        "AWS_DEFAULT_REGION": settings.store.region,
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
+    command = [
+        *layout.script(MODELS, "mlflow"), "server", "--host=127.0.0.1", f"--port={ports.mlflow_port}", "--workers=1",
+        "--serve-artifacts", f"--artifacts-destination=s3://{settings.store.mlflow_bucket}",
+        f"--allowed-hosts=127.0.0.1:{ports.mlflow_port},localhost:{ports.mlflow_port}",
+    ]  # fmt: skip
+    return Program("mlflow", command, environment, url, f"{url}/health", what="experiments and registry")
+
+
+def _gateway(settings: Settings, layout: Layout) -> Program:
+    url = settings.gateway_url
+    environment = {"XDG_CONFIG_HOME": str(layout.caddy), "XDG_DATA_HOME": str(layout.caddy)}
+    command = [_tool("caddy"), "run", "--config", str(Gateway(settings).config_file)]
+    return Program("gateway", command, environment, url, urlsplit(url).netloc, what="API and page")
+
+
+def _shipper(settings: Settings, layout: Layout, secrets: Credentials) -> Program:
+    # the environment is all that it reads: the stack's file holds the owner's password
+    environment = {
+        **chosen(settings, with_secrets=False),
+        "DEPOSIT_STATE_DIR": str(layout.root),
+        _WRITER: made(settings, layout, secrets)[_WRITER],
+    }
+    return Program("shipper", [_tool("deposit"), "shipper"], environment, what="log to PostgreSQL")
+
+
+def _evidently(settings: Settings) -> Program:
+    url = f"http://127.0.0.1:{settings.stack.evidently_port}"
+    command = [
+        _tool("evidently"), "ui", "--host=127.0.0.1", f"--port={settings.stack.evidently_port}",
+        f"--workspace={settings.workspace_path}",
+    ]  # fmt: skip
+    return Program("evidently", command, {"DO_NOT_TRACK": "1"}, url, url, what="reports of each month")
+
+
+def _airflow(settings: Settings, layout: Layout, secrets: Credentials) -> list[Program]:
+    environment = airflow.environment(settings, layout, secrets)
+    url = f"http://127.0.0.1:{settings.stack.airflow_port}"
+    seen = (url, f"{url}/api/v2/version")
+    return [
+        Program(
+            f"airflow-{part}",
+            [*airflow.command(layout), part, *flags],
+            environment,
+            url=seen[0] if part == "api-server" else None,
+            health=seen[1] if part == "api-server" else None,
+            what="orchestration" if part == "api-server" else "",
+        )
+        for part, flags in airflow.PARTS.items()
+    ]
+
+
+def _tool(name: str) -> str:
+    return str(Path(sys.executable).parent / name)

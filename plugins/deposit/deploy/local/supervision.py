@@ -1,0 +1,213 @@
+"""The supervisor of the stack without Docker: its configuration, its start and end, its XML-RPC."""
+
+import hashlib
+import os
+import subprocess
+import sys
+import time
+import xmlrpc.client
+from contextlib import suppress
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+
+import psutil
+from supervisor.xmlrpc import SupervisorTransport
+
+from deposit import proxies
+from deposit.deploy.credentials import write_private
+from deposit.deploy.layout import Layout
+from deposit.deploy.local import processes
+from deposit.deploy.local.programs import Program
+from deposit.errors import UpstreamError
+from deposit.files import replace_file
+from deposit.release.targets.environment import script
+
+_INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
+_ALIVE = ("RUNNING", "STARTING", "STOPPING", "BACKOFF")
+FOUNDATION = ("postgres", "objectstore")
+"""Parts that all others lean on: first to start, last to stop."""
+STOP_SECONDS = 20
+_UNREACHABLE = (OSError, HTTPException, xmlrpc.client.ProtocolError)
+
+
+def configuration(layout: Layout, programs: list[Program]) -> str:
+    """Supervisord's configuration: paths below the folder that it works in, programs as scripts beside it.
+
+    So nothing of the folder's own path is in it, which may hold what supervisor's files cannot quote.
+    """
+    head = f"""[supervisord]
+logfile=logs/supervisord.log
+pidfile=supervisor/supervisord.pid
+childlogdir=logs
+umask=077
+silent=true
+[unix_http_server]
+file={layout.supervisor_socket}
+chmod=0700
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
+[include]
+files=conf.d/*.conf
+"""
+    return head + "".join(_section(program) for program in programs)
+
+
+def start(layout: Layout, programs: list[Program]) -> None:
+    """Start supervisord (no part yet), or let a running one take the configuration. Raises UpstreamError."""
+    runs = running(layout)
+    if runs and processes.mark_of(_supervisor(layout)) != str(layout.root):
+        stop(layout)  # the folder was moved under its feet: its parts hold the paths of before
+        runs = False
+    for program in programs:
+        write_private(layout.supervisor / f"{program.name}.sh", script(program.command, program.environment))
+    write_private(layout.supervisor / "supervisord.conf", configuration(layout, programs))
+    if runs:
+        _take_changes(layout)
+        return
+    _settle_in(layout)
+    command = [str(Path(sys.executable).parent / "supervisord"), "-c", "supervisor/supervisord.conf"]
+    environment = _own_environment(layout)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=layout.root)
+    deadline = time.monotonic() + 20
+    while not running(layout):
+        if done.returncode or time.monotonic() > deadline:
+            raise UpstreamError(
+                f"the supervisor does not start: {done.stderr.strip() or 'no answer'}; see {layout.logs}"
+            )
+        time.sleep(0.1)
+
+
+def running(layout: Layout) -> bool:
+    """Whether supervisord answers."""
+    if not layout.supervisor_socket.exists():
+        return False
+    try:
+        client(layout).getState()
+    except _UNREACHABLE:
+        return False
+    return True
+
+
+def client(layout: Layout) -> Any:
+    """Supervisord's XML-RPC interface."""
+    transport = _Transport(None, None, serverurl=f"unix://{layout.supervisor_socket}")
+    return xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor
+
+
+class _Transport(SupervisorTransport):  # type: ignore[misc]
+    """Supervisor's, which leaves its connection open to the end of the process."""
+
+    def request(self, *arguments: Any, **named: Any) -> Any:
+        try:
+            return super().request(*arguments, **named)
+        finally:
+            self.close()
+
+
+def start_program(layout: Layout, name: str) -> None:
+    """Start one part unless it runs; does not wait until it is ready."""
+    try:
+        client(layout).startProcess(name, False)
+    except xmlrpc.client.Fault as fault:
+        if "ALREADY_STARTED" not in fault.faultString:
+            raise UpstreamError(f"{name} does not start ({fault.faultString}): see {layout.logs}/{name}.log") from fault
+
+
+def states(layout: Layout) -> list[dict[str, Any]]:
+    """Supervisor's view of every part: name, statename, pid, description."""
+    found: list[dict[str, Any]] = client(layout).getAllProcessInfo()
+    return found
+
+
+def stop(layout: Layout) -> None:
+    """Stop every part and the supervisor, and wait until none of their processes is left."""
+    if not running(layout):
+        _remove_leftovers(layout)
+        return
+    supervisor = _supervisor(layout)
+    family = [supervisor, *supervisor.children(recursive=True)]
+    # all at once, and what they lean on after them; supervisor's own shutdown goes one by one
+    names = [state["name"] for state in states(layout) if state["statename"] in _ALIVE]
+    for group in ([name for name in names if name not in FOUNDATION], [name for name in names if name in FOUNDATION]):
+        _stop_programs(layout, group)
+    client(layout).shutdown()
+    _, alive = psutil.wait_procs(family, timeout=60)
+    for process in alive:
+        process.kill()
+    _remove_leftovers(layout)
+
+
+def _stop_programs(layout: Layout, names: list[str]) -> None:
+    rpc = client(layout)
+    for name in names:
+        with suppress(xmlrpc.client.Fault):  # it ended by itself meanwhile
+            rpc.stopProcess(name, False)
+    deadline = time.monotonic() + STOP_SECONDS + 5
+    while time.monotonic() < deadline:
+        alive = {state["name"] for state in states(layout) if state["statename"] in _ALIVE}
+        if not alive & set(names):
+            return
+        time.sleep(0.2)
+
+
+def _remove_leftovers(layout: Layout) -> None:
+    """What outlived a killed supervisor, and the sockets."""
+    processes.end_all(layout.root, STOP_SECONDS)
+    layout.clear_sockets()
+
+
+def _supervisor(layout: Layout) -> psutil.Process:
+    return psutil.Process(client(layout).getPID())
+
+
+def _take_changes(layout: Layout) -> None:
+    rpc = client(layout)
+    added, changed, removed = rpc.reloadConfig()[0]
+    for group in [*changed, *removed]:
+        rpc.stopProcessGroup(group)
+        rpc.removeProcessGroup(group)
+    for group in [*added, *changed]:
+        rpc.addProcessGroup(group)
+
+
+def _section(program: Program) -> str:
+    # supervisor compares sections, not scripts, to see what has changed
+    digest = hashlib.sha256(script(program.command, program.environment).encode()).hexdigest()
+    return f"""[program:{program.name}]
+command=/bin/sh supervisor/{program.name}.sh
+environment=SCRIPT_SHA256="{digest}"
+autostart=false
+autorestart=true
+startsecs=2
+startretries=10
+stopsignal={program.stop_signal}
+stopwaitsecs={STOP_SECONDS}
+stopasgroup=true
+killasgroup=true
+redirect_stderr=true
+stdout_logfile=logs/{program.name}.log
+stdout_logfile_maxbytes=10MB
+stdout_logfile_backups=2
+"""
+
+
+def _settle_in(layout: Layout) -> None:
+    """Drop what is of another folder: the services' programs, which the releaser writes anew, and old sockets."""
+    record, place = layout.supervisor / "place", os.fsencode(layout.root)
+    before = record.read_bytes() if record.exists() else None
+    if before != place:
+        for path in (layout.supervisor / "conf.d").iterdir():
+            path.unlink()
+        if before is not None and not Path(os.fsdecode(before)).exists():  # moved, not copied
+            Layout(Path(os.fsdecode(before))).clear_sockets()
+    layout.clear_sockets()
+    replace_file(record, place)
+    layout.make()
+
+
+def _own_environment(layout: Layout) -> dict[str, str]:
+    """What all parts inherit: nothing of the caller's that could hold a secret, but its proxies."""
+    plain = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    own = {"PYTHONUNBUFFERED": "1", "TZ": "UTC", processes.MARK: str(layout.root)}
+    return plain | proxies.variables(os.environ) | own

@@ -1,0 +1,119 @@
+"""The preparation of the servers, embedded or not: databases, roles, schema, buckets. Every step may be repeated."""
+
+import time
+from collections.abc import Callable
+from urllib.parse import quote
+
+from psycopg import sql
+from sqlalchemy import Connection, Engine, text
+
+from deposit.database import connect, engine_for, migrate, reachable
+from deposit.deploy.bucket_policies import ADMIN
+from deposit.deploy.credentials import SUPERUSER, Credentials
+from deposit.errors import UpstreamError
+from deposit.sections import DatabaseSettings, StoreSettings
+from deposit.store import ObjectStore
+
+OWNER, READER, WRITER = "deposit", "reader", "writer"
+"""Roles in the database `deposit`."""
+_PAUSE = 0.5
+
+
+def database_url(address: str, role: str, password: str, database: str = "deposit") -> str:
+    """The URL of a database for a role; `address` is `host:port`."""
+    return f"postgresql://{role}:{quote(password)}@{address}/{database}"
+
+
+def prepare_databases(address: str, secrets: Credentials) -> None:
+    """Make the databases with their owners, bring `deposit` to the newest schema, make its other roles.
+
+    Passwords that have changed are set anew. `address` is `host:port`. Raises UpstreamError.
+    """
+    admin = engine_for(database_url(address, SUPERUSER, secrets.postgres_superuser, "postgres"), "the server's address")
+    for name, password in (
+        (OWNER, secrets.postgres_deposit),
+        ("mlflow", secrets.postgres_mlflow),
+        ("airflow", secrets.postgres_airflow),
+    ):
+        ensure_database(admin, name, name, password)
+    admin.dispose()
+    owner = connect(DatabaseSettings.model_validate({"url": database_url(address, OWNER, secrets.postgres_deposit)}))
+    migrate(owner)
+    owner.dispose()
+    inside = engine_for(database_url(address, SUPERUSER, secrets.postgres_superuser), "the server's address")
+    ensure_reader(inside, "deposit", OWNER, READER, secrets.postgres_reader)
+    ensure_writer(inside, "deposit", WRITER, secrets.postgres_writer)
+    inside.dispose()
+
+
+def prepare_buckets(store: StoreSettings, endpoint: str, secrets: Credentials) -> None:
+    """Make the buckets that are missing, as the store's administrator. Raises UpstreamError."""
+    admin = {"endpoint_url": endpoint, "access_key": ADMIN, "secret_key": secrets.store_admin}
+    ObjectStore(StoreSettings.model_validate(store.model_dump() | admin)).ensure_buckets()
+
+
+def when_able(prepare: Callable[[], None], seconds: float) -> None:
+    """Try until it works: a server that has just come back may refuse what it will do a second later.
+
+    Raises the last UpstreamError when the seconds have passed.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return prepare()
+        except UpstreamError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(_PAUSE)
+
+
+def ensure_database(engine: Engine, name: str, owner: str, password: str) -> None:
+    """A database owned by a role that may log in with this password and do nothing elsewhere."""
+    with reachable(engine), engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        _ensure_role(connection, owner, password)
+        if not connection.scalar(text("SELECT 1 FROM pg_database WHERE datname = :name"), {"name": name}):
+            create = sql.SQL("CREATE DATABASE {} OWNER {}")
+            _execute(connection, create.format(sql.Identifier(name), sql.Identifier(owner)))
+        _execute(connection, sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))
+
+
+def ensure_reader(engine: Engine, database: str, owner: str, reader: str, password: str) -> None:
+    """A role that may only SELECT from what `owner` makes in `database`; `engine` is connected to that database."""
+    with reachable(engine), engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        _ensure_role(connection, reader, password)
+        names = {"database": sql.Identifier(database), "owner": sql.Identifier(owner), "reader": sql.Identifier(reader)}
+        for statement in (
+            "GRANT CONNECT ON DATABASE {database} TO {reader}",
+            "GRANT USAGE ON SCHEMA public TO {reader}",
+            "GRANT SELECT ON ALL TABLES IN SCHEMA public TO {reader}",
+            "ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public GRANT SELECT ON TABLES TO {reader}",
+        ):
+            _execute(connection, sql.SQL(statement).format(**names))
+
+
+def ensure_writer(engine: Engine, database: str, writer: str, password: str) -> None:
+    """The shipper's role, which may only add to the log; `engine` is connected to `database`, which is migrated."""
+    with reachable(engine), engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        _ensure_role(connection, writer, password)
+        names = {"database": sql.Identifier(database), "writer": sql.Identifier(writer)}
+        for statement in (
+            "GRANT CONNECT, TEMPORARY ON DATABASE {database} TO {writer}",
+            "GRANT USAGE ON SCHEMA public TO {writer}",
+            "GRANT INSERT ON public.predictions, public.outcomes, public.traffic, public.spool_states TO {writer}",
+            # to tell a statement that says what is known already
+            "GRANT SELECT (id, prediction_id, subscribed, at, received_at) ON public.outcomes TO {writer}",
+            "GRANT EXECUTE ON FUNCTION public.make_prediction_days(date[]), public.drop_prediction_day(integer),"
+            " public.drop_old_outcomes(integer), public.drop_old_traffic(integer) TO {writer}",
+        ):
+            _execute(connection, sql.SQL(statement).format(**names))
+
+
+def _ensure_role(connection: Connection, role: str, password: str) -> None:
+    there = connection.scalar(text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": role})
+    statement = sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}" if there else "CREATE ROLE {} LOGIN PASSWORD {}")
+    _execute(connection, statement.format(sql.Identifier(role), sql.Literal(password)))
+
+
+def _execute(connection: Connection, statement: sql.Composed) -> None:
+    """Run a statement of identifiers and literals, which bound parameters cannot carry."""
+    connection.connection.cursor().execute(statement)

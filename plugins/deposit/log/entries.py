@@ -1,0 +1,167 @@
+"""What the log holds: structures, and their form as entries of the spool.
+
+They are written as arrays, so fields have no names on the disk: append new ones with a default, never reorder.
+"""
+
+import time
+from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
+
+import msgspec
+
+SCORED, RANKED, OUTCOMES, TRAFFIC = "scored", "ranked", "outcomes", "traffic"
+
+
+class Entry(NamedTuple):
+    """One unit of the spool, kept or shipped as a whole.
+
+    Args:
+        kind: which structure `payload` holds.
+        rows: how many rows it becomes in PostgreSQL.
+        at: when it was made, unix seconds.
+        payload: the structure as msgpack.
+    """
+
+    kind: str
+    rows: int
+    at: float
+    payload: bytes
+
+
+class ScoredRequest(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """A request to /predict and its answer.
+
+    Args:
+        request_id: of the HTTP request.
+        client: name of the key, never the key.
+        model_id: which model answered.
+        threshold: from which probability a customer `subscribes`.
+        event_time: when the prediction counts as made, µs since the epoch, UTC.
+        latency_ms: from the request's arrival to the answer being ready.
+        prediction_ids: 16 bytes a row.
+        probabilities: one a row.
+        body: the JSON request in UTF-8, otherwise as received; it was checked before it was answered.
+    """
+
+    request_id: str
+    client: str
+    model_id: str
+    threshold: float
+    event_time: int
+    latency_ms: float
+    prediction_ids: bytes
+    probabilities: list[float]
+    body: bytes
+
+
+class RankedBlock(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """Some rows of a request to /rank; all fields but `table` as in `ScoredRequest`.
+
+    Args:
+        table: Arrow IPC stream (lz4) with the columns `deposit.data.columns.NAMES`, `id` (string or null),
+            `prediction_id` (fixed_size_binary(16)) and `probability` (float64).
+    """
+
+    request_id: str
+    client: str
+    model_id: str
+    threshold: float
+    event_time: int
+    latency_ms: float
+    table: bytes
+
+
+class StatedOutcome(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """What became of one prediction; `at` in µs since the epoch, None if the sender did not say."""
+
+    prediction_id: str
+    subscribed: bool
+    at: int | None
+
+
+class StatedOutcomes(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """A request to /outcomes; `received_at` in µs since the epoch."""
+
+    request_id: str
+    client: str
+    received_at: int
+    outcomes: list[StatedOutcome]
+
+
+class TrafficCount(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """Requests of one kind that one service answered in some seconds.
+
+    Args:
+        route: a known path, `/assets`, or `unknown`.
+        status: of HTTP.
+        client: name of the key; empty if it was not known.
+        model_id: which model answered; empty if none did.
+        seconds: to answer, all requests together.
+        latency_upto: upper edges of the histogram's filled buckets, seconds, rising; the last may be infinite.
+        latency_count: requests in each of these buckets; together all requests.
+    """
+
+    route: str
+    status: int
+    client: str
+    model_id: str
+    seconds: float
+    latency_upto: list[float]
+    latency_count: list[int]
+
+
+class Traffic(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """What a service answered since it told of it the last time.
+
+    Args:
+        instance: which process.
+        at: the end of the time that is meant, µs since the epoch; with `instance` it is told once only.
+        counts: by route, status, client and model id, each once.
+    """
+
+    instance: str
+    at: int
+    counts: list[TrafficCount]
+
+
+Content = ScoredRequest | RankedBlock | StatedOutcomes | Traffic
+
+_KINDS: dict[type[Content], str] = {
+    ScoredRequest: SCORED,
+    RankedBlock: RANKED,
+    StatedOutcomes: OUTCOMES,
+    Traffic: TRAFFIC,
+}
+_DECODERS = {kind: msgspec.msgpack.Decoder(structure) for structure, kind in _KINDS.items()}
+_encode = msgspec.msgpack.Encoder().encode
+
+
+def encode_entry(content: Content, rows: int) -> Entry:
+    """An entry of now."""
+    return Entry(_KINDS[type(content)], rows, time.time(), _encode(content))
+
+
+def decode_entry(entry: Entry) -> Content:
+    """What `encode_entry` was given. Raises ValueError for what it never made."""
+    decoder = _DECODERS.get(entry.kind)
+    if decoder is None:
+        raise ValueError(f"unknown kind {entry.kind!r}")
+    return decoder.decode(entry.payload)
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def from_epoch_us(microseconds: int) -> datetime:
+    """Exact, other than by a float of seconds. Raises OverflowError for what no calendar has."""
+    return _EPOCH + timedelta(microseconds=microseconds)
+
+
+def date_from_epoch_us(microseconds: int) -> date:
+    """The day in UTC."""
+    return from_epoch_us(microseconds).date()
+
+
+def microseconds(when: datetime) -> int:
+    """The opposite of `moment`, for a time with an offset."""
+    return (when - _EPOCH) // timedelta(microseconds=1)

@@ -1,0 +1,129 @@
+"""How what was shipped enters its table: through a staging table, each entry once."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from psycopg import Cursor, sql
+from sqlalchemy import Table
+from sqlalchemy.dialects import postgresql
+
+from deposit import database
+from deposit.log.entries import StatedOutcomes, Traffic, from_epoch_us
+
+
+class Staging:
+    """A temporary table with some of a table's columns, emptied at every commit.
+
+    Args:
+        table: whose columns they are.
+        columns: their names, in the order in which rows are copied.
+        more: further columns, by name with their type.
+    """
+
+    def __init__(self, table: Table, columns: Sequence[str], more: Sequence[tuple[str, str]] = ()) -> None:
+        dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+        types = [(name, table.columns[name].type.compile(dialect)) for name in columns] + list(more)
+        self._names = {
+            "staging": sql.Identifier("pg_temp", f"staged_{table.name}"),
+            "columns": sql.SQL(", ").join(sql.Identifier(name) for name, _ in types),
+            "definitions": sql.SQL(", ").join(
+                sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(kind)) for name, kind in types
+            ),
+        }
+
+    @property
+    def create(self) -> sql.Composed:
+        """Makes it; once a session, since a table made at every commit would litter the catalog."""
+        return self.sql("CREATE TEMPORARY TABLE {staging} ({definitions}) ON COMMIT DELETE ROWS")
+
+    def sql(self, statement: str) -> sql.Composed:
+        """A statement with `{staging}` and `{columns}` filled in."""
+        return sql.SQL(statement).format(**self._names)
+
+
+_COLUMNS = ("prediction_id", "subscribed", "at", "received_at", "client", "request_id")
+OUTCOMES = Staging(database.outcomes, _COLUMNS, more=[("dated", "boolean"), ("place", "bigint")])
+_INSERT_OUTCOMES = OUTCOMES.sql("""
+INSERT INTO public.outcomes (prediction_id, subscribed, at, received_at, client, request_id)
+SELECT prediction_id, subscribed, at, received_at, client, request_id
+FROM (
+    SELECT *, lag(subscribed) OVER (
+        PARTITION BY prediction_id ORDER BY public.outcome_moment(at, received_at), fresh, place
+    ) AS before
+    FROM (
+        SELECT DISTINCT ON (prediction_id, at, subscribed) *
+        FROM (
+            SELECT prediction_id, subscribed, at, received_at, client, request_id, dated, place, true AS fresh
+            FROM {staging}
+            UNION ALL
+            SELECT prediction_id, subscribed, at, received_at, NULL, NULL, NULL, id, false
+            FROM public.outcomes
+            WHERE prediction_id IN (SELECT prediction_id FROM {staging} WHERE NOT dated)
+        ) AS every
+        ORDER BY prediction_id, at, subscribed, fresh, place
+    ) AS statements
+) AS followed
+WHERE fresh AND (dated OR before IS DISTINCT FROM subscribed)
+ORDER BY place
+ON CONFLICT DO NOTHING
+""")
+"""The same statement again adds nothing, and is no news for what comes after it. With a time of its own it is known by
+that; without one it is dated by its receipt, and adds nothing if it says what was known already. What was known is what
+the statement before said, in the order of `outcome_moment`."""
+
+Row = tuple[Any, ...]
+
+
+def outcome_rows(stated: StatedOutcomes) -> list[Row]:
+    """A request's rows in the order of the staging table's columns but `place`."""
+    received = from_epoch_us(stated.received_at)
+    return [
+        (
+            outcome.prediction_id,
+            outcome.subscribed,
+            received if outcome.at is None else from_epoch_us(outcome.at),
+            received,
+            stated.client,
+            stated.request_id,
+            outcome.at is not None,
+        )
+        for outcome in stated.outcomes
+    ]
+
+
+def store_outcomes(cursor: Cursor[Any], rows: Sequence[Row]) -> None:
+    """Add what is new, in the order of `rows`. Raises psycopg.Error."""
+    with cursor.copy(OUTCOMES.sql("COPY {staging} ({columns}) FROM STDIN")) as copy:
+        for place, row in enumerate(rows):
+            copy.write_row((*row, place))
+    cursor.execute(_INSERT_OUTCOMES)
+
+
+_INSERT_TRAFFIC = """
+INSERT INTO public.traffic
+    (at, instance, route, status, client, model_id, requests, seconds, latency_upto, latency_count)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+ON CONFLICT DO NOTHING
+"""
+
+
+def traffic_rows(told: Traffic) -> list[Row]:
+    """A row for each count. Raises ValueError for a histogram whose parts do not fit."""
+    return [
+        (
+            from_epoch_us(told.at), told.instance, count.route, count.status, count.client, count.model_id,
+            _requests(count.latency_upto, count.latency_count), count.seconds, count.latency_upto, count.latency_count,
+        )
+        for count in told.counts
+    ]  # fmt: skip
+
+
+def store_traffic(cursor: Cursor[Any], rows: Sequence[Row]) -> None:
+    """Add the rows that are not there yet. Raises psycopg.Error."""
+    cursor.executemany(_INSERT_TRAFFIC, rows)
+
+
+def _requests(upto: list[float], count: list[int]) -> int:
+    if len(upto) != len(count):
+        raise ValueError("the histogram has not as many counts as buckets")
+    return sum(count)

@@ -1,0 +1,108 @@
+"""Figures of a period as rows of the table `metrics`: (period, scope, name, column) to a value, and at times a note."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import isfinite
+
+from sqlalchemy import Connection, delete, insert, or_
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from deposit.database import metrics
+from deposit.model.reference import Histogram, ReferenceProfile
+from deposit.monitoring.assessment import Assessment
+from deposit.monitoring.performance import rate
+from deposit.monitoring.profile import ColumnProfile, PeriodProfile
+from deposit.monitoring.quality import shares
+from deposit.monitoring.receipts import Days, Receipt
+
+SERVICE = "service"
+"""Scope of what all models did together; the others are model ids."""
+_RECEIVED, _UNKNOWN, _LIMIT = "outcomes_received", "outcomes_unknown", "outcomes_unknown_limit"
+"""Of each day by client, whichever period it was monitored with."""
+
+
+@dataclass(frozen=True)
+class MetricRow:
+    """One value; `column` is empty where it is of no column."""
+
+    scope: str
+    name: str
+    value: float
+    column: str = ""
+    note: str = ""
+
+
+def to_metric_rows(
+    model_id: str, observed: PeriodProfile, reference: ReferenceProfile, judgement: Assessment
+) -> Iterator[MetricRow]:
+    """All figures of one model's period."""
+    known = float(observed.scored.rows.sum())
+    plain = {
+        "rows": observed.rows,
+        "called_share": observed.called / observed.rows,
+        "mean_probability": observed.mean_probability,
+        "outcomes_known_share": known / observed.rows,
+        "rate": rate(observed.scored),
+        **{f"latency_ms_{name}": value for name, value in observed.latencies.items()},
+    }
+    for name, value in plain.items():
+        yield MetricRow(model_id, name, value)
+    for column, counts in observed.columns.items():
+        for name, value in shares(counts, observed.rows).items():
+            yield MetricRow(model_id, f"{name}_share" if name != "constant" else name, value, column)
+        drift = judgement.drifts[column]
+        for name, value in {"psi": drift.psi, "js": drift.js, "moved": float(drift.moved)}.items():
+            yield MetricRow(model_id, name, value, column)
+        yield from _histograms(model_id, column, reference.columns[column], counts)
+    for name, found in judgement.performance.items():
+        for bound, value in {"": found.value, "_low": found.low, "_high": found.high}.items():
+            yield MetricRow(model_id, name + bound, value)
+    yield MetricRow(model_id, "verdict", float(judgement.verdict.kind), note=judgement.verdict.sentence)
+
+
+def _histograms(model_id: str, column: str, histogram: Histogram, counts: ColumnProfile) -> Iterator[MetricRow]:
+    """Shares by bin, now and in training; the note is what the bin holds."""
+    for kind, numbers in (("current", counts.counts), ("reference", histogram.counts)):
+        rows = max(1, sum(numbers))
+        for place, (label, number) in enumerate(zip(histogram.bins, numbers, strict=True)):
+            yield MetricRow(model_id, f"{kind}_{place:02d}", number / rows, column, label)
+
+
+def add(connection: Connection, period: str, figure: MetricRow) -> None:
+    """Put one figure beside the others, in the place of its like."""
+    given = {"period": period, **vars(figure)}
+    statement = upsert(metrics).values(given)
+    kept = {name: statement.excluded[name] for name in ("value", "note")}
+    connection.execute(statement.on_conflict_do_update(constraint=metrics.primary_key, set_=kept))
+
+
+def replace(connection: Connection, period: str, name: str, figures: list[MetricRow], kept: Sequence[str] = ()) -> None:
+    """Put a period's figures of the registered model `name` in the place of those before; no number, no row.
+
+    Those of the model ids in `kept` stay.
+    """
+    ours = or_(metrics.c.scope == SERVICE, metrics.c.scope.startswith(f"{name}-v", autoescape=True))
+    not_of_days = metrics.c.name.not_in((_RECEIVED, _UNKNOWN, _LIMIT))
+    connection.execute(
+        delete(metrics).where(metrics.c.period == period, ours, metrics.c.scope.not_in(kept), not_of_days)
+    )
+    _insert(connection, [{"period": period, **vars(figure)} for figure in figures if isfinite(figure.value)])
+
+
+def replace_receipts(connection: Connection, days: Days, receipts: Sequence[Receipt], limit: float) -> None:
+    """Put the outcomes of some days in the place of those before; `limit` is the share that may be unknown."""
+    first, end = days.first.isoformat(), days.end.isoformat()
+    of_days = metrics.c.name.in_((_RECEIVED, _UNKNOWN, _LIMIT))
+    within = (metrics.c.period >= first) & (metrics.c.period < end)
+    connection.execute(delete(metrics).where(metrics.c.scope == SERVICE, of_days, within))
+    rows = [
+        {"period": each.day.isoformat(), **vars(MetricRow(SERVICE, name, value, each.client))}
+        for each in receipts
+        for name, value in ((_RECEIVED, each.received), (_UNKNOWN, each.unknown), (_LIMIT, limit))
+    ]
+    _insert(connection, rows)
+
+
+def _insert(connection: Connection, rows: Sequence[dict[str, object]]) -> None:
+    if rows:
+        connection.execute(insert(metrics), rows)

@@ -1,0 +1,164 @@
+"""What the overview shows: the champion from MLflow, releases and verdicts from PostgreSQL, reports from the store."""
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from html import escape
+
+import httpx
+
+from deposit.data.period import parse_period
+from deposit.database import transaction
+from deposit.errors import DataError
+from deposit.monitoring import status
+from deposit.monitoring.status import PeriodAssessment
+from deposit.release import repository
+from deposit.release.repository import Release
+from deposit.settings import Settings
+from deposit.store import ObjectStore
+
+_RELEASES, _VERDICTS = 20, 36
+_SECONDS = 5
+_MODEL_ID = re.compile(r"\w[\w.-]{0,99}-v[1-9]\d{0,8}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The model that MLflow calls champion, and why it is; `error` if MLflow could not be asked."""
+
+    model_id: str | None
+    reason: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Overview:
+    """Releases and verdicts, the newest first."""
+
+    champion: Champion
+    live: Release | None
+    releases: Sequence[Release]
+    verdicts: Sequence[PeriodAssessment]
+
+
+def load_overview(settings: Settings) -> Overview:
+    """What there is to see now. Raises UpstreamError if PostgreSQL does not answer."""
+    with transaction(settings.database) as connection:
+        live, history = repository.live(connection), repository.history(connection)
+        found = status.latest_assessments(connection, _VERDICTS)
+    return Overview(champion_of(settings), live, history[:_RELEASES], found)
+
+
+def champion_of(settings: Settings) -> Champion:
+    """The champion; over MLflow's REST API, since its client is too large for who only asks this."""
+    name = settings.mlflow.model_name
+    url = f"{settings.mlflow.tracking_uri}/api/2.0/mlflow/registered-models/alias"
+    try:
+        answer = httpx.get(url, params={"name": name, "alias": "champion"}, timeout=_SECONDS, trust_env=False)
+        if answer.status_code in (httpx.codes.NOT_FOUND, httpx.codes.BAD_REQUEST) and "error_code" in answer.json():
+            return Champion(None)
+        answer.raise_for_status()
+        version = answer.json()["model_version"]
+    except (httpx.HTTPError, ValueError, KeyError) as error:
+        return Champion(None, error=f"MLflow does not tell of the champion: {error}")
+    tags = {tag["key"]: tag["value"] for tag in version.get("tags", ())}
+    decision = json.loads(tags.get("deposit.decision", "{}"))
+    reason = decision["reason"] if decision.get("promoted") else "appointed by hand"
+    return Champion(f"{name}-v{version['version']}", reason)
+
+
+def report(settings: Settings, period: str, model_id: str) -> bytes:
+    """The HTML of a report. Raises DataError for what can be no report, SourceError or UpstreamError."""
+    span = parse_period(period)
+    if not _MODEL_ID.fullmatch(model_id):
+        raise DataError(f"{model_id!r} is no model id: it must look like {settings.mlflow.model_name}-v7")
+    return ObjectStore(settings.store).get(settings.store.reports_bucket, status.report_key(span.name, model_id))
+
+
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'"
+"""Content-Security-Policy of the page."""
+REPORT_POLICY = "sandbox allow-scripts; frame-ancestors 'self'"
+"""Of a report: its scripts run, but as nobody's, so that what they were made of cannot act for who reads it."""
+_STYLE = """
+:root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;margin:1.5rem;max-width:80rem}
+h1{font-size:1.4rem}h2{font-size:1.1rem;margin-top:2rem}p{max-width:60rem}
+table{border-collapse:collapse;width:100%}th,td{border-bottom:1px solid #8884;padding:.35rem .6rem;text-align:left;
+vertical-align:top}th,td:nth-child(-n+4){white-space:nowrap}
+.scroll{overflow-x:auto}.k{display:inline-block;border-radius:.3rem;padding:0 .5rem;color:#fff;white-space:nowrap}
+.k0{background:#1d6b45}.k1{background:#1f5fa8}.k2{background:#9a5500}.k3{background:#b3261e}
+"""
+
+
+def page(overview: Overview) -> str:
+    """The whole page."""
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Deposit</title>'
+        f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style><h1>Deposit</h1>'
+        f"{_now(overview)}<h2>Verdicts on the last periods</h2>{_verdicts(overview.verdicts)}"
+        f"<h2>Releases, and what the loop has done</h2>{_releases(overview.releases)}</html>"
+    )
+
+
+def _now(overview: Overview) -> str:
+    live = overview.live
+    serves = f"{escape(live.model_id)} serves since {_moment(live.updated_at)}." if live else "No model serves."
+    return f"<p><strong>{serves}</strong></p><p>{escape(_told(overview.champion, live))}</p>"
+
+
+def _told(champion: Champion, live: Release | None) -> str:
+    if champion.error:
+        return champion.error
+    if champion.model_id is None:
+        return "There is no champion yet: trigger deposit_ingest; what follows runs by itself."
+    behind = "" if live and live.model_id == champion.model_id else " It does not serve: trigger deposit_release."
+    return f"The champion is {champion.model_id}.{behind} Why: {champion.reason}."
+
+
+def _verdicts(found: Sequence[PeriodAssessment]) -> str:
+    if not found:
+        return "<p>None yet: deposit_monitor makes them every night, and when it is triggered.</p>"
+    return _table(
+        ("Period", "Model", "Verdict", "Predictions", "Why", "Report"),
+        (
+            (
+                escape(each.period),
+                escape(each.model_id),
+                f'<span class="k k{each.kind.value}">{each.kind.title}</span>',
+                f"{each.rows:,}",
+                escape(each.sentence),
+                f'<a href="reports/{escape(each.period)}/{escape(each.model_id)}">open</a>' if each.reported else "",
+            )
+            for each in found
+        ),
+    )
+
+
+def _releases(releases: Sequence[Release]) -> str:
+    if not releases:
+        return "<p>None yet.</p>"
+    return _table(
+        ("Number", "What", "Model", "State", "Changed", "Why"),
+        (
+            (
+                str(each.id),
+                escape(each.kind),
+                escape(each.model_id),
+                escape(each.state),
+                _moment(each.updated_at),
+                escape("; ".join(part for part in (each.why, each.reason) if part)),
+            )
+            for each in releases
+        ),
+    )
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    names = "".join(f"<th>{name}</th>" for name in head)
+    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    return f'<div class="scroll"><table><thead><tr>{names}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _moment(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC"

@@ -1,1 +1,0 @@
-"""What goes on, at one look: champion, releases, verdicts, reports. Needs no model library, and no Airflow."""

@@ -1,0 +1,31 @@
+"""What MLflow loads: the model as a pyfunc, from code and data files, with no pickle."""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import mlflow.models
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from deposit.model.artifact import ModelArtifact
+from deposit.registry import tracking
+
+with warnings.catch_warnings(action="ignore"):  # it warns at import, of type hints of its own
+    import mlflow.pyfunc
+
+
+class DepositModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
+    """Probability of a subscription for frames with the raw columns."""
+
+    def load_context(self, context: Any) -> None:
+        """Read and check the model's files."""
+        self._artifact = ModelArtifact.load(Path(context.artifacts[tracking.ARTIFACT]))
+
+    def predict(self, context: Any, model_input: pd.DataFrame) -> NDArray[np.float64]:  # noqa: ARG002
+        """Probabilities, shape (n,)."""
+        return self._artifact.probabilities(self._artifact.encoder.encode_columns(model_input))
+
+
+mlflow.models.set_model(DepositModel())

@@ -1,0 +1,111 @@
+"""The catalog file: what MLflow's registry knows, written down for services, which know neither MLflow nor its key."""
+
+import logging
+from threading import Event
+from typing import TYPE_CHECKING
+
+from deposit.errors import DataError, DepositError, IntegrityError
+from deposit.files import replace_file
+from deposit.registry.catalog import Catalog, CatalogModel, Files, encode_catalog, parse_catalog
+from deposit.settings import Settings
+from deposit.store import split_uri
+
+if TYPE_CHECKING:
+    from deposit.registry.registry import ArtifactLocation, Version
+
+logger = logging.getLogger("deposit.releaser")
+
+_EVERY_SECONDS = 30.0
+_PROXIED = "mlflow-artifacts:/"
+
+
+def keep_catalog(settings: Settings, stop: Event, again: Event) -> None:
+    """Write the catalog every 30 s, and whenever `again` is set, until `stop` is; what is down is told of once.
+
+    For a thread of its own: MLflow may take its time, and what serves must be watched meanwhile.
+    """
+    said = ""
+    while not stop.is_set():
+        again.clear()
+        message = ""
+        try:
+            message = "; ".join(write_catalog(settings))
+        except (DepositError, OSError) as error:
+            message = f"the catalog of models stays as it is: {error}"
+        except Exception:  # whatever it is, the next try may do better, and services go on with the old file
+            logger.exception("the catalog of models stays as it is")
+        if message and message != said:
+            logger.warning("%s", message)
+        said = message
+        again.wait(_EVERY_SECONDS)
+
+
+def write_catalog(settings: Settings) -> list[str]:
+    """Write the catalog if it is not what the registry says; gives the reasons why versions had to be left out.
+
+    Raises UpstreamError, and then leaves the file alone.
+    """
+    from deposit.registry import registry  # MLflow takes two seconds to import
+
+    path = settings.catalog_path
+    before = _written(settings)
+    found, left_out = [], []
+    for version in registry.versions(settings):
+        known = next((model for model in before.models if _same(model, version)), None)
+        try:
+            found.append(
+                _model(version, known.files, known.threshold)
+                if known
+                else _new(settings, version, registry.resolve_artifact(settings, version))
+            )
+        except DataError as error:
+            left_out.append(f"{version.model_id} is left out of the catalog of models: {error}")
+    catalog = Catalog(tuple(found))
+    if catalog != before or not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, encode_catalog(catalog))
+    return left_out
+
+
+def _written(settings: Settings) -> Catalog:
+    """What the file says now; nothing if it is missing or damaged, for it is about to be made anew."""
+    try:
+        return parse_catalog(settings.catalog_path.read_bytes())
+    except (FileNotFoundError, IntegrityError):
+        return Catalog()
+
+
+def _same(model: CatalogModel, version: "Version") -> bool:
+    """A version never changes; another under its id is of a registry that knows nothing of the ids given before."""
+    return (model.model_id, model.created, model.dataset) == (version.model_id, version.created, version.dataset)
+
+
+def _new(settings: Settings, version: "Version", located: "ArtifactLocation") -> CatalogModel:
+    bucket, prefix = object_place(located.uri, settings.store.mlflow_bucket)
+    return _model(version, Files(bucket, prefix, located.sha256), located.threshold)
+
+
+def _model(version: "Version", files: Files, threshold: float | None) -> CatalogModel:
+    return CatalogModel(
+        model_id=version.model_id,
+        version=version.version,
+        created=version.created,
+        dataset=version.dataset,
+        metrics=dict(version.metrics),
+        aliases=version.aliases,
+        files=files,
+        threshold=threshold,
+    )
+
+
+def object_place(uri: str, mlflow_bucket: str) -> tuple[str, str]:
+    """Bucket and key prefix of an artifact folder, `s3://…` or what MLflow serves itself: `mlflow-artifacts:/…`.
+
+    The latter may name MLflow's host and counts from the root of its bucket. Raises ConfigError for any other place.
+    """
+    if uri.startswith(_PROXIED):
+        rest = uri.removeprefix(_PROXIED)
+        path = rest.partition("/")[2].partition("/")[2] if rest.startswith("/") else rest
+        return mlflow_bucket, path.strip("/")
+    bucket, key = split_uri(uri)
+    return bucket, key.strip("/")

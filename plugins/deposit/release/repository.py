@@ -1,0 +1,154 @@
+"""The life of a release: requested → building → testing → live → retired, or failed."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select, text, update
+
+from deposit.database import releases
+from deposit.errors import ReleaseError
+
+REQUESTED, BUILDING, TESTING, LIVE, RETIRED, FAILED = "requested", "building", "testing", "live", "retired", "failed"
+RENEWAL = "renewal"
+"""Kind of a release that serves the same model anew, with the settings and secrets of today."""
+NOTED = "noted"
+"""A step of the loop that releases nothing; it stays so."""
+PENDING = (REQUESTED, BUILDING, TESTING)
+"""Under way; found so after a crash, a release starts again from the beginning."""
+
+_NEXT = {
+    REQUESTED: {BUILDING, FAILED},
+    BUILDING: {BUILDING, TESTING, FAILED},
+    TESTING: {BUILDING, LIVE, FAILED},
+    LIVE: {RETIRED},
+    RETIRED: set(),
+    FAILED: set(),
+}
+
+
+def check_step(before: str, after: str) -> None:
+    """Raise ReleaseError unless a release may go from one state to the other."""
+    if after not in _NEXT.get(before, set()):
+        raise ReleaseError(f"a release that is {before!r} cannot become {after!r}")
+
+
+@dataclass(frozen=True)
+class Release:
+    """One row of `releases`."""
+
+    id: int
+    kind: str
+    model_id: str
+    why: str
+    bento_tag: str
+    bento_uri: str
+    bento_sha256: str
+    state: str
+    reason: str
+    target: str
+    endpoint: str | None
+    requested_at: datetime
+    updated_at: datetime
+
+
+def by_id(connection: Connection, release_id: int) -> Release:
+    """One release. Raises ReleaseError if there is none."""
+    found = _first(connection, releases.c.id == release_id)
+    if found is None:
+        raise ReleaseError(f"there is no release {release_id}: `deposit status` lists them")
+    return found
+
+
+def live(connection: Connection) -> Release | None:
+    """The release that serves."""
+    return _first(connection, releases.c.state == LIVE)
+
+
+def pending(connection: Connection) -> list[Release]:
+    """Releases asked for or under way, oldest first."""
+    return _all(connection, releases.c.state.in_(PENDING), order=releases.c.id)
+
+
+def history(connection: Connection) -> list[Release]:
+    """All releases, newest first."""
+    return _all(connection, releases.c.id > 0, order=releases.c.id.desc())
+
+
+def previous(connection: Connection, model_id: str) -> Release | None:
+    """The newest retired release of another model than this one: where a rollback goes."""
+    condition = (releases.c.state == RETIRED) & (releases.c.model_id != model_id)
+    return next(iter(_all(connection, condition, order=releases.c.updated_at.desc())), None)
+
+
+def retired(connection: Connection) -> Release | None:
+    """The release that lost its traffic last."""
+    return next(iter(_all(connection, releases.c.state == RETIRED, order=releases.c.updated_at.desc())), None)
+
+
+def request(connection: Connection, values: dict[str, Any]) -> Release:
+    """A new row in state requested."""
+    statement = insert(releases).values(state="requested", **values).returning(releases)
+    return Release(**connection.execute(statement).mappings().one())
+
+
+def request_again(connection: Connection, release: Release, kind: str, why: str) -> Release:
+    """A new row in state requested, for the Bento that another release has brought to traffic before."""
+    same = ("model_id", "bento_tag", "bento_uri", "bento_sha256", "target")
+    return request(connection, {"kind": kind, "why": why, **{name: getattr(release, name) for name in same}})
+
+
+def withdraw(connection: Connection, release: Release) -> Release:
+    """Retire what is live with nothing in its place: the releaser takes its traffic away."""
+    return step(connection, release, RETIRED, endpoint=release.endpoint)
+
+
+def noted(connection: Connection, kind: str, model_id: str) -> list[Release]:
+    """What was noted of a model, newest first."""
+    condition = (releases.c.state == NOTED) & (releases.c.kind == kind) & (releases.c.model_id == model_id)
+    return _all(connection, condition, order=releases.c.id.desc())
+
+
+def note(connection: Connection, kind: str, model_id: str, why: str) -> None:
+    """A new row for a step of the loop that releases nothing."""
+    connection.execute(insert(releases).values(kind=kind, model_id=model_id, why=why, state=NOTED))
+
+
+def step(
+    connection: Connection, release: Release, state: str, reason: str = "", endpoint: str | None = None
+) -> Release:
+    """Move a release to its next state. Raises ReleaseError if it may not, or if another process moved it."""
+    check_step(release.state, state)
+    values = {"state": state, "reason": reason, "endpoint": endpoint, "updated_at": func.clock_timestamp()}
+    condition = (releases.c.id == release.id) & (releases.c.state == release.state)
+    found = connection.execute(update(releases).where(condition).values(values).returning(releases)).mappings().first()
+    if found is None:
+        raise ReleaseError(f"release {release.id} is no longer {release.state!r}: another releaser has moved it")
+    return Release(**found)
+
+
+def go_live(connection: Connection, release: Release, endpoint: str) -> Release:
+    """Retire what is live and make this one live; to be called inside one transaction."""
+    old = live(connection)
+    if old is not None:
+        step(connection, old, RETIRED, endpoint=old.endpoint)
+    return step(connection, release, LIVE, endpoint=endpoint)
+
+
+def fail(connection: Connection, release: Release, reason: str) -> Release:
+    """Close a release that cannot be carried out."""
+    return step(connection, by_id(connection, release.id), FAILED, reason=reason)
+
+
+def lock_requests(connection: Connection) -> None:
+    """One request at a time, until the transaction ends."""
+    connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('deposit.request'))"))
+
+
+def _first(connection: Connection, condition: Any) -> Release | None:
+    row = connection.execute(select(releases).where(condition)).mappings().first()
+    return Release(**row) if row else None
+
+
+def _all(connection: Connection, condition: Any, order: Any) -> list[Release]:
+    return [Release(**row) for row in connection.execute(select(releases).where(condition).order_by(order)).mappings()]

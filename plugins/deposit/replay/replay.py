@@ -1,0 +1,181 @@
+"""What a month of new labelled rows sets off: train, select, and release what has become champion."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pandas as pd
+from sqlalchemy import Engine, text
+
+from deposit.data import dataset as datasets
+from deposit.data.columns import NAMES, TARGET
+from deposit.data.ingest import ingest
+from deposit.data.period import Period, parse_period
+from deposit.database import connect, reachable
+from deposit.errors import ConfigError
+from deposit.loop import challenge
+from deposit.monitoring.monitor import monitor
+from deposit.monitoring.status import PeriodStatus, periods_to_exclude
+from deposit.progress import Progress, log_progress
+from deposit.registry import registry
+from deposit.replay import state
+from deposit.replay.chart import page
+from deposit.replay.client import Service, customer_id, past, service
+from deposit.replay.loan import Traffic, borrowed_traffic
+from deposit.replay.state import ReplayedMonth, ReplayState
+from deposit.settings import Settings
+from deposit.store import ObjectStore
+from deposit.training.training import train
+
+
+def run_training_cycle(settings: Settings, rows: pd.DataFrame, traffic: Traffic, progress: Progress) -> str:
+    """Ingest the rows known by now, train on them, and let the gate decide; what was done, in words.
+
+    Raises DataError, ReleaseError (the champion could not be released) or UpstreamError.
+    """
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "history.csv"
+        known = rows[["id", "period", *NAMES]].assign(**{TARGET: rows[TARGET].map({0: "no", 1: "yes"})})
+        known.to_csv(path, sep=";", index=False)
+        version = ingest(settings.changed("ingest", source="file", path=path), progress).version
+    training = train(settings, version, periods_to_exclude(settings), progress)
+    selection = challenge(settings, training.run_id, progress)
+    if not selection.is_champion:
+        return f"{selection.model_id} refused"
+    traffic.put(selection.model_id)
+    return f"{selection.model_id} released"
+
+
+def bootstrap_champion(settings: Settings, rows: pd.DataFrame, traffic: Traffic, progress: Progress) -> None:
+    """See that a champion serves, before the first month: by hand if the gate lets none through.
+
+    The early months of this data teach no model to beat a constant, and a month can be scored by some model only.
+    """
+    run_training_cycle(settings, rows, traffic, progress)
+    champion = registry.champion(settings)
+    if champion is None:
+        champion = registry.versions(settings)[-1]
+        progress(f"no model has earned it yet, so {champion.model_id} is appointed by hand")
+        registry.set_champion(settings, champion, None)
+    traffic.put(champion.model_id)
+
+
+def resume(settings: Settings, traffic: Traffic) -> None:
+    """See that the champion serves again: what was live before is, if the replay failed or was killed midway."""
+    champion = registry.champion(settings)
+    if champion is not None:
+        traffic.put(champion.model_id)
+
+
+NAME = "replay"
+"""Of the registered model and the experiment: production's own are not touched."""
+BROKEN = PeriodStatus.DATA_QUALITY_FAILURE.title
+_TRAINING = {"trials": 3, "bootstrap": 200, "test_share": 0.03, "validation_share": 0.05}
+"""Few trials for speed; short windows, since each month a model learns that is tested on no more than the newest."""
+
+
+@dataclass(frozen=True)
+class Replay:
+    """All months, and where the chart is."""
+
+    months: tuple[ReplayedMonth, ...]
+    chart: str
+
+
+def replay(settings: Settings, first: str, last: str, progress: Progress = log_progress) -> Replay:
+    """Replay the months from `first` to `last`; what a killed replay finished is not done again.
+
+    One that fails puts back to traffic what was live before it; for one that is killed the releaser does. Raises
+    ConfigError (the months, the API's key), DataError (too short a history), ReleaseError (another replay runs) or
+    UpstreamError.
+    """
+    settings = settings.changed("mlflow", model_name=NAME, experiment=NAME)
+    settings = settings.changed("train", **_TRAINING)
+    version = ingest(settings, progress).version
+    rows = datasets.load(ObjectStore(settings.store), settings.store.data_bucket, version)
+    periods = _periods(rows, first, last)
+    book = ReplayState(settings, f"{version}/{first}_{last}")
+    engine = connect(settings.database)
+    months: list[ReplayedMonth] = []
+    try:
+        with service(settings) as api, borrowed_traffic(settings, progress) as traffic:
+            if book.read(periods[0]) is None:
+                bootstrap_champion(settings, rows[rows["period"] < first], traffic, progress)
+            elif book.read(periods[-1]) is None:
+                resume(settings, traffic)
+            for done, period in enumerate(periods):
+                progress(f"replaying {period}", done, len(periods))
+                known = rows[rows["period"] <= period]
+                month = book.read(period) or _month(
+                    settings, engine, api, traffic, known, parse_period(period), progress
+                )
+                book.write(month)
+                months.append(month)
+    finally:
+        engine.dispose()
+    return Replay(tuple(months), book.publish(page(f"Replay of {first} to {last}", months)))
+
+
+def _month(
+    settings: Settings,
+    engine: Engine,
+    api: Service,
+    traffic: Traffic,
+    rows: pd.DataFrame,
+    span: Period,
+    progress: Progress,
+) -> ReplayedMonth:
+    """Everything that happens in the last month of `rows` and because of it; each step leaves out what is done."""
+    month = rows[rows["period"] == span.name]
+    ids = month["id"].map(customer_id)
+    prefix = f"{NAME}-v"
+    asked, told = (partial(look, engine, span, prefix) for look in (state.predictions_by_id, state.outcomes_by_id))
+    before = state.wait_until_stable(asked)
+    # another model's predictions must not become past ones of production
+    traffic.check()
+    api.predict(month[~ids.isin(before)], span)
+    predictions = state.wait_for(asked, len(month), "predictions")
+    labels = dict(zip(ids, month[TARGET] == 1, strict=True))
+    known = state.wait_until_stable(told)
+    api.state({key: bool(labels[name]) for name, key in predictions.items() if name not in known}, span)
+    state.wait_for(told, len(month), "outcomes")
+    judged = monitor(settings, span.name, progress).models
+    newest = max(judged, key=lambda model: model.rows)
+    action = "not learnt from" if newest.verdict == BROKEN else run_training_cycle(settings, rows, traffic, progress)
+    found = _figures(engine, span.name, newest.model_id)
+    return ReplayedMonth(
+        period=span.name,
+        model_id=newest.model_id,
+        rows=len(month),
+        rate=float((month[TARGET] == 1).mean()),
+        roc_auc=found.get("roc_auc"),
+        lift_10=found.get("lift_10"),
+        profit=found.get("profit"),
+        profit_call_everyone=found.get("profit_call_everyone"),
+        verdict=newest.verdict,
+        why=newest.sentence,
+        action=action,
+    )
+
+
+def _periods(rows: pd.DataFrame, first: str, last: str) -> Sequence[str]:
+    there = sorted(set(rows["period"]))
+    chosen = [period for period in there if first <= period <= last]
+    if not chosen or first <= there[0]:
+        raise ConfigError(
+            f"nothing to replay from {first} to {last}: the source has {there[0]} to {there[-1]}, and something must "
+            "come before the first month to train on"
+        )
+    late = [period for period in chosen if not past(parse_period(period), datetime.now(UTC))]
+    if late:
+        raise ConfigError(f"{late[0]} is not over, or its outcomes are not: replay what is past")
+    return chosen
+
+
+def _figures(engine: Engine, period: str, model_id: str) -> dict[str, float]:
+    statement = text("SELECT name, value FROM metrics WHERE period = :period AND scope = :model AND \"column\" = ''")
+    with reachable(engine), engine.connect() as connection:
+        return dict(connection.execute(statement, {"period": period, "model": model_id}).tuples().all())

@@ -1,1 +1,0 @@
-"""The stack without Docker: real servers under one supervisor."""

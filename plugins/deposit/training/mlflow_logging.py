@@ -1,0 +1,125 @@
+"""What MLflow is told of a training: runs, metrics, plots, model cards and models."""
+
+import json
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pandas as pd
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.models import ModelSignature
+from mlflow.tracking import MlflowClient
+from mlflow.types import ColSpec, Schema, TensorSpec
+
+from deposit.data.columns import FEATURES, NAMES, Category, Number
+from deposit.model.artifact import MODEL, ModelArtifact, sha256_of
+from deposit.model.evaluation import Economics
+from deposit.registry import pyfunc, tracking
+from deposit.training.candidates import Candidate
+from deposit.training.card import model_card
+from deposit.training.history import libraries
+from deposit.training.plots import figures
+from deposit.training.recipes import parameters
+from deposit.training.search import Trial
+from deposit.training.windows import Windows
+
+_EXAMPLES = 3
+_PARENT = "mlflow.parentRunId"
+
+
+def start(
+    client: MlflowClient, experiment_id: str, name: str, tags: Mapping[str, str], parent: str | None = None
+) -> str:
+    """Start a run, nested under another if given; returns its id."""
+    nested = {_PARENT: parent} if parent else {}
+    return str(client.create_run(experiment_id, tags={**tags, **nested}, run_name=name).info.run_id)
+
+
+def log_dataset(client: MlflowClient, run_id: str, version: str, uri: str, rows: int) -> None:
+    """Log a dataset version as a run's input, its digest being the version."""
+    columns = [{"name": column.name, "type": _type(column), "required": True} for column in FEATURES]
+    schema, profile = json.dumps({"mlflow_colspec": columns}), json.dumps({"num_rows": rows})
+    dataset = Dataset("deposit", version, "s3", json.dumps({"uri": uri}), schema, profile)
+    client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
+
+
+def log_candidate(
+    client: MlflowClient, run_id: str, candidate: Candidate, windows: Windows, economics: Economics, challenger: bool
+) -> None:
+    """Log a candidate's parameters, metrics, plots, card and model to its run."""
+    chosen = {
+        **parameters(candidate.choice.search.best),
+        "shift": candidate.artifact.shift,
+        "threshold": candidate.artifact.threshold,
+    }
+    log_values(client, run_id, candidate_metrics(candidate), chosen)
+    for file, figure in figures(candidate.artifact, candidate.predictions, economics).items():
+        client.log_figure(run_id, figure, file)
+    client.log_text(run_id, model_card(candidate, windows, challenger), "model_card.md")
+    _log_model(client, run_id, candidate.artifact)
+
+
+def candidate_metrics(candidate: Candidate) -> dict[str, float]:
+    """Test metrics under their names with `_low` and `_high`; validation metrics with a prefix."""
+    values = {f"{tracking.VALIDATION}{name}": value for name, value in candidate.choice.validation.items()}
+    for name, metric in candidate.test.items():
+        values |= {name: metric.value, f"{name}_low": metric.low, f"{name}_high": metric.high}
+    return values
+
+
+def log_trial(client: MlflowClient, experiment_id: str, parent: str, number: int, trial: Trial) -> None:
+    """Log one trial of the tuning, its running log loss by fold, as a nested run; a pruned one ends as KILLED."""
+    state = "pruned" if trial.pruned else "complete"
+    run_id = start(
+        client, experiment_id, f"trial {number:02d}", {"deposit.role": "trial", "deposit.state": state}, parent
+    )
+    now = int(time.time() * 1000)
+    steps = [Metric(f"{tracking.VALIDATION}log_loss", loss, now, step) for step, loss in enumerate(trial.losses)]
+    client.log_batch(run_id, steps, _params(parameters(trial.recipe)))
+    client.set_terminated(run_id, "KILLED" if trial.pruned else "FINISHED")
+
+
+def log_values(
+    client: MlflowClient, run_id: str, metrics: Mapping[str, float], values: Mapping[str, Any], **tags: str
+) -> None:
+    """Log metrics (those that are numbers), parameters and tags in one call."""
+    now = int(time.time() * 1000)
+    numbers = [Metric(name, value, now, 0) for name, value in metrics.items() if value == value]  # NaN is not itself
+    client.log_batch(run_id, numbers, _params(values), [RunTag(name, value) for name, value in tags.items()])
+
+
+def _log_model(client: MlflowClient, run_id: str, artifact: ModelArtifact) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        files = Path(folder) / tracking.ARTIFACT
+        artifact.save(files)
+        example = pd.DataFrame(artifact.parity.rows[:_EXAMPLES], columns=list(NAMES))
+        with mlflow.start_run(run_id=run_id):
+            logged = mlflow.pyfunc.log_model(
+                name="model",
+                python_model=str(Path(pyfunc.__file__)),
+                artifacts={tracking.ARTIFACT: str(files)},
+                signature=signature(),
+                input_example=example,
+                pip_requirements=[f"mlflow=={mlflow.__version__}", *libraries()],
+            )
+        client.set_tag(run_id, tracking.SHA256, sha256_of((files / MODEL).read_bytes()))
+        client.set_tag(run_id, tracking.MODEL_URI, logged.model_uri)
+
+
+def signature() -> ModelSignature:
+    """The raw columns in, a probability out."""
+    columns: list[ColSpec | TensorSpec] = [ColSpec(_type(column), column.name) for column in FEATURES]
+    return ModelSignature(Schema(columns), Schema([ColSpec("double", "probability")]))
+
+
+def _type(column: Category | Number) -> str:
+    if isinstance(column, Category):
+        return "string"
+    return "long" if column.integer else "double"
+
+
+def _params(values: Mapping[str, Any]) -> list[Param]:
+    return [Param(name, str(value)) for name, value in values.items()]

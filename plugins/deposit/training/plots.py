@@ -1,0 +1,107 @@
+"""Plots that a person looks at, each titled with what it shows. Pure: values in, figures out."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import xgboost
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from deposit.model.artifact import ModelArtifact
+from deposit.model.evaluation import Economics, Predictions
+from deposit.model.metrics import BINS
+
+_MODEL, _RIVAL, _ORACLE = "#1f5fa8", "#8a8a8a", "#2e8b57"
+_SHOWN = 15
+
+
+def figures(artifact: ModelArtifact, predictions: Predictions, economics: Economics) -> Mapping[str, Figure]:
+    """All figures of a candidate on its test window, by file name."""
+    return {
+        "plots/roc_and_pr.png": _curves(predictions),
+        "plots/calibration.png": _calibration(predictions),
+        "plots/gain_and_profit.png": _gain(predictions, economics),
+        "plots/importances.png": _importances(artifact),
+    }
+
+
+def _pair(title: str) -> tuple[Figure, Axes, Axes]:
+    figure = Figure(figsize=(11, 5), layout="constrained")
+    figure.suptitle(title)
+    left, right = figure.subplots(1, 2)
+    return figure, left, right
+
+
+def _curves(predictions: Predictions) -> Figure:
+    labels = predictions.labels[np.argsort(-predictions.probabilities, kind="stable")]
+    caught, called = np.cumsum(labels), np.arange(1, len(labels) + 1)
+    positives, negatives = max(int(labels.sum()), 1), max(int((1 - labels).sum()), 1)
+    figure, left, right = _pair("How well the model ranks the customers of the test months")
+    left.plot((called - caught) / negatives, caught / positives, color=_MODEL, label="model")
+    left.plot([0, 1], [0, 1], "--", color=_RIVAL, label="random order")
+    _name(left, "ROC curve", "share of refusers called", "share of subscribers called")
+    right.plot(caught / positives, caught / called, color=_MODEL, label="model")
+    right.axhline(labels.sum() / len(labels), linestyle="--", color=_RIVAL, label="random order")
+    right.set_ylim(0, 1)
+    _name(right, "Precision and recall", "share of subscribers called", "share of calls that succeed")
+    return figure
+
+
+def _calibration(predictions: Predictions) -> Figure:
+    bins = np.minimum((predictions.probabilities * BINS).astype(int), BINS - 1)
+    counts = np.bincount(bins, minlength=BINS)
+    there = counts > 0
+    said = np.bincount(bins, predictions.probabilities, BINS)[there] / counts[there]
+    came = np.bincount(bins, predictions.labels, BINS)[there] / counts[there]
+    figure, left, right = _pair("Can the probabilities be taken at their word? (test months)")
+    left.plot([0, 1], [0, 1], "--", color=_RIVAL, label="perfect")
+    left.plot(said, came, "o-", color=_MODEL, label="model")
+    _name(left, "Calibration", "probability that the model gave", "share that subscribed")
+    right.hist(predictions.probabilities, bins=20, range=(0, 1), color=_MODEL, label="customers")
+    _name(right, "How often each probability is given", "probability", "customers")
+    return figure
+
+
+def _gain(predictions: Predictions, economics: Economics) -> Figure:
+    labels = predictions.labels[np.argsort(-predictions.probabilities, kind="stable")]
+    depth = np.arange(len(labels) + 1) / len(labels)
+    caught = np.append(0, np.cumsum(labels))
+    earned = economics.deposit_value * caught - economics.call_cost * np.arange(len(labels) + 1)
+    subscribers = int(caught[-1])
+    everyone = economics.deposit_value * subscribers - economics.call_cost * len(labels)
+    figure, left, right = _pair("What calling the best-ranked customers first brings (test months)")
+    left.plot(depth, caught / max(subscribers, 1), color=_MODEL, label="model")
+    left.plot([0, 1], [0, 1], "--", color=_RIVAL, label="random order")
+    left.plot([0, labels.mean(), 1], [0, 1, 1], ":", color=_ORACLE, label="oracle (knows the answers)")
+    _name(left, "Gain", "share of the list called", "share of subscribers reached")
+    right.plot(depth, earned, color=_MODEL, label="model's order")
+    right.axhline(everyone, linestyle="--", color=_RIVAL, label="call everyone")
+    oracle = max(subscribers * (economics.deposit_value - economics.call_cost), 0.0)
+    right.axhline(oracle, linestyle=":", color=_ORACLE, label="oracle (knows the answers)")
+    money = f"{economics.deposit_value:g} per subscription, {economics.call_cost:g} per call"
+    _name(right, f"Profit at {money}", "share of the list called", "profit")
+    return figure
+
+
+def _importances(artifact: ModelArtifact) -> Figure:
+    names = artifact.encoder.names()
+    if isinstance(artifact.scorer, xgboost.Booster):
+        gains = artifact.scorer.get_score(importance_type="total_gain")
+        values = np.array([gains.get(f"f{number}", 0.0) for number in range(len(names))], dtype=np.float64)
+        title = "What the trees split on (share of the total gain)"
+        values = values / max(values.sum(), np.finfo(float).tiny)
+    else:
+        values, title = artifact.scorer[:-1], "What moves the log-odds (coefficients)"
+    order = np.argsort(np.abs(values))[-_SHOWN:]
+    figure = Figure(figsize=(9, 6), layout="constrained")
+    axes = figure.subplots()
+    axes.barh([names[place] for place in order], values[order], color=_MODEL)
+    axes.set_title(title)
+    axes.grid(axis="x", alpha=0.3)
+    return figure
+
+
+def _name(axes: Axes, title: str, across: str, up: str) -> None:
+    axes.set(title=title, xlabel=across, ylabel=up)
+    axes.grid(alpha=0.3)
+    axes.legend()

@@ -1,0 +1,59 @@
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from deposit.deploy.compose import secrets
+from deposit.deploy.compose.parts import LINKED
+from deposit.deploy.credentials import Credentials, stored_credentials
+from deposit.sections import StoreSettings
+
+FOR_PEOPLE = {"airflow_admin", "grafana_admin", "store_admin", "api_marketing", "api_admin"}
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    secrets.make(tmp_path, StoreSettings(), dict.fromkeys(LINKED, "http://localhost"))
+    return tmp_path
+
+
+def run(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "deposit.deploy.compose.logins", *options]
+    return subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=False)
+
+
+def known(root: Path) -> Credentials:
+    return stored_credentials(secrets.vault(root))
+
+
+def test_the_logins_are_printed_as_json(root: Path) -> None:
+    found = json.loads(run(f"--root={root}", "--json", GRAFANA_PORT="3300").stdout)
+    assert found["airflow"] == {
+        "url": "http://localhost:8080",
+        "user": "admin",
+        "password": known(root).airflow_admin,
+    }
+    assert (found["grafana"]["url"], found["grafana"]["password"]) == (
+        "http://localhost:3300",
+        known(root).grafana_admin,
+    )
+    assert (found["store"]["user"], found["store"]["password"]) == ("admin", known(root).store_admin)
+    assert found["api"]["marketing"] == known(root).api_marketing
+    assert found["api"]["admin"] == known(root).api_admin
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_people_are_told_their_secrets_and_no_other(root: Path, options: list[str]) -> None:
+    told = run(f"--root={root}", *options).stdout
+    assert {name for name, value in asdict(known(root)).items() if value in told} == FOR_PEOPLE
+
+
+def test_before_the_first_start_it_says_so_and_makes_nothing(tmp_path: Path) -> None:
+    done = run(f"--root={tmp_path}")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "start the stack" in done.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,59 @@
+import pytest
+
+from deposit.deploy.compose.addresses import Publication, publication, urls
+from deposit.errors import ConfigError
+from deposit.sections import GatewaySettings, LinksSettings, StackSettings
+from deposit.settings import Settings
+
+
+@pytest.mark.parametrize(
+    ("bound", "host"),
+    [
+        ("127.0.0.1", "localhost"),
+        ("0.0.0.0", "localhost"),
+        ("::", "localhost"),
+        ("::1", "[::1]"),
+        ("192.168.1.5", "192.168.1.5"),
+        ("2001:db8::7", "[2001:db8::7]"),
+    ],
+)
+def test_the_host_is_the_one_that_ports_are_published_on(bound: str, host: str) -> None:
+    found = urls(Settings(), Publication(bind_address=bound))
+    assert found == {
+        "api": f"http://{host}:8000",
+        "airflow": f"http://{host}:8080",
+        "mlflow": f"http://{host}:5000",
+        "grafana": f"http://{host}:3000",
+        "store": f"http://{host}:9001",
+    }
+
+
+def test_the_ports_are_those_that_are_set() -> None:
+    settings = Settings(stack=StackSettings(gateway_port=1, airflow_port=2, mlflow_port=3))
+    published = publication({"GRAFANA_PORT": "4", "STORE_CONSOLE_PORT": "5", "BIND_ADDRESS": "", "HOME": "/"})
+    assert [url.rpartition(":")[2] for url in urls(settings, published).values()] == ["1", "2", "3", "4", "5"]
+
+
+def test_a_store_without_a_console_is_reached_by_s3_alone() -> None:
+    found = urls(Settings(stack=StackSettings(store_port=9100)), publication({"STORE_CONSOLE_PORT": "0"}))
+    assert found["store"] == "http://localhost:9100"
+
+
+@pytest.mark.parametrize("tls", ["internal", "files"])
+def test_with_tls_the_api_is_asked_by_the_first_name_of_its_certificate(tls: str) -> None:
+    gateway = {"tls": tls, "names": ["bank.test", "::1"], "certificate_file": "/c.pem", "key_file": "/k.pem"}
+    settings = Settings(gateway=GatewaySettings.model_validate(gateway))
+    found = urls(settings, Publication(bind_address="10.0.0.5"))
+    assert (found["api"], found["mlflow"]) == ("https://bank.test:8000", "http://10.0.0.5:5000")
+
+
+def test_addresses_that_a_person_set_stand() -> None:
+    links = LinksSettings(api="https://api.bank.test", grafana="https://bank.test/grafana")
+    found = urls(Settings(links=links), Publication())
+    assert (found["api"], found["grafana"]) == ("https://api.bank.test", "https://bank.test/grafana")
+    assert found["mlflow"] == "http://localhost:5000"
+
+
+def test_a_port_that_is_none_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"^GRAFANA_PORT must be a port's number: correct it in \.env$"):
+        publication({"GRAFANA_PORT": "three"})

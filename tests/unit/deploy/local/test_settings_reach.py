@@ -1,0 +1,175 @@
+"""Without Docker every setting reaches the parts that go by it, or `deposit up` refuses it by name."""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from deposit.deploy import objectstore
+from deposit.deploy.credentials import random_credentials
+from deposit.deploy.layout import Layout, layout
+from deposit.deploy.local.programs import programs
+from deposit.deploy.local.wiring import WITH_DOCKER_ALONE, made, require_possible, settings_of
+from deposit.errors import ConfigError
+from deposit.release.caddy import config
+from deposit.release.targets.environment import service_variables
+from deposit.settings import Settings, chosen_settings, load_settings, service_settings, setting_names
+from deposit.variables import file_of
+
+SECRETS = random_credentials()
+TEXT = """o'dd "text" $HOME ${PATH} %(here)s 100% #1 back\\slash é"""
+ODD: dict[str, str] = {
+    "DEPOSIT_INGEST__SOURCE": "postgres",
+    "DEPOSIT_INGEST__ACCEPT": '["gaps", "future"]',
+    "DEPOSIT_INGEST__FIRST_YEAR": "1999",
+    "DEPOSIT_SELECT__RULE": "accuracy_f1",
+    "DEPOSIT_RELEASE__TARGET": "docker",
+    "DEPOSIT_RELEASE__MEMORY_LIMIT": "1.5g",
+    "DEPOSIT_GATEWAY__LISTEN": "127.0.0.9",
+    "DEPOSIT_GATEWAY__TLS": "internal",
+    "DEPOSIT_GATEWAY__NAMES": '["bank.example"]',
+    "DEPOSIT_GATEWAY__ACCESS_LOG": "stdout",
+    "DEPOSIT_SERVE__RELEASER_KEY_SHA256": "a" * 64,
+    "DEPOSIT_SERVE__RATE_PER_SECOND": "2.5",
+    "DEPOSIT_LOG__RETENTION_DAYS": "31",
+}
+"""Those whose values are not any text, number or file."""
+CERTIFICATE = {
+    "DEPOSIT_GATEWAY__TLS": "files",
+    "DEPOSIT_GATEWAY__CERTIFICATE_FILE": "/chain.pem",
+    "DEPOSIT_GATEWAY__KEY_FILE": "/key.pem",
+}
+BESIDE = {"DEPOSIT_GATEWAY__CERTIFICATE_FILE": CERTIFICATE, "DEPOSIT_GATEWAY__KEY_FILE": CERTIFICATE}
+"""What else must be set for a setting to mean anything."""
+FILES = ("_FILE", "__PATH", "__WORKSPACE", "DEPOSIT_PYTHON")
+SERVICE = {
+    name
+    for name in setting_names()
+    if name.startswith("DEPOSIT_SERVE__")
+    or name.removeprefix("DEPOSIT_")
+    in {
+        "LOG__SPOOL_MAX_BYTES", "LOG__RESERVE_BYTES", "TRAIN__DEPOSIT_VALUE", "TRAIN__CALL_COST", "STORE__REGION",
+    }
+}  # fmt: skip
+"""What the code in `bento/` reads of its settings."""
+AT_START = ("DEPOSIT_STACK__", "DEPOSIT_GATEWAY__", "DEPOSIT_LINKS__", "DEPOSIT_MONITOR__WORKSPACE", "DEPOSIT_STORE__")
+"""What decides how parts that are not ours are started: PostgreSQL, Caddy, MLflow, the object store, Airflow's UI."""
+
+
+def odd(name: str, folder: Path) -> str:
+    """A valid value that is not the default."""
+    default = setting_names()[name][1]
+    if name in ODD:
+        return ODD[name]
+    if name.endswith(FILES):
+        return str(folder / TEXT)
+    if isinstance(default, bool):
+        return str(not default)
+    if isinstance(default, int):
+        return str(default + 1)
+    return str(default * 1.01) if isinstance(default, float) else TEXT
+
+
+def value(settings: Settings, name: str) -> Any:
+    found: Any = settings
+    for part in name.removeprefix("DEPOSIT_").lower().split("__"):
+        found = getattr(found, part)
+    return found
+
+
+@pytest.fixture
+def place() -> Layout:
+    found = layout(load_settings())
+    found.make()
+    return found
+
+
+@pytest.fixture
+def read_by(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Settings], Mapping[str, str]], Settings]:
+    """Settings as a process with these variables, and no others of ours, reads them."""
+
+    def read(reader: Callable[[], Settings], environ: Mapping[str, str]) -> Settings:
+        with monkeypatch.context() as process:
+            for name in [name for name in os.environ if name.startswith("DEPOSIT_")]:
+                process.delenv(name)
+            for name, text in environ.items():
+                process.setenv(name, text)
+            return reader()
+
+    return read
+
+
+@pytest.mark.parametrize("name", sorted(setting_names().keys() - {"DEPOSIT_STATE_DIR"}))
+def test_a_setting_reaches_the_parts_or_is_refused(name: str, place: Layout, tmp_path: Path, read_by: Any) -> None:
+    at = {"DEPOSIT_STATE_DIR": str(place.root)}
+    settings = read_by(chosen_settings, at | BESIDE.get(name, {}) | {name: odd(name, tmp_path)})
+    wanted = value(settings, name)
+    assert wanted != setting_names()[name][1]
+    if name in WITH_DOCKER_ALONE | made(settings, place, SECRETS).keys():
+        with pytest.raises(ConfigError, match=name) as refused:
+            require_possible(settings, place, SECRETS)
+        assert odd(name, tmp_path) not in str(refused.value)
+        return
+    require_possible(settings, place, SECRETS)
+    parts = {part.name: part for part in programs(settings, place, SECRETS)}
+
+    # the releaser, Airflow's tasks and commands in other shells
+    place.settings_file.write_text(file_of(settings_of(settings, place, SECRETS)))
+    loaded = read_by(load_settings, at)
+    assert value(loaded, name) == wanted
+    if not isinstance(wanted, SecretStr):
+        variables = parts["shipper"].environment
+        assert value(read_by(service_settings, variables), name) == wanted
+    if name in SERVICE:
+        (tmp_path / "key").write_text("of the store")
+        assert value(read_by(service_settings, service_variables(loaded, tmp_path / "key")), name) == wanted
+    if name.startswith(AT_START):
+        text = str(wanted) if isinstance(wanted, Path | str) else json.dumps(wanted)
+        keys = objectstore.identities_file(objectstore.identities(settings.store, SECRETS))
+        caddy = json.dumps(config(loaded, place.caddy / "upstream", place.logs / "access.log"))
+        seen = [keys, caddy, *(" ".join([*part.command, *part.environment.values()]) for part in parts.values())]
+        assert any(form in each for each in seen for form in (text, json.dumps(text)[1:-1]))
+
+
+def test_the_folder_is_given_to_each_part_and_not_written_down(place: Layout) -> None:
+    parts = programs(load_settings(), place, SECRETS)
+    told = {part.name for part in parts if part.environment.get("DEPOSIT_STATE_DIR") == str(place.root)}
+    assert told == {part.name for part in parts} - {"postgres", "objectstore", "mlflow", "gateway", "evidently"}
+    assert "DEPOSIT_STATE_DIR" not in settings_of(load_settings(), place, SECRETS)
+
+
+def test_a_default_is_not_written_down(place: Layout) -> None:
+    told = settings_of(chosen_settings(), place, SECRETS)
+    assert told.keys() == made(chosen_settings(), place, SECRETS).keys() | {"DEPOSIT_SERVE__KEYS_FILE"}
+
+
+def test_what_is_no_longer_set_goes_back_to_its_default(place: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as first:
+        first.setenv("DEPOSIT_TRAIN__TRIALS", "2")
+        place.settings_file.write_text(file_of(settings_of(chosen_settings(), place, SECRETS)))
+    assert load_settings().train.trials == 2
+    place.settings_file.write_text(file_of(settings_of(chosen_settings(), place, SECRETS)))
+    assert load_settings().train.trials == 20
+
+
+def test_what_the_stack_makes_may_be_set_to_just_that(place: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, text in settings_of(chosen_settings(), place, SECRETS).items():  # as by `deposit env`
+        monkeypatch.setenv(name, text)
+    require_possible(chosen_settings(), place, SECRETS)
+
+
+def test_a_value_by_file_reaches_the_parts(place: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "token").write_text("user:s3cret\n")
+    monkeypatch.setenv("DEPOSIT_INGEST__KAGGLE_TOKEN_FILE", str(tmp_path / "token"))
+    assert settings_of(chosen_settings(), place, SECRETS)["DEPOSIT_INGEST__KAGGLE_TOKEN"] == "user:s3cret"
+
+
+def test_a_changed_setting_has_the_releaser_started_anew(place: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {part.name: part for part in programs(chosen_settings(), place, SECRETS)}
+    monkeypatch.setenv("DEPOSIT_SERVE__MAX_CUSTOMERS", "5")
+    after = {part.name: part for part in programs(chosen_settings(), place, SECRETS)}
+    assert {name for name in before if before[name] != after[name]} == {"releaser", "shipper"}

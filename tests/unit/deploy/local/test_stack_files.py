@@ -1,0 +1,124 @@
+import json
+import os
+import socket
+import stat
+from collections.abc import Iterator
+
+import pytest
+
+from deposit.deploy.credentials import credentials
+from deposit.deploy.layout import Layout, layout
+from deposit.deploy.local import lifecycle, processes, supervision
+from deposit.deploy.local.programs import programs, settings_of
+from deposit.deploy.objectstore import identities
+from deposit.errors import ConfigError
+from deposit.settings import load_settings
+
+
+@pytest.fixture
+def place() -> Iterator[Layout]:
+    found = layout(load_settings())
+    found.make()
+    yield found
+    found.clear_sockets()
+
+
+def test_secrets_are_made_once_and_for_the_owner_alone(place: Layout) -> None:
+    first = credentials(place.secrets)
+    assert stat.S_IMODE(place.secrets.stat().st_mode) == 0o600
+    assert credentials(place.secrets) == first
+    values = list(vars(first).values())
+    assert len(set(values)) == len(values)
+    assert min(map(len, values)) >= 40
+
+
+def test_damaged_secrets_are_named(place: Layout) -> None:
+    place.secrets.write_text("{}")
+    with pytest.raises(ConfigError, match=r"secrets\.json"):
+        credentials(place.secrets)
+
+
+def test_a_stack_of_an_earlier_version_gets_the_secrets_that_it_lacks(place: Layout) -> None:
+    first = vars(credentials(place.secrets))
+    older = {name: value for name, value in first.items() if name not in {"store_serving", "releaser_key"}}
+    place.secrets.write_text(json.dumps(older))
+    second = credentials(place.secrets)
+    assert vars(second).items() >= older.items()
+    assert credentials(place.secrets) == second
+
+
+def test_services_may_only_read_mlflows_bucket(place: Layout) -> None:
+    keys = {
+        identity.name: identity.actions for identity in identities(load_settings().store, credentials(place.secrets))
+    }
+    assert keys["serving"] == ("Read:deposit-mlflow",)
+
+
+def test_the_stack_needs_no_key_until_one_is_made(place: Layout) -> None:
+    told = settings_of(load_settings(), place, credentials(place.secrets))
+    assert told["DEPOSIT_SERVE__KEYS_FILE"] == str(place.keys)
+
+
+def test_no_secret_is_on_a_command_line(place: Layout) -> None:
+    secrets = credentials(place.secrets)
+    for program in programs(load_settings(), place, secrets):
+        assert not [value for value in vars(secrets).values() if value in " ".join(program.command)]
+        assert not [value for value in vars(secrets).values() if value in repr(program)]
+
+
+def test_each_part_is_given_only_its_own_secrets(place: Layout) -> None:
+    secrets = credentials(place.secrets)
+    allowed = {
+        "mlflow": {secrets.postgres_mlflow, secrets.store_mlflow},
+        "shipper": {secrets.postgres_writer},
+        **{f"airflow-{part}": {secrets.postgres_airflow, secrets.airflow_jwt, secrets.airflow_fernet}
+           for part in ("api-server", "scheduler", "dag-processor", "triggerer")},
+    }  # fmt: skip
+    for program in programs(load_settings(), place, secrets):
+        seen = {value for value in vars(secrets).values() if value in " ".join(program.environment.values())}
+        assert seen <= allowed.get(program.name, set()), program.name
+
+
+def test_the_pipelines_key_cannot_touch_mlflows_bucket(place: Layout) -> None:
+    keys = {
+        identity.name: identity.actions for identity in identities(load_settings().store, credentials(place.secrets))
+    }
+    assert not [action for action in keys["pipeline"] if "mlflow" in action]
+    assert {action.partition(":")[2] for action in keys["mlflow"]} == {"deposit-mlflow"}
+
+
+def test_supervisor_sees_a_change_of_a_command_or_an_environment_and_no_value_of_either(place: Layout) -> None:
+    def section(command: list[str], environment: dict[str, str]) -> str:
+        return supervision.configuration(place, [lifecycle.Program("part", command, environment)])
+
+    first = section(["/a b/run", "100%"], {"KEY": "hush; 50% off"})
+    assert first == section(["/a b/run", "100%"], {"KEY": "hush; 50% off"})
+    assert first != section(["/a b/run", "99%"], {"KEY": "hush; 50% off"})
+    assert first != section(["/a b/run", "100%"], {"KEY": "another"})
+    assert "hush" not in first
+
+
+def test_a_taken_port_is_named_with_its_holder_and_its_setting() -> None:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        port = server.getsockname()[1]
+        with pytest.raises(ConfigError, match=rf"port {port} \(DEPOSIT_STACK__GATEWAY_PORT\).*pid {os.getpid()}"):
+            processes.require_free({"DEPOSIT_STACK__GATEWAY_PORT": port})
+
+
+def test_the_settings_it_writes_are_settings_it_reads(place: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load_settings()
+    for name, value in settings_of(settings, place, credentials(place.secrets)).items():
+        monkeypatch.setenv(name, value)
+    again = load_settings()
+    assert again.stack == settings.stack
+    assert again.database.url is not None
+
+
+def test_looking_at_a_stack_that_was_never_started_makes_none() -> None:
+    settings = load_settings()
+    assert {part.state for part in lifecycle.status(settings)} == {"stopped"}
+    assert not settings.state_dir.exists()
+    with pytest.raises(ConfigError, match="deposit up"):
+        lifecycle.environment(settings)

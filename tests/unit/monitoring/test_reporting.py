@@ -1,0 +1,40 @@
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from monitored import Trained
+
+from deposit.data.columns import NAMES
+from deposit.monitoring.reporting import ReportSubject, evidently_report
+
+SUBJECT = ReportSubject("2010-05", "deposit-v7", datetime(2010, 5, 1, tzinfo=UTC), 0.3)
+
+
+def sampled(trained: Trained, rows: int, seed: int, known: float = 1.0) -> pd.DataFrame:
+    frame = trained.frame.sample(rows, random_state=seed)
+    probabilities = trained.score(frame)
+    outcomes = frame["y"].astype(float).where(np.random.default_rng(seed).random(rows) < known)
+    return frame[list(NAMES)].assign(
+        probability=probabilities, called=(probabilities >= 0.3).astype(int), subscribed=outcomes
+    )
+
+
+def found(trained: Trained, current: pd.DataFrame) -> dict[str, Any]:
+    metrics = evidently_report(SUBJECT, current, sampled(trained, 1500, 1)).dict()["metrics"]
+    return {metric["metric_name"].split("(")[0]: metric["value"] for metric in metrics}
+
+
+def test_rows_like_those_of_training_have_not_moved_and_are_judged(trained: Trained) -> None:
+    metrics = found(trained, sampled(trained, 1500, 2))
+    assert metrics["DriftedColumnsCount"]["count"] == 0
+    assert metrics["RocAuc"] > 0.7
+    assert metrics["RowCount"] == 1500
+
+
+def test_where_few_outcomes_are_known_it_tells_of_the_data_alone(trained: Trained) -> None:
+    current = sampled(trained, 1200, 3, known=0.2).assign(age=40)
+    metrics = found(trained, current)
+    assert "RocAuc" not in metrics
+    assert metrics["RowCount"] == 1200
+    assert metrics["DriftedColumnsCount"]["count"] == 1

@@ -1,0 +1,45 @@
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from deposit.monitoring.status import PeriodAssessment, PeriodStatus
+from deposit.overview import Champion, Overview, page
+from deposit.release.repository import Release
+
+NOW = datetime(2026, 5, 17, 2, 3, tzinfo=UTC)
+LIVE = Release(7, "release", "deposit-v7", "better", "t", "u", "0" * 64, "live", "", "process", None, NOW, NOW)
+FOUND = PeriodAssessment(
+    "2026-04", "deposit-v7", PeriodStatus.PERFORMANCE_DEGRADED, "It <b>decays</b>", 12_345, NOW, reported=True
+)
+SEEN = Overview(Champion("deposit-v7", "it won"), LIVE, [LIVE], [FOUND])
+
+
+def test_it_tells_what_serves_and_why_what_was_found_and_what_was_done() -> None:
+    shown = page(SEEN)
+    for words in ("deposit-v7 serves since 2026-05-17 02:03 UTC", "The champion is deposit-v7. Why: it won",
+                  ">decay</span>", "12,345", 'href="reports/2026-04/deposit-v7"', "<td>better</td>"):  # fmt: skip
+        assert words in shown
+    assert "It &lt;b&gt;decays" in shown
+    assert "deposit_release" not in shown
+
+
+def test_a_release_that_failed_shows_both_its_reasons() -> None:
+    failed = replace(LIVE, state="failed", reason="parity is off")
+    assert "better; parity is off" in page(replace(SEEN, releases=[failed]))
+
+
+def test_a_champion_that_does_not_serve_is_named_with_what_to_do() -> None:
+    assert "It does not serve: trigger deposit_release" in page(replace(SEEN, champion=Champion("deposit-v8", "x")))
+
+
+def test_a_report_that_was_not_written_is_not_linked() -> None:
+    assert "<a " not in page(replace(SEEN, verdicts=[replace(FOUND, reported=False)]))
+
+
+def test_before_anything_has_happened_it_says_what_to_do() -> None:
+    shown = page(Overview(Champion(None), None, [], []))
+    for words in ("No model serves", "trigger deposit_ingest", "deposit_monitor makes them every night"):
+        assert words in shown
+
+
+def test_what_mlflow_did_not_tell_is_told() -> None:
+    assert "MLflow is away" in page(replace(SEEN, champion=Champion(None, error="MLflow is away")))
