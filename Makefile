@@ -31,12 +31,14 @@ BENCH_ROWS ?= 100000 1000000
 OUTAGE_SECONDS ?= 8
 KILLS ?= 5
 FUZZ_CASES ?= 10000
+# processes that run tests side by side
+WORKERS ?= 2
 
 # another engine's client: `make up COMPOSE="podman compose"`
 COMPOSE ?= docker compose
 export REVISION ?= $(shell git rev-parse HEAD 2> /dev/null || echo unknown)
 
-.PHONY: help setup moved demo stop status ours up down credentials bench fuzz test test-fast test-servers test-chaos test-page test-dags test-e2e test-compose chromium screenshots check format lint lint-docker types hooks clean
+.PHONY: help setup moved demo stop status ours up down credentials bench fuzz test test-fast test-servers test-chaos test-page test-dags test-e2e images test-compose chromium screenshots check format lint lint-docker types hooks clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -77,10 +79,11 @@ test: check test-servers test-chaos test-page test-dags test-e2e ## Every test (
 check: lint types test-fast ## Lint, types and the tests that start no servers
 
 test-fast: setup
-	$(RUN) pytest -m "not servers and not e2e" --ignore=tests/dags --ignore=tests/compose
+	$(RUN) pytest --numprocesses $(WORKERS) --dist loadfile -m "not servers and not e2e" --ignore=tests/dags --ignore=tests/compose
+	$(RUN) pytest --quiet --doctest-modules $$(grep --recursive --files-with-matches --include='*.py' '>>> ' plugins/deposit bento/serving)
 
 test-servers: setup ## Contracts with real servers: PostgreSQL, S3, MLflow, Caddy, supervisor, the service
-	$(RUN) pytest -m "servers and not e2e" --ignore=tests/dags --ignore=tests/chaos --ignore=tests/page --ignore=tests/compose
+	$(RUN) pytest --numprocesses $(WORKERS) --dist loadfile -m "servers and not e2e" --ignore=tests/dags --ignore=tests/chaos --ignore=tests/page --ignore=tests/compose
 
 test-chaos: setup ## Servers stopped and killed, disks filled, under load: nothing that was answered is lost
 	$(RUN) pytest tests/chaos --outage-seconds $(OUTAGE_SECONDS) --kills $(KILLS)
@@ -111,6 +114,9 @@ test-dags: setup ## The DAGs, in Airflow's own environment
 test-e2e: setup ## The whole stack, through its public face
 	$(RUN) pytest -m e2e tests/e2e
 
+images: ## Build the images of the stack with Docker
+	$(COMPOSE) build --quiet
+
 test-compose: setup ## The stack with Docker, unmodified: releases, kills, down and up again; needs an engine
 	$(RUN) pytest tests/compose --compose "$(COMPOSE)" --log-cli-level INFO
 
@@ -124,8 +130,10 @@ lint: setup ## Style, and the direction of imports
 	$(RUN) ruff check
 	$(RUN) lint-imports --no-cache
 
-types: setup ## Types, strictly
+types: setup ## Types, strictly; those of the DAGs by Airflow's environment
 	$(RUN) mypy
+	MYPYPATH=dags $(RUN) mypy --python-executable .venv-airflow/bin/python --follow-imports silent \
+	  --cache-dir .mypy_cache/airflow dags plugins/deposit_plugin.py
 
 format: setup ## Put the code into the house's form
 	$(RUN) ruff format

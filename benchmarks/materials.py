@@ -17,8 +17,8 @@ from sklearn.preprocessing import OneHotEncoder
 from xgboost import XGBClassifier
 
 from deposit.data import ingest, sources
-from deposit.data.columns import FEATURES, NAMES, Category
-from deposit.model.artifact import ModelArtifact, Parity
+from deposit.data.columns import CATEGORIES, NAMES
+from deposit.model.artifact import ModelArtifact, ModelMetadata, Parity
 from deposit.model.encoder import Encoder
 from deposit.progress import log_progress
 from deposit.release.packaging import built, write_context
@@ -89,7 +89,7 @@ class Materials:
     def _train_artifact(self, frame: pd.DataFrame, labels: Any) -> None:
         encoder = Encoder.fit(frame)
         booster = RECIPE.fit(TrainingSet(encoder.encode_columns(frame), labels, np.ones(len(labels))), seed=7)
-        artifact = ModelArtifact("xgboost", encoder, booster, 0.0, 0.5, {"dataset": "bundled", "metrics": {}})
+        artifact = ModelArtifact("xgboost", encoder, booster, 0.0, 0.5, ModelMetadata(dataset="bundled"))
         rows = frame[list(NAMES)].head(200).to_numpy(dtype=object).tolist()
         parity = Parity(rows, artifact.probabilities(encoder.encode_rows(rows)).tolist())
         ModelArtifact(**{**vars(artifact), "parity": parity}).save(self.model)
@@ -104,15 +104,14 @@ class Materials:
         unpack(archive, self.bento)
 
     def _train_pipeline(self, frame: pd.DataFrame, labels: Any) -> None:
-        texts = [column.name for column in FEATURES if isinstance(column, Category)]
         encoder = ColumnTransformer(
-            [("categories", OneHotEncoder(handle_unknown="ignore"), texts)], remainder="passthrough"
+            [("categories", OneHotEncoder(handle_unknown="ignore"), list(CATEGORIES))], remainder="passthrough"
         )
         classifier = XGBClassifier(
             n_estimators=RECIPE.trees, max_depth=RECIPE.depth, learning_rate=RECIPE.eta,
             min_child_weight=RECIPE.min_child_weight, reg_lambda=RECIPE.l2, n_jobs=1,
         )  # fmt: skip
-        features = frame[list(NAMES)].astype(dict.fromkeys(texts, object))
+        features = frame[list(NAMES)].astype(dict.fromkeys(CATEGORIES, object))
         joblib.dump(Pipeline([("encode", encoder), ("classify", classifier)]).fit(features, labels), self.pipeline)
         # BentoML takes its home from the environment once: its own process
         save = (

@@ -18,11 +18,11 @@ from benchmarks.postgres import Database, database
 from benchmarks.report import Table, spread
 from deposit import console
 from deposit.data import ingest, periods, sources
-from deposit.data.columns import FEATURES, NAMES, Category
+from deposit.data.columns import CATEGORIES, FEATURES, NAMES
 from deposit.progress import Progress, log_progress
 from deposit.sections import IngestSettings
 from deposit.settings import REPOSITORY
-from deposit.training.profiling import profile_reference
+from deposit.training.candidates import profile_reference
 
 PORT = 18_889
 ROWS = (100_000, 1_000_000)
@@ -62,8 +62,7 @@ def _training(folder: Path) -> pd.DataFrame:
     frame["called"] = (frame["probability"] >= watchers.THRESHOLD).astype(int)
     reference = profile_reference(frame, frame["probability"].to_numpy())
     (folder / watchers.REFERENCE).write_text(json.dumps(reference.to_json()))
-    texts = [column.name for column in FEATURES if isinstance(column, Category)]
-    kept = frame[[*NAMES, "probability", "called", "y"]].astype(dict.fromkeys(texts, object))
+    kept = frame[[*NAMES, "probability", "called", "y"]].astype(dict.fromkeys(CATEGORIES, object))
     kept.to_parquet(folder / watchers.TRAINING)
     return frame
 
@@ -107,7 +106,7 @@ def _name(rows: int) -> str:
 
 def _fill(server: Database, name: str, training: pd.DataFrame, rows: int) -> None:
     """The real rows over and over, spread over the month, each with an outcome that agrees with its score."""
-    columns = ", ".join(f'"{column.replace(".", "_")}"' for column in NAMES)
+    columns = ", ".join(f'"{column.sql_name}"' for column in FEATURES)
     with server.connect(name) as connection:
         connection.execute(
             "SELECT make_prediction_days((SELECT array_agg(d::date) FROM generate_series("

@@ -38,10 +38,10 @@ def counted(engine: Engine, folder: Path) -> Callable[[], Any]:
         reference = ReferenceProfile.from_json(json.loads((folder / REFERENCE).read_text()))
         with engine.begin() as connection:
             observed = profile.profile_period(connection, span, MODEL_ID, reference)
-            judgement = assess(observed, reference, THRESHOLD, _EXPECTED, Economics(10, 1))
-            kept = list(metric_rows.to_metric_rows(MODEL_ID, observed, reference, judgement))
+            assessment = assess(observed, reference, THRESHOLD, _EXPECTED, Economics(10, 1))
+            kept = list(metric_rows.to_metric_rows(MODEL_ID, observed, reference, assessment))
             metric_rows.replace(connection, span.name, "deposit", kept)
-        return judgement.verdict.kind.title
+        return assessment.status.title
 
     return look
 
@@ -52,17 +52,15 @@ def evidently(engine: Engine, folder: Path) -> Callable[[], Any]:
     from evidently import BinaryClassification, DataDefinition, Dataset, Report
     from evidently.presets import ClassificationPreset, DataDriftPreset, DataSummaryPreset
 
-    from deposit.data.columns import FEATURES, NAMES, Category
+    from deposit.data.columns import CATEGORIES, FEATURES, NUMBERS
 
-    texts = [column.name for column in FEATURES if isinstance(column, Category)]
-    numbers = [name for name in NAMES if name not in texts]
     definition = DataDefinition(
-        numerical_columns=[*numbers, "probability"], categorical_columns=texts,
+        numerical_columns=[*NUMBERS, "probability"], categorical_columns=list(CATEGORIES),
         classification=[
             BinaryClassification(target="y", prediction_labels="called", prediction_probas="probability", pos_label=1)
         ],
     )  # fmt: skip
-    listed = ", ".join(f'"{name.replace(".", "_")}" AS "{name}"' for name in NAMES)
+    listed = ", ".join(f'"{column.sql_name}" AS "{column.name}"' for column in FEATURES)
     # every name is the program's own
     query = (
         f"SELECT {listed}, probability, predictions.subscribes::int AS called, outcomes.subscribed::int AS y"  # noqa: S608

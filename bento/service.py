@@ -14,8 +14,7 @@ from deposit.settings import service_settings
 from serving.access import Access
 from serving.application import Application, routes
 from serving.models import LoadedModel, ModelCache
-from serving.prometheus import Metrics
-from serving.request_counts import TrafficLog
+from serving.request_counts import Metrics, TrafficLog
 
 MODEL_TAG = Path(__file__).with_name("model.tag").read_text().strip()
 """The packager writes this file; `:latest` would not do, for a store may hold several versions."""
@@ -48,11 +47,11 @@ class Deposit:
         gc.freeze()
 
     @bentoml.on_startup  # type: ignore[untyped-decorator]
-    async def tell_traffic(self) -> None:
-        """Begin to tell PostgreSQL of the traffic."""
+    async def start_traffic_log(self) -> None:
+        """Begin to log the traffic."""
         self._traffic.start()
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
-    async def tell_last_traffic(self) -> None:
-        """Tell of the rest; all requests are answered."""
+    async def close_traffic_log(self) -> None:
+        """Log the rest; all requests are answered."""
         await self._traffic.close()

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from subprocess import CalledProcessError
+from typing import Any
 
 from airflow.sdk import Asset, RetryDecision, RetryPolicy
 
@@ -11,9 +12,6 @@ from deposit.tasks import REFUSED
 DATASET = Asset(uri="deposit://dataset", name="deposit_dataset", group="deposit")
 CHAMPION = Asset(uri="deposit://champion", name="deposit_champion", group="deposit")
 DECAY = Asset(uri="deposit://decay", name="deposit_decay", group="deposit")
-
-SKIP = 99
-"""Exit code of a task that has nothing to pass on: it is skipped, and so is what follows it."""
 
 DATASET_VERSION = r"^[0-9a-f]{16}$"
 MODEL_ID = r"^\S+-v[1-9]\d{0,8}$"
@@ -25,14 +23,14 @@ MONTH_OR_DAY = r"^\d{4}-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?$"
 class UnlessRefused(RetryPolicy):
     """Try again what may pass, as a server that is down; a task that was refused would be refused again."""
 
-    def evaluate(self, exception: BaseException, **_: object) -> RetryDecision:
+    def evaluate(self, exception: BaseException, *_: Any, **__: Any) -> RetryDecision:
         """Fail a task that says by its exit code that it was refused."""
         if isinstance(exception, CalledProcessError) and exception.returncode == REFUSED:
             return RetryDecision.fail("refused, for the reason above")
         return RetryDecision.default()
 
 
-DEFAULTS = {
+DEFAULTS: dict[str, Any] = {
     "start_date": datetime(2026, 1, 1, tzinfo=UTC),
     "catchup": False,
     "max_active_runs": 1,
@@ -49,5 +47,10 @@ DEFAULTS = {
     },
 }
 
-MODELS = {"python": str(load_settings().python), "expect_airflow": False}
+MODELS: dict[str, Any] = {"python": str(load_settings().python), "expect_airflow": False}
 """A task's environment: the models', whose libraries Airflow's own never imports."""
+
+
+def param(name: str) -> Any:
+    """A parameter of the run as a task's argument: a template, in whose place Airflow puts the value."""
+    return f"{{{{ params['{name}'] }}}}"

@@ -7,10 +7,12 @@ year. A file whose months cannot be right fails the run, too, unless that is acc
 The same input twice makes no second version. What follows: `deposit_train`, by the asset `deposit_dataset`.
 """
 
+from typing import Any
+
 from airflow.sdk import Param, dag, task
 
 from deposit.settings import load_settings
-from deposit_defaults import DATASET, DEFAULTS, MODELS
+from deposit_defaults import DATASET, DEFAULTS, MODELS, param
 
 RULES = {
     "macro": "macro: two months with the same price and confidence index, or one with several",
@@ -21,7 +23,7 @@ RULES = {
 
 
 @task.external_python(**MODELS, outlets=[DATASET])
-def ingest(source: str, path: str | None, first_year: int | None, accept: list | None) -> dict:
+def ingest(source: str, path: str | None, first_year: int | None, accept: list[str] | None) -> dict[str, Any]:
     """Publish the source as a dataset version."""
     import dataclasses
 
@@ -30,8 +32,8 @@ def ingest(source: str, path: str | None, first_year: int | None, accept: list |
     from deposit.tasks import running
 
     with running():
-        given = {"source": source, "path": path, "first_year": first_year, "accept": accept or None}
-        return dataclasses.asdict(ingest(load_settings().changed("ingest", **given)))
+        values = {"source": source, "path": path, "first_year": first_year, "accept": accept or None}
+        return dataclasses.asdict(ingest(load_settings().changed("ingest", **values)))
 
 
 @dag(
@@ -64,7 +66,7 @@ def ingest(source: str, path: str | None, first_year: int | None, accept: list |
 )
 def deposit_ingest() -> None:
     """Ingest."""
-    ingest("{{ params.source }}", "{{ params.path }}", "{{ params.first_year }}", "{{ params.accept }}")
+    ingest(param("source"), param("path"), param("first_year"), param("accept"))
 
 
 deposit_ingest()

@@ -6,20 +6,22 @@ with the training process, switches the gateway and drains the old one. A releas
 reason; the old model goes on serving.
 """
 
+from typing import Any
+
 from airflow.sdk import Param, dag, task
 
-from deposit_defaults import CHAMPION, DEFAULTS, MODEL_ID, MODELS
+from deposit_defaults import CHAMPION, DEFAULTS, MODEL_ID, MODELS, param
 
 
 @task.external_python(**MODELS)
 def request(model: str | None) -> int:
     """Package the model, ask for its release, and return the release's number."""
-    from deposit.release.requests import request_release
+    from deposit.loop import release
     from deposit.settings import load_settings
     from deposit.tasks import running
 
     with running():
-        return request_release(load_settings(), model).id
+        return release(load_settings(), model).id
 
 
 @task.external_python(**MODELS, retries=1)
@@ -49,7 +51,8 @@ def wait(release: int, timeout: int) -> str:
 )
 def deposit_release() -> None:
     """Ask, then wait."""
-    wait(request("{{ params.model }}"), "{{ params.timeout }}")
+    release: Any = request(param("model"))
+    wait(release, param("timeout"))
 
 
 deposit_release()

@@ -11,20 +11,18 @@ from datetime import timedelta
 
 from airflow.sdk import Param, dag, task
 
-from deposit_defaults import DEFAULTS, MODELS, MONTH
+from deposit_defaults import DEFAULTS, MODELS, MONTH, param
 
 
 @task.external_python(**MODELS, execution_timeout=timedelta(hours=2))
-def replay(first: str, last: str) -> dict:
-    """Replay the months from `first` to `last`."""
-    import dataclasses
-
+def replay(first: str, last: str) -> str:
+    """Replay the months from `first` to `last`, and return where the chart is."""
     from deposit.replay.replay import replay
     from deposit.settings import load_settings
     from deposit.tasks import running
 
     with running():
-        return dataclasses.asdict(replay(load_settings(), first, last))
+        return replay(load_settings(), first, last).chart
 
 
 @dag(
@@ -38,7 +36,7 @@ def replay(first: str, last: str) -> dict:
 )
 def deposit_replay() -> None:
     """Replay."""
-    replay("{{ params['from'] }}", "{{ params['to'] }}")
+    replay(param("from"), param("to"))
 
 
 deposit_replay()

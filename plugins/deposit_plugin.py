@@ -1,6 +1,6 @@
 """What deposit adds to Airflow's UI: the page `Deposit`, and links to the other parts of the stack."""
 
-from typing import ClassVar
+from typing import Any
 
 from airflow.api_fastapi.core_api.security import get_user
 from airflow.plugins_manager import AirflowPlugin
@@ -23,16 +23,17 @@ TITLES = {
 
 # Airflow leaves it to a plugin to ask who somebody is
 app = FastAPI(dependencies=[Depends(get_user)], docs_url=None, redoc_url=None, openapi_url=None)
+APPS: list[dict[str, Any]] = [{"app": app, "url_prefix": PREFIX, "name": "deposit"}]
 
 
 @app.get("/")
 def index() -> HTMLResponse:
-    """The champion, releases, and the verdicts of the last periods."""
+    """The champion, the steps of the loop, and the verdicts of the last periods."""
     try:
-        found = overview.load_overview(load_settings())
+        html = page(overview.load_overview(load_settings()))
     except DepositError as error:
         raise HTTPException(503, str(error)) from error
-    return HTMLResponse(page(found), headers={"Content-Security-Policy": POLICY})
+    return HTMLResponse(html, headers={"Content-Security-Policy": POLICY})
 
 
 @app.get("/reports/{period}/{model_id}")
@@ -69,5 +70,5 @@ class DepositPlugin(AirflowPlugin):
     """The page and the links, in the navigation."""
 
     name = "deposit"
-    fastapi_apps: ClassVar = [{"app": app, "url_prefix": PREFIX, "name": "deposit"}]
+    fastapi_apps = APPS
     external_views = views()

@@ -122,9 +122,9 @@ def object_store(
 @pytest.fixture
 def empty_store(object_store: StoreSettings) -> StoreSettings:
     """The real S3 server with nothing in the data bucket."""
-    store = ObjectStore(object_store)
-    for key in store.keys(object_store.data_bucket):
-        store.delete(object_store.data_bucket, key)
+    bucket = ObjectStore(object_store).data
+    for key in bucket.keys():  # noqa: SIM118 - a method of its own, not a mapping's
+        bucket.delete(key)
     return object_store
 
 

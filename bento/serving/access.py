@@ -50,7 +50,7 @@ _ANYBODY = Client(ANONYMOUS, _ALL_ROLES, _NO_LIMIT)
 
 
 class Access:
-    """Tells who asks, and refuses who may not; follows the keys file within a second of its change.
+    """Authenticates requests and checks their roles; follows the keys file within a second of its change.
 
     A damaged or missing keys file never opens the service: the keys read last stay good, and where there were none, all
     are refused.
@@ -62,12 +62,12 @@ class Access:
 
     def __init__(self, limits: ServeSettings, clock: Callable[[], float] = time.monotonic) -> None:
         self._rate = limits.rate_per_second
-        self._buckets = RateLimiter(limits.burst, clock)
+        self._limiter = RateLimiter(limits.burst, clock)
         self._anonymous = _Entry(b"", _ANYBODY, self._rate)
         self._releaser = _releaser(limits.releaser_key_sha256)
         self._file: ReloadingFile[_Keys] | None = None
         if limits.keys_file is not None:
-            self._file = ReloadingFile(limits.keys_file, self._entries, _tell, clock)
+            self._file = ReloadingFile(limits.keys_file, self._entries, _log_problem, clock)
 
     def authorise(self, headers: dict[bytes, bytes], role: str | None) -> Client:
         """The client of a request for which `role` is needed. Raises RequestError 401, 403, 429 or 503."""
@@ -77,7 +77,7 @@ class Access:
         name = entry.client.name
         if role not in entry.client.roles:
             raise http_error(403, f"the key {name} lacks the role {role}: use one that has it", client=name)
-        if entry.rate and (wait := self._buckets.take(name, entry.rate)):
+        if entry.rate and (wait := self._limiter.acquire(name, entry.rate)):
             seconds = math.ceil(wait)
             message = f"too many requests: {name} may send {entry.rate:g} a second; try again in {seconds} s"
             raise http_error(429, message, headers=((b"retry-after", b"%d" % seconds),), client=name)
@@ -87,13 +87,13 @@ class Access:
         if self._file is None:
             return self._anonymous
         keys = self._file.value()
-        if keys is None or (keys.open and not self._file.sound):
+        if keys is None or (keys.open and not self._file.is_valid):
             raise http_error(
                 503, "the service cannot read its API keys, so it answers nobody; tell its operator", headers=_LATER
             )
-        return self._anonymous if keys.open else self._known(headers.get(b"authorization"), keys.entries)
+        return self._anonymous if keys.open else self._authenticate(headers.get(b"authorization"), keys.entries)
 
-    def _known(self, header: bytes | None, entries: tuple[_Entry, ...]) -> _Entry:
+    def _authenticate(self, header: bytes | None, entries: tuple[_Entry, ...]) -> _Entry:
         if header is None:
             raise http_error(
                 401, "an API key is needed: send the header Authorization: Bearer <key>", headers=_CHALLENGE
@@ -102,17 +102,17 @@ class Access:
         if match is None:
             raise http_error(401, "the header Authorization must be: Bearer <key>", headers=_CHALLENGE)
         digest = sha256(match[1]).digest()
-        found: _Entry | None = None
-        for entry in entries:  # all of them, so that the time taken tells nothing
+        owner: _Entry | None = None
+        for entry in entries:  # all of them, so that the time taken reveals nothing
             if compare_digest(entry.digest, digest):
-                found = entry
-        if found is None:
+                owner = entry
+        if owner is None:
             raise http_error(401, "this API key is not known, or it was revoked", headers=_CHALLENGE)
-        return found
+        return owner
 
     def _entries(self, content: bytes) -> _Keys:
         """Checked keys, ready to be compared. Raises ConfigError."""
-        found = parse(content)
+        file = parse(content)
         entries = [
             _Entry(
                 bytes.fromhex(key.sha256),
@@ -123,10 +123,10 @@ class Access:
                 ),
                 self._rate if key.rate_per_second is None else key.rate_per_second,
             )
-            for key in found.keys
+            for key in file.keys
         ]
-        self._buckets.keep({ANONYMOUS, *(key.name for key in found.keys)})
-        return _Keys(found.open, (*entries, *self._releaser))
+        self._limiter.keep({ANONYMOUS, *(key.name for key in file.keys)})
+        return _Keys(file.open, (*entries, *self._releaser))
 
 
 def _releaser(key_sha256: str | None) -> tuple[_Entry, ...]:
@@ -135,7 +135,7 @@ def _releaser(key_sha256: str | None) -> tuple[_Entry, ...]:
     return (_Entry(bytes.fromhex(key_sha256), Client(RELEASER, _ALL_ROLES, _NO_LIMIT), 0.0),)
 
 
-def _tell(problem: str) -> None:
+def _log_problem(problem: str) -> None:
     logger.critical("API KEYS: %s; the keys read before stay good, and if there are none everybody is refused", problem)
 
 
@@ -152,7 +152,7 @@ class RateLimiter:
         self._clock = clock
         self._buckets: dict[str, tuple[float, float]] = {}
 
-    def take(self, name: str, rate: float) -> float:
+    def acquire(self, name: str, rate: float) -> float:
         """Take a token of a client that gets `rate` a second: 0, or the seconds until there is one."""
         now = self._clock()
         tokens, since = self._buckets.get(name, (self._burst, now))

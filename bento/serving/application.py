@@ -12,19 +12,17 @@ from typing import Any
 from deposit.errors import SpoolError
 from deposit.log.spool import Spool
 from deposit.settings import Settings
-from serving import prometheus
 from serving.access import ADMIN, OUTCOMES, PREDICT, Access
 from serving.http import JSON, Answer, Receive, Request, Route
-from serving.microbatching import MicroBatcher
 from serving.models import ModelCache
 from serving.openapi import document
 from serving.outcome_reports import Outcomes
 from serving.page import pages
-from serving.predict import Predict
-from serving.problems import Problem, RequestError, http_error
-from serving.prometheus import Metrics
+from serving.predict import MicroBatcher, Predict
+from serving.problems import Error, Problem, RequestError, http_error
 from serving.ranking import Ranking
 from serving.recorder import Recorder
+from serving.request_counts import CONTENT_TYPE, Metrics
 from serving.request_schemas import encode
 
 Scope = MutableMapping[str, Any]
@@ -74,19 +72,19 @@ class Application:
             name = client.name
             return await route.handler(Request(scope, receive, request_id, client, self._body_timeout)), name
         except RequestError as error:
-            return Answer(encode({"detail": error.problems}), JSON, error.headers, error.status), error.client or name
+            return Answer(encode(Error(error.problems)), JSON, error.headers, error.status), error.client or name
         except Exception:
             logger.exception("request %s failed: %s %s", request_id.decode(), scope["method"], scope["path"])
             problem = Problem(None, None, f"the service failed; tell its operator request id {request_id.decode()}")
-            return Answer(encode({"detail": [problem]}), JSON, (), 500), name
+            return Answer(encode(Error([problem])), JSON, (), 500), name
 
     def _route(self, method: str, path: str) -> Route:
         if not self.routes:
             raise http_error(503, "the model is still being loaded; try again in a moment")
         route = self.routes.get(path)
         if route is None:
-            known = ", ".join(path for path in self.routes if not path.startswith("/assets/"))
-            raise http_error(404, f"there is no such path here; try {known}")
+            paths = ", ".join(path for path in self.routes if not path.startswith("/assets/"))
+            raise http_error(404, f"there is no such path here; try {paths}")
         if method != route.method and not (method == "HEAD" and route.method == "GET"):
             allow = ((b"allow", route.allowed.encode()),)
             raise http_error(405, f"{method} is not allowed here; use {route.allowed}", headers=allow)
@@ -111,8 +109,8 @@ async def _send(answer: Answer, request_id: bytes, head: bool, send: Send) -> No
 
 
 def _request_id(headers: dict[bytes, bytes]) -> bytes:
-    given = headers.get(b"x-request-id", b"")
-    return given if _REQUEST_ID.fullmatch(given) else os.urandom(16).hex().encode()
+    header = headers.get(b"x-request-id", b"")
+    return header if _REQUEST_ID.fullmatch(header) else os.urandom(16).hex().encode()
 
 
 def routes(settings: Settings, models: ModelCache, spool: Spool, metrics: Metrics) -> Mapping[str, Route]:
@@ -128,7 +126,7 @@ def routes(settings: Settings, models: ModelCache, spool: Spool, metrics: Metric
             metrics.set_spool(await asyncio.to_thread(spool.state))
         except SpoolError:
             metrics.set_spool(None)
-        return Answer(metrics.render(), prometheus.CONTENT_TYPE.encode())
+        return Answer(metrics.render(), CONTENT_TYPE)
 
     async def show_health(_: Request) -> Answer:
         return Answer(b"\n", b"text/plain")

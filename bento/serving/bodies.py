@@ -86,12 +86,12 @@ async def decompressed(
 
 
 def _not_read(codings: str) -> RequestError:
-    shown = codings if len(codings) <= _SHOWN else codings[: _SHOWN - 1] + "…"
-    message = f"Content-Encoding: {shown} is not read here; send the body as gzip or deflate, or not compressed"
+    names = codings if len(codings) <= _SHOWN else codings[: _SHOWN - 1] + "…"
+    message = f"Content-Encoding: {names} is not read here; send the body as gzip or deflate, or not compressed"
     return http_error(415, message, headers=((b"accept-encoding", b"gzip, deflate"),))
 
 
-def stated_codec(label: str | None) -> str | None:
+def declared_codec(label: str | None) -> str | None:
     """The codec of a charset that the sender states; None if none is. Raises RequestError 415 for an unknown one."""
     if not label:
         return None
@@ -123,7 +123,7 @@ def as_utf8(body: bytes, charset: str | None) -> bytes:
     `charset` is the stated one; a byte-order mark, or the zeros of UTF-16 and UTF-32, count for more.
     Raises RequestError 400 for bytes that do not fit, 415 for an unknown charset.
     """
-    codec = stated_codec(charset) or _UTF8
+    codec = declared_codec(charset) or _UTF8
     if body.startswith(_MARKS) or b"\0" in body[:4]:
         codec = json.detect_encoding(body)
     if codec == _UTF8:
@@ -158,11 +158,11 @@ def _not_text(codec: str, error: UnicodeDecodeError) -> RequestError:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made: dict[str, Any] = {}
+    document: dict[str, Any] = {}
     for name, value in pairs:
         printable = name.encode(errors="replace").decode()
-        made[printable] = TWICE if printable in made else value
-    return made
+        document[printable] = TWICE if printable in document else value
+    return document
 
 
 def _integer(digits: str) -> int | float:

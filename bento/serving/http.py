@@ -139,12 +139,12 @@ def event_time_of(request: Request) -> int:
 
     Raises RequestError 403 or 422.
     """
-    given = request.headers.get(_EVENT_TIME)
-    if given is None:
+    header = request.headers.get(_EVENT_TIME)
+    if header is None:
         return time.time_ns() // 1000
     _require_admin(request, "X-Event-Time")
     try:
-        moment = datetime.fromisoformat(given.decode())
+        moment = datetime.fromisoformat(header.decode())
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None or not _EARLIEST <= moment <= datetime.now(UTC):

@@ -57,14 +57,14 @@ class ModelCache:
     Args:
         served: the baked-in model.
         settings: catalog file, object store (its key needs no more than to read MLflow's bucket), models to keep, and
-            the economics that `listing` tells.
+            the economics that `listing` shows.
     """
 
     def __init__(self, served: LoadedModel, settings: Settings) -> None:
         self.served = served
         self._economics = {
-            "deposit_value": settings.train.deposit_value,
-            "call_cost": settings.train.call_cost,
+            "deposit_value": settings.economics.deposit_value,
+            "call_cost": settings.economics.call_cost,
         }
         self._room = settings.serve.models_kept
         self._catalog = ReloadingFile(settings.catalog_path, _by_id, partial(logger.warning, "models by id: %s"))
@@ -90,7 +90,7 @@ class ModelCache:
         loading = self._loading.get(model.files)
         if loading is None:
             loading = self._loading[model.files] = asyncio.create_task(self._load(model))
-            loading.add_done_callback(partial(self._settle, model.files))
+            loading.add_done_callback(partial(self._keep, model.files))
         try:
             # one client that goes away must not take the model from the others that wait for it
             return await asyncio.wait_for(asyncio.shield(loading), _WAIT_SECONDS)
@@ -144,7 +144,7 @@ class ModelCache:
         logger.warning("loaded model %s from the object store", model.model_id)
         return LoadedModel(model.model_id, artifact, _facts(model))
 
-    def _settle(self, files: Files, loading: "asyncio.Task[LoadedModel]") -> None:
+    def _keep(self, files: Files, loading: "asyncio.Task[LoadedModel]") -> None:
         del self._loading[files]
         # asking for the error also tells asyncio that it was seen, should all that waited be gone
         if loading.cancelled() or loading.exception() is not None:
@@ -198,7 +198,7 @@ class Fetcher:
         try:
             recorded = msgspec.json.decode(content, type=_Recorded).sha256
         except msgspec.DecodeError as error:
-            raise IntegrityError(f"{files.prefix}/{MODEL} does not tell its files: {error}") from error
+            raise IntegrityError(f"{files.prefix}/{MODEL} does not list its files: {error}") from error
         (folder / MODEL).write_bytes(content)
         for name in (PARITY, BOOSTER):
             if name in recorded:
@@ -206,11 +206,11 @@ class Fetcher:
 
     def _checked(self, files: Files, name: str, expected: str) -> bytes:
         key = f"{files.prefix}/{name}"
-        content = self._connected().get(files.bucket, key, _MAX_BYTES)
-        found = sha256_of(content)
-        if found != expected:
+        content = self._connected().bucket(files.bucket).get(key, _MAX_BYTES)
+        actual = sha256_of(content)
+        if actual != expected:
             raise IntegrityError(
-                f"s3://{files.bucket}/{key} has sha256 {found}, registered was {expected}: restore it or train anew"
+                f"s3://{files.bucket}/{key} has sha256 {actual}, registered was {expected}: restore it or train anew"
             )
         return content
 

@@ -1,18 +1,25 @@
-"""The OpenAPI document, made from the column descriptions."""
+"""The OpenAPI document, made from the structures of requests and answers and the column descriptions."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from deposit.data.columns import FEATURES, Category, Number
-from serving.request_schemas import MAX_ID, MAX_ID_LENGTH, MIN_ID
+import msgspec
 
-EXAMPLE_CUSTOMER: dict[str, Any] = {
-    "id": "customer-1", "age": 41, "job": "technician", "marital": "married", "education": "university.degree",
-    "default": "no", "housing": "yes", "loan": "no", "contact": "cellular", "month": "may", "day_of_week": "mon",
-    "campaign": 1, "pdays": 999, "previous": 0, "poutcome": "nonexistent", "emp.var.rate": -1.8,
-    "cons.price.idx": 92.893, "cons.conf.idx": -46.2, "euribor3m": 1.299, "nr.employed": 5099.1,
-}  # fmt: skip
+from deposit.data.columns import FEATURES
+from serving.problems import Error
+from serving.request_schemas import (
+    Models,
+    OutcomesRequest,
+    OutcomesResponse,
+    PredictRequest,
+    PredictResponse,
+    RankResponse,
+)
+
+_REF = "#/components/schemas/{name}"
+_BODIES = (PredictRequest, PredictResponse, RankResponse, OutcomesRequest, OutcomesResponse, Models, Error)
+EXAMPLE_CUSTOMER: dict[str, Any] = {"id": "customer-1", **{column.name: column.example for column in FEATURES}}
 EXAMPLE_OUTCOMES: dict[str, Any] = {
     "outcomes": [
         {"prediction_id": "0190a6b3-7c1e-7d52-9c3a-5e0f6a1b2c3d", "subscribed": True, "at": "2026-03-02T16:20:00Z"}
@@ -107,7 +114,12 @@ def _paths() -> dict[str, Any]:
 def _rank(problem: dict[str, Any]) -> dict[str, Any]:
     amount = {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1e12}
     wishes = {
-        "capacity": {"type": "integer", "minimum": 0, "maximum": 999_999_999, "description": "call the best so many"},
+        "capacity": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": 999_999_999,
+            "description": "call the best so many; a setting if left out",
+        },
         "deposit_value": {**amount, "description": "value of a subscription; a setting if left out"},
         "call_cost": {**amount, "description": "cost of a call; a setting if left out"},
         "reasons": {"type": "boolean", "description": "tell the reasons for the best 10,000 of those to be called"},
@@ -147,123 +159,17 @@ def _get(summary: str, answer: dict[str, Any], refusals: Mapping[str, Any] = Map
     return {"get": {"summary": summary, "responses": {"200": answer, **refusals}}}
 
 
-_ID = {
-    "anyOf": [
-        {"type": "integer", "minimum": MIN_ID, "maximum": MAX_ID},
-        {"type": "string", "maxLength": MAX_ID_LENGTH},
-        {"type": "null"},
-    ],
-    "description": "comes back as it was sent; an integer is written without a decimal point: 7, not 7.0",
-}
+def ref(name: str) -> dict[str, str]:
+    """A reference to a component schema."""
+    return {"$ref": _REF.format(name=name)}
 
 
 def schemas(max_customers: int) -> dict[str, Any]:
-    """All component schemas, by name."""
-    customers = {"type": "array", "minItems": 1, "maxItems": max_customers, "items": ref("Customer")}
-    model = {
-        "type": ["string", "null"],
-        "description": "the registered model to answer by; the champion if left out. GET /models lists them",
-        "examples": ["deposit-v7"],
-    }
-    prediction = {
-        "id": _ID,
-        "prediction_id": {"type": "string", "format": "uuid", "description": "UUID version 7"},
-        "probability": {"type": "number", "minimum": 0, "maximum": 1},
-        "subscribes": {"type": "boolean", "description": "probability is at or above the model's threshold"},
-    }
-    problem = {
-        "row": {"type": ["integer", "null"], "description": "position in `customers`, counted from 0"},
-        "field": {"type": ["string", "null"]},
-        "message": {"type": "string", "description": "what is wrong and what is allowed"},
-    }
-    outcome = {
-        "prediction_id": {"type": "string", "format": "uuid", "description": "as /predict or /rank gave it"},
-        "subscribed": {"type": "boolean"},
-        "at": {
-            "type": ["string", "null"],
-            "format": "date-time",
-            "description": "when it became known, with offset; the time of receipt if left out",
-        },
-    }
-    columns = {column.name: _column(column) for column in FEATURES}
-    return {
-        "Customer": _object({"id": _ID, **columns}, required=list(columns)),
-        "PredictRequest": _object({"customers": customers, "model": model}, required=["customers"]),
-        "Prediction": _object(prediction, required=list(prediction)),
-        "PredictResponse": _object(
-            {"model": {"type": "string"}, "predictions": {"type": "array", "items": ref("Prediction")}},
-            required=["model", "predictions"],
-        ),
-        "Outcome": _object(outcome, required=["prediction_id", "subscribed"]),
-        "OutcomesRequest": _object(
-            {"outcomes": {"type": "array", "minItems": 1, "maxItems": max_customers, "items": ref("Outcome")}},
-            required=["outcomes"],
-        ),
-        "OutcomesResponse": _object({"accepted": {"type": "integer", "minimum": 1}}, required=["accepted"]),
-        "Models": _object(
-            {
-                "models": {"type": "array", "items": {"type": "object"}},
-                "deposit_value": {"type": "number", "description": "of one subscription, in the unit of call_cost"},
-                "call_cost": {"type": "number", "description": "of one call"},
-            },
-            required=["models", "deposit_value", "call_cost"],
-        ),
-        **_ranking(),
-        "Problem": _object(problem, required=list(problem)),
-        "Error": _object({"detail": {"type": "array", "items": ref("Problem")}}, required=["detail"]),
-    }
-
-
-def _column(column: Category | Number) -> dict[str, Any]:
-    if isinstance(column, Category):
-        return {"type": "string", "enum": list(column.allowed), "description": column.meaning}
-    kind = "integer" if column.integer else "number"
-    return {"type": kind, "minimum": column.low, "maximum": column.high, "description": column.meaning}
-
-
-def _object(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
-    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
-
-
-def ref(name: str) -> dict[str, str]:
-    """A reference to a component schema."""
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def _ranking() -> dict[str, Any]:
-    amount, count = {"type": "number"}, {"type": "integer", "minimum": 0}
-    reason = {"column": {"type": "string"}, "effect": amount, "text": {"type": "string"}}
-    row = {
-        "rank": {"type": "integer", "minimum": 1},
-        "line": {"type": "integer", "minimum": 2, "description": "of the file, whose first line is 1"},
-        "id": {"type": ["string", "null"]},
-        "prediction_id": {"type": "string", "format": "uuid"},
-        "probability": {"type": "number", "minimum": 0, "maximum": 1},
-        "expected_value": amount,
-        "call": {"type": "boolean"},
-        "reasons": {"type": "array", "items": ref("Reason")},
-    }
-    extra = _object({"column": {"type": "string"}, "reason": {"type": "string"}}, required=["column", "reason"])
-    whole = {
-        "model": {"type": "string"},
-        "rows": count,
-        "rejected": count,
-        "extra_columns": {"type": "array", "items": extra},
-        "deposit_value": amount,
-        "call_cost": amount,
-        "capacity": {"type": ["integer", "null"]},
-        "break_even": {"type": "number", "description": "the probability from which a call pays"},
-        "called": count,
-        "expected_subscriptions": amount,
-        "expected_profit": amount,
-        "ranked": {"type": "array", "items": ref("RankedRow")},
-        "rejected_rows": {"type": "array", "items": ref("RejectedRow")},
-    }
-    return {
-        "Reason": _object(reason, required=list(reason)),
-        "RankedRow": _object(row, required=[name for name in row if name != "reasons"]),
-        "RejectedRow": _object(
-            {"line": {"type": "integer"}, "reason": {"type": "string"}}, required=["line", "reason"]
-        ),
-        "RankResponse": _object(whole, required=list(whole)),
-    }
+    """All component schemas, by name: those of the structures that are read and written."""
+    _, components = msgspec.json.schema_components(_BODIES, ref_template=_REF)
+    for schema in components.values():
+        schema["additionalProperties"] = False
+    components["Customer"]["properties"] |= {column.name: column.json_schema() for column in FEATURES}
+    for name, items in (("PredictRequest", "customers"), ("OutcomesRequest", "outcomes")):
+        components[name]["properties"][items] |= {"minItems": 1, "maxItems": max_customers}
+    return components

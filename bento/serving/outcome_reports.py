@@ -16,9 +16,9 @@ from deposit.data.tables.cells import yes_or_no
 from deposit.data.tables.header import Header, read_header
 from deposit.data.tables.plaintext import plain_csv
 from deposit.data.tables.records import find_records
-from deposit.log.entries import StatedOutcome, StatedOutcomes, encode_entry, microseconds
+from deposit.log.entries import ReportedOutcome, ReportedOutcomes, encode_entry, microseconds
 from deposit.sections import ServeSettings
-from serving.bodies import as_utf8, read_leniently, refusals, stated_codec
+from serving.bodies import as_utf8, declared_codec, read_leniently, refusals
 from serving.http import JSON, Answer, Request, charset_of, content_type
 from serving.problems import MAX_PROBLEMS, Problem, RequestError, http_error
 from serving.recorder import Recorder
@@ -44,18 +44,18 @@ class Outcomes:
             raise http_error(415, "send the outcomes as Content-Type: application/json or text/csv")
         received = time.time_ns() // 1000
         body = await request.body(self._limits.max_body_bytes)
-        given = kind, body, charset_of(request), received
+        content = kind, body, charset_of(request), received
         if len(body) <= _LARGE_BODY:
-            outcomes = self._read(*given)
+            outcomes = self._read(*content)
         else:
-            outcomes = await asyncio.get_running_loop().run_in_executor(self._pool, self._read, *given)
-        stated = StatedOutcomes(request.id.decode(), request.client.name, received, outcomes)
-        await self._recorder.record(encode_entry(stated, len(outcomes)))
+            outcomes = await asyncio.get_running_loop().run_in_executor(self._pool, self._read, *content)
+        report = ReportedOutcomes(request.id.decode(), request.client.name, received, outcomes)
+        await self._recorder.record(encode_entry(report, len(outcomes)))
         return Answer(encode({"accepted": len(outcomes)}))
 
-    def _read(self, kind: bytes, body: bytes, charset: str | None, received: int) -> list[StatedOutcome]:
+    def _read(self, kind: bytes, body: bytes, charset: str | None, received: int) -> list[ReportedOutcome]:
         if kind == _CSV:
-            rows = parse_csv(body, self._limits.max_body_bytes, stated_codec(charset))
+            rows = parse_csv(body, self._limits.max_body_bytes, declared_codec(charset))
         else:
             rows = parse_json(body, charset)
         return validate(rows, self._limits.max_customers, received)
@@ -100,22 +100,26 @@ def parse_csv(body: bytes, limit: int, codec: str | None) -> list[Any]:
         raise http_error(400, "a cell is longer than 128 KiB: this is no CSV of outcomes") from error
 
 
-def validate(rows: Sequence[Any], limit: int, received: int) -> list[StatedOutcome]:
+def validate(rows: Sequence[Any], limit: int, received: int) -> list[ReportedOutcome]:
     """The statements in the rows; `received` in µs since the epoch. Raises RequestError 422."""
     if not 1 <= len(rows) <= limit:
         raise http_error(422, f"must hold from 1 to {limit} outcomes; got {len(rows) or 'none'}", "outcomes")
-    outcomes: list[StatedOutcome] = []
+    outcomes: list[ReportedOutcome] = []
     problems: list[Problem] = []
-    said: dict[tuple[str, int | None], tuple[int, bool]] = {}
+    first_reports: dict[tuple[str, int | None], tuple[int, bool]] = {}
     for number, row in enumerate(rows):
-        found = list(_problems(number, row, received))
-        if not found:
-            outcome = StatedOutcome(row["prediction_id"].lower(), row["subscribed"], _time(row))
-            first, subscribed = said.setdefault((outcome.prediction_id, outcome.at), (number, outcome.subscribed))
+        row_problems = list(_problems(number, row, received))
+        if not row_problems:
+            outcome = ReportedOutcome(row["prediction_id"].lower(), row["subscribed"], _time(row))
+            first, subscribed = first_reports.setdefault(
+                (outcome.prediction_id, outcome.at), (number, outcome.subscribed)
+            )
             if subscribed != outcome.subscribed:
-                found = [Problem(number, "subscribed", f"contradicts row {first}; give both an `at`, or send one")]
+                row_problems = [
+                    Problem(number, "subscribed", f"contradicts row {first}; give both an `at`, or send one")
+                ]
             outcomes.append(outcome)
-        problems += found
+        problems += row_problems
         if len(problems) >= MAX_PROBLEMS:
             break
     if problems:
@@ -167,12 +171,12 @@ def _problems(number: int, row: Any, received: int) -> Iterator[Problem]:
 
 def _time(row: dict[str, Any]) -> int | None:
     """Microseconds since the epoch. Raises ValueError."""
-    given = row.get("at")
-    if given is None:
+    text = row.get("at")
+    if text is None:
         return None
-    if not isinstance(given, str):
+    if not isinstance(text, str):
         raise ValueError("not a text")
-    when = datetime.fromisoformat(given)
+    when = datetime.fromisoformat(text)
     if when.tzinfo is None:
         raise ValueError("no offset")
     return microseconds(when)

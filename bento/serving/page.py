@@ -43,8 +43,8 @@ def _shown(path: Path) -> Handler:
 
     async def show(request: Request) -> Answer:
         answer = packed if b"gzip" in request.headers.get(b"accept-encoding", b"") else plain
-        known = request.headers.get(b"if-none-match", b"")
-        unchanged = any(value in known for name, value in answer.headers if name == b"etag")
+        tags = request.headers.get(b"if-none-match", b"")
+        unchanged = any(value in tags for name, value in answer.headers if name == b"etag")
         return answer._replace(body=b"", status=304) if unchanged else answer
 
     return show

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from itertools import islice
+from typing import Annotated, Any
 
 import msgspec
 
-from deposit.data.columns import FEATURES, LEAKAGE_COLUMN, Category, Number
+from deposit.data.columns import FEATURES, LEAKAGE_COLUMN
 from serving.request_schemas import MAX_ID, MAX_ID_LENGTH, MIN_ID
 
 MAX_PROBLEMS = 20
@@ -21,11 +22,17 @@ _LEAK = f"`{LEAKAGE_COLUMN}` is refused: it is known only after the call, so no 
 
 
 class Problem(msgspec.Struct):
-    """One thing that is wrong; `row` counts from 0 in `customers`, null where no row is meant."""
+    """One thing that is wrong; `row` counts from 0 in the request's list, null where no row is meant."""
 
-    row: int | None
+    row: Annotated[int | None, msgspec.Meta(description="position in `customers`, counted from 0")]
     field: str | None
-    message: str
+    message: Annotated[str, msgspec.Meta(description="what is wrong and what is allowed")]
+
+
+class Error(msgspec.Struct):
+    """The body of every refusal."""
+
+    detail: list[Problem]
 
 
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -54,20 +61,7 @@ def http_error(
 
 def problems_of(document: Any) -> list[Problem]:
     """The first 20 problems of a decoded body, at most one a field; empty if none is found."""
-    found: list[Problem] = []
-    for problem in _document_problems(document):
-        found.append(problem)
-        if len(found) == MAX_PROBLEMS:
-            break
-    return found
-
-
-def allowed(column: Category | Number) -> str:
-    """What a column's value must be, in words."""
-    if isinstance(column, Category):
-        return "must be one of: " + ", ".join(column.allowed)
-    kind = "whole number" if column.integer else "number"
-    return f"must be a {kind} from {column.low:g} to {column.high:g}"
+    return list(islice(_document_problems(document), MAX_PROBLEMS))
 
 
 def _document_problems(document: Any) -> Iterator[Problem]:
@@ -96,22 +90,12 @@ def _customer_problems(row: int, customer: Any) -> Iterator[Problem]:
         )
     for name, column in _BY_NAME.items():
         if name not in customer:
-            yield Problem(row, name, f"is required: {allowed(column)}")
-        elif not _fits(column, customer[name]):
-            yield Problem(row, name, _wrong(customer[name], allowed(column)))
+            yield Problem(row, name, f"is required: must be {column.domain}")
+        elif not column.contains(customer[name]):
+            yield Problem(row, name, _wrong(customer[name], f"must be {column.domain}"))
     identity = customer.get("id")
     if not _identity_fits(identity):
         yield Problem(row, "id", _wrong(identity, _ID_ALLOWED))
-
-
-def _fits(column: Category | Number, value: Any) -> bool:
-    if isinstance(column, Category):
-        return isinstance(value, str) and value in column.allowed
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    if column.integer and isinstance(value, float) and not value.is_integer():
-        return False
-    return bool(column.low <= value <= column.high)  # not so for NaN and the infinities
 
 
 def _identity_fits(value: Any) -> bool:

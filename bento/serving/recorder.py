@@ -85,7 +85,11 @@ def new_ids(count: int) -> bytes:
 
 
 def texts(ids: bytes) -> list[str]:
-    """The identifiers in their usual form, lower case with dashes."""
+    """The identifiers in their usual form, lower case with dashes.
+
+    >>> texts(bytes(range(16)))
+    ['00010203-0405-0607-0809-0a0b0c0d0e0f']
+    """
     digits = ids.hex()
     starts = range(0, len(digits), 2 * BYTES)
     return [

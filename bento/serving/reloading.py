@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from deposit.errors import DepositError
+from deposit.progress import OnChange
 
 _LOOK_SECONDS = 1.0
 T = TypeVar("T")
@@ -18,7 +19,7 @@ class ReloadingFile(Generic[T]):
     Args:
         path: the file, which is replaced whole.
         parse: from content to value; raises DepositError.
-        tell: is told once of each thing that is wrong with the file.
+        log: is called once for each thing that is wrong with the file.
         clock: seconds that only go up.
     """
 
@@ -26,22 +27,21 @@ class ReloadingFile(Generic[T]):
         self,
         path: Path,
         parse: Callable[[bytes], T],
-        tell: Callable[[str], None],
+        log: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.path = path
-        self.sound = False
+        self.is_valid = False
         """Whether the file is, as seen last, there and well-formed."""
         self._parse = parse
-        self._tell = tell
+        self._log = OnChange(log)
         self._clock = clock
         self._value: T | None = None
         self._next = -math.inf
         self._seen: tuple[int, ...] | None = None
-        self._problem = ""
 
     def value(self) -> T | None:
-        """What the file said when it was sound the last time; None if it never was."""
+        """What the file said when it was valid the last time; None if it never was."""
         now = self._clock()
         if now >= self._next:
             self._next = now + _LOOK_SECONDS
@@ -57,23 +57,22 @@ class ReloadingFile(Generic[T]):
             content = self.path.read_bytes()
         except OSError as error:
             self._seen = None
-            self._unsound(f"cannot read {self.path}: {error.strerror}")
+            self._invalid(f"cannot read {self.path}: {error.strerror}")
             return
         self._seen = seen
         try:
             self._value = self._parse(content)
         except DepositError as error:
-            self._unsound(f"{self.path}: {error}")
+            self._invalid(f"{self.path}: {error}")
         else:
-            self.sound, self._problem = True, ""
+            self.is_valid = True
+            self._log("")
 
-    def _unsound(self, problem: str) -> None:
-        self.sound = False
-        if problem != self._problem:
-            self._problem = problem
-            self._tell(problem)
+    def _invalid(self, problem: str) -> None:
+        self.is_valid = False
+        self._log(problem)
 
 
 def _signature(path: Path) -> tuple[int, ...]:
-    found = path.stat()
-    return found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_size
+    status = path.stat()
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_size

@@ -1,6 +1,7 @@
-"""Traffic for PostgreSQL: requests are counted in memory, and every ten seconds the counts go to the spool.
+"""What is counted: requests, their time, predictions, the spool; `/metrics` shows it, PostgreSQL gets the requests.
 
-A process that is killed takes the counts of at most these seconds with it; predictions are in the spool by then.
+Requests are counted in memory, and every ten seconds the counts go to the spool. A process that is killed loses those
+of at most these seconds; predictions are in the spool by then.
 """
 
 import asyncio
@@ -9,13 +10,20 @@ import math
 import os
 import time
 from bisect import bisect_left
+from functools import cache, partial
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from deposit.errors import SpoolError
 from deposit.log.entries import Entry, Traffic, TrafficCount, encode_entry
-from deposit.log.spool import Spool
+from deposit.log.spool import Spool, SpoolState
+from deposit.progress import OnChange
 
 logger = logging.getLogger("deposit.serving")
 
+CONTENT_TYPE = CONTENT_TYPE_LATEST.encode()
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _SECONDS = 10.0
 _KEPT = 360
 """Entries that wait in memory while the spool cannot be written; after that hour only the resolution is lost."""
@@ -37,7 +45,7 @@ class _Count:
 
 
 class RequestCounters:
-    """What was answered since it was last taken; for one thread."""
+    """What was answered since it was last drained; for one thread."""
 
     def __init__(self) -> None:
         self._counts: dict[_Key, _Count] = {}
@@ -54,10 +62,10 @@ class RequestCounters:
         bucket = bisect_left(_UPTO, seconds)
         count.buckets[bucket] = count.buckets.get(bucket, 0) + 1
 
-    def take(self) -> list[TrafficCount]:
+    def drain(self) -> list[TrafficCount]:
         """All counts, which then begin anew."""
-        taken, self._counts = self._counts, {}
-        return [_as_told(*key, count) for key, count in taken.items()]
+        counts, self._counts = self._counts, {}
+        return [_as_entry(*key, count) for key, count in counts.items()]
 
 
 class TrafficLog:
@@ -75,14 +83,14 @@ class TrafficLog:
         self._waiting: list[Entry] = []
         self._stop = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._failing = False
+        self._log_on_change = OnChange(partial(logger.error, "%s"))
 
     def start(self) -> None:
-        """Tell every ten seconds from now on."""
+        """Append every ten seconds from now on."""
         self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
-        """Tell of the rest, and no more."""
+        """Append the rest, and no more."""
         self._stop.set()
         if self._task is not None:
             await self._task
@@ -90,19 +98,18 @@ class TrafficLog:
 
     async def flush(self) -> None:
         """Append what was counted; a failure keeps it for the next time, and fails no request."""
-        if len(self._waiting) < _KEPT and (counts := self._counts.take()):
-            told = Traffic(self._instance, time.time_ns() // 1000, counts)
-            self._waiting.append(encode_entry(told, len(counts)))
+        if len(self._waiting) < _KEPT and (counts := self._counts.drain()):
+            traffic = Traffic(self._instance, time.time_ns() // 1000, counts)
+            self._waiting.append(encode_entry(traffic, len(counts)))
         if not self._waiting:
             return
         try:
             await asyncio.to_thread(self._spool.append, self._waiting)
         except SpoolError as error:
-            if not self._failing:
-                logger.error("traffic is counted but cannot be told: %s; trying on", error)
-            self._failing = True
+            self._log_on_change(f"traffic is counted but cannot be stored: {error}; trying on")
         else:
-            self._waiting, self._failing = [], False
+            self._log_on_change("")
+            self._waiting = []
 
     async def _run(self) -> None:
         while not self._stop.is_set():
@@ -112,7 +119,63 @@ class TrafficLog:
                 await self.flush()
 
 
-def _as_told(route: str, status: int, client: str, model_id: str, count: _Count) -> TrafficCount:
+def _as_entry(route: str, status: int, client: str, model_id: str, count: _Count) -> TrafficCount:
     filled = sorted(count.buckets)
     upto = [_UPTO[bucket] for bucket in filled]
     return TrafficCount(route, status, client, model_id, count.seconds, upto, [count.buckets[at] for at in filled])
+
+
+class Metrics:
+    """Counters of one service process; `traffic` are those that go to PostgreSQL."""
+
+    def __init__(self) -> None:
+        self.traffic = RequestCounters()
+        self._registry = CollectorRegistry()
+        self._requests = Counter("deposit_requests", "requests answered", ["route", "status"], registry=self._registry)
+        self._seconds = Histogram(
+            "deposit_request_seconds", "seconds to answer", ["route"], buckets=_BUCKETS, registry=self._registry
+        )
+        self._predictions = Counter(
+            "deposit_predictions", "customers scored", ["model", "decision"], registry=self._registry
+        )
+
+        self._spool_rows = self._gauge("rows", "rows that wait in the spool for PostgreSQL")
+        self._spool_oldest = self._gauge("oldest_seconds", "age of the oldest entry that waits, 0 if none does")
+        self._spool_bytes = self._gauge("bytes", "size of the spool's file")
+        self._spool_aside = self._gauge("aside_rows", "rows set aside since the database refuses them")
+        self._spool_ok = self._gauge("ok", "1 if the spool can be read, else 0, and the other figures are old")
+        # a rate over it is the rate of shipping
+        self._spool_shipped = self._gauge("shipped_rows_total", "rows shipped since the spool was made")
+        # finding a label's child anew costs more than counting
+        self._requests_of = cache(self._requests.labels)
+        self._seconds_of = cache(self._seconds.labels)
+        self._predictions_of = cache(self._predictions.labels)
+
+    def count_request(self, route: str, status: int, client: str, model_id: str, seconds: float) -> None:
+        """One answered request; `route` is a known path or `unknown`, `client` and `model_id` may be empty."""
+        self._requests_of(route, status).inc()
+        self._seconds_of(route).observe(seconds)
+        self.traffic.count(route, status, client, model_id, seconds)
+
+    def count_predictions(self, model_id: str, yes: int, no: int) -> None:
+        """Predictions of one request."""
+        self._predictions_of(model_id, "yes").inc(yes)
+        self._predictions_of(model_id, "no").inc(no)
+
+    def set_spool(self, state: SpoolState | None) -> None:
+        """What the spool holds now; None if it cannot be read."""
+        self._spool_ok.set(state is not None)
+        if state is None:
+            return
+        self._spool_aside.set(state.aside_rows)
+        self._spool_rows.set(state.rows)
+        self._spool_oldest.set(max(0.0, time.time() - state.oldest_at) if state.oldest_at else 0.0)
+        self._spool_bytes.set(state.bytes)
+        self._spool_shipped.set(state.shipped_rows)
+
+    def render(self) -> bytes:
+        """The Prometheus text."""
+        return generate_latest(self._registry)
+
+    def _gauge(self, name: str, meaning: str) -> Gauge:
+        return Gauge(f"deposit_spool_{name}", meaning, registry=self._registry)

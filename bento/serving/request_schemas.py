@@ -1,55 +1,50 @@
-"""What a request may hold: one strict structure made from the column descriptions."""
+"""What requests and answers hold; the strict structure of a customer is made from the column descriptions."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
-from deposit.data.columns import FEATURES, NAMES, Category
+from deposit.data.columns import NAMES, Category, Number, customer_struct
 
 MAX_ID_LENGTH = 128
 MIN_ID, MAX_ID = -(2**63), 2**63 - 1
 
-
-def _field_type(column: Any) -> Any:
-    if isinstance(column, Category):
-        return Literal[column.allowed]
-    low, high = float(column.low), float(column.high)
-    if not column.integer:
-        return Annotated[float, msgspec.Meta(ge=low, le=high)]
-    # 41.0 and 4.1e1 are whole numbers too; as a union they cost those who write 41 nothing
-    plain = Annotated[int, msgspec.Meta(ge=int(low), le=int(high))]
-    return plain | Annotated[float, msgspec.Meta(ge=low, le=high, multiple_of=1)]
+_Identity = Annotated[int, Meta(ge=MIN_ID, le=MAX_ID)] | Annotated[str, Meta(max_length=MAX_ID_LENGTH)]
+_SAME_ID = "comes back as it was sent; an integer is written without a decimal point: 7, not 7.0"
+_ID = Annotated[_Identity | None, Meta(description=_SAME_ID)]
+_Uuid = Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
+_Chance = Annotated[float, Meta(ge=0, le=1)]
+_Count = Annotated[int, Meta(ge=0)]
 
 
-_Identity = Annotated[int, msgspec.Meta(ge=MIN_ID, le=MAX_ID)] | Annotated[str, msgspec.Meta(max_length=MAX_ID_LENGTH)]
-_ATTRIBUTES = {name.replace(".", "_"): name for name in NAMES}
+def _strict(column: Category | Number) -> Any:
+    return column.json_type()
 
-Customer = msgspec.defstruct(
-    "Customer",
-    [
-        *((attribute, _field_type(column)) for attribute, column in zip(_ATTRIBUTES, FEATURES, strict=True)),
-        ("id", _Identity | None, None),
-    ],
-    rename=lambda attribute: _ATTRIBUTES.get(attribute, attribute),
-    forbid_unknown_fields=True,
-    gc=False,
-)
+
+Customer = customer_struct(_strict, _ID, forbid_unknown_fields=True)
 
 
 class PredictRequest(msgspec.Struct, forbid_unknown_fields=True):
     """A list of customers and, if the caller pins one, the model's id."""
 
     customers: list[Customer]  # type: ignore[valid-type]
-    model: str | None = None
+    model: Annotated[
+        str | None,
+        Meta(
+            description="the registered model to answer by; the champion if left out. GET /models lists them",
+            examples=["deposit-v7"],
+        ),
+    ] = None
 
 
 class Prediction(msgspec.Struct):
     """The answer for one customer."""
 
-    id: int | str | None
-    prediction_id: str
-    probability: float
-    subscribes: bool
+    id: _ID
+    prediction_id: Annotated[_Uuid, Meta(description="UUID version 7")]
+    probability: _Chance
+    subscribes: Annotated[bool, Meta(description="probability is at or above the model's threshold")]
 
 
 class PredictResponse(msgspec.Struct):
@@ -57,6 +52,98 @@ class PredictResponse(msgspec.Struct):
 
     model: str
     predictions: list[Prediction]
+
+
+class Outcome(msgspec.Struct):
+    """What became of one prediction."""
+
+    prediction_id: Annotated[_Uuid, Meta(description="as /predict or /rank gave it")]
+    subscribed: bool
+    at: Annotated[
+        str | None,
+        Meta(
+            description="when it became known, with offset; the time of receipt if left out",
+            extra_json_schema={"format": "date-time"},
+        ),
+    ] = None
+
+
+class OutcomesRequest(msgspec.Struct):
+    """Outcomes, accepted all or none."""
+
+    outcomes: list[Outcome]
+
+
+class OutcomesResponse(msgspec.Struct):
+    """How many outcomes were accepted: all that were sent."""
+
+    accepted: Annotated[int, Meta(ge=1)]
+
+
+class Models(msgspec.Struct):
+    """The models and the prices by which their calls are valued."""
+
+    models: list[dict[str, Any]]
+    deposit_value: Annotated[float, Meta(description="of one subscription, in the unit of call_cost")]
+    call_cost: Annotated[float, Meta(description="of one call")]
+
+
+class Reason(msgspec.Struct):
+    """What one column does to a customer's score; `effect` in log-odds, above 0 speaks for a call."""
+
+    column: str
+    effect: float
+    text: str
+
+
+class RankedRow(msgspec.Struct, omit_defaults=True):
+    """One customer of a list; `reasons` are there for those to be called, if they were wanted."""
+
+    rank: Annotated[int, Meta(ge=1)]
+    line: Annotated[int, Meta(ge=2, description="of the file, whose first line is 1")]
+    id: str | None
+    prediction_id: _Uuid
+    probability: _Chance
+    expected_value: float
+    call: bool
+    reasons: list[Reason] | msgspec.UnsetType = msgspec.UNSET
+
+
+class RejectedRow(msgspec.Struct):
+    """A row of a list that was not scored."""
+
+    line: int
+    reason: str
+
+
+class ExtraColumn(msgspec.Struct):
+    """A column of a list that was not used."""
+
+    column: str
+    reason: str
+
+
+class RankSummary(msgspec.Struct):
+    """What is to be said of a whole list."""
+
+    model: str
+    rows: _Count
+    rejected: _Count
+    extra_columns: list[ExtraColumn]
+    deposit_value: float
+    call_cost: float
+    capacity: int | None
+    break_even: Annotated[float, Meta(description="the probability from which a call pays")]
+    called: _Count
+    expected_subscriptions: float
+    expected_profit: float
+
+
+class RankResponse(RankSummary):
+    """A ranked list: the best calls first, then what was rejected, in the file's order."""
+
+    ranked: list[RankedRow]
+    rejected_rows: list[RejectedRow]
 
 
 decode_request = msgspec.json.Decoder(PredictRequest).decode

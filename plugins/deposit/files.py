@@ -1,8 +1,78 @@
-"""Small files that others read while they are replaced."""
+"""The files that a stack's processes share: where they are, how they are replaced, and locks."""
 
+import fcntl
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+
+
+@dataclass(frozen=True)
+class StateFolder:
+    """The folder of a stack's state: the places that its processes share (`deploy.layout` adds its servers' own).
+
+    >>> StateFolder(Path("/srv/deposit")).spool.as_posix()
+    '/srv/deposit/spool/spool.sqlite'
+    """
+
+    root: Path
+
+    @property
+    def settings_file(self) -> Path:
+        """The settings that `deposit` commands read."""
+        return self.root / "settings.env"
+
+    @property
+    def logs(self) -> Path:
+        """Every program's log."""
+        return self.root / "logs"
+
+    @property
+    def spool(self) -> Path:
+        """The spool of the prediction log: services write it, the shipper empties it."""
+        return self.root / "spool" / "spool.sqlite"
+
+    @property
+    def uploads(self) -> Path:
+        """Lists that are being ranked, beside the spool: the one place that a service may write to."""
+        return self.spool.parent / "uploads"
+
+    @property
+    def catalog(self) -> Path:
+        """The list of the registered models."""
+        return self.root / "catalog.json"
+
+    @property
+    def workspace(self) -> Path:
+        """What Evidently's UI shows."""
+        return self.root / "workspace"
+
+    @property
+    def caddy(self) -> Path:
+        """The gateway's configuration and state."""
+        return self.root / "caddy"
+
+    @property
+    def serving(self) -> Path:
+        """The services' Bentos, unpacked."""
+        return self.root / "serving"
+
+    @property
+    def service_key(self) -> Path:
+        """The services' secret key to the object store."""
+        return self.root / "serving.key"
+
+    @property
+    def supervisor(self) -> Path:
+        """The supervisor's configuration."""
+        return self.root / "supervisor"
+
+    @property
+    def services(self) -> Path:
+        """The services' programs, as the supervisor reads them."""
+        return self.supervisor / "conf.d"
 
 
 def replace_file(path: Path, content: bytes, owner: int | None = None) -> None:
@@ -28,3 +98,17 @@ def beat(path: Path | None) -> None:
     """Renew the time of a file, if there is one: the sign of life of a loop that has no port to ask."""
     if path is not None:
         path.touch()
+
+
+@contextmanager
+def exclusive(lock: Path) -> Iterator[None]:
+    """One process at a time in this block; `lock` is a file of its own, which is made if need be and stays.
+
+    Raises OSError if it cannot be made.
+    """
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

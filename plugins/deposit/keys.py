@@ -3,13 +3,11 @@
 Shared by the command `deposit keys` and the service, so it needs neither a model library nor a server.
 """
 
-import fcntl
 import hashlib
-import os
 import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -17,7 +15,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from deposit.errors import ConfigError
-from deposit.files import replace_file
+from deposit.files import exclusive, replace_file
 
 Role = Literal["predict", "outcomes", "admin"]
 PREDICT, OUTCOMES, ADMIN = ROLES = ("predict", "outcomes", "admin")
@@ -182,16 +180,15 @@ def _change(path: Path, change: Callable[[tuple[Key, ...]], tuple[Key, ...]]) ->
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """One change at a time; the lock is a file beside, since the keys file itself is replaced."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise ConfigError(f"cannot write beside the keys file {path} ({error.strerror}): correct its folder") from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with ExitStack() as stack:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            stack.enter_context(exclusive(path.with_name(path.name + ".lock")))
+        except OSError as error:
+            raise ConfigError(
+                f"cannot write beside the keys file {path} ({error.strerror}): correct its folder"
+            ) from error
         yield
-    finally:
-        os.close(descriptor)
 
 
 def _write(path: Path, content: KeysFile) -> None:

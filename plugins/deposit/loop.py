@@ -1,49 +1,99 @@
-"""Steps of the loop that release nothing, kept in `releases` beside those that do: what it did, and why."""
+"""The loop: train, let the challenger compete, ask for a release, ask for a retraining where a model has decayed."""
 
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, date, datetime, timedelta
+from math import isfinite
+from typing import Any
 
+from deposit import events
 from deposit.database import transaction
+from deposit.events import Event, EventKind
+from deposit.monitoring import status
+from deposit.monitoring.status import PeriodAssessment, PeriodStatus
 from deposit.progress import Progress, log_progress
-from deposit.release import repository
+from deposit.release import repository, requests
+from deposit.release.repository import Release
 from deposit.selection import selection
+from deposit.selection.decision import Criterion
 from deposit.selection.selection import Selection
 from deposit.settings import Settings
+from deposit.training import training
+from deposit.training.training import TrainingResult
 
-_CHALLENGE, _RETRAINING = "challenge", "retraining"
+_METRICS = ("rows", "outcomes_known_share", "roc_auc", "ece")
+"""What a request for a retraining keeps of the period, whose metrics the next night replaces."""
 
 
-def challenge(settings: Settings, training: str | None = None, progress: Progress = log_progress) -> Selection:
-    """`select`, with a note if the challenger is refused. Raises as it does."""
-    selected = selection.select(settings, training, progress)
+def train(settings: Settings, dataset: str | None = None, progress: Progress = log_progress) -> TrainingResult:
+    """Train the candidates, without the months whose data monitoring found broken. Raises as `training.train` does."""
+    return training.train(settings, dataset, status.periods_to_exclude(settings), progress)
+
+
+def challenge(settings: Settings, training_run: str | None = None, progress: Progress = log_progress) -> Selection:
+    """Hold a training's challenger against the champion, and record it if it is refused. Raises as `select` does."""
+    selected = selection.select(settings, training_run, progress)
     if not selected.is_champion:
-        record_rejection(settings, selected.model_id, selected.reason)
+        record_rejection(settings, selected)
     return selected
 
 
-def record_rejection(settings: Settings, model_id: str, reason: str) -> None:
-    """Note that a challenger was refused; a repeat notes nothing."""
+def release(
+    settings: Settings, model_id: str | None = None, timeout: float | None = None, progress: Progress = log_progress
+) -> Release:
+    """Ask that a model (the champion by default) be served, and wait for the outcome if there is a timeout in seconds.
+
+    Raises as `request_release` and `wait` do.
+    """
+    requested = requests.request_release(settings, model_id, progress)
+    return requested if timeout is None else requests.wait(settings, requested.id, timeout, progress)
+
+
+def request_retrainings(settings: Settings, periods: Sequence[str], day: date) -> list[str]:
+    """Request a retraining where the model that serves has decayed in one of the periods, as seen on `day`.
+
+    Returns the periods for which one is wanted; none while the cool-down lasts. Raises UpstreamError.
+    """
+    with transaction(settings.database) as connection:
+        assessments = status.assessments_of(connection, settings.mlflow.model_name, periods)
+    return [each.period for each in assessments if request_retraining(settings, each, day)]
+
+
+def record_rejection(settings: Settings, refused: Selection) -> None:
+    """Record that a challenger was refused: once for each champion that it was held against."""
+    event = Event(EventKind.CHALLENGE, refused.model_id, champion=refused.champion_before or "")
     with transaction(settings.database) as connection:
         repository.lock_requests(connection)
-        if not any(step.why == reason for step in repository.noted(connection, _CHALLENGE, model_id)):
-            repository.note(connection, _CHALLENGE, model_id, reason)
+        if not events.is_recorded(connection, event):
+            events.record(connection, event, refused.reason, {"criteria": [_values(each) for each in refused.criteria]})
 
 
-def request_retraining(settings: Settings, model_id: str, why: str) -> bool:
-    """Note that a model has decayed and that another is wanted; whether one is.
+def request_retraining(settings: Settings, assessment: PeriodAssessment, day: date) -> bool:
+    """Record that a model has decayed and that another is wanted; whether one is.
 
-    None is if the model does not serve, or while the last such note of it is younger than the cool-down. A repeat with
-    the same words is the same step, of a task that was killed: it is answered as the first time.
+    None is if it has not decayed, if it does not serve, or while its last such request is younger than the cool-down.
+    A repeat for the same period on the same day is the same request, of a task that was killed: it is answered as the
+    first time, whatever has become known of the period meanwhile.
     """
+    event = Event(EventKind.RETRAINING, assessment.model_id, period=assessment.period, day=day)
     with transaction(settings.database) as connection:
         repository.lock_requests(connection)
         live = repository.live(connection)
-        if live is None or live.model_id != model_id:
+        if live is None or live.model_id != assessment.model_id:
             return False
-        before = repository.noted(connection, _RETRAINING, model_id)
-        if any(step.why == why for step in before):
+        if events.is_recorded(connection, event):
             return True
-        rest = timedelta(days=settings.monitor.cooldown_days)
-        if before and datetime.now(UTC) - before[0].requested_at < rest:
+        if assessment.status is not PeriodStatus.PERFORMANCE_DEGRADED:
             return False
-        repository.note(connection, _RETRAINING, model_id, why)
+        before = events.newest(connection, EventKind.RETRAINING, assessment.model_id)
+        if before is not None and datetime.now(UTC) - before < timedelta(days=settings.monitor.cooldown_days):
+            return False
+        metrics = status.metrics_of(connection, assessment.period, assessment.model_id)
+        details = {name: metrics[name] for name in _METRICS if name in metrics}
+        events.record(connection, event, f"{assessment.period}, seen on {day}: {assessment.reason}", details)
         return True
+
+
+def _values(criterion: Criterion) -> dict[str, Any]:
+    """As JSON, which has no NaN: that is a difference of ROC AUC on rows of one outcome."""
+    return asdict(criterion) | {"value": criterion.value if isfinite(criterion.value) else None}

@@ -1,6 +1,5 @@
-"""What the overview shows: the champion from MLflow, releases and verdicts from PostgreSQL, reports from the store."""
+"""The overview: the champion from MLflow, the timeline and verdicts from PostgreSQL, reports from the store."""
 
-import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,17 +8,21 @@ from html import escape
 
 import httpx
 
+from deposit import events
 from deposit.data.period import parse_period
 from deposit.database import transaction
 from deposit.errors import DataError
+from deposit.events import TimelineEntry
 from deposit.monitoring import status
 from deposit.monitoring.status import PeriodAssessment
+from deposit.registry.tags import Tag
 from deposit.release import repository
 from deposit.release.repository import Release
+from deposit.selection.decision import champion_reason, parse_decision
 from deposit.settings import Settings
 from deposit.store import ObjectStore
 
-_RELEASES, _VERDICTS = 20, 36
+_STEPS, _VERDICTS = 20, 36
 _SECONDS = 5
 _MODEL_ID = re.compile(r"\w[\w.-]{0,99}-v[1-9]\d{0,8}", re.ASCII)
 
@@ -35,24 +38,24 @@ class Champion:
 
 @dataclass(frozen=True)
 class Overview:
-    """Releases and verdicts, the newest first."""
+    """Steps of the loop and verdicts, the newest first."""
 
     champion: Champion
     live: Release | None
-    releases: Sequence[Release]
+    timeline: Sequence[TimelineEntry]
     verdicts: Sequence[PeriodAssessment]
 
 
 def load_overview(settings: Settings) -> Overview:
     """What there is to see now. Raises UpstreamError if PostgreSQL does not answer."""
     with transaction(settings.database) as connection:
-        live, history = repository.live(connection), repository.history(connection)
-        found = status.latest_assessments(connection, _VERDICTS)
-    return Overview(champion_of(settings), live, history[:_RELEASES], found)
+        live, steps = repository.live(connection), events.timeline(connection, _STEPS)
+        verdicts = status.latest_assessments(connection, _VERDICTS)
+    return Overview(champion_of(settings), live, steps, verdicts)
 
 
 def champion_of(settings: Settings) -> Champion:
-    """The champion; over MLflow's REST API, since its client is too large for who only asks this."""
+    """The champion; over MLflow's REST API, since its client is too large for this one question."""
     name = settings.mlflow.model_name
     url = f"{settings.mlflow.tracking_uri}/api/2.0/mlflow/registered-models/alias"
     try:
@@ -64,9 +67,8 @@ def champion_of(settings: Settings) -> Champion:
     except (httpx.HTTPError, ValueError, KeyError) as error:
         return Champion(None, error=f"MLflow does not tell of the champion: {error}")
     tags = {tag["key"]: tag["value"] for tag in version.get("tags", ())}
-    decision = json.loads(tags.get("deposit.decision", "{}"))
-    reason = decision["reason"] if decision.get("promoted") else "appointed by hand"
-    return Champion(f"{name}-v{version['version']}", reason)
+    model_id = f"{name}-v{version['version']}"
+    return Champion(model_id, champion_reason(model_id, parse_decision(tags.get(Tag.DECISION))))
 
 
 def report(settings: Settings, period: str, model_id: str) -> bytes:
@@ -74,7 +76,7 @@ def report(settings: Settings, period: str, model_id: str) -> bytes:
     span = parse_period(period)
     if not _MODEL_ID.fullmatch(model_id):
         raise DataError(f"{model_id!r} is no model id: it must look like {settings.mlflow.model_name}-v7")
-    return ObjectStore(settings.store).get(settings.store.reports_bucket, status.report_key(span.name, model_id))
+    return ObjectStore(settings.store).reports.get(status.report_key(span.name, model_id))
 
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'"
@@ -97,17 +99,17 @@ def page(overview: Overview) -> str:
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Deposit</title>'
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style><h1>Deposit</h1>'
         f"{_now(overview)}<h2>Verdicts on the last periods</h2>{_verdicts(overview.verdicts)}"
-        f"<h2>Releases, and what the loop has done</h2>{_releases(overview.releases)}</html>"
+        f"<h2>Releases, and what the loop has done</h2>{_steps(overview.timeline)}</html>"
     )
 
 
 def _now(overview: Overview) -> str:
     live = overview.live
     serves = f"{escape(live.model_id)} serves since {_moment(live.updated_at)}." if live else "No model serves."
-    return f"<p><strong>{serves}</strong></p><p>{escape(_told(overview.champion, live))}</p>"
+    return f"<p><strong>{serves}</strong></p><p>{escape(_champion(overview.champion, live))}</p>"
 
 
-def _told(champion: Champion, live: Release | None) -> str:
+def _champion(champion: Champion, live: Release | None) -> str:
     if champion.error:
         return champion.error
     if champion.model_id is None:
@@ -116,8 +118,8 @@ def _told(champion: Champion, live: Release | None) -> str:
     return f"The champion is {champion.model_id}.{behind} Why: {champion.reason}."
 
 
-def _verdicts(found: Sequence[PeriodAssessment]) -> str:
-    if not found:
+def _verdicts(verdicts: Sequence[PeriodAssessment]) -> str:
+    if not verdicts:
         return "<p>None yet: deposit_monitor makes them every night, and when it is triggered.</p>"
     return _table(
         ("Period", "Model", "Verdict", "Predictions", "Why", "Report"),
@@ -125,31 +127,31 @@ def _verdicts(found: Sequence[PeriodAssessment]) -> str:
             (
                 escape(each.period),
                 escape(each.model_id),
-                f'<span class="k k{each.kind.value}">{each.kind.title}</span>',
+                f'<span class="k k{each.status.value}">{each.status.title}</span>',
                 f"{each.rows:,}",
-                escape(each.sentence),
+                escape(each.reason),
                 f'<a href="reports/{escape(each.period)}/{escape(each.model_id)}">open</a>' if each.reported else "",
             )
-            for each in found
+            for each in verdicts
         ),
     )
 
 
-def _releases(releases: Sequence[Release]) -> str:
-    if not releases:
+def _steps(steps: Sequence[TimelineEntry]) -> str:
+    if not steps:
         return "<p>None yet.</p>"
     return _table(
-        ("Number", "What", "Model", "State", "Changed", "Why"),
+        ("Release", "What", "Model", "State", "Changed", "Why"),
         (
             (
-                str(each.id),
+                str(each.release_id or ""),
                 escape(each.kind),
                 escape(each.model_id),
                 escape(each.state),
                 _moment(each.updated_at),
-                escape("; ".join(part for part in (each.why, each.reason) if part)),
+                escape("; ".join(text for text in (each.why, each.reason) if text)),
             )
-            for each in releases
+            for each in steps
         ),
     )
 

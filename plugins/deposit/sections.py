@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 FullPath = Annotated[Path, AfterValidator(Path.absolute)]
-"""A file or folder; one that is given from where somebody works is the same for parts that work elsewhere."""
+"""A file or folder; relative to where somebody works, absolute for parts that work elsewhere."""
 
 _BYTES = {"b": 1, "k": 2**10, "m": 2**20, "g": 2**30}
 _LEAST_MEGABYTES = 6
@@ -122,8 +122,16 @@ class TrainSettings(Section):
     with_faults: bool = Field(
         False, description="learn from months, too, in which monitoring found the data broken: it has been mended since"
     )
+
+
+class EconomicsSettings(Section):
+    """What a call costs, what a subscription is worth and how many calls can be made; no model depends on it."""
+
     deposit_value: float = Field(10.0, gt=0, description="value of one subscription, in the unit of call_cost")
     call_cost: float = Field(1.0, gt=0, description="cost of one call")
+    capacity: int | None = Field(
+        None, ge=0, lt=10**9, description="calls that can be made of one list to rank; empty means all that pay"
+    )
 
 
 class SelectSettings(Section):

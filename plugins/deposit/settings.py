@@ -4,8 +4,10 @@ A running stack writes its own settings to `<state_dir>/settings.env`; the envir
 Needs no model library, so that Airflow's environment can import it.
 """
 
+import logging
 import os
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +22,11 @@ from pydantic_settings import (
 )
 
 from deposit.errors import ConfigError
+from deposit.files import StateFolder
 from deposit.sections import (
     ApiSettings,
     DatabaseSettings,
+    EconomicsSettings,
     FullPath,
     GatewaySettings,
     IngestSettings,
@@ -38,8 +42,15 @@ from deposit.sections import (
     StoreSettings,
     TrainSettings,
 )
-from deposit.variables import PREFIX, read_file, text_of, unknown, with_files
+from deposit.variables import PREFIX, read_file, text_of, unknown, with_files, with_new_names
 
+logger = logging.getLogger("deposit")
+
+RENAMED = {
+    "DEPOSIT_TRAIN__DEPOSIT_VALUE": "DEPOSIT_ECONOMICS__DEPOSIT_VALUE",
+    "DEPOSIT_TRAIN__CALL_COST": "DEPOSIT_ECONOMICS__CALL_COST",
+}
+"""Old names of settings that are still taken, with those that they have now."""
 REPOSITORY = Path(__file__).resolve().parents[2]
 _LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what to ask, not where to listen
 
@@ -66,6 +77,7 @@ class Settings(BaseSettings):
     ingest: IngestSettings = IngestSettings()
     mlflow: MlflowSettings = MlflowSettings()
     train: TrainSettings = TrainSettings()
+    economics: EconomicsSettings = EconomicsSettings()
     select: SelectSettings = SelectSettings()
     release: ReleaseSettings = ReleaseSettings()
     gateway: GatewaySettings = GatewaySettings()
@@ -87,10 +99,12 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """What is given in code, then the environment with the values that it gives by file, then `settings.env`."""
         if isinstance(env_settings, EnvSettingsSource):
-            env_settings.env_vars = with_files(env_settings.env_vars, setting_names())
+            values = with_files(env_settings.env_vars, _accepted_names())
+            env_settings.env_vars = with_new_names(values, RENAMED)
         if isinstance(dotenv_settings, DotEnvSettingsSource) and isinstance(dotenv_settings.env_file, Path):
             stored = read_file(dotenv_settings.env_file)
-            dotenv_settings.env_vars = {name.lower(): value for name, value in stored.items()}
+            values = {name.lower(): value for name, value in stored.items()}
+            dotenv_settings.env_vars = with_new_names(values, RENAMED)
         return init_settings, env_settings, dotenv_settings
 
     @property
@@ -101,27 +115,32 @@ class Settings(BaseSettings):
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.stack.gateway_port}"
 
     @property
+    def state(self) -> StateFolder:
+        """The places in the folder of the stack."""
+        return StateFolder(self.state_dir.resolve())
+
+    @property
     def workspace_path(self) -> Path:
         """Where monitoring leaves what Evidently's UI shows."""
-        return self.monitor.workspace or self.state_dir.resolve() / "workspace"
+        return self.monitor.workspace or self.state.workspace
 
     @property
     def catalog_path(self) -> Path:
         """Where the releaser keeps the list of the registered models, and a service looks for it."""
-        return self.serve.catalog_file or self.state_dir.resolve() / "catalog.json"
+        return self.serve.catalog_file or self.state.catalog
 
     @property
     def spool_path(self) -> Path:
         """The spool of the prediction log: services write it, the shipper empties it."""
-        return self.state_dir.resolve() / "spool" / "spool.sqlite"
+        return self.state.spool
 
     def changed(self, section: str, **values: Any) -> "Settings":
         """These settings with some of a section's values replaced; None leaves a value. Raises ConfigError."""
-        part = getattr(self, section)
-        kept = {name: getattr(part, name) for name in type(part).model_fields}
-        given = {name: value for name, value in values.items() if value is not None}
+        before = getattr(self, section)
+        content = {name: getattr(before, name) for name in type(before).model_fields}
+        content |= {name: value for name, value in values.items() if value is not None}
         try:
-            return self.model_copy(update={section: type(part).model_validate(kept | given)})
+            return self.model_copy(update={section: type(before).model_validate(content)})
         except ValidationError as error:
             raise ConfigError(_explain(error, section)) from error
 
@@ -132,9 +151,9 @@ def load_settings() -> Settings:
     `DEPOSIT_X_FILE` names a file that holds the value of `DEPOSIT_X`. Raises ConfigError naming each wrong or unknown
     variable.
     """
-    _refuse_unknown(os.environ)
-    given = with_files(os.environ, setting_names()).get(f"{PREFIX}STATE_DIR".lower())
-    return _settings(Path(given or Settings.model_fields["state_dir"].default) / "settings.env")
+    _check_names(os.environ)
+    state_dir = with_files(os.environ, _accepted_names()).get(f"{PREFIX}STATE_DIR".lower())
+    return _settings(StateFolder(Path(state_dir or Settings.model_fields["state_dir"].default)).settings_file)
 
 
 def chosen_settings() -> Settings:
@@ -142,7 +161,7 @@ def chosen_settings() -> Settings:
 
     Raises ConfigError as `load_settings` does.
     """
-    _refuse_unknown(os.environ)
+    _check_names(os.environ)
     return _settings(None)
 
 
@@ -152,7 +171,7 @@ def service_settings() -> Settings:
     Unknown names are left out, for it is the releaser that gives them: a rollback may start a service that is older
     than the releaser. Raises ConfigError naming each wrong variable.
     """
-    for name in unknown(os.environ, setting_names()):
+    for name in unknown(os.environ, _accepted_names()):
         del os.environ[name]
     return _settings(None)
 
@@ -172,14 +191,14 @@ def variables(settings: Settings, with_secrets: bool = True) -> dict[str, str]:
 
     A default that was written down would outlive its change. Secrets are in plain text.
     """
-    found = {}
+    result = {}
     for name, (_, default) in setting_names().items():
         value: Any = settings
-        for part in name.removeprefix(PREFIX).lower().split("__"):
-            value = getattr(value, part)
+        for attribute in name.removeprefix(PREFIX).lower().split("__"):
+            value = getattr(value, attribute)
         if value != default and (with_secrets or not isinstance(value, SecretStr)):
-            found[name] = text_of(value)
-    return found
+            result[name] = text_of(value)
+    return result
 
 
 def setting_names() -> dict[str, tuple[str, Any]]:
@@ -195,10 +214,25 @@ def setting_names() -> dict[str, tuple[str, Any]]:
     return names
 
 
-def _refuse_unknown(environ: Mapping[str, str]) -> None:
-    strange = unknown(environ, setting_names())
+def _accepted_names() -> set[str]:
+    """The names of the settings, and those that some had before."""
+    return setting_names().keys() | RENAMED.keys()
+
+
+def _check_names(environ: Mapping[str, str]) -> None:
+    """Refuse unknown names, and say of old ones what they are called now."""
+    strange = unknown(environ, _accepted_names())
     if strange:
         raise ConfigError(f"unknown setting {', '.join(strange)}: docs/settings.md lists the names")
+    names = {name.upper() for name, value in environ.items() if value}
+    for old, new in RENAMED.items():
+        if names & {old, f"{old}_FILE"}:
+            _notice(old, new)
+
+
+@cache  # once a process, however often it reads its settings
+def _notice(old: str, new: str) -> None:
+    logger.warning("%s is now called %s: set that instead, the old name will not be taken for ever", old, new)
 
 
 def _explain(error: ValidationError, *section: str) -> str:

@@ -3,9 +3,10 @@
 Needs no model library, so that Airflow's environment can import it.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
@@ -21,7 +22,7 @@ _EXISTS = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
 
 
 class ObjectStore:
-    """Objects by bucket and key. Raises UpstreamError when the store does not answer or refuses.
+    """The buckets of one store. Raises UpstreamError when the store does not answer or refuses.
 
     Args:
         settings: where it is and the key to it.
@@ -62,67 +63,31 @@ class ObjectStore:
         ]
 
     def ensure_buckets(self) -> None:
-        """Make the buckets that are missing."""
+        """Create the buckets that are missing."""
         with self._translated("list buckets"):
-            there = {bucket["Name"] for bucket in self._client.list_buckets()["Buckets"]}
+            present = {bucket["Name"] for bucket in self._client.list_buckets()["Buckets"]}
             for bucket in self.buckets():
-                if bucket not in there:
+                if bucket not in present:
                     self._client.create_bucket(Bucket=bucket)
 
-    def put(self, bucket: str, key: str, data: bytes, content_type: str = "application/octet-stream") -> str:
-        """Write an object and return its URI."""
-        with self._translated(f"write {bucket}/{key}"):
-            self._client.put_object(Bucket=bucket, Key=key, Body=data, ContentType=content_type)
-        return f"s3://{bucket}/{key}"
+    def bucket(self, name: str) -> "Bucket":
+        """A bucket by name."""
+        return Bucket(self._client, name, self._translated)
 
-    def put_if_absent(self, bucket: str, key: str, data: bytes) -> bool:
-        """Write an object unless the key exists; one of two racing writers wins. True if this one wrote."""
-        with self._translated(f"publish {bucket}/{key}"):
-            try:
-                self._client.put_object(Bucket=bucket, Key=key, Body=data, IfNoneMatch="*")
-            except ClientError as error:
-                if _code(error) in _EXISTS:
-                    return False
-                raise
-        return True
+    @property
+    def data(self) -> "Bucket":
+        """The bucket of the dataset versions."""
+        return self.bucket(self.settings.data_bucket)
 
-    def get(self, bucket: str, key: str, limit: int | None = None) -> bytes:
-        """Read an object. Raises SourceError if there is none, or if it has more than `limit` bytes."""
-        with self._translated(f"read {bucket}/{key}"):
-            found = self._client.get_object(Bucket=bucket, Key=key)
-            if limit is not None and found["ContentLength"] > limit:
-                found["Body"].close()
-                raise SourceError(f"{bucket}/{key} has {found['ContentLength']} bytes, allowed are {limit}")
-            body: bytes = found["Body"].read()
-        return body
+    @property
+    def bentos(self) -> "Bucket":
+        """The bucket of the packaged services."""
+        return self.bucket(self.settings.bentos_bucket)
 
-    def exists(self, bucket: str, key: str) -> bool:
-        """Whether the key holds an object."""
-        with self._translated(f"look at {bucket}/{key}"):
-            try:
-                self._client.head_object(Bucket=bucket, Key=key)
-            except ClientError as error:
-                if _code(error) in _ABSENT:
-                    return False
-                raise
-        return True
-
-    def keys(self, bucket: str, prefix: str = "") -> list[str]:
-        """All keys under a prefix, sorted."""
-        with self._translated(f"list {bucket}/{prefix}"):
-            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-            return sorted(item["Key"] for page in pages for item in page.get("Contents", []))
-
-    def delete(self, bucket: str, key: str) -> None:
-        """Remove an object; none there is fine."""
-        with self._translated(f"delete {bucket}/{key}"):
-            self._client.delete_object(Bucket=bucket, Key=key)
-
-    def upload(self, path: Path, bucket: str, key: str) -> str:
-        """Write a file of any size and return its URI."""
-        with self._translated(f"write {bucket}/{key}"):
-            self._client.upload_file(str(path), bucket, key)
-        return f"s3://{bucket}/{key}"
+    @property
+    def reports(self) -> "Bucket":
+        """The bucket of the monitoring reports."""
+        return self.bucket(self.settings.reports_bucket)
 
     def download(self, uri: str, path: Path) -> None:
         """Read the object of an `s3://bucket/key` URI into a file."""
@@ -145,6 +110,75 @@ class ObjectStore:
                 f"cannot {action}: the object store {self._where} does not answer ({type(error).__name__}); "
                 "start it (`deposit up`) or correct DEPOSIT_STORE__ENDPOINT_URL and its keys"
             ) from error
+
+
+class Bucket:
+    """Objects of one bucket by key; `ObjectStore` gives it. Raises as the store does."""
+
+    def __init__(self, client: Any, name: str, translated: Callable[[str], AbstractContextManager[None]]) -> None:
+        self.name = name
+        self._client = client
+        self._translated = translated
+
+    def uri(self, key: str) -> str:
+        """Where an object is."""
+        return f"s3://{self.name}/{key}"
+
+    def put(self, key: str, data: bytes, content_type: str = "application/octet-stream") -> str:
+        """Write an object and return its URI."""
+        with self._translated(f"write {self.name}/{key}"):
+            self._client.put_object(Bucket=self.name, Key=key, Body=data, ContentType=content_type)
+        return self.uri(key)
+
+    def put_if_absent(self, key: str, data: bytes) -> bool:
+        """Write an object unless the key exists; one of two racing writers wins. True if this one wrote."""
+        with self._translated(f"publish {self.name}/{key}"):
+            try:
+                self._client.put_object(Bucket=self.name, Key=key, Body=data, IfNoneMatch="*")
+            except ClientError as error:
+                if _code(error) in _EXISTS:
+                    return False
+                raise
+        return True
+
+    def get(self, key: str, limit: int | None = None) -> bytes:
+        """Read an object. Raises SourceError if there is none, or if it has more than `limit` bytes."""
+        with self._translated(f"read {self.name}/{key}"):
+            answer = self._client.get_object(Bucket=self.name, Key=key)
+            size = answer["ContentLength"]
+            if limit is not None and size > limit:
+                answer["Body"].close()
+                raise SourceError(f"{self.name}/{key} has {size} bytes, allowed are {limit}")
+            body: bytes = answer["Body"].read()
+        return body
+
+    def exists(self, key: str) -> bool:
+        """Whether the key holds an object."""
+        with self._translated(f"look at {self.name}/{key}"):
+            try:
+                self._client.head_object(Bucket=self.name, Key=key)
+            except ClientError as error:
+                if _code(error) in _ABSENT:
+                    return False
+                raise
+        return True
+
+    def keys(self, prefix: str = "") -> list[str]:
+        """All keys under a prefix, sorted."""
+        with self._translated(f"list {self.name}/{prefix}"):
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix)
+            return sorted(item["Key"] for page in pages for item in page.get("Contents", []))
+
+    def delete(self, key: str) -> None:
+        """Remove an object; none there is fine."""
+        with self._translated(f"delete {self.name}/{key}"):
+            self._client.delete_object(Bucket=self.name, Key=key)
+
+    def upload(self, path: Path, key: str) -> str:
+        """Write a file of any size and return its URI."""
+        with self._translated(f"write {self.name}/{key}"):
+            self._client.upload_file(str(path), self.name, key)
+        return self.uri(key)
 
 
 def split_uri(uri: str) -> tuple[str, str]:

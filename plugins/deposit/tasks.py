@@ -1,4 +1,4 @@
-"""How a DAG's task runs in the models' environment: what it tells, and by which exit code it ends if it was refused.
+"""How a DAG's task runs in the models' environment: what it logs, and by which exit code it ends early.
 
 Needs no library, so that Airflow's environment can import it.
 """
@@ -11,6 +11,8 @@ from deposit.errors import DepositError, SpoolError, UpstreamError
 
 REFUSED = 98
 """Exit code of a task that will be refused again however often it is tried."""
+SKIP = 99
+"""Exit code of a task that has nothing to pass on: it is skipped, and so is what follows it."""
 _MAY_PASS = (UpstreamError, SpoolError)
 
 logger = logging.getLogger("deposit")
@@ -27,3 +29,9 @@ def running() -> Iterator[None]:
     except DepositError as error:
         logger.error("%s", error)
         raise SystemExit(REFUSED) from None
+
+
+def skip_unless(done: bool) -> None:
+    """End a task that has nothing to pass on with `SKIP`."""
+    if not done:
+        raise SystemExit(SKIP)

@@ -1,6 +1,6 @@
 """Settings as environment variables: the text of a value, values given by file, and a file of variables.
 
-Names that are known are those of `settings.setting_names`; nothing here knows what they mean.
+The names come from `settings.setting_names`; nothing here knows what they mean.
 """
 
 import json
@@ -28,31 +28,51 @@ def text_of(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def unknown(environ: Mapping[str, str], known: Container[str]) -> list[str]:
+def unknown(environ: Mapping[str, str], names: Container[str]) -> list[str]:
     """The variables with the prefix of settings that give none."""
     return sorted(
         name
         for name in environ
-        if name.startswith(PREFIX) and name.upper() not in known and _named_by(name, known) is None
+        if name.startswith(PREFIX) and name.upper() not in names and _named_by(name, names) is None
     )
 
 
-def with_files(environ: Mapping[str, str | None], known: Container[str]) -> dict[str, str | None]:
+def with_files(environ: Mapping[str, str | None], names: Container[str]) -> dict[str, str | None]:
     """The variables by lower-case name, those that name a value's file (`<setting>_FILE`) replaced by the value.
 
     Raises ConfigError, which never quotes a file's content.
     """
-    given = {name.lower(): value for name, value in environ.items()}
-    for variable, path in list(given.items()):
-        setting = _named_by(variable, known)
+    result = {name.lower(): value for name, value in environ.items()}
+    for variable, path in list(result.items()):
+        setting = _named_by(variable, names)
         if setting is None:
             continue
-        del given[variable]
-        if path and given.get(setting.lower()):
+        del result[variable]
+        if path and result.get(setting.lower()):
             raise ConfigError(f"{setting} and {variable.upper()} are both set: remove one of them")
         if path:
-            given[setting.lower()] = _content(variable.upper(), path)
-    return given
+            result[setting.lower()] = _content(variable.upper(), path)
+    return result
+
+
+def with_new_names(values: Mapping[str, str | None], renamed: Mapping[str, str]) -> dict[str, str | None]:
+    """The variables by lower-case name, those under an old name in `renamed` (old to new) under the new one.
+
+    Raises ConfigError where both names have values, and these differ.
+
+    >>> with_new_names({"a": "1"}, {"A": "B"})
+    {'b': '1'}
+    """
+    result = dict(values)
+    for old, new in renamed.items():
+        value = result.pop(old.lower(), None)
+        if not value:
+            continue
+        current = result.get(new.lower())
+        if current and not _equal(value, current):
+            raise ConfigError(f"{old} is the old name of {new}, and both are set, to different values: remove {old}")
+        result[new.lower()] = current or value
+    return result
 
 
 def file_of(variables: Mapping[str, str]) -> str:
@@ -69,7 +89,7 @@ def read_file(path: Path) -> dict[str, str]:
         return {}
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read the stack's settings {path} ({_reason(error)})") from error
-    found = {}
+    result = {}
     for number, line in enumerate(lines, 1):
         name, _, written = line.partition("=")
         try:
@@ -78,15 +98,23 @@ def read_file(path: Path) -> dict[str, str]:
             value = None
         if not isinstance(value, str):
             raise ConfigError(f"{path} is damaged in line {number}: remove it, and `deposit up` writes it anew")
-        found[name] = value
-    return found
+        result[name] = value
+    return result
 
 
-def _named_by(variable: str, known: Container[str]) -> str | None:
+def _named_by(variable: str, names: Container[str]) -> str | None:
     """The setting whose value is in the file that `<setting>_FILE` names; None if the variable is a setting itself."""
     name = variable.upper()
     setting = name.removesuffix(_FILE)
-    return setting if name not in known and setting != name and setting in known else None
+    return setting if name not in names and setting != name and setting in names else None
+
+
+def _equal(one: str, other: str) -> bool:
+    """Whether two texts are the same number, or the same text."""
+    try:
+        return float(one) == float(other)
+    except ValueError:
+        return one == other
 
 
 def _content(variable: str, path: str) -> str:

@@ -32,7 +32,7 @@ def trained(recipe, rows: pd.DataFrame) -> ModelArtifact:
     encoder = Encoder.fit(rows, FEATURE_SETS[recipe.features])
     weights = recency_weights(rows["period"].to_numpy(dtype=str), recipe.half_life)
     examples = TrainingSet(encoder.encode_columns(rows), rows["y"].to_numpy(np.int8), weights)
-    return ModelArtifact(recipe.kind, encoder, recipe.fit(examples, 7), 0.0, 0.5, {})
+    return ModelArtifact(recipe.kind, encoder, recipe.fit(examples, 7), 0.0, 0.5)
 
 
 def scores(model: ModelArtifact, rows: pd.DataFrame, **changes):

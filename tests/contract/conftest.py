@@ -8,7 +8,7 @@ from deposit.settings import Settings
 from serving.access import Access
 from serving.application import Application, routes
 from serving.models import LoadedModel, ModelCache
-from serving.prometheus import Metrics
+from serving.request_counts import Metrics
 
 
 @pytest.fixture(scope="session")

@@ -12,9 +12,10 @@ from mlflowserver import mlflow_server
 
 from deposit.errors import ConfigError, UpstreamError
 from deposit.model.artifact import ModelArtifact
-from deposit.registry import registry, tracking
+from deposit.registry import tracking
 from deposit.registry.catalog import parse_catalog
-from deposit.registry.registry import Version
+from deposit.registry.registry import ModelRegistry, Version
+from deposit.registry.tags import Tag
 from deposit.release.catalog_publisher import keep_catalog, object_place, write_catalog
 from deposit.sections import MlflowSettings, StoreSettings
 from deposit.settings import Settings
@@ -57,15 +58,15 @@ def model(make_model: Callable[..., ModelArtifact], tmp_path_factory: pytest.Tem
 
 
 def _register(settings: Settings, model: ModelArtifact) -> Version:
-    client = tracking.connect(settings)
+    client = tracking.connect(settings.mlflow.tracking_uri)
     run_id = mlflow_logging.start(
-        client, tracking.experiment(client, "test").experiment_id, "a run", {"deposit.dataset": "d1"}
+        client, tracking.open_experiment(client, "test").experiment_id, "a run", {"deposit.dataset": "d1"}
     )
     mlflow_logging.log_values(
         client, run_id, {"roc_auc": 0.7, "validation_roc_auc": 0.6}, {"threshold": model.threshold}
     )
     mlflow_logging._log_model(client, run_id, model)
-    return registry.register(client, settings, client.get_run(run_id))
+    return ModelRegistry(settings).register(client.get_run(run_id))
 
 
 def test_what_the_catalog_says_is_what_a_service_loads(settings: Settings, model: ModelArtifact) -> None:
@@ -74,7 +75,7 @@ def test_what_the_catalog_says_is_what_a_service_loads(settings: Settings, model
     version = _register(settings, model)
     client = MlflowClient(settings.mlflow.tracking_uri)
     client.set_registered_model_alias("deposit", "champion", "1")
-    uri = client.get_run(version.run_id).data.tags[tracking.MODEL_URI]
+    uri = client.get_run(version.run_id).data.tags[Tag.MODEL_URI]
     client.create_model_version("deposit", uri, version.run_id, model_id=uri.removeprefix("models:/"))  # by hand
     assert write_catalog(settings) == []
     (listed,) = parse_catalog(settings.catalog_path.read_bytes()).models

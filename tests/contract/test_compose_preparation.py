@@ -153,37 +153,37 @@ def test_the_writer_adds_to_the_log_and_reads_nothing(stack: Stack) -> None:
 
 def test_a_second_preparation_keeps_what_is_there(stack: Stack) -> None:
     pipeline = stack.store("pipeline")
-    pipeline.put(STORE.data_bucket, "kept", b"1")
+    pipeline.data.put("kept", b"1")
     with stack.enter("deposit", "deposit") as owner:
         owner.execute("CREATE TABLE kept (a int)")
     stack.prepare()
-    assert pipeline.get(STORE.data_bucket, "kept") == b"1"
+    assert pipeline.data.get("kept") == b"1"
     with stack.enter("reader", "deposit") as reader:
         reader.execute("SELECT * FROM kept")
 
 
 @pytest.mark.parametrize("name", ["pipeline", "mlflow", "serving", "airflow"])
 def test_each_key_of_the_object_store_opens_its_buckets_alone(stack: Stack, name: str) -> None:
-    stack.store("mlflow").put(STORE.mlflow_bucket, "model", b"1")
+    stack.store("mlflow").bucket(STORE.mlflow_bucket).put("model", b"1")
     grant, store = stack.grant(name), stack.store(name)
-    for bucket in store.buckets():
-        if bucket in grant.writes:
-            store.put(bucket, "own", b"1")
-            assert store.keys(bucket, "own") == ["own"]
-            store.delete(bucket, "own")
+    for bucket in (store.bucket(each) for each in store.buckets()):
+        if bucket.name in grant.writes:
+            bucket.put("own", b"1")
+            assert bucket.keys("own") == ["own"]
+            bucket.delete("own")
             continue
         for refused in (
-            lambda bucket=bucket: store.put(bucket, "model", b"2"),
-            lambda bucket=bucket: store.delete(bucket, "model"),
-            lambda bucket=bucket: store.keys(bucket),
+            lambda bucket=bucket: bucket.put("model", b"2"),
+            lambda bucket=bucket: bucket.delete("model"),
+            lambda bucket=bucket: bucket.keys(),
         ):
             with pytest.raises(UpstreamError):
                 refused()
-        if bucket in grant.reads:
-            assert store.get(bucket, "model") == b"1"
+        if bucket.name in grant.reads:
+            assert bucket.get("model") == b"1"
         else:
             with pytest.raises(UpstreamError):
-                store.get(bucket, "model")
+                bucket.get("model")
 
 
 def test_a_secret_that_changed_in_the_vault_is_applied(stack: Stack) -> None:

@@ -18,11 +18,12 @@ from sqlalchemy import create_engine, select, text
 from deposit.data import dataset
 from deposit.data.ingest import IngestResult, ingest
 from deposit.data.sources import BUNDLED
-from deposit.database import connect, datasets, rejects
+from deposit.database import connect
 from deposit.errors import ConfigError, ContractError, DepositError, IntegrityError, SourceError, UpstreamError
 from deposit.sections import DatabaseSettings, IngestSettings
 from deposit.settings import Settings
 from deposit.store import ObjectStore
+from deposit.tables import datasets, rejects
 
 pytestmark = pytest.mark.servers
 LINES = lzma.decompress(BUNDLED.read_bytes()).decode().splitlines()
@@ -70,7 +71,7 @@ def rows_of(settings: Settings, table: Any) -> list[dict[str, Any]]:
 
 
 def published(settings: Settings) -> list[str]:
-    versions = dataset.versions(ObjectStore(settings.store), settings.store.data_bucket)
+    versions = dataset.versions(ObjectStore(settings.store).data)
     return [manifest.version for manifest in versions]
 
 
@@ -91,14 +92,14 @@ def test_the_original_becomes_one_version_of_26_months(servers: Settings) -> Non
     assert (first.first_period, first.last_period) == ("2008-05", "2010-11")
     (row,) = rows_of(servers, datasets)
     assert (row["version"], row["rows"], row["uri"]) == (first.version, 41_188, first.uri)
-    manifest = dataset.manifest(ObjectStore(servers.store), "deposit-data", first.version)
+    manifest = dataset.manifest(ObjectStore(servers.store).data, first.version)
     assert len(manifest.files) == 26
     assert sum(part.rows for part in manifest.files) == 41_188
 
 
 def test_the_rows_come_back_as_they_were_without_duration(servers: Settings) -> None:
     result = ingest(servers)
-    frame = dataset.load(ObjectStore(servers.store), "deposit-data", result.version)
+    frame = dataset.load(ObjectStore(servers.store).data, result.version)
     with lzma.open(BUNDLED) as stream:
         original = pd.read_csv(stream, sep=";", keep_default_na=False).drop(columns="duration")
     assert list(frame.columns) == ["id", "period", *original.columns]
@@ -111,10 +112,10 @@ def test_the_rows_come_back_as_they_were_without_duration(servers: Settings) -> 
 def test_a_second_source_becomes_a_child_version(servers: Settings, csv_file: Path) -> None:
     parent = ingest(of(servers, source="file", path=csv_file))
     child = ingest(of_text(servers, csv_file.with_name("more.csv"), "\n".join([HEADER, *ROWS[:600]])))
-    store = ObjectStore(servers.store)
-    assert dataset.manifest(store, "deposit-data", parent.version).parent is None
-    assert dataset.manifest(store, "deposit-data", child.version).parent == parent.version
-    latest = dataset.latest(store, "deposit-data")
+    bucket = ObjectStore(servers.store).data
+    assert dataset.manifest(bucket, parent.version).parent is None
+    assert dataset.manifest(bucket, child.version).parent == parent.version
+    latest = dataset.latest(bucket)
     assert latest is not None
     assert latest.version == child.version
 
@@ -190,11 +191,11 @@ KILLS = {
 }
 KILLED = """
 import os, signal, sys
-from deposit.data import ingest, records
+from deposit.data import ingest
 from deposit.settings import Settings
-from deposit.store import ObjectStore
+from deposit.store import Bucket
 name, calls = sys.argv[1], int(sys.argv[2])
-owner = records if name == "add_dataset" else ObjectStore
+owner = ingest if name == "add_dataset" else Bucket
 real = getattr(owner, name)
 def deadly(*arguments):
     global calls
@@ -218,15 +219,15 @@ def test_after_a_kill_the_next_run_succeeds_and_no_orphan_is_seen(
     assert done.returncode == -signal.SIGKILL
     assert len(published(settings)) == (1 if moment == "after the manifest" else 0)
     assert rows_of(settings, datasets) == []
-    before = set(ObjectStore(settings.store).keys("deposit-data"))
+    before = set(ObjectStore(settings.store).data.keys())
 
     result = ingest(settings)
 
     assert published(settings) == [result.version]
     assert [row["version"] for row in rows_of(settings, datasets)] == [result.version]
-    assert dataset.latest(ObjectStore(settings.store), "deposit-data") is not None
-    assert len(dataset.load(ObjectStore(settings.store), "deposit-data", result.version)) == 2000
-    own = set(ObjectStore(settings.store).keys("deposit-data", f"datasets/{result.version}/"))
+    assert dataset.latest(ObjectStore(settings.store).data) is not None
+    assert len(dataset.load(ObjectStore(settings.store).data, result.version)) == 2000
+    own = set(ObjectStore(settings.store).data.keys(f"datasets/{result.version}/"))
     assert before <= own | {"datasets/latest"}
 
 
@@ -269,10 +270,10 @@ def test_bad_rows_are_set_aside_and_the_good_ones_go_on(servers: Settings, csv_f
     assert found[0]["reason"].startswith("job is 'pirate': one of admin., blue-collar")
     assert found[1]["reason"] == "2 fields: 21 separated by `;` are expected"
     assert {row["uri"] for row in found} == {first.quarantine_uri}
-    quarantine = ObjectStore(settings.store).get("deposit-data", f"quarantine/{first.source_sha256}.csv").decode()
+    quarantine = ObjectStore(settings.store).data.get(f"quarantine/{first.source_sha256}.csv").decode()
     assert quarantine.splitlines()[0].startswith("line,reason,id,age,job")
     assert quarantine.splitlines()[1].startswith("4,\"job is 'pirate'")
-    frame = dataset.load(ObjectStore(settings.store), "deposit-data", first.version)
+    frame = dataset.load(ObjectStore(settings.store).data, first.version)
     assert not set(frame["id"]) & {3, 7}
 
 
@@ -351,7 +352,7 @@ def test_the_database_being_down_is_told_before_anything_is_written(servers: Set
     with pytest.raises(UpstreamError, match="cannot use the database") as caught:
         ingest(servers.model_copy(update={"database": down}))
     assert "very-secret" not in str(caught.value)
-    assert ObjectStore(servers.store).keys("deposit-data") == []
+    assert ObjectStore(servers.store).data.keys() == []
 
 
 def test_a_missing_bucket_is_told(servers: Settings) -> None:

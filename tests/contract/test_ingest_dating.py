@@ -29,7 +29,7 @@ def of(servers: Settings, path: Path, rows: list[str], **changes: Any) -> Settin
 
 
 def versions(servers: Settings) -> list[str]:
-    return [made.version for made in dataset.versions(ObjectStore(servers.store), servers.store.data_bucket)]
+    return [made.version for made in dataset.versions(ObjectStore(servers.store).data)]
 
 
 def months(result: IngestResult) -> tuple[str, str]:

@@ -140,7 +140,7 @@ def registered(
 
 def _upload(store: ObjectStore, version: int, prefix: str, folder: Path) -> CatalogModel:
     for name in (MODEL, PARITY, BOOSTER):
-        store.put(BUCKET, f"{prefix}/{name}", (folder / name).read_bytes())
+        store.bucket(BUCKET).put(f"{prefix}/{name}", (folder / name).read_bytes())
     return CatalogModel(
         model_id=f"deposit-v{version}",
         version=version,
@@ -334,9 +334,9 @@ def _spoilt(
     store, prefix = ObjectStore(server["mlflow"]), f"spoilt/{sha256_of(name.encode() + (content or b''))}"
     _upload(store, known.version, prefix, folder)
     if content is None:
-        store.delete(BUCKET, f"{prefix}/{name}")
+        store.bucket(BUCKET).delete(f"{prefix}/{name}")
     else:
-        store.put(BUCKET, f"{prefix}/{name}", content)
+        store.bucket(BUCKET).put(f"{prefix}/{name}", content)
     return CatalogModel(**{**_plain(known), "files": Files(BUCKET, prefix, known.files.sha256)})
 
 
@@ -383,7 +383,7 @@ def test_a_refused_model_is_asked_for_again(
     spoilt = _spoilt(server, registered[1], folders[1][1], BOOSTER, b"not yet whole")
     _publish(settings, [spoilt])
     assert _refused(service, "deposit-v1").status == 502
-    ObjectStore(server["mlflow"]).upload(folders[1][1] / BOOSTER, BUCKET, f"{spoilt.files.prefix}/{BOOSTER}")
+    ObjectStore(server["mlflow"]).bucket(BUCKET).upload(folders[1][1] / BOOSTER, f"{spoilt.files.prefix}/{BOOSTER}")
     assert _get(service, "deposit-v1")[0].model_id == "deposit-v1"
 
 
@@ -415,16 +415,16 @@ def test_a_store_that_refuses_the_key_is_as_one_that_is_away(
 def test_the_services_key_reads_models_and_nothing_else(
     server: dict[str, StoreSettings], registered: dict[int, CatalogModel]
 ) -> None:
-    ObjectStore(server["admin"]).put("deposit-data", "secret", b"x")
+    ObjectStore(server["admin"]).data.put("secret", b"x")
     store, key = ObjectStore(server["serving"]), f"{registered[1].files.prefix}/{MODEL}"
-    assert store.get(BUCKET, key)
+    assert store.bucket(BUCKET).get(key)
     for forbidden in (
-        lambda: store.put(BUCKET, key, b"x"),
-        lambda: store.delete(BUCKET, key),
-        lambda: store.put(BUCKET, "new", b"x"),
-        lambda: store.keys(BUCKET),
-        lambda: store.get("deposit-data", "secret"),
-        lambda: store.keys("deposit-bentos"),
+        lambda: store.bucket(BUCKET).put(key, b"x"),
+        lambda: store.bucket(BUCKET).delete(key),
+        lambda: store.bucket(BUCKET).put("new", b"x"),
+        lambda: store.bucket(BUCKET).keys(),
+        lambda: store.data.get("secret"),
+        lambda: store.bentos.keys(),
     ):
         with pytest.raises(UpstreamError, match=r"AccessDenied|403"):
             forbidden()

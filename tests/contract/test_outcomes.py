@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from inprocess import InProcess
 
 from deposit.errors import SpoolError
-from deposit.log.entries import StatedOutcome, StatedOutcomes
+from deposit.log.entries import ReportedOutcome, ReportedOutcomes
 from deposit.log.spool import Spool
 from deposit.model.artifact import ModelArtifact
 from deposit.settings import Settings
@@ -73,12 +73,12 @@ def test_outcomes_are_in_the_spool_before_the_answer(service: Service) -> None:
     )  # fmt: skip
     assert (response.status_code, response.json()) == (200, {"accepted": 2})
     (stated,) = service.logged()
-    assert isinstance(stated, StatedOutcomes)
+    assert isinstance(stated, ReportedOutcomes)
     assert (stated.request_id, stated.client) == ("r-9", "anonymous")
     assert before <= stated.received_at <= datetime.now(UTC).timestamp() * 1_000_000
     assert stated.outcomes == [
-        StatedOutcome(P, True, _us("2026-03-02T15:20:00.000001+00:00")),
-        StatedOutcome(Q.lower(), False, None),
+        ReportedOutcome(P, True, _us("2026-03-02T15:20:00.000001+00:00")),
+        ReportedOutcome(Q.lower(), False, None),
     ]
 
 

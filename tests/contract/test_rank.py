@@ -178,7 +178,7 @@ def test_bad_rows_are_rejected_with_line_and_reason_and_the_others_ranked(
         8: "pdays is empty: must be a whole number from 0 to 999",
         11: "has 3 cells, the header has 19",
     }
-    assert "job must be one of: admin." in told[4]
+    assert "job must be one of admin." in told[4]
     assert "campaign must be a whole number" in told[4]
     assert sorted(row["line"] for row in answer["ranked"]) == [2, 6, 9, 10]
 
@@ -211,11 +211,11 @@ def test_csv_gives_the_file_s_own_cells_in_ranked_order(service: RankService, cu
 
 
 def test_reasons_add_up_to_the_score(service: RankService, model: Path, customers: list[dict[str, Any]]) -> None:
-    from serving.ranking.responses import by_column
+    from serving.ranking.responses import contributions_by_column
 
     artifact = ModelArtifact.load(model)
     matrix = artifact.encoder.encode_rows([[c[name] for name in NAMES] for c in customers[:50]])
-    effects = by_column(artifact, matrix).sum(axis=1)
+    effects = contributions_by_column(artifact, matrix).sum(axis=1)
     margins = artifact.scorer.inplace_predict(matrix, predict_type="margin")
     assert (margins - effects) == pytest.approx(margins[0] - effects[0], abs=1e-4)
     rows = service.rank(_csv(customers[:50]), reasons="yes", capacity="10").json()["ranked"]

@@ -113,13 +113,13 @@ def test_a_service_lost_after_it_was_repaired_is_brought_back_and_not_renewed(
     engine, target, gateway = connect(database), Docker(address), Caddy()
     reconciliation = Reconciliation(settings, engine, target, gateway)  # type: ignore[arg-type]
     try:
-        reconciliation.look()
+        reconciliation.reconcile()
         assert (target.running(), gateway.address) == ({live.id: address}, address)
         target.removes = True
-        reconciliation.look()
+        reconciliation.reconcile()
         assert target.running() == {}
         assert requests.history(settings) == [live]
-        reconciliation.look()
+        reconciliation.reconcile()
         assert target.running() == {live.id: address}
         assert requests.history(settings) == [live]
     finally:

@@ -18,8 +18,7 @@ from load import Load
 
 from deposit.errors import ReleaseError
 from deposit.model.artifact import ModelArtifact
-from deposit.registry import registry
-from deposit.registry.registry import Version
+from deposit.registry.registry import ModelRegistry, Version
 from deposit.release import reconciler, requests
 from deposit.release.gateway import Gateway
 from deposit.sections import DatabaseSettings, MlflowSettings, ReleaseSettings, StackSettings, StoreSettings
@@ -51,7 +50,7 @@ def models(make_model: Callable[..., ModelArtifact], tmp_path_factory: pytest.Te
 def registered(models: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """The models as if MLflow had them."""
 
-    def by_id(_: Settings, model_id: str) -> Version:
+    def by_id(_: ModelRegistry, model_id: str) -> Version:
         number = int(model_id.rpartition("v")[2])
         return Version(
             model_id=model_id,
@@ -63,12 +62,12 @@ def registered(models: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None
             dataset="d",
         )
 
-    def download(_: Settings, version: Version, folder: Path) -> None:
+    def download(_: ModelRegistry, version: Version, folder: Path) -> None:
         shutil.copytree(models[version.model_id], folder, dirs_exist_ok=True)
 
-    monkeypatch.setattr(registry, "by_id", by_id)
-    monkeypatch.setattr(registry, "champion", lambda settings: by_id(settings, "deposit-v1"))
-    monkeypatch.setattr(registry, "download", download)
+    monkeypatch.setattr(ModelRegistry, "by_id", by_id)
+    monkeypatch.setattr(ModelRegistry, "champion", lambda registry: by_id(registry, "deposit-v1"))
+    monkeypatch.setattr(ModelRegistry, "download", download)
 
 
 @pytest.fixture
@@ -262,15 +261,15 @@ def test_the_archive_that_was_changed_is_refused(stack: Settings, object_store: 
 
     asked = requests.request_release(stack, "deposit-v2")
     bucket, key = split_uri(asked.bento_uri)
-    store = ObjectStore(object_store)
-    content = store.get(bucket, key)
-    store.put(bucket, key, content + secrets.token_bytes(8))
+    store = ObjectStore(object_store).bucket(bucket)
+    content = store.get(key)
+    store.put(key, content + secrets.token_bytes(8))
     try:
         with _releaser(stack), pytest.raises(ReleaseError, match="sha256"):
             requests.wait(stack, asked.id, WAIT)
         assert _get(stack, "/").status_code == 503
     finally:
-        store.put(bucket, key, content)
+        store.put(key, content)
 
 
 def _environment(settings: Settings) -> dict[str, str]:

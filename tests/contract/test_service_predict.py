@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from deposit.data.columns import FEATURES, NAMES, Category
 from deposit.model.artifact import ModelArtifact
 from deposit.settings import Settings
-from serving import microbatching
+from serving import predict
 from serving.application import Application
 
 MAX_BODY, MAX_CUSTOMERS = 2**20, 2000
@@ -226,7 +226,7 @@ def test_a_request_id_is_kept_and_a_strange_one_replaced(client: Client) -> None
 def test_a_failure_tells_its_request_id_and_nothing_else(
     client: Client, customers: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(microbatching, "score_jobs", lambda *_: 1 / 0)
+    monkeypatch.setattr(predict, "score_batch", lambda *_: 1 / 0)
     response = client.predict(customers[:1])
     assert response.status_code == 500
     (problem,) = _detail(response)

@@ -21,13 +21,11 @@ from deposit.database import transaction
 from deposit.deploy.credentials import credentials
 from deposit.deploy.layout import Layout, layout
 from deposit.deploy.local import lifecycle, supervision
-from deposit.deploy.local.programs import programs
-from deposit.deploy.local.wiring import require_possible
+from deposit.deploy.local.programs import programs, require_possible
 from deposit.errors import ReleaseError, UpstreamError
 from deposit.keys import digest
 from deposit.progress import log_progress
-from deposit.registry import registry
-from deposit.registry.registry import Version
+from deposit.registry.registry import ModelRegistry, Version
 from deposit.release import leases, requests
 from deposit.release.gateway import trust
 from deposit.release.repository import Release
@@ -72,7 +70,7 @@ def environment(free_ports: Callable[[int], int]) -> Iterator[dict[str, str]]:
     if supervision.running(place):
         supervisor = psutil.Process(int((place.supervisor / "supervisord.pid").read_text()))
         family = [supervisor, *supervisor.children(recursive=True)]
-        supervision.client(place).stopProcess("postgres")
+        supervision.supervisor(place).call("stopProcess", "postgres")
         for process in family:  # the object store would take 15 s to end by itself
             with suppress(psutil.NoSuchProcess):
                 process.kill()
@@ -101,16 +99,16 @@ def registered(make_model: Callable[..., Any], tmp_path: Path, monkeypatch: pyte
         make_model(tmp_path / name, version=1, seed=seed)
         (tmp_path / name / "release.json").unlink()
 
-    def by_id(_: Settings, model_id: str) -> Version:
+    def by_id(_: ModelRegistry, model_id: str) -> Version:
         return Version(
             model_id=model_id, version=1, run_id=model_id, metrics={}, aliases=(), created="2026", dataset="d"
         )
 
-    def download(_: Settings, version: Version, folder: Path) -> None:
+    def download(_: ModelRegistry, version: Version, folder: Path) -> None:
         shutil.copytree(folders[version.model_id], folder, dirs_exist_ok=True)
 
-    monkeypatch.setattr(registry, "by_id", by_id)
-    monkeypatch.setattr(registry, "download", download)
+    monkeypatch.setattr(ModelRegistry, "by_id", by_id)
+    monkeypatch.setattr(ModelRegistry, "download", download)
 
 
 def release(settings: Settings, model_id: str) -> Release:
@@ -264,9 +262,9 @@ def test_a_replay_keeps_its_traffic_when_postgres_restarts_and_when_it_is_run_ag
     first, replaying = release(stack, "deposit-v1"), stack.changed("mlflow", model_name="replay")
     with replay_process() as process:
         borrowed = release(stack, "replay-v1")
-        supervisor = supervision.client(layout(stack))
-        supervisor.stopProcess("postgres")
-        supervisor.startProcess("postgres")
+        supervisor = supervision.supervisor(layout(stack))
+        supervisor.call("stopProcess", "postgres")
+        supervisor.call("startProcess", "postgres")
         until(lambda: not holder_is_gone(stack))
         with pytest.raises(ReleaseError, match="another replay"), borrowed_traffic(replaying, log_progress):
             pass

@@ -16,7 +16,6 @@ import psutil
 import pytest
 
 from deposit import proxies
-from deposit.deploy import servers
 from deposit.deploy.credentials import credentials
 from deposit.deploy.layout import Layout, layout
 from deposit.deploy.local import lifecycle, processes, supervision
@@ -25,6 +24,7 @@ from deposit.errors import ConfigError
 from deposit.release.gateway import Gateway
 from deposit.settings import Settings, chosen_settings, load_settings
 from deposit.store import ObjectStore
+from deposit.waiting import retry_while_down
 
 pytestmark = pytest.mark.servers
 NAME = 'it\'s ünïcode, 100% "long" ; #1, ' + "x" * 110
@@ -54,7 +54,7 @@ class Started:
         lifecycle._lay_out(settings, place, secrets)
         supervision.start(place, parts)
         lifecycle._start(place, parts, PARTS, lambda *_: None)
-        servers.when_able(lambda: lifecycle._prepare_servers(settings, secrets), lifecycle.PREPARE_TIMEOUT)
+        retry_while_down(lambda: lifecycle._prepare_servers(settings, secrets), lifecycle.PREPARE_TIMEOUT)
         return cls(load_settings(), place)
 
 
@@ -78,7 +78,7 @@ def stack(environment: dict[str, str]) -> Iterator[Started]:
     parent = Path(tempfile.mkdtemp(prefix="dep-"))
     made = Started.start(parent / NAME / ".deposit", environment)
     try:
-        ObjectStore(made.settings.store).put(made.settings.store.data_bucket, KEY, CONTENT)
+        ObjectStore(made.settings.store).data.put(KEY, CONTENT)
         yield made
     finally:
         supervision.stop(made.place)
@@ -86,7 +86,7 @@ def stack(environment: dict[str, str]) -> Iterator[Started]:
 
 
 def content(settings: Settings) -> bytes:
-    return ObjectStore(settings.store).get(settings.store.data_bucket, KEY)
+    return ObjectStore(settings.store).data.get(KEY)
 
 
 def open_to_others(root: Path) -> list[Path]:
@@ -128,7 +128,7 @@ def test_nothing_of_it_is_open_to_other_users(stack: Started) -> None:
 
 def test_a_second_stack_is_told_which_one_holds_its_ports(stack: Started) -> None:
     settings, place = stack.settings, stack.place
-    supervisor = supervision.client(place).getPID()
+    supervisor = supervision.supervisor(place).call("getPID")
     with pytest.raises(ConfigError) as refused:
         processes.require_free(lifecycle.wanted_ports(settings))
     message = str(refused.value)
@@ -176,7 +176,7 @@ def test_a_stranger_gets_nothing_over_grpc(stack: Started) -> None:
 
 
 def test_a_folder_that_was_renamed_while_it_ran_goes_on(stack: Started, environment: dict[str, str]) -> None:
-    old = supervision.client(stack.place).getPID()
+    old = supervision.supervisor(stack.place).call("getPID")
     folder = stack.place.root.parent
     moved = folder.rename(folder.with_name(f"moved {folder.name}"))
     supervision.stop(Layout(moved / ".deposit"))
@@ -185,7 +185,7 @@ def test_a_folder_that_was_renamed_while_it_ran_goes_on(stack: Started, environm
     try:
         kept: list[bytes] = []
         # for a second or two after it has come back the store refuses to read what it has
-        servers.when_able(lambda: kept.append(content(again.settings)), lifecycle.PREPARE_TIMEOUT)
+        retry_while_down(lambda: kept.append(content(again.settings)), lifecycle.PREPARE_TIMEOUT)
         assert kept == [CONTENT]
         assert httpx.get(again.settings.gateway_url).status_code == 503
     finally:

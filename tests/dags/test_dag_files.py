@@ -69,7 +69,8 @@ def test_files_are_short_and_import_nothing_heavy(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 100
     imports = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.Import | ast.ImportFrom)]
     roots = {node.module if isinstance(node, ast.ImportFrom) else node.names[0].name for node in imports}
-    assert roots <= {"datetime", "subprocess", "airflow.sdk", "deposit_defaults", "deposit.settings", "deposit.tasks"}
+    standard = {"datetime", "subprocess", "typing"}
+    assert roots <= {*standard, "airflow.sdk", "deposit_defaults", "deposit.settings", "deposit.tasks"}
 
 
 def test_the_form_of_ingest_offers_each_rule_that_may_be_accepted(bag: DagBag) -> None:
@@ -123,12 +124,22 @@ def test_a_task_that_is_refused_fails_at_once_with_its_reason(bag: DagBag, caplo
     assert caplog.messages[-1].startswith("ERROR:deposit:wrong setting: DEPOSIT_INGEST__SOURCE")
 
 
-def test_a_task_whose_server_is_down_is_tried_again(bag: DagBag, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("dag_id", "task_id", "values"),
+    [
+        ("deposit_ingest", "ingest", ("bundled", None, None, None)),
+        ("deposit_monitor", "alarm", (["2010-05"], "2010-06-01")),
+        ("deposit_train", "train", (None,)),
+    ],
+)
+def test_a_task_whose_server_is_down_is_tried_again(
+    bag: DagBag, monkeypatch: pytest.MonkeyPatch, dag_id: str, task_id: str, values: tuple
+) -> None:
     monkeypatch.setenv("DEPOSIT_DATABASE__URL", "postgresql://nobody@127.0.0.1:1/none")
-    error = _run(bag, "deposit_ingest", "ingest", "bundled", None, None, None)
+    error = _run(bag, dag_id, task_id, *values)
     assert isinstance(error, AirflowException)
     assert "127.0.0.1:1" in str(error)
-    assert _decision(bag, "deposit_ingest", "ingest", error).action is RetryAction.DEFAULT
+    assert _decision(bag, dag_id, task_id, error).action is RetryAction.DEFAULT
 
 
 @pytest.mark.parametrize("dag_id", DAGS)

@@ -195,7 +195,7 @@ def test_a_month_is_monitored_by_command_and_by_dag_alike_and_its_decay_acted_on
     assert (run.state, run.tasks["alarm"], trained.state) == ("success", "success", "success")
     assert stack.sql(kept) == by_command
     # the decay has another model looked for, and says so; there was nothing new to learn from
-    [(kind, model_id, why)] = stack.sql("SELECT kind, model_id, why FROM releases WHERE state = 'noted'")
+    [(kind, model_id, why)] = stack.sql("SELECT kind, model_id, why FROM timeline WHERE state = 'noted'")
     assert (kind, model_id) == ("retraining", "deposit-v1")
     assert why.startswith("2010-05, seen on ")
     assert "The model has decayed" in why

@@ -147,7 +147,7 @@ def test_rejected_rows_are_told_and_can_be_downloaded(open_page: Open, site: str
     expect(desk.page.locator("#told")).to_contain_text("79 customers ranked, 2 rows rejected")
     desk.page.click("#rejected summary")
     told = desk.page.locator("#rejected li").all_inner_texts()
-    assert "line 4: contact must be one of: cellular, telephone; got 'pigeon'" in told[0]
+    assert "line 4: contact must be one of cellular, telephone; got 'pigeon'" in told[0]
     assert told[1].startswith("line 82: has 3 cells")
     saved = desk.saved_rows("#rejected-download")
     assert [row["problem"] for row in saved] == told

@@ -82,8 +82,14 @@ class Postgres:
             self.crash()
 
     def connect(self) -> psycopg.Connection[Any]:
-        where = {"host": "127.0.0.1", "port": self._port, "user": SUPERUSER, "password": self._password}
-        return psycopg.connect(dbname="postgres", autocommit=True, **where)
+        return psycopg.connect(
+            dbname="postgres",
+            autocommit=True,
+            host="127.0.0.1",
+            port=self._port,
+            user=SUPERUSER,
+            password=self._password,
+        )
 
     def stored(self) -> Counter[str]:
         """How often each prediction is there."""

@@ -105,8 +105,9 @@ class Compose:
         if not ids:
             return []
         # it complains of one that has been removed since, and tells of the others
-        found = subprocess.run(["docker", "inspect", *ids], capture_output=True, text=True, check=False)
-        return json.loads(found.stdout)
+        inspection = subprocess.run(["docker", "inspect", *ids], capture_output=True, text=True, check=False)
+        containers: list[dict[str, Any]] = json.loads(inspection.stdout)
+        return containers
 
     def container(self, service: str) -> dict[str, Any]:
         """The running container of a service."""
@@ -119,12 +120,15 @@ class Compose:
         os.kill(self.container(service)["State"]["Pid"], signal.SIGKILL)
 
     def logins(self) -> dict[str, Any]:
-        return json.loads(self.run("run", "--rm", "--no-deps", "-T", "credentials", "--json").stdout)
+        logins: dict[str, Any] = json.loads(self.run("run", "--rm", "--no-deps", "-T", "credentials", "--json").stdout)
+        return logins
 
     def vault(self) -> dict[str, str]:
         """All secrets of the stack."""
         path = "/secrets/vault/secrets.json"
-        return json.loads(self.run("run", "--rm", "--no-deps", "-T", "--entrypoint", "cat", "credentials", path).stdout)
+        printed = self.run("run", "--rm", "--no-deps", "-T", "--entrypoint", "cat", "credentials", path).stdout
+        vault: dict[str, str] = json.loads(printed)
+        return vault
 
     def store(self, user: str, secret: str) -> Any:
         """An S3 client with one part's key."""

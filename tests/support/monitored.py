@@ -12,7 +12,7 @@ from deposit.data.columns import FEATURES, Category, Number
 from deposit.model.evaluation import Economics
 from deposit.model.reference import SCORE, UNKNOWN, ReferenceProfile
 from deposit.monitoring.profile import BinnedOutcomes, ColumnProfile, PeriodProfile
-from deposit.training.profiling import profile_reference
+from deposit.training.candidates import profile_reference
 
 MONEY = Economics(10, 1)
 
@@ -34,7 +34,7 @@ def observe(frame: pd.DataFrame, probabilities: Any, trained: Trained, labels: A
     columns = {
         column.name: _counts(frame[column.name], column, trained.reference.columns[column.name]) for column in FEATURES
     }
-    score = Number(SCORE, 0.0, 1.0, False, "")
+    score = Number(SCORE, 0.0, 1.0, False, "", 0.1)
     columns[SCORE] = _counts(pd.Series(probabilities), score, trained.reference.columns[SCORE])
     called = probabilities >= trained.threshold
     return PeriodProfile(

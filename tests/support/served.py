@@ -122,7 +122,7 @@ def make_model(real_rows: list[list[Any]]) -> Callable[..., Any]:
     import numpy as np
     import xgboost
 
-    from deposit.model.artifact import ModelArtifact, Parity
+    from deposit.model.artifact import ModelArtifact, ModelMetadata, Parity
     from deposit.model.encoder import Encoder
 
     def make(folder: Path, version: int = 1, seed: int = 0) -> ModelArtifact:
@@ -132,7 +132,7 @@ def make_model(real_rows: list[list[Any]]) -> Callable[..., Any]:
         labels = np.array([row[-1] for row in real_rows], dtype=float)
         labels[seed :: 7 + seed] = 1
         booster = xgboost.train({"max_depth": 3, "seed": seed, "nthread": 1}, xgboost.DMatrix(matrix, labels), 20)
-        metadata = {"dataset": "test", "metrics": {"roc_auc": 0.7}}
+        metadata = ModelMetadata(dataset="test")
         artifact = ModelArtifact("xgboost", encoder, booster, -0.1, 0.3, metadata)
         sample = values[:200]
         parity = Parity(sample, artifact.probabilities(encoder.encode_rows(sample)).tolist())

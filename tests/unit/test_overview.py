@@ -1,16 +1,18 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from deposit.events import TimelineEntry
 from deposit.monitoring.status import PeriodAssessment, PeriodStatus
 from deposit.overview import Champion, Overview, page
 from deposit.release.repository import Release
 
 NOW = datetime(2026, 5, 17, 2, 3, tzinfo=UTC)
 LIVE = Release(7, "release", "deposit-v7", "better", "t", "u", "0" * 64, "live", "", "process", None, NOW, NOW)
-FOUND = PeriodAssessment(
+DECAYED = PeriodAssessment(
     "2026-04", "deposit-v7", PeriodStatus.PERFORMANCE_DEGRADED, "It <b>decays</b>", 12_345, NOW, reported=True
 )
-SEEN = Overview(Champion("deposit-v7", "it won"), LIVE, [LIVE], [FOUND])
+STEP = TimelineEntry(NOW, "release", "deposit-v7", "live", NOW, "better", "", "process", 7)
+SEEN = Overview(Champion("deposit-v7", "it won"), LIVE, [STEP], [DECAYED])
 
 
 def test_it_tells_what_serves_and_why_what_was_found_and_what_was_done() -> None:
@@ -23,8 +25,13 @@ def test_it_tells_what_serves_and_why_what_was_found_and_what_was_done() -> None
 
 
 def test_a_release_that_failed_shows_both_its_reasons() -> None:
-    failed = replace(LIVE, state="failed", reason="parity is off")
-    assert "better; parity is off" in page(replace(SEEN, releases=[failed]))
+    failed = replace(STEP, state="failed", reason="parity is off")
+    assert "better; parity is off" in page(replace(SEEN, timeline=[failed]))
+
+
+def test_a_step_that_releases_nothing_has_no_number() -> None:
+    refused = replace(STEP, kind="challenge", state="noted", release_id=None)
+    assert "<tr><td></td><td>challenge</td>" in page(replace(SEEN, timeline=[refused]))
 
 
 def test_a_champion_that_does_not_serve_is_named_with_what_to_do() -> None:
@@ -32,7 +39,7 @@ def test_a_champion_that_does_not_serve_is_named_with_what_to_do() -> None:
 
 
 def test_a_report_that_was_not_written_is_not_linked() -> None:
-    assert "<a " not in page(replace(SEEN, verdicts=[replace(FOUND, reported=False)]))
+    assert "<a " not in page(replace(SEEN, verdicts=[replace(DECAYED, reported=False)]))
 
 
 def test_before_anything_has_happened_it_says_what_to_do() -> None:

@@ -1,9 +1,19 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from deposit import settings
 from deposit.errors import ConfigError
-from deposit.settings import chosen_settings, load_settings, service_settings, setting_names, variables
+from deposit.settings import (
+    RENAMED,
+    Settings,
+    chosen_settings,
+    load_settings,
+    service_settings,
+    setting_names,
+    variables,
+)
 from deposit.variables import file_of
 
 
@@ -63,10 +73,10 @@ def test_a_value_may_be_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("DEPOSIT_STORE__SECRET_KEY_FILE", str(tmp_path / "secret"))
     monkeypatch.setenv("DEPOSIT_TRAIN__TRIALS_FILE", str(tmp_path / "trials"))
     monkeypatch.setenv("DEPOSIT_TRAIN__SEED", "5")
-    settings = load_settings()
-    assert settings.store.secret_key is not None
-    assert settings.store.secret_key.get_secret_value() == "s3cret"
-    assert (settings.store.access_key, settings.train.trials, settings.train.seed) == ("kept", 3, 5)
+    loaded = load_settings()
+    assert loaded.store.secret_key is not None
+    assert loaded.store.secret_key.get_secret_value() == "s3cret"
+    assert (loaded.store.access_key, loaded.train.trials, loaded.train.seed) == ("kept", 3, 5)
 
 
 def test_the_state_folder_may_be_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,9 +123,9 @@ def test_a_service_does_not_read_the_stacks_secrets(tmp_path: Path, monkeypatch:
     (tmp_path / "settings.env").write_text('DEPOSIT_STORE__SECRET_KEY="pipeline"\n')
     monkeypatch.setenv("DEPOSIT_STATE_DIR", str(tmp_path))
     monkeypatch.setenv("DEPOSIT_SERVE__BURST", "7")
-    settings = service_settings()
-    assert settings.store.secret_key is None
-    assert (settings.state_dir, settings.serve.burst) == (tmp_path, 7)
+    service = service_settings()
+    assert service.store.secret_key is None
+    assert (service.state_dir, service.serve.burst) == (tmp_path, 7)
 
 
 def test_a_service_starts_though_a_newer_releaser_gives_it_names_that_it_does_not_know(
@@ -183,3 +193,62 @@ def test_a_file_is_where_it_was_given_from(tmp_path: Path, monkeypatch: pytest.M
 def test_the_gateway_is_asked_where_it_listens(listen: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEPOSIT_GATEWAY__LISTEN", listen)
     assert chosen_settings().gateway_url == f"http://{url}"
+
+
+OLD, NEW = "DEPOSIT_TRAIN__CALL_COST", "DEPOSIT_ECONOMICS__CALL_COST"
+Reader = Callable[[], Settings]
+
+
+@pytest.fixture
+def first_notice() -> None:
+    """As in a process that has given no notice yet."""
+    settings._notice.cache_clear()
+
+
+@pytest.mark.usefixtures("first_notice")
+@pytest.mark.parametrize("by_file", [False, True])
+@pytest.mark.parametrize("reader", [load_settings, chosen_settings])
+def test_an_old_name_is_taken_with_one_notice_that_names_the_new(
+    reader: Reader, by_file: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "cost").write_text("2.5\n")
+    monkeypatch.setenv(f"{OLD}_FILE" if by_file else OLD, str(tmp_path / "cost") if by_file else "2.5")
+
+    assert [reader().economics.call_cost for _ in range(2)] == [2.5, 2.5]
+    (notice,) = caplog.messages
+    assert notice.startswith(f"{OLD} is now called {NEW}")
+    assert variables(reader())[NEW] == "2.5"
+
+
+@pytest.mark.parametrize("reader", [load_settings, chosen_settings, service_settings])
+def test_an_old_and_a_new_name_with_different_values_are_refused(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(OLD, "2.5")
+    monkeypatch.setenv(NEW, "3")
+    with pytest.raises(ConfigError, match=f"{OLD} is the old name of {NEW}.*remove {OLD}"):
+        reader()
+    monkeypatch.setenv(NEW, "2.50")
+    assert reader().economics.call_cost == 2.5
+
+
+def test_what_a_stack_of_before_has_written_counts_less_than_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "settings.env").write_text(f'{OLD}="2.5"\nDEPOSIT_TRAIN__DEPOSIT_VALUE="7"\n')
+    monkeypatch.setenv("DEPOSIT_STATE_DIR", str(tmp_path))
+    monkeypatch.setenv(NEW, "3")
+    assert (load_settings().economics.call_cost, load_settings().economics.deposit_value) == (3.0, 7.0)
+    assert caplog.messages == []  # nobody set it today: the next `up` writes the new name
+
+
+@pytest.mark.parametrize("name", RENAMED)
+def test_an_old_name_is_no_setting_any_more(name: str) -> None:
+    assert name not in setting_names()
+    assert RENAMED[name] in setting_names()
+
+
+def test_an_empty_old_name_sets_nothing(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setenv(OLD, "")
+    assert load_settings().economics.call_cost == 1.0
+    assert caplog.messages == []

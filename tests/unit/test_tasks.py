@@ -3,7 +3,7 @@ import logging
 import pytest
 
 from deposit.errors import ConfigError, ContractError, DepositError, GateError, ReleaseError, SpoolError, UpstreamError
-from deposit.tasks import REFUSED, running
+from deposit.tasks import REFUSED, SKIP, running, skip_unless
 
 
 @pytest.mark.parametrize("error", [ConfigError, ContractError, GateError, ReleaseError, DepositError])
@@ -22,7 +22,12 @@ def test_what_may_pass_is_raised_as_it_is(error: type[Exception]) -> None:
         raise error("away")
 
 
-def test_a_task_that_is_skipped_keeps_its_exit_code() -> None:
+def test_a_task_that_has_nothing_to_pass_on_is_skipped() -> None:
     with pytest.raises(SystemExit) as ended, running():
-        raise SystemExit(99)
-    assert ended.value.code == 99
+        skip_unless(False)
+    assert ended.value.code == SKIP == 99
+
+
+def test_a_task_that_has_something_to_pass_on_goes_on() -> None:
+    with running():
+        skip_unless(True)

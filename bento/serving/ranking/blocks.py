@@ -1,4 +1,4 @@
-"""One cell of a list: its value, or what is wrong with it."""
+"""The rows of a list, block by block: their values, or what is wrong with them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,36 +10,11 @@ from numpy.typing import NDArray
 from pyarrow import compute, csv
 
 from deposit.data.columns import FEATURES, Category, Number
-from deposit.data.tables.cells import number
 from deposit.data.tables.header import Header
 from deposit.data.tables.records import Records
-from serving.problems import allowed, http_error
+from serving.problems import http_error
 
 _SHOWN = 40
-
-
-class Wrong(str):
-    """What is wrong with a cell, in words."""
-
-    __slots__ = ()
-
-
-def read_cell(column: Category | Number, text: str, decimal_comma: bool) -> float | str | Wrong:
-    """The cell's value; spaces around it and, if allowed, a comma for the decimal point do not matter."""
-    value = text.strip()
-    if isinstance(column, Category):
-        return value if value in column.allowed else _wrong(column, value)
-    parsed = number(value, decimal_comma)
-    if parsed is None or not column.low <= parsed <= column.high or (column.integer and not parsed.is_integer()):
-        return _wrong(column, value)
-    return parsed
-
-
-def _wrong(column: Category | Number, value: str) -> Wrong:
-    if not value:
-        return Wrong(f"{column.name} is empty: {allowed(column)}")
-    shown = value if len(value) <= _SHOWN else value[: _SHOWN - 1] + "…"
-    return Wrong(f"{column.name} {allowed(column)}; got {shown!r}")
 
 
 ID = "id"
@@ -105,7 +80,7 @@ def _read_block(file: IO[bytes], records: Records, header: Header, chosen: NDArr
     for row in np.flatnonzero(compute.greater(compute.binary_length(ids), _MAX_ID_BYTES).fill_null(False)).tolist():
         good[row] = False
         reasons.setdefault(row, []).append(f"id is longer than {_MAX_ID_BYTES} bytes")
-    rejected += [Rejected(int(kept[row]), "; ".join(told), in_shape=True) for row, told in reasons.items()]
+    rejected += [Rejected(int(kept[row]), "; ".join(texts), in_shape=True) for row, texts in reasons.items()]
     if not good.all():
         columns = {name: values[good] for name, values in columns.items()}
         kept, ids = kept[good], ids.filter(pa.array(good))
@@ -157,25 +132,35 @@ def _parsed(content: bytes, header: Header) -> tuple[pa.Table | None, list[tuple
     return table.rename_columns([used[place] for place in table.column_names]).combine_chunks(), misshapen
 
 
-def _values(cells: pa.ChunkedArray, column: Any, decimal_comma: bool) -> tuple[NDArray[Any], list[tuple[int, str]]]:
+def _values(
+    cells: pa.ChunkedArray, column: Category | Number, decimal_comma: bool
+) -> tuple[NDArray[Any], list[tuple[int, str]]]:
     """A column's values; each distinct cell is read once. Where wrong, the row's number and the reason."""
-    kind = object if isinstance(column, Category) else np.float64
-    found: list[NDArray[Any]] = [np.empty(0, kind)]
+    kind = object if column.kind is str else np.float64
+    parts: list[NDArray[Any]] = [np.empty(0, kind)]
     wrong: list[tuple[int, str]] = []
     offset = 0
     for chunk in cells.chunks:
-        read = [read_cell(column, cell.decode(), decimal_comma) for cell in chunk.dictionary.to_pylist()]
+        texts = [cell.decode() for cell in chunk.dictionary.to_pylist()]
+        values = [column.parse(text, decimal_comma) for text in texts]
+        distinct = np.empty(len(values), kind)
+        distinct[:] = values
         codes = chunk.indices.to_numpy(zero_copy_only=False)
-        bad = {code: value for code, value in enumerate(read) if isinstance(value, Wrong)}
+        bad = {code: _reason(column, texts[code]) for code, value in enumerate(values) if not column.contains(value)}
         if bad:
             rows = np.flatnonzero(np.isin(codes, list(bad)))
             wrong += [(offset + int(row), bad[int(codes[row])]) for row in rows]
-        blank = "" if isinstance(column, Category) else 0.0
-        distinct = np.empty(len(read), kind)
-        distinct[:] = [blank if isinstance(value, Wrong) else value for value in read]
-        found.append(distinct[codes])
+        parts.append(distinct[codes])
         offset += len(codes)
-    return np.concatenate(found), wrong
+    return np.concatenate(parts), wrong
+
+
+def _reason(column: Category | Number, text: str) -> str:
+    value = text.strip()
+    if not value:
+        return f"{column.name} is empty: must be {column.domain}"
+    shown = value if len(value) <= _SHOWN else value[: _SHOWN - 1] + "…"
+    return f"{column.name} must be {column.domain}; got {shown!r}"
 
 
 def _ids(table: pa.Table) -> pa.Array:

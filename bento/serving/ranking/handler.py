@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from deposit.data.tables.plaintext import plain_csv
 from deposit.log.entries import Entry
 from deposit.settings import Settings
-from serving.bodies import refusals, stated_codec
+from serving.bodies import declared_codec, refusals
 from serving.http import JSON, Answer, Request, event_time_of, is_dry_run
 from serving.models import ModelCache
 from serving.problems import http_error
-from serving.prometheus import Metrics
 from serving.ranking.rank_options import parse_options
 from serving.ranking.upload import Upload, receive
 from serving.recorder import Recorder
+from serving.request_counts import Metrics
 
 if TYPE_CHECKING:
     from serving.ranking.ranked import Ranked
@@ -36,8 +36,8 @@ class Ranking:
         self._recorder = recorder
         self._metrics = metrics
         self._limits = settings.serve
-        self._prices = settings.train
-        self._folder = settings.spool_path.parent / "uploads"
+        self._economics = settings.economics
+        self._folder = settings.state.uploads
         self._scoring = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ranking")
         self._answering = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ranked")
         self._under_way = 0
@@ -59,8 +59,8 @@ class Ranking:
         return self._answer(ranked, b"text/csv" in request.headers.get(b"accept", b""))
 
     async def _ranked(self, request: Request, upload: Upload) -> "Ranked":
-        wishes, codec = parse_options(upload.fields, self._prices), stated_codec(upload.charset)
-        loaded = await self._models.get(wishes.model)
+        options, codec = parse_options(upload.fields, self._economics), declared_codec(upload.charset)
+        loaded = await self._models.get(options.model)
         # 60 MB of memory that a service which never sees a list does without
         from serving.ranking.ranked import RequestOrigin, rank
 
@@ -79,7 +79,7 @@ class Ranking:
             written.result()
 
         await loop.run_in_executor(self._scoring, plain)
-        work = partial(rank, upload.file, loaded, wishes, origin, self._limits.max_rank_rows, record)
+        work = partial(rank, upload.file, loaded, options, origin, self._limits.max_rank_rows, record)
         ranked = await loop.run_in_executor(self._scoring, work)
         if not dry_run:
             yes = int((ranked.probabilities >= loaded.artifact.threshold).sum())

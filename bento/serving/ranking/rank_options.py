@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from deposit.data.tables.cells import number
-from deposit.sections import TrainSettings
+from deposit.sections import EconomicsSettings
 from serving.problems import http_error
 
 _YES, _NO = {"true", "yes", "1", "on"}, {"", "false", "no", "0", "off"}
@@ -19,7 +19,7 @@ class RankOptions:
         capacity: call the best so many; None calls all with an expected value above 0.
         deposit_value: of one subscription, in the unit of `call_cost`.
         call_cost: of one call.
-        reasons: whether to tell why, for those to be called.
+        reasons: whether to explain the scores of those to be called.
         model: id of the model to ask; None is the served one.
     """
 
@@ -35,20 +35,20 @@ class RankOptions:
         return self.call_cost / self.deposit_value
 
 
-def parse_options(fields: Mapping[str, str], prices: TrainSettings) -> RankOptions:
-    """Wishes from a form's fields; empty ones count as left out. Raises RequestError 422 naming the field."""
+def parse_options(fields: Mapping[str, str], economics: EconomicsSettings) -> RankOptions:
+    """Options from a form's fields; empty ones count as left out. Raises RequestError 422 naming the field."""
     return RankOptions(
-        capacity=_whole(fields.get("capacity", "")),
-        deposit_value=_amount("deposit_value", fields.get("deposit_value", ""), prices.deposit_value),
-        call_cost=_amount("call_cost", fields.get("call_cost", ""), prices.call_cost),
+        capacity=_whole(fields.get("capacity", ""), economics.capacity),
+        deposit_value=_amount("deposit_value", fields.get("deposit_value", ""), economics.deposit_value),
+        call_cost=_amount("call_cost", fields.get("call_cost", ""), economics.call_cost),
         reasons=_flag("reasons", fields.get("reasons", "")),
         model=fields.get("model") or None,
     )
 
 
-def _whole(text: str) -> int | None:
+def _whole(text: str, default: int | None) -> int | None:
     if not text:
-        return None
+        return default
     value = number(text, decimal_comma=False)
     if value is None or not (0 <= value < 1e9 and value.is_integer()):
         raise http_error(422, "must be a whole number of calls, 0 or more", "capacity")

@@ -22,7 +22,7 @@ from serving.ranking.rank_options import RankOptions
 from serving.recorder import BYTES, new_ids
 
 _MAX_CELLS = 1000
-_TOLD, _TOLD_LETTERS = 10, 300
+_MAX_ROW_PROBLEMS, _MAX_LETTERS = 10, 300
 _LEAK = "known only after the call, so no prediction may use it"
 
 
@@ -52,7 +52,7 @@ class Ranked:
     records: Records
     header: Header
     loaded: LoadedModel
-    wishes: RankOptions
+    options: RankOptions
     numbers: NDArray[np.int64]
     probabilities: NDArray[np.float64]
     prediction_ids: NDArray[np.uint8]
@@ -67,13 +67,13 @@ class Ranked:
 
     def expected_values(self, part: slice) -> NDArray[np.float64]:
         """Of calling each row of a part."""
-        return self.probabilities[part] * self.wishes.deposit_value - self.wishes.call_cost
+        return self.probabilities[part] * self.options.deposit_value - self.options.call_cost
 
 
 def rank(
     file: IO[bytes],
     loaded: LoadedModel,
-    wishes: RankOptions,
+    options: RankOptions,
     origin: RequestOrigin,
     max_rows: int,
     record: Callable[[Entry], None],
@@ -97,23 +97,25 @@ def rank(
         blocks.append((block.records, probabilities, np.frombuffer(ids, np.uint8), block.ids, block.rejected))
     rejected = [row for *_, bad in blocks for row in bad]
     if not sum(len(probabilities) for _, probabilities, *_ in blocks):
-        raise RequestError(422, _told(records, rejected) or [Problem(None, "file", "the list has no customers")])
+        raise RequestError(
+            422, _row_problems(records, rejected) or [Problem(None, "file", "the list has no customers")]
+        )
     numbers, probabilities, prediction_ids = (np.concatenate([block[part] for block in blocks]) for part in range(3))
     # stable, so that equal ones keep the file's order
     order = np.argsort(-probabilities, kind="stable")
     probabilities = probabilities[order]
     prediction_ids = prediction_ids.reshape(-1, BYTES)[order]
     ids = pa.concat_arrays([block[3] for block in blocks]).take(pa.array(order))
-    called = _called(probabilities, wishes)
+    called = _called(probabilities, options)
     return Ranked(
-        file, records, header, loaded, wishes, numbers[order], probabilities, prediction_ids, ids, called, rejected
+        file, records, header, loaded, options, numbers[order], probabilities, prediction_ids, ids, called, rejected
     )
 
 
-def _called(probabilities: NDArray[np.float64], wishes: RankOptions) -> int:
-    if wishes.capacity is not None:
-        return min(wishes.capacity, len(probabilities))
-    return int((probabilities > wishes.break_even).sum())
+def _called(probabilities: NDArray[np.float64], options: RankOptions) -> int:
+    if options.capacity is not None:
+        return min(options.capacity, len(probabilities))
+    return int((probabilities > options.break_even).sum())
 
 
 def _entry(
@@ -156,7 +158,7 @@ def _check_columns(header: Header) -> None:
         raise RequestError(422, problems)
 
 
-def _told(records: Records, rejected: list[Rejected]) -> list[Problem]:
+def _row_problems(records: Records, rejected: list[Rejected]) -> list[Problem]:
     """The first bad rows as problems; all columns of an empty row would fill a screen each."""
-    reasons = [(records.lines[row.record], row.reason) for row in rejected[:_TOLD]]
-    return [Problem(None, "file", f"line {line}: {cut(text, _TOLD_LETTERS)}") for line, text in reasons]
+    reasons = [(records.lines[row.record], row.reason) for row in rejected[:_MAX_ROW_PROBLEMS]]
+    return [Problem(None, "file", f"line {line}: {cut(text, _MAX_LETTERS)}") for line, text in reasons]

@@ -17,7 +17,7 @@ from deposit.model.encoder import Matrix
 from serving.ranking.blocks import Rejected, read_rows
 from serving.ranking.ranked import Ranked
 from serving.recorder import texts
-from serving.request_schemas import encode
+from serving.request_schemas import ExtraColumn, RankedRow, RankSummary, Reason, RejectedRow, encode
 
 TOP = 3
 _MEANINGS = {column.name: column.meaning.partition(";")[0] for column in FEATURES}
@@ -31,61 +31,42 @@ _VALUES = {
 """Values that say more in words of their own."""
 
 
-class Reason(msgspec.Struct):
-    """What one column does to a customer's score; `effect` in log-odds, above 0 speaks for a call."""
-
-    column: str
-    effect: float
-    text: str
-
-
-def reasons(artifact: ModelArtifact, matrix: Matrix, columns: dict[str, NDArray[Any]]) -> list[list[Reason]]:
-    """The largest effects of each row, by SHAP for trees (Lundberg, Lee 2017) and by coefficients otherwise."""
+def explanations(artifact: ModelArtifact, matrix: Matrix, columns: dict[str, NDArray[Any]]) -> list[list[Reason]]:
+    """The largest contributions of each row, by SHAP for trees (Lundberg, Lee 2017) and by coefficients otherwise."""
     used = artifact.encoder.columns
-    effects = by_column(artifact, matrix)
-    best = np.argsort(-np.abs(effects), axis=1, kind="stable")[:, :TOP]
+    contributions = contributions_by_column(artifact, matrix)
+    best = np.argsort(-np.abs(contributions), axis=1, kind="stable")[:, :TOP]
     return [
-        [_reason(used[place], columns[used[place]][row], float(effects[row, place])) for place in places]
+        [_reason(used[place], columns[used[place]][row], float(contributions[row, place])) for place in places]
         for row, places in enumerate(best.tolist())
     ]
 
 
-def by_column(artifact: ModelArtifact, matrix: Matrix) -> NDArray[np.float64]:
+def contributions_by_column(artifact: ModelArtifact, matrix: Matrix) -> NDArray[np.float64]:
     """Effects in log-odds by the encoder's columns, shape (rows, columns); with the base they add up to the score."""
     if isinstance(artifact.scorer, xgboost.Booster):
         # the last column is the base
-        effects = artifact.scorer.predict(xgboost.DMatrix(matrix, nthread=1), pred_contribs=True)[:, :-1]
+        contributions = artifact.scorer.predict(xgboost.DMatrix(matrix, nthread=1), pred_contribs=True)[:, :-1]
     else:
-        effects = matrix * artifact.scorer[:-1]
+        contributions = matrix * artifact.scorer[:-1]
     columns = list(artifact.encoder.columns)
     owners = np.array([columns.index(name.partition("=")[0]) for name in artifact.encoder.names()])
     summed = np.zeros((len(matrix), len(columns)))
     for place in range(len(columns)):
-        summed[:, place] = effects[:, owners == place].sum(axis=1)
+        summed[:, place] = contributions[:, owners == place].sum(axis=1)
     return summed
 
 
-def _reason(column: str, value: Any, effect: float) -> Reason:
-    shown = value if isinstance(value, str) else int(value) if value == int(value) else float(value)
-    words = _VALUES.get((column, shown)) or f"{_MEANINGS[column]}: {shown}"
-    return Reason(column, effect, f"{words} ({effect:+.2f})")
+def _reason(column: str, value: Any, contribution: float) -> Reason:
+    plain = value if isinstance(value, str) else int(value) if value == int(value) else float(value)
+    words = _VALUES.get((column, plain)) or f"{_MEANINGS[column]}: {plain}"
+    return Reason(column, contribution, f"{words} ({contribution:+.2f})")
 
 
 ADDED = ("rank", "prediction_id", "probability", "expected_value", "call", "reasons", "problem")
 MAX_REASONED = 10_000
-"""Reasons cost 50 times what a score does; so many of the best are told."""
+"""Reasons cost 50 times what a score does; so many of the best get them."""
 _PART = 10_000
-
-
-class _Row(msgspec.Struct, omit_defaults=True):
-    rank: int
-    line: int
-    id: str | None
-    prediction_id: str
-    probability: float
-    expected_value: float
-    call: bool
-    reasons: list[Reason] | msgspec.UnsetType = msgspec.UNSET
 
 
 def as_json(ranked: Ranked) -> Iterator[bytes]:
@@ -96,7 +77,7 @@ def as_json(ranked: Ranked) -> Iterator[bytes]:
         yield (b"," if start else b"") + encode(_rows(ranked, start))[1:-1]
     yield b'],"rejected_rows":'
     lines = ranked.records.lines
-    yield encode([{"line": int(lines[row.record]), "reason": row.reason} for row in ranked.rejected])
+    yield encode([RejectedRow(int(lines[row.record]), row.reason) for row in ranked.rejected])
     yield b"}"
 
 
@@ -116,27 +97,27 @@ def as_csv(ranked: Ranked) -> Iterator[bytes]:
         yield (_rejected_line(ranked, bad) + "\n").encode()
 
 
-def summary(ranked: Ranked) -> dict[str, Any]:
+def summary(ranked: Ranked) -> RankSummary:
     """What is to be said of the whole list."""
     called = slice(0, ranked.called)
-    return {
-        "model": ranked.loaded.model_id,
-        "rows": len(ranked.numbers),
-        "rejected": len(ranked.rejected),
-        "extra_columns": [{"column": name, "reason": reason} for name, reason in ranked.extra.items()],
-        "deposit_value": ranked.wishes.deposit_value,
-        "call_cost": ranked.wishes.call_cost,
-        "capacity": ranked.wishes.capacity,
-        "break_even": ranked.wishes.break_even,
-        "called": ranked.called,
-        "expected_subscriptions": float(ranked.probabilities[called].sum()),
-        "expected_profit": float(ranked.expected_values(called).sum()),
-    }
+    return RankSummary(
+        model=ranked.loaded.model_id,
+        rows=len(ranked.numbers),
+        rejected=len(ranked.rejected),
+        extra_columns=[ExtraColumn(name, reason) for name, reason in ranked.extra.items()],
+        deposit_value=ranked.options.deposit_value,
+        call_cost=ranked.options.call_cost,
+        capacity=ranked.options.capacity,
+        break_even=ranked.options.break_even,
+        called=ranked.called,
+        expected_subscriptions=float(ranked.probabilities[called].sum()),
+        expected_profit=float(ranked.expected_values(called).sum()),
+    )
 
 
-def _rows(ranked: Ranked, start: int) -> list[_Row]:
+def _rows(ranked: Ranked, start: int) -> list[RankedRow]:
     part = slice(start, start + _PART)
-    why = _reasons(ranked, start)
+    reasons_of_rows = _reasons(ranked, start)
     values = zip(
         count(start + 1),
         ranked.records.lines[ranked.numbers[part]].tolist(),
@@ -147,21 +128,22 @@ def _rows(ranked: Ranked, start: int) -> list[_Row]:
         strict=False,
     )
     called = ranked.called
-    found = [
-        _Row(place, line, id_, key, chance, value, place <= called) for place, line, id_, key, chance, value in values
+    rows = [
+        RankedRow(place, line, id_, key, chance, value, place <= called)
+        for place, line, id_, key, chance, value in values
     ]
-    for row, told in zip(found, why, strict=False):
-        row.reasons = told
-    return found
+    for row, row_reasons in zip(rows, reasons_of_rows, strict=False):
+        row.reasons = row_reasons
+    return rows
 
 
 def _reasons(ranked: Ranked, start: int) -> list[list[Reason]]:
     end = min(ranked.called, MAX_REASONED, start + _PART)
-    if not ranked.wishes.reasons or start >= end:
+    if not ranked.options.reasons or start >= end:
         return []
     block = read_rows(ranked.file, ranked.records, ranked.header, ranked.numbers[start:end])
     artifact = ranked.loaded.artifact
-    return reasons(artifact, artifact.encoder.encode_columns(block.columns), block.columns)
+    return explanations(artifact, artifact.encoder.encode_columns(block.columns), block.columns)
 
 
 def _own_cells(ranked: Ranked, numbers: np.ndarray[Any, np.dtype[np.int64]]) -> list[str]:
@@ -179,7 +161,7 @@ def _rejected_line(ranked: Ranked, bad: Rejected) -> str:
     return own + separator * len(ADDED) + _line([problem], separator)
 
 
-def _format_reasons(row: _Row) -> str:
+def _format_reasons(row: RankedRow) -> str:
     if row.reasons is msgspec.UNSET:
         return ""
     return '"' + "; ".join(reason.text for reason in row.reasons).replace('"', '""') + '"'

@@ -130,8 +130,8 @@ class _Form:
             if self._name == FILE and self.has_file:
                 raise http_error(422, "is there twice; send one list at a time", FILE)
             if self._name not in (FILE, *FIELDS):
-                known = ", ".join(FIELDS)
-                raise http_error(422, f"unknown field; the form has {FILE} and, optionally, {known}", self._name)
+                fields = ", ".join(FIELDS)
+                raise http_error(422, f"unknown field; the form has {FILE} and, optionally, {fields}", self._name)
             self.has_file |= self._name == FILE
         elif self._header.lower() == b"content-type":
             self._charset = parse_options_header(self._value)[1].get(b"charset", b"").decode(errors="replace")
@@ -157,10 +157,12 @@ class _Form:
 
 def _query(request: Request) -> dict[str, str]:
     try:
-        given = parse_qsl(request.query.decode(), keep_blank_values=True, errors="replace", max_num_fields=_MAX_PARTS)
+        parameters = parse_qsl(
+            request.query.decode(), keep_blank_values=True, errors="replace", max_num_fields=_MAX_PARTS
+        )
     except ValueError as error:
         raise http_error(422, "the query cannot be read") from error
-    for name, _ in given:
+    for name, _ in parameters:
         if name not in FIELDS:
             raise http_error(422, f"unknown parameter; there are {', '.join(FIELDS)}", name[:64])
-    return {name: value.strip() for name, value in given}
+    return {name: value.strip() for name, value in parameters}

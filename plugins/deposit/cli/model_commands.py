@@ -54,12 +54,10 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train and tune the candidates on a dataset version and log them to MLflow."""
-    from deposit.monitoring.status import periods_to_exclude
-    from deposit.training.training import train as run
+    from deposit.loop import train as run
 
-    settings = load_settings()
     with console.progress() as progress:
-        result = run(settings, dataset, periods_to_exclude(settings), progress)
+        result = run(load_settings(), dataset, progress)
     if as_json:
         console.json(result)
         return
@@ -108,11 +106,11 @@ def promote(
 
 def models(as_json: AsJson = False) -> None:
     """List the registered models with their out-of-time metrics."""
-    from deposit.registry import registry
+    from deposit.registry.registry import ModelRegistry
 
-    found = registry.versions(load_settings())
+    versions = ModelRegistry(load_settings()).versions()
     if as_json:
-        console.json(found)
+        console.json(versions)
         return
     console.table(
         "Registered models (metrics on their out-of-time windows)",
@@ -126,6 +124,6 @@ def models(as_json: AsJson = False) -> None:
                 console.shown(version.metrics.get("roc_auc")),
                 console.shown(version.metrics.get("log_loss")),
             ]
-            for version in found
+            for version in versions
         ],
     )

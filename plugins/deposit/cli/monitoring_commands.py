@@ -1,6 +1,6 @@
-"""Commands that look at what was predicted: monitor, replay."""
+"""Commands that measure what was predicted: monitor, replay."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -9,13 +9,16 @@ from deposit.cli.options import AsJson
 from deposit.errors import ConfigError
 from deposit.settings import load_settings
 
+if TYPE_CHECKING:
+    from deposit.monitoring.status import PeriodAssessment
+
 
 def monitor(
     period: Annotated[str | None, typer.Option(help="Month, like 2010-05; the last three if not given.")] = None,
     date: Annotated[str | None, typer.Option(help="Day, like 2010-05-17.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare what was predicted with what the models were trained on, judge it, and write reports."""
+    """Compare what was predicted with what the models were trained on, assess it, and write reports."""
     from datetime import UTC, datetime
 
     from deposit.data.period import periods_due
@@ -27,17 +30,26 @@ def monitor(
     one, settings = period or date, load_settings()
     with console.progress() as progress:
         results = [run(settings, each, progress) for each in ([one] if one else periods_due(datetime.now(UTC).date()))]
-        for found in results:
-            write_reports(settings, found.period, progress)
+        for result in results:
+            write_reports(settings, result.period, progress)
     if as_json:
-        console.json(results)
+        console.json([{"period": each.period, "models": [_model(model) for model in each.models]} for each in results])
         return
     rows = [
-        [found.period, model.model_id, f"{model.rows:,}", model.verdict, model.sentence]
-        for found in results
-        for model in found.models
+        [model.period, model.model_id, f"{model.rows:,}", model.status.title, model.reason]
+        for result in results
+        for model in result.models
     ]
     console.table("Verdicts", ["period", "model", "predictions", "verdict", "why"], rows)
+
+
+def _model(assessment: "PeriodAssessment") -> dict[str, Any]:
+    return {
+        "model_id": assessment.model_id,
+        "rows": assessment.rows,
+        "verdict": assessment.status.title,
+        "sentence": assessment.reason,
+    }
 
 
 def replay(

@@ -1,4 +1,4 @@
-"""Commands that bring models to traffic and back, and the parts that carry it out."""
+"""Commands that bring models to traffic and back, and the processes that do it and keep the log."""
 
 import logging
 import signal
@@ -22,13 +22,11 @@ def release(
     as_json: AsJson = False,
 ) -> None:
     """Package the champion and ask for its release."""
-    from deposit.release import requests
+    from deposit.loop import release as run
 
-    settings = load_settings()
     with console.progress() as progress:
-        asked = requests.request_release(settings, model, progress)
-        done = requests.wait(settings, asked.id, timeout, progress) if wait else asked
-    _tell_release(done, as_json)
+        done = run(load_settings(), model, timeout if wait else None, progress)
+    _print_release(done, as_json)
 
 
 def rollback(
@@ -41,7 +39,7 @@ def rollback(
     settings = load_settings()
     with console.progress() as progress:
         done = requests.wait(settings, requests.request_rollback(settings).id, timeout, progress)
-    _tell_release(done, as_json)
+    _print_release(done, as_json)
 
 
 def releaser() -> None:
@@ -68,7 +66,7 @@ def _stop_on_signal() -> threading.Event:
     return stop
 
 
-def _tell_release(done: "Release", as_json: bool) -> None:
+def _print_release(done: "Release", as_json: bool) -> None:
     if as_json:
         console.json(done)
         return

@@ -18,7 +18,7 @@ def up(as_json: AsJson = False) -> None:
 
     with console.progress() as progress:
         parts = lifecycle.up(chosen_settings(), progress)
-    _tell_parts(parts, as_json)
+    _print_status(parts, as_json)
 
 
 def down() -> None:
@@ -30,10 +30,10 @@ def down() -> None:
 
 
 def status(as_json: AsJson = False) -> None:
-    """Tell of each part its state, pid and URL."""
+    """Show the state, pid and URL of each part."""
     from deposit.deploy.local import lifecycle
 
-    _tell_parts(lifecycle.status(load_settings()), as_json)
+    _print_status(lifecycle.status(load_settings()), as_json)
 
 
 def env() -> None:
@@ -65,7 +65,7 @@ def demo() -> None:
     run(chosen_settings())
 
 
-def _tell_parts(parts: "list[ServiceStatus]", as_json: bool) -> None:
+def _print_status(parts: "list[ServiceStatus]", as_json: bool) -> None:
     if as_json:
         console.json(parts)
         return

@@ -1,6 +1,18 @@
-"""The dataset's columns: the one description that contract, encoder, service and docs are made from."""
+"""The dataset's columns: the one description that contract, encoder, service and docs are made from.
 
+Needs no data library at import, so that what serves starts light.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import msgspec
+
+from deposit.data.tables.cells import number
+
+if TYPE_CHECKING:
+    import pandera.pandas as pa
 
 SCHEMA_VERSION = 1
 TARGET = "y"
@@ -10,58 +22,189 @@ LEAKAGE_COLUMN = "duration"
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
 
+class _Named:
+    name: str
+
+    @property
+    def sql_name(self) -> str:
+        """Its name in tables and as an attribute, which has no dots."""
+        return self.name.replace(".", "_")
+
+
 @dataclass(frozen=True)
-class Category:
-    """A column with a closed list of values."""
+class Category(_Named):
+    """A column with a closed list of values; `example` is the one that the docs show."""
 
     name: str
     allowed: tuple[str, ...]
     meaning: str
+    example: str
+
+    @property
+    def kind(self) -> type:
+        """The type of its values."""
+        return str
+
+    @property
+    def domain(self) -> str:
+        """What it may hold, in words.
+
+        >>> Category("contact", ("cellular", "telephone"), "kind of phone", "cellular").domain
+        'one of cellular, telephone'
+        """
+        return f"one of {', '.join(self.allowed)}"
+
+    def parse(self, text: str, decimal_comma: bool) -> str:  # noqa: ARG002
+        """The value in a cell, whether it is allowed or not; blanks around it do not matter."""
+        return text.strip()
+
+    def contains(self, value: Any) -> bool:
+        """Whether a value, of any type, is allowed."""
+        return value in self.allowed
+
+    def feature_names(self) -> tuple[str, ...]:
+        """The columns of the model's matrix that it becomes: one a value."""
+        return tuple(f"{self.name}={value}" for value in self.allowed)
+
+    def json_type(self) -> Any:
+        """The type by which msgspec checks it in a body."""
+        return Literal[self.allowed]
+
+    def json_schema(self) -> dict[str, Any]:
+        """Its JSON Schema."""
+        return {"type": "string", "enum": list(self.allowed), "description": self.meaning}
+
+    def pandera_column(self) -> "pa.Column":
+        """Its check in a frame of parsed cells."""
+        import pandera.pandas as pa
+
+        return pa.Column(checks=pa.Check.isin(self.allowed))
 
 
 @dataclass(frozen=True)
-class Number:
-    """A column with a closed range; whole numbers only if `integer`."""
+class Number(_Named):
+    """A column with a closed range, whole numbers only if `integer`; `example` is the value that the docs show."""
 
     name: str
     low: float
     high: float
     integer: bool
     meaning: str
+    example: float
+
+    @property
+    def kind(self) -> type:
+        """The type of its values."""
+        return int if self.integer else float
+
+    @property
+    def domain(self) -> str:
+        """What it may hold, in words.
+
+        >>> Number("age", 17, 110, True, "age in years", 41).domain
+        'a whole number from 17 to 110'
+        """
+        return f"a {'whole ' if self.integer else ''}number from {self.low:g} to {self.high:g}"
+
+    def parse(self, text: str, decimal_comma: bool) -> float | None:
+        """The number in a cell, whether it is allowed or not; None if it holds none.
+
+        >>> Number("euribor3m", -5, 20, False, "three-month Euribor rate", 1.3).parse(" 4,857 ", decimal_comma=True)
+        4.857
+        """
+        return number(text.strip(), decimal_comma)
+
+    def contains(self, value: Any) -> bool:
+        """Whether a value, of any type, is allowed; not so for NaN, the infinities, True and False.
+
+        >>> age = Number("age", 17, 110, True, "age in years", 41)
+        >>> age.contains(41.0), age.contains(41.5), age.contains("41")
+        (True, False, False)
+        """
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return False
+        if self.integer and isinstance(value, float) and not value.is_integer():
+            return False
+        return bool(self.low <= value <= self.high)
+
+    def feature_names(self) -> tuple[str, ...]:
+        """The columns of the model's matrix that it becomes: itself."""
+        return (self.name,)
+
+    def json_type(self) -> Any:
+        """The type by which msgspec checks it in a body."""
+        low, high = float(self.low), float(self.high)
+        if not self.integer:
+            return Annotated[float, msgspec.Meta(ge=low, le=high)]
+        # 41.0 and 4.1e1 are whole numbers too; as a union they cost those who write 41 nothing
+        plain = Annotated[int, msgspec.Meta(ge=int(low), le=int(high))]
+        return plain | Annotated[float, msgspec.Meta(ge=low, le=high, multiple_of=1)]
+
+    def json_schema(self) -> dict[str, Any]:
+        """Its JSON Schema, for which 41.0 is an integer too."""
+        kind = "integer" if self.integer else "number"
+        return {"type": kind, "minimum": self.low, "maximum": self.high, "description": self.meaning}
+
+    def pandera_column(self) -> "pa.Column":
+        """Its check in a frame of parsed cells, NaN where they held no number."""
+        import pandera.pandas as pa
+
+        checks = [pa.Check.in_range(self.low, self.high)]
+        if self.integer:
+            checks.append(pa.Check(lambda values: values % 1 == 0, name="whole"))
+        return pa.Column(float, checks=checks)
 
 
 _YES_NO = ("no", "yes", "unknown")
 
 FEATURES: tuple[Category | Number, ...] = (
-    Number("age", 17, 110, True, "age in years"),
+    Number("age", 17, 110, True, "age in years", 41),
     Category(
         "job",
         ("admin.", "blue-collar", "entrepreneur", "housemaid", "management", "retired", "self-employed",
          "services", "student", "technician", "unemployed", "unknown"),
         "kind of job",
+        "technician",
     ),
-    Category("marital", ("divorced", "married", "single", "unknown"), "marital status"),
+    Category("marital", ("divorced", "married", "single", "unknown"), "marital status", "married"),
     Category(
         "education",
         ("basic.4y", "basic.6y", "basic.9y", "high.school", "illiterate", "professional.course",
          "university.degree", "unknown"),
         "highest education",
+        "university.degree",
     ),
-    Category("default", _YES_NO, "has credit in default"),
-    Category("housing", _YES_NO, "has a housing loan"),
-    Category("loan", _YES_NO, "has a personal loan"),
-    Category("contact", ("cellular", "telephone"), "kind of phone"),
-    Category("month", MONTHS, "month of the call"),
-    Category("day_of_week", ("mon", "tue", "wed", "thu", "fri"), "day of the call"),
-    Number("campaign", 1, 100, True, "contacts in this campaign, this one included"),
-    Number("pdays", 0, 999, True, "days since the last contact of an earlier campaign; 999 means none"),
-    Number("previous", 0, 100, True, "contacts before this campaign"),
-    Category("poutcome", ("failure", "nonexistent", "success"), "outcome of the earlier campaign"),
-    Number("emp.var.rate", -10, 10, False, "employment variation rate, quarterly"),
-    Number("cons.price.idx", 50, 200, False, "consumer price index, monthly"),
-    Number("cons.conf.idx", -100, 100, False, "consumer confidence index, monthly"),
-    Number("euribor3m", -5, 20, False, "three-month Euribor rate, daily"),
-    Number("nr.employed", 1000, 20000, False, "number employed in thousands, quarterly"),
+    Category("default", _YES_NO, "has credit in default", "no"),
+    Category("housing", _YES_NO, "has a housing loan", "yes"),
+    Category("loan", _YES_NO, "has a personal loan", "no"),
+    Category("contact", ("cellular", "telephone"), "kind of phone", "cellular"),
+    Category("month", MONTHS, "month of the call", "may"),
+    Category("day_of_week", ("mon", "tue", "wed", "thu", "fri"), "day of the call", "mon"),
+    Number("campaign", 1, 100, True, "contacts in this campaign, this one included", 1),
+    Number("pdays", 0, 999, True, "days since the last contact of an earlier campaign; 999 means none", 999),
+    Number("previous", 0, 100, True, "contacts before this campaign", 0),
+    Category("poutcome", ("failure", "nonexistent", "success"), "outcome of the earlier campaign", "nonexistent"),
+    Number("emp.var.rate", -10, 10, False, "employment variation rate, quarterly", -1.8),
+    Number("cons.price.idx", 50, 200, False, "consumer price index, monthly", 92.893),
+    Number("cons.conf.idx", -100, 100, False, "consumer confidence index, monthly", -46.2),
+    Number("euribor3m", -5, 20, False, "three-month Euribor rate, daily", 1.299),
+    Number("nr.employed", 1000, 20000, False, "number employed in thousands, quarterly", 5099.1),
 )  # fmt: skip
 
 NAMES: tuple[str, ...] = tuple(column.name for column in FEATURES)
+CATEGORIES: dict[str, Category] = {column.name: column for column in FEATURES if isinstance(column, Category)}
+NUMBERS: dict[str, Number] = {column.name: column for column in FEATURES if isinstance(column, Number)}
+
+
+def customer_struct(type_of: Callable[[Category | Number], Any], identity: Any, **options: Any) -> type[Any]:
+    """A msgspec structure for a customer in a request's body: the columns in order, then the optional `id`.
+
+    `type_of` gives a column's type: the strict one where a body comes in, a plain one where it is read again.
+    """
+    return msgspec.defstruct(
+        "Customer",
+        [*((column.sql_name, type_of(column)) for column in FEATURES), ("id", identity, None)],
+        rename={column.sql_name: column.name for column in FEATURES},
+        gc=False,
+        **options,
+    )

@@ -3,11 +3,10 @@
 Raw rows come as strings, indexed by line; good rows leave typed, bad ones with a reason.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -16,31 +15,36 @@ import pandera.pandas as pa
 from numpy.typing import NDArray
 
 from deposit.data import periods
-from deposit.data.columns import FEATURES, LEAKAGE_COLUMN, MONTHS, NAMES, TARGET, Category, Number
+from deposit.data.columns import CATEGORIES, FEATURES, LEAKAGE_COLUMN, MONTHS, NAMES, NUMBERS, TARGET
 from deposit.data.tables.cells import number, yes_or_no
-from deposit.data.tables.formats import cut, few
+from deposit.data.tables.formats import few
+from deposit.data.violations import ANSWERS, RowRule, RowViolation, WrongCell, quote
 from deposit.errors import ContractError
 
-ANSWERS = ("no", "yes")
 REQUIRED = (*NAMES, TARGET)
 DATED = ("period", "date")
 """Columns by which a source dates its rows itself."""
 OPTIONAL = ("id", *DATED, LEAKAGE_COLUMN)
 ALIASES = {"deposit": TARGET, "subscribed": TARGET}
 _ID = r"(?:0|[1-9]\d{0,17})"
-_SHOWN = 40
 _NAMED = 10
+_DTYPES: dict[str, Any] = {
+    **{name: pd.CategoricalDtype(list(column.allowed)) for name, column in CATEGORIES.items()},
+    **{name: np.dtype(column.kind) for name, column in NUMBERS.items()},
+}
 
 
 @dataclass(frozen=True)
 class ValidationResult:
     """Rows split by the contract; both frames are indexed by line.
 
-    `good`: id int64, period str (if the source has it), features, y int8. `rejected`: raw strings and `reason`.
+    `good`: id int64, period str (if the source has it), features, y int8. `rejected`: raw strings. `violations` are
+    those of the rejected rows, by line and then by column.
     """
 
     good: pd.DataFrame
     rejected: pd.DataFrame
+    violations: Sequence[RowViolation]
 
 
 def check_columns(names: Sequence[str]) -> None:
@@ -59,7 +63,7 @@ def check_columns(names: Sequence[str]) -> None:
 
 
 def validate_rows(raw: pd.DataFrame, decimal_comma: bool = False) -> ValidationResult:
-    """Split raw rows, which hold the required columns and `id`, into good ones and rejected ones with reasons.
+    """Split raw rows, which hold the required columns and `id`, into good ones and rejected ones with violations.
 
     With `decimal_comma`, `4,5` is a number.
     """
@@ -67,53 +71,32 @@ def validate_rows(raw: pd.DataFrame, decimal_comma: bool = False) -> ValidationR
     try:
         schema(tuple(name for name in DATED if name in raw)).validate(typed, lazy=True)
     except pa.errors.SchemaErrors as errors:
-        reasons = _reasons(raw, errors.failure_cases)
-        good = ~raw.index.isin(reasons.index)
-        rejected = raw.loc[reasons.index].assign(reason=reasons)
-        return ValidationResult(_published(typed[good]), rejected)
-    return ValidationResult(_published(typed), raw.iloc[:0].assign(reason=""))
+        violations = _violations(raw, errors.failure_cases)
+        bad = raw.index.isin([violation.line for violation in violations])
+        return ValidationResult(_published(typed[~bad]), raw[bad], violations)
+    return ValidationResult(_published(typed), raw.iloc[:0], [])
 
 
-def deduplicate(good: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Rows with each id once, and, as text with `reason`, those whose id is already used by a row above."""
+def deduplicate(good: pd.DataFrame) -> ValidationResult:
+    """Rows with each id once; those whose id is already used by a row above are rejected, as text."""
     again = good["id"].duplicated()
     repeated = good[again].astype(object).astype(str)
-    return good[~again], repeated.assign(
-        reason=[f"id is '{value}': {describe_domain('id')}" for value in repeated["id"]]
+    pairs = zip(repeated.index.tolist(), repeated["id"], strict=True)
+    return ValidationResult(
+        good[~again], repeated, [WrongCell(line, RowRule.UNIQUE, "id", value) for line, value in pairs]
     )
 
 
 @lru_cache
 def schema(dated: tuple[str, ...]) -> pa.DataFrameSchema:
     """The pandera schema of a typed frame with these of `DATED`: numbers as float64, all else as text."""
-    parts = {column.name: _column(column) for column in FEATURES}
+    parts = {column.name: column.pandera_column() for column in FEATURES}
     parts["id"] = pa.Column(checks=pa.Check.str_matches(rf"^{_ID}\Z"))
     parts[TARGET] = pa.Column(checks=pa.Check.isin(ANSWERS))
     for name in dated:
         parts[name] = pa.Column(checks=[pa.Check.str_matches(rf"^{periods.PATTERN}\Z")])
         parts[_agrees(name)] = pa.Column(bool, checks=pa.Check.eq(True))
     return pa.DataFrameSchema(parts, strict=True)
-
-
-def describe_domain(name: str) -> str:
-    """What a column may hold, in words."""
-    if name == TARGET:
-        return f"{' or '.join(ANSWERS)}, or 1 or 0, is allowed"
-    if name == "id":
-        return "a whole number from 0 on is allowed, each once"
-    if name == "date":
-        return "a date as YYYY-MM-DD is allowed, in the month of the columns `month` and, if there is one, `period`"
-    if name == "period":
-        return "a month as YYYY-MM is allowed, the same as in the column `month`"
-    column = FEATURES[NAMES.index(name)]
-    if isinstance(column, Category):
-        return f"one of {', '.join(column.allowed)} is allowed"
-    return f"a {'whole ' if column.integer else ''}number from {column.low:g} to {column.high:g} is allowed"
-
-
-def quote(value: str) -> str:
-    """A value as it appears in a message: quoted, on one line, cut when long."""
-    return repr(cut(value, _SHOWN))
 
 
 def _lacking(names: Sequence[str], missing: list[str]) -> str:
@@ -126,33 +109,17 @@ def _lacking(names: Sequence[str], missing: list[str]) -> str:
     return f"missing column {', '.join(missing)}{few}: add what is missing, with the names of data/README.md"
 
 
-def _column(column: Category | Number) -> pa.Column:
-    if isinstance(column, Category):
-        return pa.Column(checks=pa.Check.isin(column.allowed))
-    checks = [pa.Check.in_range(column.low, column.high)]
-    if column.integer:
-        checks.append(pa.Check(_is_whole, name="whole"))
-    return pa.Column(np.float64, checks=checks)
-
-
-def _is_whole(values: pd.Series) -> pd.Series:
-    return values % 1 == 0
-
-
 def _typed(raw: pd.DataFrame, decimal_comma: bool) -> pd.DataFrame:
     """Numbers parsed (NaN where they are none), texts without blanks around them; the leaked column goes here."""
     typed = raw.drop(columns=[LEAKAGE_COLUMN], errors="ignore")
     for column in FEATURES:
-        typed[column.name] = (
-            _each(raw[column.name], lambda text: _number(text, decimal_comma), np.float64)
-            if isinstance(column, Number)
-            else _each(raw[column.name], str.strip)
-        )
+        kind = np.float64 if column.name in NUMBERS else object
+        typed[column.name] = _each(raw[column.name], partial(column.parse, decimal_comma=decimal_comma), kind)
     typed["id"] = _each(raw["id"], str.strip)
     typed[TARGET] = _each(raw[TARGET], _answer)
     for name in (name for name in DATED if name in raw):
         typed[name] = _each(raw[name], _PERIOD_OF[name])
-        month = _each(typed[name].str[5:], lambda text: _number(text, False), np.float64)
+        month = _each(typed[name].str[5:], partial(number, decimal_comma=False), np.float64)
         typed[_agrees(name)] = (month == periods.numbers(typed["month"])) | ~typed["month"].isin(MONTHS)
     if all(name in raw for name in DATED):
         typed[_agrees("date")] &= typed["date"] == typed["period"]
@@ -165,12 +132,6 @@ def _each(texts: pd.Series, parse: Callable[[str], Any], kind: type = object) ->
     values: NDArray[Any] = np.empty(len(distinct), dtype=kind)
     values[:] = [parse(text) for text in distinct]
     return pd.Series(values[codes], index=texts.index)
-
-
-def _number(text: str, decimal_comma: bool) -> float:
-    """The nearest float64, else NaN; pandas' own parser is off by a last bit at times."""
-    value = number(text, decimal_comma)
-    return math.nan if value is None else value
 
 
 def _answer(text: str) -> str:
@@ -194,18 +155,17 @@ def _agrees(name: str) -> str:
     return f"_{name}_agrees"
 
 
-def _reasons(raw: pd.DataFrame, cases: pd.DataFrame) -> pd.Series:
-    """One reason a line, in the file's order: each wrong column with its value and what is allowed."""
-    wrong = cases[["index", "column"]].replace({"column": {_agrees(name): name for name in DATED}}).drop_duplicates()
-    wrong = wrong.sort_values("index", kind="stable")
-    lines = raw.index.get_indexer(pd.Index(wrong["index"]))
-    places = raw.columns.get_indexer(pd.Index(wrong["column"]))
-    values = raw.to_numpy(dtype=object)[lines, places]
-    texts = [
-        f"{name} is {quote(value) if value else 'empty'}: {describe_domain(name)}"
-        for name, value in zip(wrong["column"], values, strict=True)
-    ]
-    return pd.Series(texts, index=wrong["index"].astype(np.int64)).groupby(level=0, sort=True).agg("; ".join)
+def _violations(raw: pd.DataFrame, cases: pd.DataFrame) -> list[RowViolation]:
+    """Of each row in the file's order, and of each wrong column once."""
+    rules = {_agrees(name): (RowRule.MONTH, name) for name in DATED}
+    wrong = cases[["index", "column"]].drop_duplicates().sort_values("index", kind="stable")
+    cells: dict[tuple[int, str], RowViolation] = {}
+    lines = wrong["index"].astype(np.int64)
+    rows = raw.loc[lines.unique()].to_dict("index")
+    for line, name in zip(lines.tolist(), wrong["column"], strict=True):
+        rule, column = rules.get(name, (RowRule.DOMAIN, name))
+        cells.setdefault((line, column), WrongCell(line, rule, column, str(rows[line][column])))
+    return list(cells.values())
 
 
 def _published(typed: pd.DataFrame) -> pd.DataFrame:
@@ -214,11 +174,6 @@ def _published(typed: pd.DataFrame) -> pd.DataFrame:
     dated = next((name for name in DATED if name in typed), None)
     if dated:
         good["period"] = typed[dated].astype("str")
-    for column in FEATURES:
-        values = typed[column.name]
-        if isinstance(column, Category):
-            good[column.name] = pd.Categorical(values, categories=list(column.allowed))
-        else:
-            good[column.name] = values.astype(np.int64 if column.integer else np.float64)
+    good = good.join(typed[list(NAMES)].astype(_DTYPES))
     good[TARGET] = (typed[TARGET] == "yes").astype(np.int8)
     return good

@@ -18,24 +18,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from deposit.data.columns import FEATURES, SCHEMA_VERSION, TARGET, Number
+from deposit.data.columns import FEATURES, SCHEMA_VERSION, TARGET
 from deposit.errors import IntegrityError, SourceError
-from deposit.store import ObjectStore
+from deposit.store import Bucket
 
 PREFIX = "datasets/"
 _MANIFEST = "manifest.json"
 _LATEST = f"{PREFIX}latest"
 
 
-def _arrow_type(column: object) -> pa.DataType:
-    if isinstance(column, Number):
-        return pa.int64() if column.integer else pa.float64()
-    return pa.string()
-
-
+_TYPES = {str: pa.string(), int: pa.int64(), float: pa.float64()}
 SCHEMA = pa.schema(
     [("id", pa.int64()), ("period", pa.string())]
-    + [(column.name, _arrow_type(column)) for column in FEATURES]
+    + [(column.name, _TYPES[column.kind]) for column in FEATURES]
     + [(TARGET, pa.int8())]
 )
 
@@ -84,73 +79,64 @@ def version_of(frame: pd.DataFrame) -> str:
     for field in SCHEMA:
         values = frame[field.name]
         if pa.types.is_string(field.type):
-            codes, found = pd.factorize(values.astype("str"))
-            digest.update(json.dumps(list(found)).encode() + codes.astype("<i8").tobytes())
+            codes, texts = pd.factorize(values.astype("str"))
+            digest.update(json.dumps(list(texts)).encode() + codes.astype("<i8").tobytes())
         else:
             numbers = values.to_numpy(field.type.to_pandas_dtype()) + np.int8(0)  # -0.0 and 0.0 are one value
             digest.update(numbers.astype(numbers.dtype.newbyteorder("<")).tobytes())
     return digest.hexdigest()[:16]
 
 
-def publish(store: ObjectStore, bucket: str, frame: pd.DataFrame, origin: Origin) -> tuple[Manifest, bool]:
+def publish(bucket: Bucket, frame: pd.DataFrame, origin: Origin) -> tuple[Manifest, bool]:
     """Write a version unless it is there, and name it the latest; returns its manifest and whether this call made it.
 
     A crash at any point leaves nothing half visible, and a repeat writes the same objects again.
     """
-    version = version_of(frame)
-    there = next((known for known in versions(store, bucket) if known.version == version), None)
-    made, created = (there, False) if there else _written(store, bucket, version, frame, origin)
-    store.put(bucket, _LATEST, version.encode())
-    return made, created
+    version, history = version_of(frame), versions(bucket)
+    published = next((manifest for manifest in history if manifest.version == version), None)
+    created = False
+    if published is None:
+        before = _latest_of(bucket, history)
+        groups = frame.groupby("period", sort=True, observed=True)
+        files = tuple(_write_part(bucket, version, str(period), rows) for period, rows in groups)
+        published = Manifest(
+            version=version,
+            source=origin.source,
+            source_sha256=origin.sha256,
+            rows=len(frame),
+            rejected=origin.rejected,
+            schema_version=SCHEMA_VERSION,
+            parent=before.version if before else None,
+            created=datetime.now(UTC).isoformat(timespec="microseconds"),
+            first_period=files[0].period,
+            last_period=files[-1].period,
+            files=files,
+        )
+        created = bucket.put_if_absent(_manifest_key(version), published.model_dump_json(indent=1).encode())
+        if not created:  # another ingest of the same rows was faster
+            published = manifest(bucket, version)
+    bucket.put(_LATEST, version.encode())
+    return published, created
 
 
-def _written(
-    store: ObjectStore, bucket: str, version: str, frame: pd.DataFrame, origin: Origin
-) -> tuple[Manifest, bool]:
-    before = latest(store, bucket)
-    groups = frame.groupby("period", sort=True, observed=True)
-    files = tuple(_write_part(store, bucket, version, str(period), rows) for period, rows in groups)
-    made = Manifest(
-        version=version,
-        source=origin.source,
-        source_sha256=origin.sha256,
-        rows=len(frame),
-        rejected=origin.rejected,
-        schema_version=SCHEMA_VERSION,
-        parent=before.version if before else None,
-        created=datetime.now(UTC).isoformat(timespec="microseconds"),
-        first_period=files[0].period,
-        last_period=files[-1].period,
-        files=files,
-    )
-    if store.put_if_absent(bucket, _manifest_key(version), made.model_dump_json(indent=1).encode()):
-        return made, True
-    return manifest(store, bucket, version), False
-
-
-def versions(store: ObjectStore, bucket: str) -> list[Manifest]:
+def versions(bucket: Bucket) -> list[Manifest]:
     """All published versions, oldest first."""
-    names = [key.split("/")[1] for key in store.keys(bucket, PREFIX) if key.endswith(f"/{_MANIFEST}")]
-    found = [manifest(store, bucket, name) for name in names]
-    return sorted(found, key=lambda known: (known.created, known.version))
+    names = [key.split("/")[1] for key in bucket.keys(PREFIX) if key.endswith(f"/{_MANIFEST}")]
+    manifests = [manifest(bucket, name) for name in names]
+    return sorted(manifests, key=lambda manifest: (manifest.created, manifest.version))
 
 
-def latest(store: ObjectStore, bucket: str) -> Manifest | None:
+def latest(bucket: Bucket) -> Manifest | None:
     """The version that was ingested last, or None if there is none yet."""
-    known = versions(store, bucket)
-    try:
-        named = store.get(bucket, _LATEST).decode()
-    except SourceError:
-        named = ""  # killed before it was named: the newest is what that ingest made
-    return next((version for version in known if version.version == named), known[-1] if known else None)
+    return _latest_of(bucket, versions(bucket))
 
 
-def manifest(store: ObjectStore, bucket: str, version: str) -> Manifest:
+def manifest(bucket: Bucket, version: str) -> Manifest:
     """The manifest of a version. Raises SourceError if it was never published, IntegrityError if it is damaged."""
     try:
-        data = store.get(bucket, _manifest_key(version))
+        data = bucket.get(_manifest_key(version))
     except SourceError as error:
-        raise SourceError(f"there is no dataset version {version!r} in {bucket}: run `deposit ingest`") from error
+        raise SourceError(f"there is no dataset version {version!r} in {bucket.name}: run `deposit ingest`") from error
     try:
         return Manifest.model_validate_json(data)
     except ValidationError as error:
@@ -159,40 +145,49 @@ def manifest(store: ObjectStore, bucket: str, version: str) -> Manifest:
         ) from error
 
 
-def load(store: ObjectStore, bucket: str, version: str, left_out: Sequence[str] = ()) -> pd.DataFrame:
-    """The rows of a version, in order, without some months'.
+def load(bucket: Bucket, version: str, excluded: Sequence[str] = ()) -> pd.DataFrame:
+    """The rows of a version, in order, without those of some months.
 
     Raises SourceError (no such version) or IntegrityError (bytes changed).
     """
-    tables = [_read_part(store, bucket, part) for part in manifest(store, bucket, version).files]
+    tables = [_read_part(bucket, part) for part in manifest(bucket, version).files]
     frame: pd.DataFrame = pa.concat_tables(tables).to_pandas()
-    return frame[~frame["period"].isin(left_out)].reset_index(drop=True) if left_out else frame
+    return frame[~frame["period"].isin(excluded)].reset_index(drop=True) if excluded else frame
 
 
-def uri(bucket: str, version: str) -> str:
+def uri(bucket: Bucket, version: str) -> str:
     """Where a version's manifest is."""
-    return f"s3://{bucket}/{_manifest_key(version)}"
+    return bucket.uri(_manifest_key(version))
+
+
+def _latest_of(bucket: Bucket, history: Sequence[Manifest]) -> Manifest | None:
+    try:
+        named = bucket.get(_LATEST).decode()
+    except SourceError:
+        named = ""  # killed before it was named: the newest is what that ingest made
+    newest = history[-1] if history else None
+    return next((manifest for manifest in history if manifest.version == named), newest)
 
 
 def _manifest_key(version: str) -> str:
     return f"{PREFIX}{version}/{_MANIFEST}"
 
 
-def _write_part(store: ObjectStore, bucket: str, version: str, period: str, rows: pd.DataFrame) -> PartFile:
+def _write_part(bucket: Bucket, version: str, period: str, rows: pd.DataFrame) -> PartFile:
     table = pa.Table.from_pandas(rows, schema=SCHEMA, preserve_index=False).replace_schema_metadata(None)
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd", use_dictionary=True)
     data = buffer.getvalue()
     key = f"{PREFIX}{version}/period={period}/part.parquet"
-    store.put(bucket, key, data)
+    bucket.put(key, data)
     return PartFile(key=key, period=period, rows=len(rows), sha256=hashlib.sha256(data).hexdigest())
 
 
-def _read_part(store: ObjectStore, bucket: str, part: PartFile) -> pa.Table:
-    data = store.get(bucket, part.key)
-    found = hashlib.sha256(data).hexdigest()
-    if found != part.sha256:
+def _read_part(bucket: Bucket, part: PartFile) -> pa.Table:
+    data = bucket.get(part.key)
+    sha256 = hashlib.sha256(data).hexdigest()
+    if sha256 != part.sha256:
         raise IntegrityError(
-            f"s3://{bucket}/{part.key}: sha256 is {found}, not {part.sha256} as published: restore the object"
+            f"{bucket.uri(part.key)}: sha256 is {sha256}, not {part.sha256} as published: restore the object"
         )
     return pq.ParquetFile(io.BytesIO(data)).read()

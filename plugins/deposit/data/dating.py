@@ -1,17 +1,30 @@
 """In which calendar month each row lies, and whether that can be. Pure.
 
-Rows have a `period` of their own, or a stated first year, or are of the public data set, whose months are known.
+Rows have a `period` of their own, or a stated first year, or are of the public data set, whose months are known. Frames
+are indexed by line; those with `period` hold the features and `y` too, in time order.
 """
 
 from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from deposit.data import periods, plausibility
-from deposit.data.violations import Violation, refusal
+from deposit.data import periods
+from deposit.data.columns import NAMES, TARGET
+from deposit.data.violations import (
+    FuturePeriod,
+    Gap,
+    KnownFigures,
+    MixedFigures,
+    RepeatedBlock,
+    RepeatedRows,
+    SharedFigures,
+    Violation,
+    refusal,
+)
 from deposit.errors import ContractError
 from deposit.sections import IngestSettings, Rule
 
@@ -32,30 +45,30 @@ def date_rows(rows: pd.DataFrame, settings: IngestSettings, today: date) -> Date
 
     Raises ContractError if the year is not known, the rows are not in time order, or a check fails and is not accepted.
     """
-    dated = rows.assign(period=_periods(rows, settings, today))
-    violations = plausibility.violations(dated, settings.macro_tolerance, today)
+    dated = rows.assign(period=_assign(rows, settings, today))
+    violations = find_violations(dated, settings.macro_tolerance, today)
     refused = [violation for violation in violations if violation.rule not in settings.accept]
     if refused:
         raise ContractError(refusal(refused))
     return Dated(dated, violations)
 
 
-def _periods(rows: pd.DataFrame, settings: IngestSettings, today: date) -> pd.Series:
+def _assign(rows: pd.DataFrame, settings: IngestSettings, today: date) -> pd.Series:
     if "period" in rows:
-        found = rows["period"]
+        dated = rows["period"]
     elif settings.first_year is not None:
         last = _LAST_YEAR if Rule.FUTURE in settings.accept else max(today.year, settings.first_year)
         return periods.assign(rows["month"], settings.first_year, last)
     else:
-        found = _known(rows)
-    periods.check_order(found)
-    return found
+        dated = _public(rows)
+    periods.check_order(dated)
+    return dated
 
 
-def _known(rows: pd.DataFrame) -> pd.Series:
-    known = assign_months(rows)
-    if known.isna().any():
-        line = known.index[int(known.isna().to_numpy().argmax())]
+def _public(rows: pd.DataFrame) -> pd.Series:
+    dated = periods.assign_months(rows)
+    if dated.isna().any():
+        line = dated.index[int(dated.isna().to_numpy().argmax())]
         price, confidence, month = rows.loc[line, ["cons.price.idx", "cons.conf.idx", "month"]]
         raise ContractError(
             f"the year of the rows is not known: add a column `period` (YYYY-MM) or `date` (YYYY-MM-DD), or state the "
@@ -63,58 +76,120 @@ def _known(rows: pd.DataFrame) -> pd.Series:
             f"public data set needs neither, and line {line} is not of it: no {month} there has a price index of "
             f"{price:g} and a confidence index of {confidence:g}"
         )
-    return known
+    return dated
 
 
-MONTHS: tuple[tuple[str, float, float], ...] = (
-    ("2008-05", 93.994, -36.4),
-    ("2008-06", 94.465, -41.8),
-    ("2008-07", 93.918, -42.7),
-    ("2008-08", 93.444, -36.1),
-    ("2008-10", 93.798, -40.4),
-    ("2008-11", 93.200, -42.0),
-    ("2008-12", 92.756, -45.9),
-    ("2009-03", 92.843, -50.0),
-    ("2009-04", 93.075, -47.1),
-    ("2009-05", 92.893, -46.2),
-    ("2009-06", 92.963, -40.8),
-    ("2009-07", 92.469, -33.6),
-    ("2009-08", 92.201, -31.4),
-    ("2009-09", 92.379, -29.8),
-    ("2009-10", 92.431, -26.9),
-    ("2009-11", 92.649, -30.1),
-    ("2009-12", 92.713, -33.0),
-    ("2010-03", 93.369, -34.8),
-    ("2010-04", 93.749, -34.6),
-    ("2010-05", 93.876, -40.0),
-    ("2010-06", 94.055, -39.8),
-    ("2010-07", 94.215, -40.3),
-    ("2010-08", 94.027, -38.3),
-    ("2010-09", 94.199, -37.5),
-    ("2010-10", 94.601, -49.5),
-    ("2010-11", 94.767, -50.8),
-)
-"""Period (YYYY-MM), consumer price index, consumer confidence index; oldest first."""
+_GAP = 2
+"""Months in a row that may be without calls: the public data set has none in two Januaries and Februaries."""
+
+_FIGURES = ["cons.price.idx", "cons.conf.idx"]
 
 
-def look_up(rows: pd.DataFrame) -> pd.Series:
-    """The period of each row's `cons.price.idx` and `cons.conf.idx`; missing where the data set has no such month."""
-    keys = _keys(rows["cons.price.idx"].to_numpy(np.float64), rows["cons.conf.idx"].to_numpy(np.float64))
-    places = pd.Index(_KEYS).get_indexer(pd.Index(keys))
-    return pd.Series(np.append(_PERIODS, [None])[places], index=rows.index, name="period", dtype="str")
+def find_violations(rows: pd.DataFrame, tolerance: float, today: date) -> tuple[Violation, ...]:
+    """Everything that speaks against the periods; `tolerance` is the share of one that may have other macro figures."""
+    return (*_macro(rows, tolerance), *find_repeats(rows), *_calendar(rows, today))
 
 
-def assign_months(rows: pd.DataFrame) -> pd.Series:
-    """As `look_up`, and missing, too, where the row's `month` is another one."""
-    known = look_up(rows)
-    return known.where(known.map(_NUMBERS) == periods.numbers(rows["month"]))
+def _macro(rows: pd.DataFrame, tolerance: float) -> list[Violation]:
+    """A set of macro figures belongs to one period, and a period has one set of them."""
+    counts = _counts(rows)
+    share = counts["rows"] / counts.groupby("period")["rows"].transform("sum")
+    usual = counts.index.isin(counts.groupby("period")["rows"].idxmax())
+    return [
+        *_shared(counts[share > tolerance]),
+        *_known(counts[share > tolerance]),
+        *_mixed(counts.assign(share=share)[~usual], tolerance),
+    ]
 
 
-def _keys(price: NDArray[np.float64], confidence: NDArray[np.float64]) -> NDArray[np.int64]:
-    """One number a pair, to the digits that the data set has: a copy may hold 93.99400000000001."""
-    return np.rint(price * 1000).astype(np.int64) * 100_000 + np.rint(confidence * 10).astype(np.int64)
+def _counts(rows: pd.DataFrame) -> pd.DataFrame:
+    """For each period and set of figures in it: the number of rows and the first line."""
+    lines = rows[["period", *_FIGURES]].assign(line=rows.index)
+    groups = lines.groupby(["period", *_FIGURES], sort=False, observed=True)
+    return groups["line"].agg(rows="size", line="min").reset_index()
 
 
-_PERIODS = np.array([period for period, _, _ in MONTHS], dtype=object)
-_KEYS = _keys(np.array([price for _, price, _ in MONTHS]), np.array([confidence for _, _, confidence in MONTHS]))
-_NUMBERS = {period: periods.ordinal(period) % 12 + 1 for period, _, _ in MONTHS}
+def _shared(counts: pd.DataFrame) -> list[Violation]:
+    again = counts[counts.duplicated(_FIGURES)]
+    first = again[_FIGURES].merge(counts.drop_duplicates(_FIGURES), on=_FIGURES, how="left")["period"]
+    columns = zip(again["line"], again["period"], first, *(again[name] for name in _FIGURES), strict=True)
+    return [SharedFigures(int(line), *rest) for line, *rest in columns]
+
+
+def _known(counts: pd.DataFrame) -> list[Violation]:
+    public = periods.look_up(counts)
+    other = public.notna() & (public != counts["period"])
+    wrong = counts[other]
+    columns = zip(wrong["line"], wrong["period"], public[other], *(wrong[name] for name in _FIGURES), strict=True)
+    return [KnownFigures(int(line), *rest) for line, *rest in columns]
+
+
+def _mixed(unusual: pd.DataFrame, tolerance: float) -> list[Violation]:
+    months = unusual.groupby("period", sort=False, observed=True).agg(line=("line", "min"), share=("share", "sum"))
+    mixed = months[months["share"] > tolerance]
+    return [
+        MixedFigures(int(line), str(period), float(share))
+        for period, line, share in zip(mixed.index, mixed["line"], mixed["share"], strict=True)
+    ]
+
+
+def _calendar(rows: pd.DataFrame, today: date) -> list[Violation]:
+    """Months that are still to come, and months that are missing."""
+    first = rows["period"].drop_duplicates()
+    months = list(zip(first.index.tolist(), first.tolist(), strict=True))
+    now = periods.ordinal(f"{today:%Y-%m}")
+    violations: list[Violation] = [
+        FuturePeriod(line, period) for line, period in months if periods.ordinal(period) > now
+    ]
+    for (_, before), (line, period) in pairwise(months):
+        missing = periods.ordinal(period) - periods.ordinal(before) - 1
+        if missing > _GAP:
+            violations.append(Gap(line, period, before, missing))
+    return violations
+
+
+_RUN = 12
+"""Consecutive rows that stand further up in the same order: 4 at most in the public data set, 6 when it is sorted."""
+
+_SHARE = 1 / 3
+"""Of a period's rows that repeat others of it: 0.09 at most in the public data set, a half if all are there twice."""
+
+_FACTOR = np.uint64(1_099_511_628_211)
+
+
+def find_repeats(rows: pd.DataFrame) -> list[Violation]:
+    """Blocks of rows that are copies of blocks above them, and periods whose rows are copies of each other."""
+    hashes = pd.util.hash_pandas_object(rows[[*NAMES, TARGET]], index=False).to_numpy().astype(np.uint64)
+    return [*_blocks(hashes, rows.index), *_repeated_rows(hashes, rows["period"])]
+
+
+def _blocks(hashes: NDArray[np.uint64], lines: pd.Index) -> list[Violation]:
+    """The first block, and how many rows stand in blocks: a joined file has thousands of them."""
+    starts = len(hashes) - _RUN + 1
+    if starts < 1:
+        return []
+    windows = np.zeros(starts, dtype=np.uint64)
+    for offset in range(_RUN):
+        windows = windows * _FACTOR + hashes[offset : offset + starts]
+    again = pd.Index(windows).duplicated()
+    if not again.any():
+        return []
+    start = int(again.argmax())
+    earlier = int((windows == windows[start]).argmax())
+    inside = np.zeros(len(hashes) + 1, dtype=np.int64)
+    np.add.at(inside, np.flatnonzero(again), 1)
+    np.add.at(inside, np.flatnonzero(again) + _RUN, -1)
+    covered = int((np.cumsum(inside) > 0).sum())
+    return [RepeatedBlock(int(lines[start]), int(lines[earlier]), covered)]
+
+
+def _repeated_rows(hashes: NDArray[np.uint64], months: pd.Series) -> list[Violation]:
+    keys = pd.DataFrame({"period": months.to_numpy(), "row": hashes, "line": months.index})
+    again = keys.duplicated(["period", "row"])
+    sizes = keys.groupby("period", sort=False, observed=True).size()
+    repeated = keys[again].groupby("period", sort=False, observed=True)["line"].agg(rows="size", line="min")
+    many = repeated[(repeated["rows"] >= _RUN) & (repeated["rows"] >= _SHARE * sizes[repeated.index])]
+    return [
+        RepeatedRows(int(line), str(period), int(rows), int(sizes[period]))
+        for period, rows, line in zip(many.index, many["rows"], many["line"], strict=True)
+    ]

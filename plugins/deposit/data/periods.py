@@ -1,7 +1,8 @@
-"""Calendar months of rows: periods as YYYY-MM, and their order. Pure."""
+"""Calendar months of rows: periods as YYYY-MM, their order, and those of the public data set. Pure."""
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from deposit.data.columns import MONTHS
 from deposit.errors import ContractError
@@ -16,7 +17,11 @@ def numbers(months: pd.Series) -> pd.Series:
 
 
 def ordinal(period: str) -> int:
-    """A period (YYYY-MM) as a number of months, so that two can be subtracted."""
+    """A period (YYYY-MM) as a number of months, so that two can be subtracted.
+
+    >>> ordinal("2010-01") - ordinal("2009-11")
+    2
+    """
     return int(period[:4]) * 12 + int(period[5:]) - 1
 
 
@@ -25,6 +30,9 @@ def assign(months: pd.Series, first_year: int, last_year: int) -> pd.Series:
 
     `months` holds names (jan … dec), indexed by line. Two runs of one month with nothing between them count as one.
     Raises ContractError naming the line where the year would pass `last_year`: the rows are not in time order.
+
+    >>> assign(pd.Series(["nov", "dec", "jan"]), 2008, 2026).tolist()
+    ['2008-11', '2008-12', '2009-01']
     """
     number = numbers(months).to_numpy(dtype=np.int64)
     years = first_year + np.concatenate([[0], np.cumsum(np.diff(number) < 0)])[: len(number)]
@@ -51,3 +59,59 @@ def check_order(periods: pd.Series) -> None:
             f"line {periods.index[place]}: period {values[place]} comes after {values[place - 1]}: "
             "sort the rows oldest first, each of them once"
         )
+
+
+PUBLIC_MONTHS: tuple[tuple[str, float, float], ...] = (
+    ("2008-05", 93.994, -36.4),
+    ("2008-06", 94.465, -41.8),
+    ("2008-07", 93.918, -42.7),
+    ("2008-08", 93.444, -36.1),
+    ("2008-10", 93.798, -40.4),
+    ("2008-11", 93.200, -42.0),
+    ("2008-12", 92.756, -45.9),
+    ("2009-03", 92.843, -50.0),
+    ("2009-04", 93.075, -47.1),
+    ("2009-05", 92.893, -46.2),
+    ("2009-06", 92.963, -40.8),
+    ("2009-07", 92.469, -33.6),
+    ("2009-08", 92.201, -31.4),
+    ("2009-09", 92.379, -29.8),
+    ("2009-10", 92.431, -26.9),
+    ("2009-11", 92.649, -30.1),
+    ("2009-12", 92.713, -33.0),
+    ("2010-03", 93.369, -34.8),
+    ("2010-04", 93.749, -34.6),
+    ("2010-05", 93.876, -40.0),
+    ("2010-06", 94.055, -39.8),
+    ("2010-07", 94.215, -40.3),
+    ("2010-08", 94.027, -38.3),
+    ("2010-09", 94.199, -37.5),
+    ("2010-10", 94.601, -49.5),
+    ("2010-11", 94.767, -50.8),
+)
+"""Of the public data set: period (YYYY-MM), consumer price index, consumer confidence index; oldest first."""
+
+
+def look_up(rows: pd.DataFrame) -> pd.Series:
+    """The period of each row's `cons.price.idx` and `cons.conf.idx`; missing where the data set has no such month."""
+    keys = _keys(rows["cons.price.idx"].to_numpy(np.float64), rows["cons.conf.idx"].to_numpy(np.float64))
+    places = pd.Index(_KEYS).get_indexer(pd.Index(keys))
+    return pd.Series(np.append(_PERIODS, [None])[places], index=rows.index, name="period", dtype="str")
+
+
+def assign_months(rows: pd.DataFrame) -> pd.Series:
+    """As `look_up`, and missing, too, where the row's `month` is another one."""
+    periods = look_up(rows)
+    return periods.where(periods.map(_NUMBER_OF) == numbers(rows["month"]))
+
+
+def _keys(price: NDArray[np.float64], confidence: NDArray[np.float64]) -> NDArray[np.int64]:
+    """One number a pair, to the digits that the data set has: a copy may hold 93.99400000000001."""
+    return np.rint(price * 1000).astype(np.int64) * 100_000 + np.rint(confidence * 10).astype(np.int64)
+
+
+_PERIODS = np.array([period for period, _, _ in PUBLIC_MONTHS], dtype=object)
+_KEYS = _keys(
+    np.array([price for _, price, _ in PUBLIC_MONTHS]), np.array([confidence for _, _, confidence in PUBLIC_MONTHS])
+)
+_NUMBER_OF = {period: ordinal(period) % 12 + 1 for period, _, _ in PUBLIC_MONTHS}

@@ -81,8 +81,8 @@ def _postgres(settings: IngestSettings, folder: Path, progress: Progress) -> Sou
     if settings.url is None or not settings.query:
         raise ConfigError("source `postgres` needs DEPOSIT_INGEST__URL and DEPOSIT_INGEST__QUERY")
     engine = engine_for(settings.url.get_secret_value(), "DEPOSIT_INGEST__URL")
-    there = engine.url
-    name = URL.create(there.drivername, host=there.host, port=there.port, database=there.database).render_as_string()
+    url = engine.url
+    name = URL.create(url.drivername, host=url.host, port=url.port, database=url.database).render_as_string()
     path, done = folder / "query.csv", 0
     options = {"stream_results": True, "max_row_buffer": _BATCH, "no_parameters": True, "postgresql_readonly": True}
     try:
@@ -114,13 +114,13 @@ _FETCH: dict[str, Callable[[IngestSettings, Path, Progress], Source]] = {
 def _checked(path: Path, where: str, expected: str | None) -> str:
     if path.stat().st_size == 0:
         raise SourceError(f"{where}: the file is empty")
-    found = _sha256(path)
-    if expected and found != expected.lower():
+    sha256 = _sha256(path)
+    if expected and sha256 != expected.lower():
         raise IntegrityError(
-            f"{where}: the sha256 of the CSV is {found}, not {expected.lower()}: "
+            f"{where}: the sha256 of the CSV is {sha256}, not {expected.lower()}: "
             "it was changed or cut short; fetch it again or correct the expected sha256"
         )
-    return found
+    return sha256
 
 
 def _sha256(path: Path) -> str:
@@ -177,10 +177,10 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 def folder() -> Iterator[Path]:
     """A temporary folder for one spooled source. Raises ConfigError if there is no room for it, or in it."""
     try:
-        made = tempfile.TemporaryDirectory(prefix="deposit-")
+        temporary = tempfile.TemporaryDirectory(prefix="deposit-")
     except OSError as error:
         raise ConfigError(f"cannot make a temporary folder ({error}): free disk space or set TMPDIR") from error
-    with made as name, disk(Path(name)):
+    with temporary as name, disk(Path(name)):
         yield Path(name)
 
 
@@ -204,9 +204,9 @@ def from_file(path: Path, target: Path, where: str = "", wanted: str = "") -> Pa
         with (
             located(where or str(path)),
             unpacked(path.open("rb"), tempfile.TemporaryFile, wanted=wanted) as inner,
-            target.open("wb") as made,
+            target.open("wb") as stream,
         ):
-            copy(inner, made, None)
+            copy(inner, stream, None)
     except OSError as error:
         if error.errno in _FULL:
             raise

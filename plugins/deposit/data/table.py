@@ -12,6 +12,7 @@ from deposit.data.contract import ALIASES, OPTIONAL, REQUIRED, check_columns
 from deposit.data.tables.header import Header, read_header
 from deposit.data.tables.plaintext import plain_csv
 from deposit.data.tables.records import Records, find_records
+from deposit.data.violations import WrongShape
 from deposit.errors import ContractError, SourceError, located
 
 CHUNK_ROWS = 20_000
@@ -22,12 +23,13 @@ _Row = tuple[int, int, list[str]]
 class Chunk:
     """Raw rows (all text, indexed by line; `id` is the row's number unless the source has its own).
 
-    `malformed` are rows with too few or too many fields: the same columns, and `reason`. With `decimal_comma`, `4,5` is
-    a number.
+    `malformed` are rows with too few or too many fields, in the same columns, and `violations` say how many. With
+    `decimal_comma`, `4,5` is a number.
     """
 
     rows: pd.DataFrame
     malformed: pd.DataFrame
+    violations: list[WrongShape]
     decimal_comma: bool
 
 
@@ -65,7 +67,8 @@ def _refuse_cut(row: _Row, records: Records, header: Header) -> None:
     _, line, fields = row
     if records.cut and len(fields) < len(header.names):
         raise ContractError(
-            f"line {line}: {_misshapen(fields, header)}, and the line has no end: the file was cut off, fetch it whole"
+            f"line {line}: {_misshapen(line, fields, header)}, and the line has no end: the file was cut off, "
+            "fetch it whole"
         )
 
 
@@ -73,14 +76,13 @@ def _chunk(rows: list[_Row], header: Header) -> Chunk:
     width, names = len(header.names), [str(column) for column in header.columns]
     whole = [row for row in rows if len(row[2]) == width]
     broken = [row for row in rows if len(row[2]) != width] if len(whole) < len(rows) else []
-    reasons = [_misshapen(fields, header) for _, _, fields in broken]
+    violations = [_misshapen(line, fields, header) for _, line, fields in broken]
     fitted = [(number, line, _fit(fields, width, header.separator)) for number, line, fields in broken]
-    return Chunk(_frame(whole, names), _frame(fitted, names).assign(reason=reasons), header.decimal_comma)
+    return Chunk(_frame(whole, names), _frame(fitted, names), violations, header.decimal_comma)
 
 
-def _misshapen(fields: list[str], header: Header) -> str:
-    sign = "tabs" if header.separator == "\t" else f"`{header.separator}`"
-    return f"{len(fields)} fields: {len(header.names)} separated by {sign} are expected"
+def _misshapen(line: int, fields: list[str], header: Header) -> WrongShape:
+    return WrongShape(line, len(fields), len(header.names), header.separator)
 
 
 def _frame(rows: list[_Row], names: list[str]) -> pd.DataFrame:

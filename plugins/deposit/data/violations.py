@@ -1,10 +1,91 @@
-"""What may be wrong with the months of an ingest: each violation of a rule, with its place and its words."""
+"""What may be wrong with the rows and the months of an ingest: each violation of a rule, with its place and its words.
 
-from collections.abc import Sequence
+A row's violation is quarantined with the row; a month's is of the whole file, and may be accepted by its rule.
+"""
+
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import ClassVar
 
+from deposit.data.columns import FEATURES, TARGET
+from deposit.data.tables.formats import cut
 from deposit.sections import Rule
+
+ANSWERS = ("no", "yes")
+_SHOWN = 40
+_DOMAINS = {
+    **{column.name: f"{column.domain} is allowed" for column in FEATURES},
+    TARGET: f"{' or '.join(ANSWERS)}, or 1 or 0, is allowed",
+    "id": "a whole number from 0 on is allowed, each once",
+    "date": "a date as YYYY-MM-DD is allowed, in the month of the columns `month` and, if there is one, `period`",
+    "period": "a month as YYYY-MM is allowed, the same as in the column `month`",
+}
+"""What a column of a source may hold, in words."""
+
+
+class RowRule(StrEnum):
+    """What the contract asks of each row; the names stand in the table `rejects`."""
+
+    FIELDS = "fields"
+    """As many fields as the header has."""
+    DOMAIN = "domain"
+    """A value that its column allows."""
+    MONTH = "month"
+    """A date or period of its own that agrees with the column `month`."""
+    UNIQUE = "unique"
+    """An id that no row above has."""
+    UNKNOWN = "unknown"
+    """Of rows that were recorded before their rules were."""
+
+
+@dataclass(frozen=True, slots=True)
+class WrongCell:
+    """A cell that breaks a rule; `value` is its text as it came."""
+
+    line: int
+    rule: RowRule
+    column: str
+    value: str
+
+    def __str__(self) -> str:
+        return f"{self.column} is {quote(self.value) if self.value else 'empty'}: {_DOMAINS[self.column]}"
+
+
+@dataclass(frozen=True, slots=True)
+class WrongShape:
+    """A row that has another number of fields than the header."""
+
+    rule: ClassVar[RowRule] = RowRule.FIELDS
+    column: ClassVar[str] = ""
+    line: int
+    fields: int
+    expected: int
+    separator: str
+
+    def __str__(self) -> str:
+        sign = "tabs" if self.separator == "\t" else f"`{self.separator}`"
+        return f"{self.fields} fields: {self.expected} separated by {sign} are expected"
+
+
+RowViolation = WrongCell | WrongShape
+
+
+def reasons(violations: Iterable[RowViolation]) -> dict[int, str]:
+    """Why each row was rejected, in one line of text, by its line and in the file's order.
+
+    >>> reasons([WrongCell(7, RowRule.DOMAIN, "contact", "fax"), WrongCell(7, RowRule.DOMAIN, "y", "")])
+    {7: "contact is 'fax': one of cellular, telephone is allowed; y is empty: no or yes, or 1 or 0, is allowed"}
+    """
+    texts: dict[int, list[str]] = {}
+    for violation in violations:
+        texts.setdefault(violation.line, []).append(str(violation))
+    return {line: "; ".join(texts[line]) for line in sorted(texts)}
+
+
+def quote(value: str) -> str:
+    """A value as it appears in a message: quoted, on one line, cut when long."""
+    return repr(cut(value, _SHOWN))
 
 
 @dataclass(frozen=True)
@@ -123,7 +204,7 @@ def summary(violations: Sequence[Violation]) -> str:
     kinds: dict[type[Violation], list[Violation]] = {}
     for violation in violations:
         kinds.setdefault(type(violation), []).append(violation)
-    return "; ".join(f"{found[0].rule}: {found[0]}{_more(len(found) - 1)}" for found in kinds.values())
+    return "; ".join(f"{same[0].rule}: {same[0]}{_more(len(same) - 1)}" for same in kinds.values())
 
 
 def refusal(violations: Sequence[Violation]) -> str:

@@ -19,6 +19,29 @@ PARTS: dict[str, tuple[str, ...]] = {
     "triggerer": ("--skip-serve-logs",),
 }
 """Airflow's processes with their flags."""
+_FIXED = {
+    "AIRFLOW__CORE__DAGS_FOLDER": str(REPOSITORY / "dags"),
+    "AIRFLOW__CORE__PLUGINS_FOLDER": str(REPOSITORY / "plugins"),
+    "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+    # each worker of LocalExecutor is a process of 120 MB
+    "AIRFLOW__CORE__PARALLELISM": "2",
+    "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+    "AIRFLOW__API__HOST": "127.0.0.1",
+    "AIRFLOW__API__WORKERS": "1",
+    "AIRFLOW__API__INSTANCE_NAME": "deposit",
+    # a task that waits longer than its token lives is killed
+    "AIRFLOW__EXECUTION_API__JWT_EXPIRATION_TIME": "86400",
+    "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
+    "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
+    "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "60",
+    "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
+    "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+    # macOS forks of a process with threads abort without it
+    "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES",
+    "PYTHONUNBUFFERED": "1",
+}
+"""What is the same in every stack."""
 
 
 def command(layout: Layout) -> list[str]:
@@ -38,40 +61,20 @@ def environment(settings: Settings, layout: Layout, secrets: Credentials) -> dic
     # what the plugin links to
     links = {"api": settings.gateway_url, "mlflow": f"http://127.0.0.1:{ports.mlflow_port}"}
     links |= settings.links.model_dump(exclude_none=True)
-    return {
+    return _FIXED | {
         "AIRFLOW_HOME": str(layout.airflow),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(REPOSITORY / "dags"),
-        "AIRFLOW__CORE__PLUGINS_FOLDER": str(REPOSITORY / "plugins"),
-        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-        # each worker of LocalExecutor is a process of 120 MB
-        "AIRFLOW__CORE__PARALLELISM": "2",
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "AIRFLOW__CORE__FERNET_KEY": secrets.airflow_fernet,
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{ADMIN}:admin",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(_passwords(layout)),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{api}/execution/",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database,
-        "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__PORT": str(ports.airflow_port),
         "AIRFLOW__API__BASE_URL": api,
-        "AIRFLOW__API__WORKERS": "1",
-        "AIRFLOW__API__INSTANCE_NAME": "deposit",
         "AIRFLOW__API__SECRET_KEY": secrets.airflow_jwt,
         "AIRFLOW__API_AUTH__JWT_SECRET": secrets.airflow_jwt,
-        # a task that waits longer than its token lives is killed
-        "AIRFLOW__EXECUTION_API__JWT_EXPIRATION_TIME": "86400",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(layout.logs / "airflow"),
-        "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
-        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
-        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "60",
-        "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
-        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "DEPOSIT_STATE_DIR": str(layout.root),
         **{f"DEPOSIT_LINKS__{name}".upper(): address for name, address in links.items()},
-        # macOS forks of a process with threads abort without it
-        "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES",
-        "PYTHONUNBUFFERED": "1",
     }
 
 
@@ -101,5 +104,5 @@ def _passwords(layout: Layout) -> Path:
 
 
 def _version() -> str:
-    found = sorted(AIRFLOW.glob("lib/python*/site-packages/apache_airflow_core-*.dist-info"))
-    return found[-1].name if found else ""
+    packages = sorted(AIRFLOW.glob("lib/python*/site-packages/apache_airflow_core-*.dist-info"))
+    return packages[-1].name if packages else ""

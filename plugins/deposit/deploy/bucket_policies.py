@@ -86,12 +86,12 @@ def ensure_users(endpoint: str, admin_secret: str, granted: list[Grant]) -> None
 
 
 def _statements(grant: Grant) -> list[dict[str, Any]]:
-    found = [
+    statements = [
         _allow(_READ, [f"{bucket}/*" for bucket in grant.reads]),
         _allow(_WRITE, [f"{bucket}/*" for bucket in grant.writes]),
         _allow(_LIST, list(grant.writes)),
     ]
-    return [statement for statement in found if statement["Resource"]]
+    return [statement for statement in statements if statement["Resource"]]
 
 
 def _allow(actions: list[str], places: list[str]) -> dict[str, Any]:

@@ -56,12 +56,12 @@ class Credentials:
 
 def credentials(path: Path) -> Credentials:
     """Read the secrets, making those that are not there yet. Raises ConfigError if the file is damaged."""
-    made = asdict(random_credentials())
-    known = _read(path) if path.exists() else made
-    found = _checked(path, {name: made[name] for name in _YOUNGER} | known)
-    if not path.exists() or asdict(found) != known:
-        write_private(path, json.dumps(asdict(found), indent=1))
-    return found
+    fresh = asdict(random_credentials())
+    content = _read(path) if path.exists() else fresh
+    complete = _checked(path, {name: fresh[name] for name in _YOUNGER} | content)
+    if not path.exists() or asdict(complete) != content:
+        write_private(path, json.dumps(asdict(complete), indent=1))
+    return complete
 
 
 def stored_credentials(path: Path) -> Credentials:
@@ -71,11 +71,11 @@ def stored_credentials(path: Path) -> Credentials:
 
 def random_credentials() -> Credentials:
     """Fresh secrets, kept nowhere."""
-    made = {field.name: secrets.token_hex(20) for field in fields(Credentials)}
+    values = {field.name: secrets.token_hex(20) for field in fields(Credentials)}
     for name in ("api_marketing", "api_admin", "api_airflow"):
-        made[name] = keys.new_key()
-    made["airflow_fernet"] = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
-    return Credentials(**made)
+        values[name] = keys.new_key()
+    values["airflow_fernet"] = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+    return Credentials(**values)
 
 
 def write_private(path: Path, content: str) -> None:
@@ -85,24 +85,24 @@ def write_private(path: Path, content: str) -> None:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_bytes())
+        content = json.loads(path.read_bytes())
     except OSError as error:
         raise ConfigError(
             f"cannot read the secrets {path} ({error.strerror}): start the stack, which makes them"
         ) from error
     except ValueError as error:
         raise _damaged(path) from error
-    if not isinstance(found, dict):
+    if not isinstance(content, dict):
         raise _damaged(path)
-    return found
+    return content
 
 
-def _checked(path: Path, known: dict[str, Any]) -> Credentials:
+def _checked(path: Path, content: dict[str, Any]) -> Credentials:
     """The secrets that a file holds, every one a text that is not empty; quotes none of them."""
     names = {field.name for field in fields(Credentials)}
-    if known.keys() != names or not all(isinstance(value, str) and value for value in known.values()):
+    if content.keys() != names or not all(isinstance(value, str) and value for value in content.values()):
         raise _damaged(path)
-    return Credentials(**known)
+    return Credentials(**content)
 
 
 def _damaged(path: Path) -> ConfigError:

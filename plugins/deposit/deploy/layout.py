@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deposit.errors import ConfigError
+from deposit.files import StateFolder
 from deposit.settings import REPOSITORY, Settings
 
 MODELS, AIRFLOW = Path(sys.prefix), REPOSITORY / ".venv-airflow"
@@ -24,15 +25,8 @@ _UNUSABLE = re.compile(r"[*?\[{}$\n]")
 
 
 @dataclass(frozen=True)
-class Layout:
-    """The folders and files of one stack."""
-
-    root: Path
-
-    @property
-    def logs(self) -> Path:
-        """Every part's log."""
-        return self.root / "logs"
+class Layout(StateFolder):
+    """The folders and files of one stack, those of its servers included."""
 
     @property
     def cluster(self) -> Path:
@@ -55,24 +49,9 @@ class Layout:
         return self.root / "objectstore"
 
     @property
-    def serving(self) -> Path:
-        """The services' Bentos, unpacked."""
-        return self.root / "serving"
-
-    @property
     def airflow(self) -> Path:
         """Airflow's home."""
         return self.root / "airflow"
-
-    @property
-    def caddy(self) -> Path:
-        """The gateway's configuration and state."""
-        return self.root / "caddy"
-
-    @property
-    def supervisor(self) -> Path:
-        """The supervisor's configuration."""
-        return self.root / "supervisor"
 
     @property
     def secrets(self) -> Path:
@@ -83,11 +62,6 @@ class Layout:
     def keys(self) -> Path:
         """The API keys."""
         return self.root / "keys.json"
-
-    @property
-    def settings_file(self) -> Path:
-        """The settings that `deposit` commands read."""
-        return self.root / "settings.env"
 
     @property
     def sockets(self) -> Path:
@@ -128,7 +102,7 @@ class Layout:
             )
         folders = (
             self.root, self.logs, self.objects, self.guard, self.airflow, self.caddy, self.supervisor,
-            self.supervisor / "conf.d", self.serving, self.sockets,
+            self.services, self.serving, self.sockets,
         )  # fmt: skip
         for folder in folders:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -151,11 +125,11 @@ class Layout:
 
 def _require_private(folder: Path) -> None:
     """Raise ConfigError if a folder is another user's or open to others: who made it could listen in it."""
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077:
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o077:
         raise ConfigError(f"{folder} is not a private folder of this user (0700): remove it, it is for sockets alone")
 
 
 def layout(settings: Settings) -> Layout:
     """The layout under the settings' state folder."""
-    return Layout(settings.state_dir.resolve())
+    return Layout(settings.state.root)

@@ -38,11 +38,11 @@ class Identity:
 
 def identities(store: StoreSettings, secrets: Credentials) -> list[Identity]:
     """The stack's keys."""
-    found = [
+    of_parts = [
         Identity(grant.name, grant.name, grant.secret, (*_may(("Read",), grant.reads), *_may(_ALL, grant.writes)))
         for grant in grants(store, secrets)
     ]
-    return [Identity(ADMIN, ADMIN, secrets.store_admin, ("Admin",)), *found]
+    return [Identity(ADMIN, ADMIN, secrets.store_admin, ("Admin",)), *of_parts]
 
 
 def identities_file(identities: list[Identity]) -> str:

@@ -1,7 +1,5 @@
 """The preparation of the servers, embedded or not: databases, roles, schema, buckets. Every step may be repeated."""
 
-import time
-from collections.abc import Callable
 from urllib.parse import quote
 
 from psycopg import sql
@@ -10,13 +8,11 @@ from sqlalchemy import Connection, Engine, text
 from deposit.database import connect, engine_for, migrate, reachable
 from deposit.deploy.bucket_policies import ADMIN
 from deposit.deploy.credentials import SUPERUSER, Credentials
-from deposit.errors import UpstreamError
 from deposit.sections import DatabaseSettings, StoreSettings
 from deposit.store import ObjectStore
 
 OWNER, READER, WRITER = "deposit", "reader", "writer"
 """Roles in the database `deposit`."""
-_PAUSE = 0.5
 
 
 def database_url(address: str, role: str, password: str, database: str = "deposit") -> str:
@@ -52,21 +48,6 @@ def prepare_buckets(store: StoreSettings, endpoint: str, secrets: Credentials) -
     ObjectStore(StoreSettings.model_validate(store.model_dump() | admin)).ensure_buckets()
 
 
-def when_able(prepare: Callable[[], None], seconds: float) -> None:
-    """Try until it works: a server that has just come back may refuse what it will do a second later.
-
-    Raises the last UpstreamError when the seconds have passed.
-    """
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            return prepare()
-        except UpstreamError:
-            if time.monotonic() > deadline:
-                raise
-        time.sleep(_PAUSE)
-
-
 def ensure_database(engine: Engine, name: str, owner: str, password: str) -> None:
     """A database owned by a role that may log in with this password and do nothing elsewhere."""
     with reachable(engine), engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
@@ -100,7 +81,7 @@ def ensure_writer(engine: Engine, database: str, writer: str, password: str) -> 
             "GRANT CONNECT, TEMPORARY ON DATABASE {database} TO {writer}",
             "GRANT USAGE ON SCHEMA public TO {writer}",
             "GRANT INSERT ON public.predictions, public.outcomes, public.traffic, public.spool_states TO {writer}",
-            # to tell a statement that says what is known already
+            # to recognise a report of what is known already
             "GRANT SELECT (id, prediction_id, subscribed, at, received_at) ON public.outcomes TO {writer}",
             "GRANT EXECUTE ON FUNCTION public.make_prediction_days(date[]), public.drop_prediction_day(integer),"
             " public.drop_old_outcomes(integer), public.drop_old_traffic(integer) TO {writer}",

@@ -71,7 +71,7 @@ class RankedBlock(msgspec.Struct, array_like=True, frozen=True, gc=False):
     table: bytes
 
 
-class StatedOutcome(msgspec.Struct, array_like=True, frozen=True, gc=False):
+class ReportedOutcome(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """What became of one prediction; `at` in µs since the epoch, None if the sender did not say."""
 
     prediction_id: str
@@ -79,13 +79,13 @@ class StatedOutcome(msgspec.Struct, array_like=True, frozen=True, gc=False):
     at: int | None
 
 
-class StatedOutcomes(msgspec.Struct, array_like=True, frozen=True, gc=False):
+class ReportedOutcomes(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """A request to /outcomes; `received_at` in µs since the epoch."""
 
     request_id: str
     client: str
     received_at: int
-    outcomes: list[StatedOutcome]
+    outcomes: list[ReportedOutcome]
 
 
 class TrafficCount(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -111,11 +111,11 @@ class TrafficCount(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class Traffic(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """What a service answered since it told of it the last time.
+    """What a service has answered since its last report.
 
     Args:
         instance: which process.
-        at: the end of the time that is meant, µs since the epoch; with `instance` it is told once only.
+        at: the end of the period, µs since the epoch; unique with `instance`.
         counts: by route, status, client and model id, each once.
     """
 
@@ -124,12 +124,12 @@ class Traffic(msgspec.Struct, array_like=True, frozen=True, gc=False):
     counts: list[TrafficCount]
 
 
-Content = ScoredRequest | RankedBlock | StatedOutcomes | Traffic
+Content = ScoredRequest | RankedBlock | ReportedOutcomes | Traffic
 
 _KINDS: dict[type[Content], str] = {
     ScoredRequest: SCORED,
     RankedBlock: RANKED,
-    StatedOutcomes: OUTCOMES,
+    ReportedOutcomes: OUTCOMES,
     Traffic: TRAFFIC,
 }
 _DECODERS = {kind: msgspec.msgpack.Decoder(structure) for structure, kind in _KINDS.items()}
@@ -153,7 +153,11 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def from_epoch_us(microseconds: int) -> datetime:
-    """Exact, other than by a float of seconds. Raises OverflowError for what no calendar has."""
+    """Exact, other than by a float of seconds. Raises OverflowError for what no calendar has.
+
+    >>> from_epoch_us(1_272_879_000_000_001).isoformat()
+    '2010-05-03T09:30:00.000001+00:00'
+    """
     return _EPOCH + timedelta(microseconds=microseconds)
 
 
@@ -163,5 +167,5 @@ def date_from_epoch_us(microseconds: int) -> date:
 
 
 def microseconds(when: datetime) -> int:
-    """The opposite of `moment`, for a time with an offset."""
+    """The inverse of `from_epoch_us`, for a time with an offset."""
     return (when - _EPOCH) // timedelta(microseconds=1)

@@ -1,46 +1,39 @@
-"""Predictions on their way to PostgreSQL: entries of the spool as rows of the table `predictions`."""
+"""The table `predictions`: its rows from the spool, its partitions by day, an end for what is old."""
 
 import io
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from psycopg import Cursor
+from psycopg import Connection, Cursor, errors
 
-from deposit import database
-from deposit.data.columns import FEATURES, NAMES, Category
+from deposit import tables
+from deposit.data.columns import FEATURES, NAMES, customer_struct
 from deposit.log.entries import RankedBlock, ScoredRequest, from_epoch_us
 from deposit.log.staging import Staging
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_FIELDS = [name.replace(".", "_") for name in NAMES]
+logger = logging.getLogger(__name__)
+
 _COLUMNS = (
-    "prediction_id", "customer_id", *_FIELDS, "probability", "subscribes",
+    "prediction_id", "customer_id", *(column.sql_name for column in FEATURES), "probability", "subscribes",
     "event_time", "request_id", "model_id", "threshold", "latency_ms", "client",
 )  # fmt: skip
-STAGING = Staging(database.predictions, _COLUMNS)
+STAGING = Staging(tables.predictions, _COLUMNS)
 _INSERT = STAGING.sql(
     "INSERT INTO public.predictions ({columns}) SELECT {columns} FROM {staging} ON CONFLICT DO NOTHING"
 )
 _ID_BYTES = 16
+_DAYS_AHEAD = 7
 _NUL, _INSTEAD = "\0", "�"
 """PostgreSQL's text holds every character but this one."""
 
-_types: dict[bool, type] = {True: int, False: float}
-_Customer = msgspec.defstruct(
-    "_Customer",
-    [
-        *(
-            (field, str if isinstance(column, Category) else _types[column.integer])
-            for field, column in zip(_FIELDS, FEATURES, strict=True)
-        ),
-        ("id", Any, None),
-    ],
-    rename=dict(zip(_FIELDS, NAMES, strict=True)),
-    gc=False,
-)
+# what was answered is kept, whatever the limits are by now
+_Customer = customer_struct(lambda column: column.kind, Any)
 
 
 class _Body(msgspec.Struct):
@@ -73,6 +66,7 @@ def ranked_csv(block: RankedBlock) -> bytes:
     import pyarrow as pa
     from pyarrow import compute, csv
 
+    types = {str: pa.string(), int: pa.int16(), float: pa.float64()}
     try:
         table = pa.ipc.open_stream(block.table).read_all().combine_chunks()
         missing = {*NAMES, "id", "prediction_id", "probability"} - set(table.column_names)
@@ -82,7 +76,7 @@ def ranked_csv(block: RankedBlock) -> bytes:
         columns = [
             _uuids(table["prediction_id"]),
             compute.replace_substring(table["id"].cast(pa.string()), _NUL, _INSTEAD),
-            *(table[name].cast(_arrow_type(column)) for name, column in zip(NAMES, FEATURES, strict=True)),
+            *(table[column.name].cast(types[column.kind]) for column in FEATURES),
             probability,
             compute.greater_equal(probability, block.threshold),
             *(pa.repeat(value, table.num_rows) for value in _head(block)),
@@ -119,16 +113,8 @@ def _head(content: ScoredRequest | RankedBlock) -> Row:
     )
 
 
-def _identity(given: int | str | None) -> str | None:
-    return None if given is None else str(given).replace(_NUL, _INSTEAD)
-
-
-def _arrow_type(column: Any) -> "pa.DataType":
-    import pyarrow as pa
-
-    if isinstance(column, Category):
-        return pa.string()
-    return pa.int16() if column.integer else pa.float64()
+def _identity(value: int | str | None) -> str | None:
+    return None if value is None else str(value).replace(_NUL, _INSTEAD)
 
 
 def _uuids(column: "pa.ChunkedArray") -> "pa.Array":
@@ -142,3 +128,34 @@ def _uuids(column: "pa.ChunkedArray") -> "pa.Array":
     digits = memoryview(ids.buffers()[1])[start : start + len(ids) * _ID_BYTES].hex().encode()
     offsets = pa.array(range(0, len(digits) + 1, 2 * _ID_BYTES), pa.int32())
     return pa.StringArray.from_buffers(len(ids), offsets.buffers()[1], pa.py_buffer(digits))
+
+
+def create_partitions(cursor: Cursor[Any], days: Iterable[date]) -> None:
+    """Make the partitions that are missing. Raises psycopg.DataError for a day far from today."""
+    cursor.execute("SELECT public.make_prediction_days(%s)", [sorted(days)])
+
+
+def maintain_partitions(connection: Connection[Any], retention_days: int | None) -> None:
+    """Make the coming days and, with a retention, drop what was stored longer ago. Raises psycopg.Error."""
+    today = datetime.now(UTC).date()
+    with connection.cursor() as cursor:
+        create_partitions(cursor, [today + timedelta(days) for days in range(_DAYS_AHEAD + 1)])
+        if retention_days is not None:
+            _drop_old(cursor, retention_days)
+
+
+def _drop_old(cursor: Cursor[Any], retention_days: int) -> None:
+    try:
+        while dropped := _scalar(cursor, "SELECT public.drop_prediction_day(%s)", retention_days):
+            logger.info("dropped %s: all of it was stored more than %d days ago", dropped, retention_days)
+    except errors.LockNotAvailable:
+        logger.warning("old predictions are in use and not dropped yet; trying again in an hour")
+    outcomes = _scalar(cursor, "SELECT public.drop_old_outcomes(%s)", retention_days)
+    if outcomes:
+        logger.info("dropped %d outcomes that were stored more than %d days ago", outcomes, retention_days)
+    _scalar(cursor, "SELECT public.drop_old_traffic(%s)", retention_days)
+
+
+def _scalar(cursor: Cursor[Any], query: str, value: int) -> Any:
+    row = cursor.execute(query, [value]).fetchone()
+    return row[0] if row else None

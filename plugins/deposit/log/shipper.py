@@ -1,4 +1,4 @@
-"""The shipper: moves the log from the spool to PostgreSQL, and keeps house there.
+"""The shipper: moves the log from the spool to PostgreSQL, and maintains the tables there.
 
 An entry leaves the spool only after its commit, and adding it again changes nothing: so it may be killed anywhere.
 """
@@ -16,13 +16,13 @@ import psycopg
 from deposit.database import engine_for
 from deposit.errors import ConfigError, SpoolError
 from deposit.files import beat
-from deposit.log import partitions, predictions, staging
+from deposit.log import predictions, staging
 from deposit.log.entries import (
     Content,
     Entry,
     RankedBlock,
+    ReportedOutcomes,
     ScoredRequest,
-    StatedOutcomes,
     date_from_epoch_us,
     decode_entry,
 )
@@ -37,7 +37,7 @@ _REPORT_SECONDS = 60.0
 
 
 class OutageLog:
-    """Tells of changes, not of every attempt."""
+    """Logs when shipping begins to fail and when it works again, not every attempt."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -46,7 +46,7 @@ class OutageLog:
         self._reported = clock()
         self._rows = 0
 
-    def failed(self, error: Exception) -> float:
+    def on_failure(self, error: Exception) -> float:
         """An attempt failed: seconds to wait before the next."""
         if self._failing_since is None:
             self._failing_since = self._clock()
@@ -55,7 +55,7 @@ class OutageLog:
         pause, self._pause = self._pause, min(2 * self._pause, _LONGEST_PAUSE)
         return pause
 
-    def worked(self, rows: int, waiting: int) -> None:
+    def on_success(self, rows: int, waiting: int) -> None:
         """A batch, of no rows perhaps, was shipped; so many rows wait."""
         now = self._clock()
         if self._failing_since is not None:
@@ -83,7 +83,7 @@ def store(connection: psycopg.Connection[Any], state: SpoolState) -> None:
 Connection = psycopg.Connection[tuple[Any, ...]]
 Numbered = Sequence[tuple[int, Entry]]
 
-_HOUSEKEEPING_SECONDS = 3600.0
+_MAINTENANCE_SECONDS = 3600.0
 _STATE_SECONDS = 15.0
 _CONNECT: dict[str, Any] = {
     "autocommit": True,
@@ -102,7 +102,7 @@ _UNSTORABLE = (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.Program
 def run(settings: Settings, stop: threading.Event) -> None:
     """Ship until stopped, through outages; the batch in hand is finished. Raises ConfigError."""
     address = _address(settings.database)
-    spool, journal = Spool.of(settings), OutageLog()
+    spool, outages = Spool.of(settings), OutageLog()
     restored = False
     while not stop.is_set():
         beat(settings.heartbeat_file)
@@ -111,24 +111,24 @@ def run(settings: Settings, stop: threading.Event) -> None:
                 spool.restore()  # what this version could not store, the next one may
                 restored = True
             with closing(psycopg.connect(address, **_CONNECT)) as connection:
-                _work(connection, spool, settings, journal, stop)
+                _work(connection, spool, settings, outages, stop)
         except (psycopg.Error, SpoolError) as error:
-            stop.wait(journal.failed(error))
+            stop.wait(outages.on_failure(error))
     spool.close()
 
 
 def ship(connection: Connection, spool: Spool, batch: Numbered) -> None:
     """Store a batch and remove it from the spool; what cannot be stored is set aside. Raises psycopg.Error."""
-    gathered, readable = Batch(), []
+    rows, readable = Batch(), []
     for seq, entry in batch:
         try:
-            gathered.add(decode_entry(entry))
+            rows.add(decode_entry(entry))
         except _UNREADABLE as error:
             _dead_letter(spool, seq, entry, str(error) or type(error).__name__)
         else:
             readable.append((seq, entry))
     try:
-        gathered.store(connection)
+        rows.store(connection)
     except _UNSTORABLE as error:
         if len(readable) == 1:
             # not its text, which may quote a customer
@@ -163,7 +163,7 @@ class Batch:
             self._rows += predictions.scored_rows(content)
         elif isinstance(content, RankedBlock):
             self._lists.append(predictions.ranked_csv(content))
-        elif isinstance(content, StatedOutcomes):
+        elif isinstance(content, ReportedOutcomes):
             self._outcomes += staging.outcome_rows(content)
             return
         else:
@@ -175,7 +175,7 @@ class Batch:
         """Add everything in one transaction. Raises psycopg.Error."""
         with connection.transaction(), connection.cursor() as cursor:
             if self._days:
-                partitions.create_partitions(cursor, self._days)
+                predictions.create_partitions(cursor, self._days)
                 predictions.store(cursor, self._rows, self._lists)
             if self._outcomes:
                 staging.store_outcomes(cursor, self._outcomes)
@@ -183,19 +183,19 @@ class Batch:
                 staging.store_traffic(cursor, self._traffic)
 
 
-def _work(connection: Connection, spool: Spool, settings: Settings, journal: OutageLog, stop: threading.Event) -> None:
+def _work(connection: Connection, spool: Spool, settings: Settings, outages: OutageLog, stop: threading.Event) -> None:
     log = settings.log
     prepare(connection)
-    house, state = _Timer(_HOUSEKEEPING_SECONDS), _Timer(_STATE_SECONDS)
+    maintenance, state = _Timer(_MAINTENANCE_SECONDS), _Timer(_STATE_SECONDS)
     while not stop.is_set():
         beat(settings.heartbeat_file)
-        if house.due():
-            partitions.maintain_partitions(connection, log.retention_days)
+        if maintenance.due():
+            predictions.maintain_partitions(connection, log.retention_days)
         batch = spool.read(log.ship_rows)
         if batch:
             ship(connection, spool, batch)
         waiting = spool.state()
-        journal.worked(sum(entry.rows for _, entry in batch), waiting.rows)
+        outages.on_success(sum(entry.rows for _, entry in batch), waiting.rows)
         if state.due():
             store(connection, waiting)
         # small batches cost as much as large ones

@@ -78,7 +78,7 @@ class Spool:
 
     def read(self, rows: int) -> list[tuple[int, Entry]]:
         """The oldest entries with their numbers: at least one if there is any, then up to about `rows` rows."""
-        found: list[tuple[int, Entry]] = []
+        entries: list[tuple[int, Entry]] = []
         size = 0
         with self._connection() as connection:
             query = "SELECT seq, kind, rows, at, payload FROM entries ORDER BY seq"
@@ -86,10 +86,10 @@ class Spool:
                 entry = Entry(*values)
                 rows -= entry.rows
                 size += len(entry.payload)
-                if found and (rows < 0 or size > _BATCH_BYTES):
+                if entries and (rows < 0 or size > _BATCH_BYTES):
                     break
-                found.append((seq, entry))
-        return found
+                entries.append((seq, entry))
+        return entries
 
     def remove(self, seqs: Sequence[int]) -> None:
         """Remove shipped entries and count their rows; those that are gone already do not count."""
@@ -181,7 +181,7 @@ class Spool:
                 if is_damaged(error):
                     put_aside(self._path, identity, error)
                 raise SpoolError(
-                    f"cannot use the spool {self._path}: {_told(error)}; free some space on its disk, or set "
+                    f"cannot use the spool {self._path}: {_reason(error)}; free some space on its disk, or set "
                     "DEPOSIT_LOG__SPOOL_MAX_BYTES if it may grow, and see that `deposit shipper` runs"
                 ) from error
 
@@ -207,5 +207,5 @@ class Spool:
             )
 
 
-def _told(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     return getattr(error, "sqlite_errorname", None) or getattr(error, "strerror", None) or str(error)

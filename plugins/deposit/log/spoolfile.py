@@ -1,13 +1,13 @@
 """The spool's file: made, opened, or put aside if it is damaged. Several processes may do so at once."""
 
-import fcntl
 import logging
 import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+
+from deposit.files import exclusive
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ Identity = tuple[int, int]
 def open_file(path: Path, max_bytes: int) -> sqlite3.Connection:
     """Open the spool's file, making it if need be; a damaged one is put aside first. Raises sqlite3.Error, OSError."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with _alone(path):
+    with _lock(path):
         try:
             return _connect(path, max_bytes)
         except sqlite3.DatabaseError as error:
@@ -45,7 +45,7 @@ def open_file(path: Path, max_bytes: int) -> sqlite3.Connection:
 
 def put_aside(path: Path, identity: Identity | None, error: Exception) -> None:
     """Move a file that turned out damaged out of the way, unless another process has done so already."""
-    with _alone(path):
+    with _lock(path):
         if identity is not None and identity_of(path) == identity:
             _rename(path, error)
 
@@ -63,10 +63,10 @@ def is_passing(error: Exception) -> bool:
 def identity_of(path: Path) -> Identity | None:
     """Which file has this name now; None if there is none."""
     try:
-        found = path.stat()
+        status = path.stat()
     except FileNotFoundError:
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
 
 
 def size_of(path: Path) -> int:
@@ -103,15 +103,9 @@ def _code(error: Exception) -> int:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def _lock(path: Path) -> AbstractContextManager[None]:
     """Only one process at a time opens or renames: else one could put aside what another has just made anew."""
-    descriptor = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+    return exclusive(path.with_suffix(".lock"))
 
 
 def _rename(path: Path, error: Exception) -> None:

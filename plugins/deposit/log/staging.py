@@ -7,8 +7,8 @@ from psycopg import Cursor, sql
 from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql
 
-from deposit import database
-from deposit.log.entries import StatedOutcomes, Traffic, from_epoch_us
+from deposit import tables
+from deposit.log.entries import ReportedOutcomes, Traffic, from_epoch_us
 
 
 class Staging:
@@ -42,7 +42,7 @@ class Staging:
 
 
 _COLUMNS = ("prediction_id", "subscribed", "at", "received_at", "client", "request_id")
-OUTCOMES = Staging(database.outcomes, _COLUMNS, more=[("dated", "boolean"), ("place", "bigint")])
+OUTCOMES = Staging(tables.outcomes, _COLUMNS, more=[("dated", "boolean"), ("place", "bigint")])
 _INSERT_OUTCOMES = OUTCOMES.sql("""
 INSERT INTO public.outcomes (prediction_id, subscribed, at, received_at, client, request_id)
 SELECT prediction_id, subscribed, at, received_at, client, request_id
@@ -74,20 +74,20 @@ the statement before said, in the order of `outcome_moment`."""
 Row = tuple[Any, ...]
 
 
-def outcome_rows(stated: StatedOutcomes) -> list[Row]:
+def outcome_rows(report: ReportedOutcomes) -> list[Row]:
     """A request's rows in the order of the staging table's columns but `place`."""
-    received = from_epoch_us(stated.received_at)
+    received = from_epoch_us(report.received_at)
     return [
         (
             outcome.prediction_id,
             outcome.subscribed,
             received if outcome.at is None else from_epoch_us(outcome.at),
             received,
-            stated.client,
-            stated.request_id,
+            report.client,
+            report.request_id,
             outcome.at is not None,
         )
-        for outcome in stated.outcomes
+        for outcome in report.outcomes
     ]
 
 
@@ -107,14 +107,14 @@ ON CONFLICT DO NOTHING
 """
 
 
-def traffic_rows(told: Traffic) -> list[Row]:
+def traffic_rows(traffic: Traffic) -> list[Row]:
     """A row for each count. Raises ValueError for a histogram whose parts do not fit."""
     return [
         (
-            from_epoch_us(told.at), told.instance, count.route, count.status, count.client, count.model_id,
+            from_epoch_us(traffic.at), traffic.instance, count.route, count.status, count.client, count.model_id,
             _requests(count.latency_upto, count.latency_count), count.seconds, count.latency_upto, count.latency_count,
         )
-        for count in told.counts
+        for count in traffic.counts
     ]  # fmt: skip
 
 

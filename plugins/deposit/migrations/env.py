@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from deposit.database import metadata
+from deposit.tables import metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
 with context.begin_transaction():

@@ -1,1 +1,1 @@
-"""From a dataset version to a champion in the registry."""
+"""A trained model: encoder, artifact, reference profile, metrics and evaluation."""

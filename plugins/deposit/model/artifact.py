@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import msgspec
 import numpy as np
 import xgboost
 from numpy.typing import NDArray
@@ -19,6 +20,44 @@ MODEL, BOOSTER, PARITY, REFERENCE = "model.json", "booster.ubj", "parity.json", 
 FORMAT = 1
 Labels = NDArray[np.int8]
 Probabilities = NDArray[np.float64]
+
+
+class Provenance(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a training comes from; empty where nobody wrote it down.
+
+    Args:
+        dataset: version of the dataset.
+        training_key: the same for trainings that give the same models.
+        revision: git commit of the code.
+        lock_sha256: of uv.lock.
+        created: in UTC and ISO form.
+        excluded_periods: months of the dataset that were left out, their data being broken.
+    """
+
+    dataset: str = ""
+    training_key: str = ""
+    revision: str = ""
+    lock_sha256: str = ""
+    created: str = ""
+    excluded_periods: tuple[str, ...] = msgspec.field(default=(), name="left_out")
+
+
+class ModelMetadata(Provenance, frozen=True, kw_only=True):
+    """Where a model comes from, and what it was trained and tested on; months are YYYY-MM, the last one included.
+
+    Args:
+        recipe: how it was fitted: values by name.
+        development_rows: rows that it was fitted on.
+        development_rate: the share of these that subscribed.
+    """
+
+    recipe: Mapping[str, str | int | float | None] = msgspec.field(default_factory=dict)
+    train_start: str = msgspec.field(default="", name="trained_from")
+    train_end: str = msgspec.field(default="", name="trained_through")
+    test_start: str = msgspec.field(default="", name="tested_from")
+    test_end: str = msgspec.field(default="", name="tested_through")
+    development_rows: int = 0
+    development_rate: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -39,7 +78,7 @@ class ModelArtifact:
         scorer: the booster, or the logistic regression's coefficients with the intercept last.
         shift: calibration, added to the log-odds.
         threshold: a customer with at least this probability `subscribes`.
-        metadata: where it comes from: dataset, trained_through, created, revision, lock, metrics.
+        metadata: where it comes from; empty until it is finished.
         parity: rows that every process serving this model must score alike.
         reference: what it was trained on, counted, for monitoring; it is written beside and not read again to serve.
     """
@@ -49,7 +88,7 @@ class ModelArtifact:
     scorer: xgboost.Booster | NDArray[np.float64] = field(repr=False)
     shift: float
     threshold: float
-    metadata: Mapping[str, Any]
+    metadata: ModelMetadata = field(default_factory=ModelMetadata)
     parity: Parity = field(repr=False, default_factory=lambda: Parity([], []))
     reference: ReferenceProfile | None = field(repr=False, default=None)
 
@@ -72,7 +111,7 @@ class ModelArtifact:
             "encoder": self.encoder.to_json(),
             "shift": self.shift,
             "threshold": self.threshold,
-            "metadata": dict(self.metadata),
+            "metadata": msgspec.to_builtins(self.metadata),
             "sha256": {},
         }
         parity = {"rows": list(self.parity.rows), "probabilities": list(self.parity.probabilities)}
@@ -110,9 +149,16 @@ class ModelArtifact:
             scorer=scorer,
             shift=content["shift"],
             threshold=content["threshold"],
-            metadata=content["metadata"],
+            metadata=_metadata(folder, content["metadata"]),
             parity=Parity(parity["rows"], parity["probabilities"]),
         )
+
+
+def _metadata(folder: Path, content: object) -> ModelMetadata:
+    try:
+        return msgspec.convert(content, ModelMetadata)
+    except msgspec.ValidationError as error:
+        raise IntegrityError(f"the metadata in {folder / MODEL} is not what a training writes: restore it") from error
 
 
 def check_files(folder: Path) -> None:

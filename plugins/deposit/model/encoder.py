@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from deposit.data.columns import FEATURES, LEAKAGE_COLUMN, NAMES, Category, Number
+from deposit.data.columns import CATEGORIES, FEATURES, LEAKAGE_COLUMN, NAMES, NUMBERS
 from deposit.errors import DataError
 
 Matrix = NDArray[np.float32]
@@ -47,7 +47,7 @@ class Encoder:
     def fit(cls, frame: Columns, columns: Sequence[str] = NAMES) -> "Encoder":
         """Learn means and scales from training rows (a frame or arrays by column)."""
         refuse_unknown(columns)
-        numbers = [name for name in columns if isinstance(_COLUMNS[name], Number)]
+        numbers = [name for name in columns if name in NUMBERS]
         values = {name: np.asarray(frame[name], dtype=np.float64) for name in numbers}
         return cls(
             tuple(columns),
@@ -57,11 +57,7 @@ class Encoder:
 
     def names(self) -> tuple[str, ...]:
         """Names of the matrix's columns: `age`, `job=student`."""
-        found: list[str] = []
-        for name in self.columns:
-            column = _COLUMNS[name]
-            found += [f"{name}={value}" for value in column.allowed] if isinstance(column, Category) else [name]
-        return tuple(found)
+        return tuple(feature for name in self.columns for feature in _COLUMNS[name].feature_names())
 
     def encode_rows(self, rows: Sequence[Sequence[Any]]) -> Matrix:
         """Encode rows that hold all features in the order of `NAMES`; cheap for a single row.
@@ -116,8 +112,7 @@ class Encoder:
         offsets, width = {}, 0
         for name in self.columns:
             offsets[name] = width
-            column = _COLUMNS[name]
-            width += len(column.allowed) if isinstance(column, Category) else 1
+            width += len(_COLUMNS[name].feature_names())
         return offsets
 
     @cached_property
@@ -130,19 +125,20 @@ class Encoder:
         return [
             (NAMES.index(name), self._offsets[name], self.means[name], self.scales[name])
             for name in self.columns
-            if isinstance(_COLUMNS[name], Number)
+            if name in NUMBERS
         ]
 
     @cached_property
     def _category_plan(self) -> list[tuple[int, dict[str, int]]]:
         """Per category column: place in a row, place in the matrix by value."""
-        plan = []
-        for name in self.columns:
-            column = _COLUMNS[name]
-            if isinstance(column, Category):
-                places = {value: self._offsets[name] + number for number, value in enumerate(column.allowed)}
-                plan.append((NAMES.index(name), places))
-        return plan
+        return [
+            (
+                NAMES.index(name),
+                {value: place for place, value in enumerate(CATEGORIES[name].allowed, start=self._offsets[name])},
+            )
+            for name in self.columns
+            if name in CATEGORIES
+        ]
 
     def _complaint(self, number: int, row: Sequence[Any]) -> DataError:
         for place, _, _, _ in self._number_plan:

@@ -1,4 +1,4 @@
-"""How good predictions were: every metric with a bootstrap interval, beside simple rivals. Pure.
+"""How good predictions were: every metric with a bootstrap interval, beside simple baselines. Pure.
 
 Intervals resample calls within their month. Which months come is not in them, and matters more.
 """
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from deposit.model import metrics
 from deposit.model.artifact import Labels, ModelArtifact, Probabilities
 from deposit.model.metrics import RankedScores, Values
-from deposit.sections import TrainSettings
+from deposit.sections import EconomicsSettings
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +45,7 @@ class Economics:
     call_cost: float
 
     @classmethod
-    def of(cls, settings: TrainSettings) -> "Economics":
+    def of(cls, settings: EconomicsSettings) -> "Economics":
         """As the settings have them."""
         return cls(settings.deposit_value, settings.call_cost)
 
@@ -64,20 +64,22 @@ def evaluate(
 ) -> dict[str, Interval]:
     """Every metric with its interval, by name."""
     values = point_metrics(predictions, threshold, economics)
-    drawn: dict[str, list[Values]] = {name: [] for name in values}
-    for weights in resampled(predictions.periods, resamples, seed):
-        for name, sample in measured(predictions, threshold, economics, weights).items():
-            drawn[name].append(sample)
-    return {name: Interval(values[name], *interval(np.concatenate(drawn[name]), CONFIDENCE)) for name in values}
+    samples: dict[str, list[Values]] = {name: [] for name in values}
+    for weights in bootstrap_weights(predictions.periods, resamples, seed):
+        for name, sample in weighted_metrics(predictions, threshold, economics, weights).items():
+            samples[name].append(sample)
+    return {name: Interval(values[name], *interval(np.concatenate(samples[name]), CONFIDENCE)) for name in values}
 
 
 def point_metrics(predictions: Predictions, threshold: float, economics: Economics) -> dict[str, float]:
     """Every metric, by name, without intervals."""
     ones = np.ones((1, len(predictions.labels)))
-    return {name: float(value[0]) for name, value in measured(predictions, threshold, economics, ones).items()}
+    return {name: float(value[0]) for name, value in weighted_metrics(predictions, threshold, economics, ones).items()}
 
 
-def measured(predictions: Predictions, threshold: float, economics: Economics, weights: Values) -> Mapping[str, Values]:
+def weighted_metrics(
+    predictions: Predictions, threshold: float, economics: Economics, weights: Values
+) -> Mapping[str, Values]:
     """Every metric for each row of `weights` (resamples, n)."""
     labels, probabilities = predictions.labels, predictions.probabilities
     called = probabilities >= threshold
@@ -97,7 +99,7 @@ def measured(predictions: Predictions, threshold: float, economics: Economics, w
     }
 
 
-def resampled(periods: NDArray[np.str_], resamples: int, seed: int) -> Iterator[Values]:
+def bootstrap_weights(periods: NDArray[np.str_], resamples: int, seed: int) -> Iterator[Values]:
     """Weights of bootstrap resamples of the rows within each period, in chunks of shape (some, n)."""
     generator = np.random.default_rng(seed)
     groups = [np.flatnonzero(periods == period) for period in np.unique(periods)]
@@ -111,7 +113,11 @@ def resampled(periods: NDArray[np.str_], resamples: int, seed: int) -> Iterator[
 
 
 def interval(samples: Values, confidence: float) -> tuple[float, float]:
-    """Percentile interval of the samples that are numbers."""
+    """Percentile interval of the samples that are numbers.
+
+    >>> interval(np.append(np.arange(101.0), np.nan), 0.5)
+    (25.0, 75.0)
+    """
     numbers = samples[np.isfinite(samples)]
     if not len(numbers):
         return float("nan"), float("nan")
@@ -128,9 +134,9 @@ def _month_mean_auc(predictions: Predictions, weights: Values) -> Values:
             ranked = RankedScores(predictions.labels[rows], predictions.probabilities[rows], weights[:, rows])
             aucs.append(ranked.roc_auc())
     table = np.array(aucs).reshape(len(aucs), len(weights))
-    counted = np.isfinite(table)
-    total: Values = np.where(counted, table, 0.0).sum(axis=0)
-    number = counted.sum(axis=0)
+    finite = np.isfinite(table)
+    total: Values = np.where(finite, table, 0.0).sum(axis=0)
+    number = finite.sum(axis=0)
     means: Values = np.divide(total, number, out=np.full(len(weights), np.nan), where=number > 0)
     return means
 

@@ -66,12 +66,20 @@ def log_losses(labels: Labels, probabilities: Probabilities) -> Values:
 
 
 def log_loss(labels: Labels, probabilities: Probabilities) -> float:
-    """Mean logarithmic loss."""
+    """Mean logarithmic loss.
+
+    >>> round(log_loss(np.array([1, 0]), np.array([0.5, 0.5])), 4)
+    0.6931
+    """
     return float(log_losses(labels, probabilities).mean())
 
 
 def roc_auc(labels: Labels, probabilities: Probabilities) -> float:
-    """Area under the ROC curve; NaN where there is one class only."""
+    """Area under the ROC curve; NaN where there is one class only.
+
+    >>> roc_auc(np.array([0, 1, 0, 1]), np.array([0.1, 0.3, 0.4, 0.9]))
+    0.75
+    """
     return float(RankedScores(labels, probabilities, np.ones((1, len(labels)))).roc_auc()[0])
 
 

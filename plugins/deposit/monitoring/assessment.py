@@ -1,4 +1,4 @@
-"""The verdict on a period: one of four, in one sentence. The whole rule is `judge`. Pure."""
+"""The assessment of a model's period: values, the one status that they mean, and one sentence of them. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,61 +8,46 @@ from deposit.model.reference import ReferenceProfile
 from deposit.monitoring.drift import Drift, drift
 from deposit.monitoring.performance import base_rate_shifted, degradations, performance, ranking_known
 from deposit.monitoring.profile import PeriodProfile
-from deposit.monitoring.quality import Fault, faults
-from deposit.monitoring.status import PeriodStatus
-
-
-@dataclass(frozen=True)
-class Classification:
-    """A kind with its reason as a sentence."""
-
-    kind: PeriodStatus
-    sentence: str
-
-
-def classify(
-    faults: Sequence[Fault], declines: Sequence[str] | None, moved: Sequence[str], ranked: bool
-) -> Classification:
-    """The first of these that holds.
-
-    Args:
-        faults: what is broken in the data; nothing else can be believed then.
-        declines: in what the model does worse than expected; None if too few outcomes are known.
-        moved: columns whose distribution has moved, the score and the rate among them.
-        ranked: whether `declines` can tell how well the model ranks, and not its probabilities alone.
-    """
-    if faults:
-        return Classification(
-            PeriodStatus.DATA_QUALITY_FAILURE,
-            "The data is broken: " + "; ".join(f"{f.column}: {f.what}" for f in faults),
-        )
-    shifted = f"the population has moved ({', '.join(moved)})" if moved else "the population is as in training"
-    if declines:
-        return Classification(
-            PeriodStatus.PERFORMANCE_DEGRADED, f"The model has decayed: {' and '.join(declines)}; {shifted}"
-        )
-    kind = PeriodStatus.DATA_DRIFT if moved else PeriodStatus.STABLE
-    return Classification(kind, f"{shifted[0].upper()}{shifted[1:]}; {_held(declines is not None, ranked)}")
-
-
-def _held(calibrated: bool, ranked: bool) -> str:
-    if not calibrated:
-        return "too few outcomes are known to tell how good it was"
-    if not ranked:
-        return "the model's probabilities are as good as ever, how well it ranks cannot be told"
-    return "the model is as good as ever"
-
+from deposit.monitoring.quality import faults
+from deposit.monitoring.status import Deviation, MonitoringRule, PeriodStatus
 
 RATE = "the share that subscribes"
+"""The base rate among what can drift."""
 
 
 @dataclass(frozen=True)
 class Assessment:
-    """A verdict and what it rests on; `performance` has what the known outcomes can tell."""
+    """What a period is like beside training.
 
-    verdict: Classification
+    Args:
+        faults: what is broken in the data; nothing else can be believed then.
+        degradations: in what the model does worse than expected; None if too few outcomes are known.
+        drifts: distances from training by column, the score among them.
+        rate_shifted: whether the base rate is another than in training.
+        ranking_known: whether `degradations` tell how well the model ranks, and not of its probabilities alone.
+        performance: metrics with their intervals, as far as the known outcomes allow.
+    """
+
+    faults: Sequence[Deviation]
+    degradations: Sequence[Deviation] | None
     drifts: Mapping[str, Drift]
+    rate_shifted: bool
+    ranking_known: bool
     performance: Mapping[str, Interval]
+
+    @property
+    def drifted(self) -> list[str]:
+        """What has drifted: columns, the score and the base rate among them."""
+        return [name for name, each in self.drifts.items() if each.drifted] + [RATE] * self.rate_shifted
+
+    @property
+    def status(self) -> PeriodStatus:
+        """The first that holds."""
+        if self.faults:
+            return PeriodStatus.DATA_QUALITY_FAILURE
+        if self.degradations:
+            return PeriodStatus.PERFORMANCE_DEGRADED
+        return PeriodStatus.DATA_DRIFT if self.drifted else PeriodStatus.STABLE
 
 
 def assess(
@@ -72,12 +57,53 @@ def assess(
     expected: Mapping[str, float],
     economics: Economics,
 ) -> Assessment:
-    """Judge a model's period; `expected` are its metrics out of time, with their bounds."""
-    drifts = {name: drift(reference.columns[name].counts, found.counts) for name, found in observed.columns.items()}
-    measured = performance(observed.scored, threshold, economics)
-    moved = [name for name, found in drifts.items() if found.moved]
-    if measured and base_rate_shifted(reference.rate, observed.scored):
-        moved.append(RATE)
-    declines = degradations(expected, measured) if measured else None
-    verdict = classify(faults(reference, observed), declines, moved, ranking_known(expected, measured))
-    return Assessment(verdict, drifts, measured)
+    """Hold a period against training; `expected` are the model's metrics out of time, with their bounds."""
+    metrics = performance(observed.scored, threshold, economics)
+    known = int(observed.scored.rows.sum())
+    return Assessment(
+        faults=faults(reference, observed),
+        degradations=degradations(expected, metrics, known) if metrics else None,
+        drifts={name: drift(reference.columns[name].counts, now.counts) for name, now in observed.columns.items()},
+        rate_shifted=bool(metrics) and base_rate_shifted(reference.rate, observed.scored),
+        ranking_known=ranking_known(expected, metrics),
+        performance=metrics,
+    )
+
+
+def describe(assessment: Assessment) -> str:
+    """The assessment in one sentence: the only place where monitoring's values become words."""
+    if assessment.faults:
+        return "The data is broken: " + "; ".join(f"{each.column}: {_words(each)}" for each in assessment.faults)
+    drifted = assessment.drifted
+    population = f"the population has shifted ({', '.join(drifted)})" if drifted else "the population is as in training"
+    if assessment.degradations:
+        return f"The model has decayed: {' and '.join(map(_words, assessment.degradations))}; {population}"
+    if assessment.degradations is None:
+        model = "too few outcomes are known to tell how good it was"
+    elif assessment.ranking_known:
+        model = "the model is as good as ever"
+    else:
+        model = "the model's probabilities are as good as ever, how well it ranks cannot be told"
+    return f"{population[0].upper()}{population[1:]}; {model}"
+
+
+def _words(deviation: Deviation) -> str:
+    observed, (low, high), rows = deviation.observed, deviation.expected, deviation.rows
+    match deviation.rule:
+        case MonitoringRule.INVALID_VALUES:
+            return f"{observed:.1%} of its values are missing or not allowed"
+        case MonitoringRule.UNKNOWN_VALUES:
+            return f"{observed:.0%} are unknown, never more than {high:.0%} before"
+        case MonitoringRule.SINGLE_VALUE:
+            return f"all {rows:,} rows have one value, never more than {high:.0%} before"
+        case MonitoringRule.SINGLE_OUTCOME:
+            lowest, highest = f"{low:.1%}", f"{high:.1%}"
+            before = (
+                f"{lowest} in training" if lowest == highest else f"{lowest} to {highest} in the months of training"
+            )
+            answer = "yes" if observed else "no"
+            return f"all {rows:,} that are known are `{answer}`, the share that subscribed was {before}"
+        case MonitoringRule.RANKING:
+            return f"it ranks worse than was to be expected (ROC AUC {observed:.3f}, expected {high:.3f})"
+        case MonitoringRule.CALIBRATION:
+            return f"its probabilities are off by {observed:.2f} (expected {low:.2f})"

@@ -1,4 +1,4 @@
-"""How far counts have moved from a reference's: sizes, since at scale every p-value is significant. Pure."""
+"""How far counts are from a reference's: sizes, since at scale every p-value is significant. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,42 +7,59 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import chdtri  # type: ignore[import-untyped]
 
-MOVED = 0.2
-"""PSI from which a column has moved: the usual "action" limit (Siddiqi 2006)."""
-_CHANCE = 1e-4
+MAX_PSI = 0.2
+"""PSI above which a column has drifted: the usual "action" limit (Siddiqi 2006)."""
+CHANCE = 1e-4
+"""How often equal distributions may be further apart than what counts as noise."""
 _SMOOTHING = 0.5
 """Added to each bin of both sides: an empty one would make PSI infinite."""
 
 
 @dataclass(frozen=True)
 class Drift:
-    """A column's distance from its reference; `moved` if it is large and more than the rows' number explains."""
+    """A column's distances from its reference; `tolerance` is the PSI that the limit or the rows' number allows."""
 
     psi: float
     js: float
-    moved: bool
+    tolerance: float
+
+    @property
+    def drifted(self) -> bool:
+        """Whether the distance is large and more than the number of rows explains."""
+        return self.psi > self.tolerance
 
 
 def drift(reference: Sequence[int], current: Sequence[int]) -> Drift:
-    """Compare counts by bin, of one length. Nothing has moved where one side is empty."""
+    """Compare counts by bin, of one length. Nothing has drifted where one side is empty.
+
+    >>> drift([500, 500], [5000, 5000]).drifted, drift([500, 500], [1000, 9000]).drifted
+    (False, True)
+    """
     before, after = np.asarray(reference, dtype=np.float64), np.asarray(current, dtype=np.float64)
     if not before.sum() or not after.sum():
-        return Drift(0.0, 0.0, False)
-    size = psi(before, after)
-    return Drift(size, js(before, after), bool(size > max(MOVED, noise(before, after))))
+        return Drift(0.0, 0.0, MAX_PSI)
+    return Drift(psi(before, after), js(before, after), max(MAX_PSI, noise(before, after)))
 
 
 def psi(before: NDArray[np.float64], after: NDArray[np.float64]) -> float:
-    """Population stability index: the sum of Kullback and Leibler's divergences both ways (Siddiqi 2006)."""
-    expected, found = (_shares(counts + _SMOOTHING) for counts in (before, after))
-    return float(((found - expected) * np.log(found / expected)).sum())
+    """Population stability index: the sum of Kullback and Leibler's divergences both ways (Siddiqi 2006).
+
+    >>> round(psi(np.array([500.0, 500.0]), np.array([250.0, 750.0])), 2)
+    0.27
+    """
+    expected, observed = (_shares(counts + _SMOOTHING) for counts in (before, after))
+    return float(((observed - expected) * np.log(observed / expected)).sum())
 
 
 def js(before: NDArray[np.float64], after: NDArray[np.float64]) -> float:
-    """Jensen and Shannon's divergence in bits, from 0 to 1 (Lin 1991)."""
-    expected, found = _shares(before), _shares(after)
-    middle = (expected + found) / 2
-    return float((_divergence(expected, middle) + _divergence(found, middle)) / 2)
+    """Jensen and Shannon's divergence in bits, from 0 to 1 (Lin 1991).
+
+    >>> js(np.array([3.0, 1.0]), np.array([3.0, 1.0])), js(np.array([1.0, 0.0]), np.array([0.0, 1.0]))
+    (0.0, 1.0)
+    """
+    expected, observed = _shares(before), _shares(after)
+    middle = (expected + observed) / 2
+    return float((_divergence(expected, middle) + _divergence(observed, middle)) / 2)
 
 
 def noise(before: NDArray[np.float64], after: NDArray[np.float64]) -> float:
@@ -50,7 +67,7 @@ def noise(before: NDArray[np.float64], after: NDArray[np.float64]) -> float:
     freedom = int(((before + after) > 0).sum()) - 1
     if freedom < 1:
         return 0.0
-    return float(chdtri(freedom, _CHANCE) * (1 / before.sum() + 1 / after.sum()))
+    return float(chdtri(freedom, CHANCE) * (1 / before.sum() + 1 / after.sum()))
 
 
 def _shares(counts: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Figures of a period as rows of the table `metrics`: (period, scope, name, column) to a value, and at times a note."""
+"""Metrics of a period as rows of the table `metrics`: (period, scope, name, column) to a value, and at times a note."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ from math import isfinite
 from sqlalchemy import Connection, delete, insert, or_
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from deposit.database import metrics
 from deposit.model.reference import Histogram, ReferenceProfile
-from deposit.monitoring.assessment import Assessment
+from deposit.monitoring.assessment import Assessment, describe
 from deposit.monitoring.performance import rate
 from deposit.monitoring.profile import ColumnProfile, PeriodProfile
 from deposit.monitoring.quality import shares
 from deposit.monitoring.receipts import Days, Receipt
+from deposit.tables import metrics
 
 SERVICE = "service"
 """Scope of what all models did together; the others are model ids."""
@@ -33,9 +33,9 @@ class MetricRow:
 
 
 def to_metric_rows(
-    model_id: str, observed: PeriodProfile, reference: ReferenceProfile, judgement: Assessment
+    model_id: str, observed: PeriodProfile, reference: ReferenceProfile, assessment: Assessment
 ) -> Iterator[MetricRow]:
-    """All figures of one model's period."""
+    """All metrics of one model's period; the assessment as its status, with its sentence as the note."""
     known = float(observed.scored.rows.sum())
     plain = {
         "rows": observed.rows,
@@ -50,14 +50,14 @@ def to_metric_rows(
     for column, counts in observed.columns.items():
         for name, value in shares(counts, observed.rows).items():
             yield MetricRow(model_id, f"{name}_share" if name != "constant" else name, value, column)
-        drift = judgement.drifts[column]
-        for name, value in {"psi": drift.psi, "js": drift.js, "moved": float(drift.moved)}.items():
+        drift = assessment.drifts[column]
+        for name, value in {"psi": drift.psi, "js": drift.js, "moved": float(drift.drifted)}.items():
             yield MetricRow(model_id, name, value, column)
         yield from _histograms(model_id, column, reference.columns[column], counts)
-    for name, found in judgement.performance.items():
-        for bound, value in {"": found.value, "_low": found.low, "_high": found.high}.items():
+    for name, metric in assessment.performance.items():
+        for bound, value in {"": metric.value, "_low": metric.low, "_high": metric.high}.items():
             yield MetricRow(model_id, name + bound, value)
-    yield MetricRow(model_id, "verdict", float(judgement.verdict.kind), note=judgement.verdict.sentence)
+    yield MetricRow(model_id, "verdict", float(assessment.status), note=describe(assessment))
 
 
 def _histograms(model_id: str, column: str, histogram: Histogram, counts: ColumnProfile) -> Iterator[MetricRow]:
@@ -68,16 +68,15 @@ def _histograms(model_id: str, column: str, histogram: Histogram, counts: Column
             yield MetricRow(model_id, f"{kind}_{place:02d}", number / rows, column, label)
 
 
-def add(connection: Connection, period: str, figure: MetricRow) -> None:
-    """Put one figure beside the others, in the place of its like."""
-    given = {"period": period, **vars(figure)}
-    statement = upsert(metrics).values(given)
+def add(connection: Connection, period: str, row: MetricRow) -> None:
+    """Put one metric beside the others, in the place of its like."""
+    statement = upsert(metrics).values({"period": period, **vars(row)})
     kept = {name: statement.excluded[name] for name in ("value", "note")}
     connection.execute(statement.on_conflict_do_update(constraint=metrics.primary_key, set_=kept))
 
 
-def replace(connection: Connection, period: str, name: str, figures: list[MetricRow], kept: Sequence[str] = ()) -> None:
-    """Put a period's figures of the registered model `name` in the place of those before; no number, no row.
+def replace(connection: Connection, period: str, name: str, rows: list[MetricRow], kept: Sequence[str] = ()) -> None:
+    """Put a period's metrics of the registered model `name` in the place of those before; no number, no row.
 
     Those of the model ids in `kept` stay.
     """
@@ -86,7 +85,7 @@ def replace(connection: Connection, period: str, name: str, figures: list[Metric
     connection.execute(
         delete(metrics).where(metrics.c.period == period, ours, metrics.c.scope.not_in(kept), not_of_days)
     )
-    _insert(connection, [{"period": period, **vars(figure)} for figure in figures if isfinite(figure.value)])
+    _insert(connection, [{"period": period, **vars(row)} for row in rows if isfinite(row.value)])
 
 
 def replace_receipts(connection: Connection, days: Days, receipts: Sequence[Receipt], limit: float) -> None:

@@ -1,4 +1,4 @@
-"""Monitor a period: count it, compare it with what each model was trained on, judge it, keep the figures."""
+"""Monitor a period: count it, compare it with what each model was trained on, assess it, store the metrics."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,16 +12,17 @@ from deposit.model.artifact import ModelArtifact, load_reference
 from deposit.model.evaluation import Economics
 from deposit.model.reference import ReferenceProfile
 from deposit.monitoring import metric_rows, profile, receipts
-from deposit.monitoring.assessment import assess
+from deposit.monitoring.assessment import assess, describe
 from deposit.monitoring.metric_rows import MetricRow
+from deposit.monitoring.status import PeriodAssessment, assessments_of
 from deposit.progress import Progress, log_progress
-from deposit.registry import registry
+from deposit.registry.registry import ModelRegistry
 from deposit.settings import Settings
 
 
 @dataclass(frozen=True)
 class ModelBaseline:
-    """What is known of a model from its training: its reference, its threshold, its metrics out of time."""
+    """A model as training left it: its reference, its threshold, its metrics out of time."""
 
     reference: ReferenceProfile
     threshold: float
@@ -29,60 +30,50 @@ class ModelBaseline:
 
 
 @dataclass(frozen=True)
-class MonitoredModel:
-    """One model's period, in short."""
-
-    model_id: str
-    rows: int
-    verdict: str
-    sentence: str
-
-
-@dataclass(frozen=True)
 class MonitoredPeriod:
-    """A period with the models that predicted in it; none if nothing was predicted."""
+    """A period with the assessments of the models that predicted in it; none if nothing was predicted."""
 
     period: str
-    models: tuple[MonitoredModel, ...]
+    models: tuple[PeriodAssessment, ...]
 
 
 def monitor(settings: Settings, period: str, progress: Progress = log_progress) -> MonitoredPeriod:
-    """Monitor a month or a day; a repeat replaces its figures.
+    """Monitor a month or a day; a repeat replaces its metrics.
 
-    A model that is gone from the registry, or of which nothing is known there, is left out, with its figures as they
+    A model that is gone from the registry, or of which nothing is known there, is left out, with its metrics as they
     are. Raises ConfigError (no period) or UpstreamError.
     """
     span = parse_period(period)
-    money, name = Economics.of(settings.train), settings.mlflow.model_name
+    money, name = Economics.of(settings.economics), settings.mlflow.model_name
+    registry = ModelRegistry(settings)
     with transaction(settings.database) as connection:
         # a repeat that runs beside this one waits, and then replaces
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('deposit.monitor'))")
-        found = [MetricRow(metric_rows.SERVICE, *pair) for pair in profile.service_of(connection, span).items()]
-        models, unknown = [], []
+        rows = [MetricRow(metric_rows.SERVICE, *pair) for pair in profile.service_of(connection, span).items()]
+        unknown = []
         for model_id in profile.models_of(connection, span, name):
             progress(f"{span.name}: counting what {model_id} predicted")
             try:
-                known = _known(settings, model_id)
+                baseline = _baseline(registry, model_id)
             except DataError as error:
-                progress(f"{span.name}: {model_id} is left out, its figures stay as they are: {error}")
+                progress(f"{span.name}: {model_id} is left out, its metrics stay as they are: {error}")
                 unknown.append(model_id)
                 continue
-            observed = profile.profile_period(connection, span, model_id, known.reference)
-            judgement = assess(observed, known.reference, known.threshold, known.expected, money)
-            verdict = judgement.verdict
-            found += metric_rows.to_metric_rows(model_id, observed, known.reference, judgement)
-            models.append(MonitoredModel(model_id, observed.rows, verdict.kind.title, verdict.sentence))
-            progress(f"{span.name}, {model_id}: {verdict.kind.title}. {verdict.sentence}")
-        metric_rows.replace(connection, span.name, name, found, unknown)
+            observed = profile.profile_period(connection, span, model_id, baseline.reference)
+            assessment = assess(observed, baseline.reference, baseline.threshold, baseline.expected, money)
+            rows += metric_rows.to_metric_rows(model_id, observed, baseline.reference, assessment)
+            progress(f"{span.name}, {model_id}: {assessment.status.title}. {describe(assessment)}")
+        metric_rows.replace(connection, span.name, name, rows, unknown)
         days = receipts.settled(span, datetime.now(UTC), settings.log.retention_days)
         counted = receipts.count(connection, days)
         metric_rows.replace_receipts(connection, days, counted, settings.monitor.max_unknown_share)
-    return MonitoredPeriod(span.name, tuple(models))
+        stored = assessments_of(connection, name, [span.name])
+    return MonitoredPeriod(span.name, tuple(each for each in stored if each.model_id not in unknown))
 
 
-def _known(settings: Settings, model_id: str) -> ModelBaseline:
-    version = registry.by_id(settings, model_id)
+def _baseline(registry: ModelRegistry, model_id: str) -> ModelBaseline:
+    version = registry.by_id(model_id)
     with TemporaryDirectory() as folder:
-        files = registry.download(settings, version, Path(folder))
+        files = registry.download(version, Path(folder))
         artifact = ModelArtifact.load(files)
         return ModelBaseline(load_reference(files), artifact.threshold, dict(version.metrics))

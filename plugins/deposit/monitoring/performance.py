@@ -5,56 +5,75 @@ from math import pi, sqrt
 
 import numpy as np
 
-from deposit.model.evaluation import CONFIDENCE, Economics, Interval, Predictions, interval, measured
+from deposit.model.evaluation import CONFIDENCE, Economics, Interval, Predictions, interval, weighted_metrics
 from deposit.model.metrics import BINS
 from deposit.monitoring.profile import BinnedOutcomes
+from deposit.monitoring.status import Deviation, MonitoringRule
 
 _RESAMPLES, _BLOCKS, _SEED = 200, 10, 0
-ENOUGH = 200
-"""Known outcomes from which something is said of them."""
-_ENOUGH_OF_EACH = 20
+MIN_OUTCOMES = 200
+"""Known outcomes from which they are measured."""
+MIN_OUTCOMES_OF_EACH = 20
+"""Subscriptions, and refusals, from which ranking is measured."""
 _OF_BOTH = frozenset({"f1", "roc_auc", "pr_auc", "lift_10", "capture_30"})
 """Metrics that need subscriptions and refusals; the others are of any outcomes."""
-_SIGMAS = 4.0
-_RANKS_WORSE, _CALIBRATES_WORSE, _RATE_MOVED = 0.03, 0.05, 0.05
+SIGMAS = 4.0
+"""Standard errors up to which a difference may be noise."""
+MAX_AUC_LOSS = 0.03
+"""How far ROC AUC may be below that of the test months in training, beyond noise."""
+MAX_ECE_GAIN = 0.05
+"""How far the calibration error, less its noise, may be above the upper bound of that in training."""
+MAX_RATE_SHIFT = 0.05
+"""How far the share of subscriptions may be from that in training, beyond noise."""
 _NORMAL = 1.96
 NOISE = "ece_noise"
 
 
 def performance(scored: BinnedOutcomes, threshold: float, economics: Economics) -> dict[str, Interval]:
     """Metrics of training's evaluation by name, those that so many known outcomes can tell; none where they are few."""
-    if scored.rows.sum() < ENOUGH:
+    if scored.rows.sum() < MIN_OUTCOMES:
         return {}
     enough_of_each = _enough_of_each(scored)
     groups = Predictions(np.full(len(scored.rows), "", dtype=str), scored.labels, scored.probabilities)
-    values = measured(groups, threshold, economics, scored.rows[np.newaxis, :])
+    values = weighted_metrics(groups, threshold, economics, scored.rows[np.newaxis, :])
     # some at a time: each metric has arrays of resamples by groups
-    blocks = [measured(groups, threshold, economics, block) for block in np.array_split(_resampled(scored), _BLOCKS)]
+    blocks = [
+        weighted_metrics(groups, threshold, economics, block) for block in np.array_split(_resampled(scored), _BLOCKS)
+    ]
     drawn = {name: np.concatenate([block[name] for block in blocks]) for name in values}
     # one period is no months to take a mean of
     names = [name for name in values if name != "roc_auc_month_mean" and (name not in _OF_BOTH or enough_of_each)]
-    found = {name: Interval(float(values[name][0]), *interval(drawn[name], CONFIDENCE)) for name in names}
+    intervals = {name: Interval(float(values[name][0]), *interval(drawn[name], CONFIDENCE)) for name in names}
     noise = _calibration_noise(scored)
-    return found | {NOISE: Interval(noise, noise, noise)}
+    return intervals | {NOISE: Interval(noise, noise, noise)}
 
 
-def ranking_known(expected: Mapping[str, float], found: Mapping[str, Interval]) -> bool:
+def ranking_known(expected: Mapping[str, float], metrics: Mapping[str, Interval]) -> bool:
     """Whether how well a model ranks could be measured both now and in training."""
-    return "roc_auc" in found and "roc_auc" in expected
+    return "roc_auc" in metrics and "roc_auc" in expected
 
 
-def degradations(expected: Mapping[str, float], found: Mapping[str, Interval]) -> list[str]:
-    """In what a model does worse than out of time in training, beyond noise; `expected` holds the bounds as well."""
-    said = []
-    if ranking_known(expected, found):
-        auc, promised = found["roc_auc"], expected["roc_auc"]
+def degradations(expected: Mapping[str, float], metrics: Mapping[str, Interval], rows: int) -> list[Deviation]:
+    """In what a model does worse than out of time in training, beyond noise.
+
+    Args:
+        expected: metrics out of time, with their bounds.
+        metrics: those of a period with enough known outcomes.
+        rows: how many these are.
+    """
+    worse = []
+    if ranking_known(expected, metrics):
+        auc, promised = metrics["roc_auc"], expected["roc_auc"]
         spread = sqrt(_error(auc.low, auc.high) ** 2 + _error(expected["roc_auc_low"], expected["roc_auc_high"]) ** 2)
-        if promised - auc.value > max(_RANKS_WORSE, _SIGMAS * spread):
-            said.append(f"it ranks worse than was to be expected (ROC AUC {auc.value:.3f}, expected {promised:.3f})")
-    gap = found["ece"].value - found[NOISE].value
-    if gap > expected["ece_high"] + _CALIBRATES_WORSE:
-        said.append(f"its probabilities are off by {found['ece'].value:.2f} (expected {expected['ece']:.2f})")
-    return said
+        tolerance = max(MAX_AUC_LOSS, SIGMAS * spread)
+        if promised - auc.value > tolerance:
+            rule = MonitoringRule.RANKING
+            worse.append(Deviation(rule, "roc_auc", auc.value, (promised, promised), tolerance, rows))
+    ece, tolerance = metrics["ece"].value, MAX_ECE_GAIN + metrics[NOISE].value
+    if ece > expected["ece_high"] + tolerance:
+        bounds = expected["ece"], expected["ece_high"]
+        worse.append(Deviation(MonitoringRule.CALIBRATION, "ece", ece, bounds, tolerance, rows))
+    return worse
 
 
 def rate(scored: BinnedOutcomes) -> float:
@@ -64,15 +83,20 @@ def rate(scored: BinnedOutcomes) -> float:
 
 
 def base_rate_shifted(before: float, scored: BinnedOutcomes) -> bool:
-    """Whether the share of subscriptions is another than `before`, by much and beyond noise."""
+    """Whether the share of subscriptions is another than `before`, by much and beyond noise; of some outcomes.
+
+    >>> scored = BinnedOutcomes(np.array([0, 1], np.int8), np.array([0.1, 0.1]), np.array([800.0, 200.0]))
+    >>> base_rate_shifted(0.1, scored), base_rate_shifted(0.18, scored)
+    (True, False)
+    """
     now = rate(scored)
     noise = sqrt(max(before * (1 - before), now * (1 - now)) / float(scored.rows.sum()))
-    return abs(now - before) > max(_RATE_MOVED, _SIGMAS * noise)
+    return abs(now - before) > max(MAX_RATE_SHIFT, SIGMAS * noise)
 
 
 def _enough_of_each(scored: BinnedOutcomes) -> bool:
     positives = float((scored.rows * scored.labels).sum())
-    return min(positives, float(scored.rows.sum()) - positives) >= _ENOUGH_OF_EACH
+    return min(positives, float(scored.rows.sum()) - positives) >= MIN_OUTCOMES_OF_EACH
 
 
 def _resampled(scored: BinnedOutcomes) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What the outcomes of a day are of: by client, how many predictions they name, and how many of these nobody made."""
+"""Receipts of outcomes: by day and client, how many predictions they name, and how many of these do not exist."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -11,17 +11,17 @@ from deposit.data.period import Period
 _GRACE_DAYS = 1
 """An outcome may be stored before its prediction is."""
 _COUNT = text("""
-WITH stated AS (
+WITH reported AS (
     SELECT DISTINCT (received_at AT TIME ZONE 'UTC')::date AS day, client, prediction_id
     FROM outcomes WHERE received_at >= :start AND received_at < :end
 ), unknown AS (
-    SELECT day, client, count(*) AS number FROM stated
+    SELECT day, client, count(*) AS number FROM reported
     WHERE prediction_id >= :oldest
-      AND NOT EXISTS (SELECT FROM predictions WHERE predictions.prediction_id = stated.prediction_id)
+      AND NOT EXISTS (SELECT FROM predictions WHERE predictions.prediction_id = reported.prediction_id)
     GROUP BY day, client
 )
 SELECT day, client, count(*) AS received, coalesce(max(number), 0) AS unknown
-FROM stated LEFT JOIN unknown USING (day, client)
+FROM reported LEFT JOIN unknown USING (day, client)
 GROUP BY day, client
 ORDER BY day, client
 """)
@@ -29,7 +29,7 @@ ORDER BY day, client
 
 @dataclass(frozen=True)
 class Receipt:
-    """The outcomes that a client stated on a day, by prediction: `unknown` are those that have none."""
+    """The outcomes that a client reported on a day, by prediction: `unknown` are those that have none."""
 
     day: date
     client: str
@@ -68,5 +68,5 @@ def count(connection: Connection, days: Days) -> list[Receipt]:
 
 def _first_id(now: datetime, retention_days: int) -> UUID:
     """The lowest UUID of version 7 of what the retention keeps: ids begin with the millisecond they were made in."""
-    made = max(0, int(now.timestamp() * 1000) - retention_days * 86_400_000)
-    return UUID(bytes=made.to_bytes(6, "big") + bytes(10))
+    millisecond = max(0, int(now.timestamp() * 1000) - retention_days * 86_400_000)
+    return UUID(bytes=millisecond.to_bytes(6, "big") + bytes(10))

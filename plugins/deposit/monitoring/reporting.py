@@ -18,7 +18,7 @@ from evidently.ui.workspace import Project, Workspace
 from sqlalchemy import Connection, text
 
 from deposit.data import dataset as datasets
-from deposit.data.columns import FEATURES, NAMES, Category
+from deposit.data.columns import CATEGORIES, FEATURES, NAMES, NUMBERS
 from deposit.data.period import Period, parse_period
 from deposit.database import transaction
 from deposit.errors import DataError
@@ -27,7 +27,7 @@ from deposit.model.evaluation import predict
 from deposit.monitoring import metric_rows, profile, status
 from deposit.monitoring.metric_rows import MetricRow
 from deposit.progress import Progress, log_progress
-from deposit.registry import registry
+from deposit.registry.registry import ModelRegistry
 from deposit.settings import Settings
 from deposit.store import ObjectStore
 
@@ -37,27 +37,28 @@ _SEED = 0
 
 def sample_predictions(connection: Connection, span: Period, model_id: str, rows: int) -> pd.DataFrame:
     """Up to `rows` predictions, chosen by a hash of their ids; `subscribed` is missing where it is not known yet."""
-    listed = ", ".join(f'asked."{name.replace(".", "_")}" AS "{name}"' for name in NAMES)
+    columns = ", ".join(f'prediction."{column.sql_name}" AS "{column.name}"' for column in FEATURES)
     # every name is the program's own
     statement = text(
-        f"SELECT {listed}, asked.probability, asked.subscribes::integer AS {CALLED}, "  # noqa: S608
-        f"said.subscribed::integer AS {SUBSCRIBED} FROM ("
+        f"SELECT {columns}, prediction.probability, prediction.subscribes::integer AS {CALLED}, "  # noqa: S608
+        f"outcome.subscribed::integer AS {SUBSCRIBED} FROM ("
         " SELECT * FROM predictions WHERE model_id = :model_id AND event_time >= :start AND event_time < :end"
         " ORDER BY md5(prediction_id::text) LIMIT :rows"
-        ") AS asked LEFT JOIN LATERAL ("
-        " SELECT subscribed FROM current_outcomes WHERE current_outcomes.prediction_id = asked.prediction_id LIMIT 1"
-        ") AS said ON true ORDER BY asked.prediction_id"
+        ") AS prediction LEFT JOIN LATERAL ("
+        " SELECT subscribed FROM current_outcomes"
+        " WHERE current_outcomes.prediction_id = prediction.prediction_id LIMIT 1"
+        ") AS outcome ON true ORDER BY prediction.prediction_id"
     )
-    given = {"model_id": model_id, "start": span.start, "end": span.end, "rows": rows}
-    result = connection.execute(statement, given)
+    window = {"model_id": model_id, "start": span.start, "end": span.end, "rows": rows}
+    result = connection.execute(statement, window)
     return pd.DataFrame(result.all(), columns=list(result.keys()))
 
 
 def sample_training_rows(settings: Settings, artifact: ModelArtifact, rows: int) -> pd.DataFrame:
     """Up to `rows` of the dataset version that a model was trained on, with its own scores. Raises as `load` does."""
-    store, metadata = ObjectStore(settings.store), artifact.metadata
-    frame = datasets.load(store, settings.store.data_bucket, metadata["dataset"], metadata.get("left_out", ()))
-    within = frame["period"].between(metadata["trained_from"], metadata["trained_through"])
+    bucket, metadata = ObjectStore(settings.store).data, artifact.metadata
+    frame = datasets.load(bucket, metadata.dataset, metadata.excluded_periods)
+    within = frame["period"].between(metadata.train_start, metadata.train_end)
     drawn = frame[within]
     drawn = drawn.sample(min(rows, len(drawn)), random_state=_SEED).sort_index()
     probabilities = predict(artifact, drawn).probabilities
@@ -70,9 +71,8 @@ def sample_training_rows(settings: Settings, artifact: ModelArtifact, rows: int)
 
 _METHOD, _LIMIT = "jensenshannon", 0.2
 _ENOUGH = 0.5
-"""Share of known outcomes from which the report is about those, and tells how good the predictions were."""
-_CATEGORIES = [column.name for column in FEATURES if isinstance(column, Category)]
-_NUMBERS = [*(column.name for column in FEATURES if not isinstance(column, Category)), PROBABILITY]
+"""Share of known outcomes from which the report is about those, and holds how good the predictions were."""
+_CATEGORIES, _NUMBERS = list(CATEGORIES), [*NUMBERS, PROBABILITY]
 
 
 @dataclass(frozen=True)
@@ -93,39 +93,39 @@ class ReportSubject:
 def evidently_report(subject: ReportSubject, current: pd.DataFrame, reference: pd.DataFrame) -> Snapshot:
     """Data drift and summary, and classification where half of the outcomes or more are known."""
     known = current[current[SUBSCRIBED].notna()]
-    judged = len(known) >= _ENOUGH * len(current) and known[SUBSCRIBED].nunique() > 1
-    shown = known if judged else current
+    labelled = len(known) >= _ENOUGH * len(current) and known[SUBSCRIBED].nunique() > 1
+    rows = known if labelled else current
     presets = [
         DataDriftPreset(
             columns=[*NAMES, PROBABILITY], cat_method=_METHOD, num_method=_METHOD, cat_threshold=_LIMIT,
             num_threshold=_LIMIT,
         ),
         DataSummaryPreset(columns=[*NAMES, PROBABILITY]),
-        *([ClassificationPreset(probas_threshold=subject.threshold)] if judged else []),
+        *([ClassificationPreset(probas_threshold=subject.threshold)] if labelled else []),
     ]  # fmt: skip
     metadata: dict[str, str | dict[str, str] | list[str]] = {"period": subject.period, "model_id": subject.model_id}
     # Evidently divides by the spread of columns that a month holds constant
     with np.errstate(divide="ignore", invalid="ignore"):
         return Report(presets, metadata=metadata).run(
-            _dataset(shown, judged), _dataset(reference, judged), timestamp=subject.at, name=subject.name
+            _dataset(rows, labelled), _dataset(reference, labelled), timestamp=subject.at, name=subject.name
         )
 
 
-def _dataset(frame: pd.DataFrame, judged: bool) -> Dataset:
+def _dataset(frame: pd.DataFrame, labelled: bool) -> Dataset:
     types: dict[str, type] = dict.fromkeys(_NUMBERS, float) | dict.fromkeys(_CATEGORIES, object)
-    labels = [SUBSCRIBED, CALLED] if judged else []
+    labels = [SUBSCRIBED, CALLED] if labelled else []
     classes = BinaryClassification(
         target=SUBSCRIBED, prediction_labels=CALLED, prediction_probas=PROBABILITY, pos_label=1
     )
     definition = DataDefinition(
-        categorical_columns=_CATEGORIES, numerical_columns=_NUMBERS, classification=[classes] if judged else None
+        categorical_columns=_CATEGORIES, numerical_columns=_NUMBERS, classification=[classes] if labelled else None
     )
     return Dataset.from_pandas(frame[[*types, *labels]].astype(types | dict.fromkeys(labels, int)), definition)
 
 
 PROJECT = "deposit"
 _PANELS = {
-    "Share of columns that have moved": [("DriftedColumnsCount", "share")],
+    "Share of columns that have drifted": [("DriftedColumnsCount", "share")],
     "ROC AUC, accuracy, F1 where outcomes are known": [("RocAuc", ""), ("Accuracy", ""), ("F1Score", "")],
     "Predictions in the sample": [("RowCount", "")],
 }
@@ -147,12 +147,12 @@ def write_reports(settings: Settings, period: str, progress: Progress = log_prog
     A model that is gone from the registry is left out. Raises ConfigError (no period), SourceError or UpstreamError.
     """
     span = parse_period(period)
-    written = []
+    written, registry = [], ModelRegistry(settings)
     with transaction(settings.database) as connection:
         for model_id in profile.models_of(connection, span, settings.mlflow.model_name):
             progress(f"{span.name}: writing the report of {model_id}")
             try:
-                artifact = registry.load(settings, registry.by_id(settings, model_id))
+                artifact = registry.load(registry.by_id(model_id))
             except DataError as error:
                 progress(f"{span.name}: {model_id} is left out: {error}")
                 continue
@@ -167,9 +167,9 @@ def write_reports(settings: Settings, period: str, progress: Progress = log_prog
 
 
 def _keep(settings: Settings, subject: ReportSubject, snapshot: Snapshot) -> str:
-    bucket, key = settings.store.reports_bucket, status.report_key(subject.period, subject.model_id)
+    key = status.report_key(subject.period, subject.model_id)
     html = snapshot.get_html_str(as_iframe=False)
-    uri = ObjectStore(settings.store).put(bucket, key, html.encode(), "text/html; charset=utf-8")
+    uri = ObjectStore(settings.store).reports.put(key, html.encode(), "text/html; charset=utf-8")
     settings.workspace_path.mkdir(parents=True, exist_ok=True)
     workspace = Workspace.create(str(settings.workspace_path))
     project = _project(workspace)
@@ -182,14 +182,14 @@ def _keep(settings: Settings, subject: ReportSubject, snapshot: Snapshot) -> str
 
 
 def _project(workspace: Workspace) -> Project:
-    found = workspace.search_project(PROJECT)
-    if found:
-        return found[0]
-    made = workspace.create_project(PROJECT, "What each model predicted, by period, beside what it was trained on")
+    projects = workspace.search_project(PROJECT)
+    if projects:
+        return projects[0]
+    project = workspace.create_project(PROJECT, "What each model predicted, by period, beside what it was trained on")
     for title, lines in _PANELS.items():
         values = [
             PanelMetric(metric=metric, metric_labels={"value_type": kind} if kind else {}, legend=metric)
             for metric, kind in lines
         ]
-        made.dashboard.add_panel(line_plot_panel(title=title, values=values, size="full"), tab="Periods")
-    return made
+        project.dashboard.add_panel(line_plot_panel(title=title, values=values, size="full"), tab="Periods")
+    return project

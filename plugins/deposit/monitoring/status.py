@@ -1,10 +1,11 @@
-"""What state a period is in, by model, and what the table `metrics` says of it; needs no numerical library."""
+"""What state a period is in, by model, and what the table `metrics` holds of it; needs no numerical library."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, RowMapping, text
 
 from deposit.database import transaction
 from deposit.settings import Settings
@@ -30,20 +31,56 @@ _TITLES = {
     PeriodStatus.PERFORMANCE_DEGRADED: "decay",
     PeriodStatus.DATA_QUALITY_FAILURE: "data fault",
 }
-"""As the table `metrics` holds them."""
+"""As pages, commands and charts show them."""
 
 
-_NEWEST = text("""
-SELECT verdict.period, verdict.scope AS model_id, verdict.value, verdict.note AS sentence, verdict.computed_at,
-       counted.value AS rows, report.note IS NOT NULL AS reported
+class MonitoringRule(StrEnum):
+    """What of a period is held against training."""
+
+    INVALID_VALUES = "invalid_values"
+    UNKNOWN_VALUES = "unknown_values"
+    SINGLE_VALUE = "single_value"
+    SINGLE_OUTCOME = "single_outcome"
+    RANKING = "ranking"
+    CALIBRATION = "calibration"
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """A figure that is further from training than it may be: a fault of the data, or a degradation of the model.
+
+    Args:
+        column: that of the data, or what else the figure is of.
+        expected: lowest and highest value in training.
+        tolerance: how far beyond these it may be; for single values, the chance below which they are no coincidence.
+        rows: how many predictions or outcomes it is measured on.
+    """
+
+    rule: MonitoringRule
+    column: str
+    observed: float
+    expected: tuple[float, float]
+    tolerance: float
+    rows: int
+
+
+_STORED = """
+SELECT verdict.period, verdict.scope AS model_id, verdict.value AS status, verdict.note AS reason,
+       counted.value AS rows, verdict.computed_at, report.note IS NOT NULL AS reported
 FROM metrics AS verdict
 LEFT JOIN metrics AS counted
     ON (counted.period, counted.scope, counted.name, counted."column") = (verdict.period, verdict.scope, 'rows', '')
 LEFT JOIN metrics AS report
     ON (report.period, report.scope, report.name, report."column") = (verdict.period, verdict.scope, 'report', '')
 WHERE verdict.name = 'verdict' AND verdict."column" = ''
-ORDER BY verdict.period DESC, verdict.scope
-LIMIT :most
+"""
+_NEWEST = text(f"{_STORED} ORDER BY verdict.period DESC, verdict.scope LIMIT :most")
+_OF_PERIODS = text(
+    f"{_STORED} AND verdict.period = ANY(:periods) AND starts_with(verdict.scope, :prefix)"
+    " ORDER BY verdict.period, verdict.scope"
+)
+_METRICS = text("""
+SELECT name, value FROM metrics WHERE period = :period AND scope = :model_id AND "column" = ''
 """)
 _FAULTY = text("""
 SELECT DISTINCT period FROM metrics AS verdict
@@ -52,33 +89,42 @@ WHERE verdict.name = 'verdict' AND verdict.value = :fault AND "column" = '' AND 
   AND counted.name = 'rows' AND counted.value >= :enough AND length(period) = 7
 ORDER BY period
 """)
-_ENOUGH = 200
+MIN_FAULTY_PREDICTIONS = 200
 """Predictions that must have been broken: a handful that somebody tried out says nothing of the month's rows."""
 
 
 @dataclass(frozen=True)
 class PeriodAssessment:
-    """The verdict on one model's period; `reported` if Evidently's report of it is there."""
+    """The stored assessment of one model's period; `reported` if Evidently's report of it is there."""
 
     period: str
     model_id: str
-    kind: PeriodStatus
-    sentence: str
+    status: PeriodStatus
+    reason: str
     rows: int
     computed_at: datetime
     reported: bool
 
 
 def latest_assessments(connection: Connection, most: int) -> list[PeriodAssessment]:
-    """The verdicts of the newest periods, the newest first."""
-    rows = connection.execute(_NEWEST, {"most": most}).mappings()
-    return [
-        PeriodAssessment(
-            row["period"], row["model_id"], PeriodStatus(int(row["value"])), row["sentence"],
-            int(row["rows"] or 0), row["computed_at"], row["reported"],
-        )
-        for row in rows
-    ]  # fmt: skip
+    """Those of the newest periods, the newest first."""
+    return [_assessment(row) for row in connection.execute(_NEWEST, {"most": most}).mappings()]
+
+
+def assessments_of(connection: Connection, name: str, periods: Sequence[str]) -> list[PeriodAssessment]:
+    """Those of the registered model `name` in some periods, the oldest first."""
+    values = {"periods": list(periods), "prefix": f"{name}-v"}
+    return [_assessment(row) for row in connection.execute(_OF_PERIODS, values).mappings()]
+
+
+def metrics_of(connection: Connection, period: str, model_id: str) -> dict[str, float]:
+    """The metrics of one model's period by name, without those of single columns."""
+    return dict(connection.execute(_METRICS, {"period": period, "model_id": model_id}).tuples().all())
+
+
+def _assessment(row: RowMapping) -> PeriodAssessment:
+    values = {**row, "status": PeriodStatus(int(row["status"])), "rows": int(row["rows"] or 0)}
+    return PeriodAssessment(**values)
 
 
 def periods_to_exclude(settings: Settings) -> list[str]:
@@ -88,9 +134,13 @@ def periods_to_exclude(settings: Settings) -> list[str]:
     """
     if settings.train.with_faults or settings.database.url is None:
         return []
-    given = {"fault": PeriodStatus.DATA_QUALITY_FAILURE, "prefix": f"{settings.mlflow.model_name}-v", "enough": _ENOUGH}
+    values = {
+        "fault": PeriodStatus.DATA_QUALITY_FAILURE,
+        "prefix": f"{settings.mlflow.model_name}-v",
+        "enough": MIN_FAULTY_PREDICTIONS,
+    }
     with transaction(settings.database) as connection:
-        return list(connection.execute(_FAULTY, given).scalars())
+        return list(connection.execute(_FAULTY, values).scalars())
 
 
 def report_key(period: str, model_id: str) -> str:

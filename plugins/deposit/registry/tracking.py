@@ -1,24 +1,27 @@
-"""The connection to MLflow: quiet, with short time limits, and errors in one line."""
+"""MLflow's tracking server: the connection (quiet, short time limits, errors in one line), runs and their models."""
 
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import httpx
 import mlflow
+import mlflow.artifacts
 import requests
 from mlflow import environment_variables as knobs
 from mlflow.entities import Experiment, LifecycleStage, Run
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from deposit.errors import ConfigError, UpstreamError
-from deposit.settings import Settings
+from deposit.errors import ConfigError, IntegrityError, UpstreamError
+from deposit.model.artifact import MODEL, ModelArtifact, check_files, sha256_of
+from deposit.registry.tags import Tag
 
 VALIDATION = "validation_"
 """Prefix of metrics of the validation months; the others are of the test months."""
-SHA256, MODEL_URI = "deposit.model_sha256", "deposit.model_uri"
-"""Tags of a candidate's run: of its model.json, and of its logged model."""
 ARTIFACT = "artifact"
 """Name of a logged model's files among its artifacts."""
 _HEALTH_SECONDS = 5.0
@@ -34,55 +37,54 @@ _KNOBS = (
 _ABSENT = "RESOURCE_DOES_NOT_EXIST"
 
 
-def connect(settings: Settings) -> MlflowClient:
+def connect(uri: str) -> MlflowClient:
     """A client of the tracking server. Raises UpstreamError at once if the server does not answer."""
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     for knob, value in _KNOBS:
         knob.set(value)  # type: ignore[no-untyped-call]
-    uri = settings.mlflow.tracking_uri
     try:
         httpx.get(f"{uri.rstrip('/')}/health", timeout=_HEALTH_SECONDS).raise_for_status()
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise _down(settings, error) from error
+        raise _down(uri, error) from error
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
     return MlflowClient(uri, uri)
 
 
 @contextmanager
-def mlflow_errors(settings: Settings) -> Iterator[None]:
+def mlflow_errors(client: MlflowClient) -> Iterator[None]:
     """MLflow's errors within as UpstreamError in one line."""
     try:
         yield
     except (MlflowException, requests.RequestException) as error:
-        raise _down(settings, error) from error
+        raise _down(str(client.tracking_uri), error) from error
 
 
-def experiment(client: MlflowClient, name: str) -> Experiment:
-    """The experiment of that name, made if there is none. Raises ConfigError if somebody has deleted it."""
-    found = client.get_experiment_by_name(name) or _made(client, name)
-    if found.lifecycle_stage == LifecycleStage.DELETED:
+def open_experiment(client: MlflowClient, name: str) -> Experiment:
+    """The experiment of that name, created if there is none. Raises ConfigError if somebody has deleted it."""
+    experiment = client.get_experiment_by_name(name) or _create_experiment(client, name)
+    if experiment.lifecycle_stage == LifecycleStage.DELETED:
         raise ConfigError(
             f"the experiment {name!r} was deleted in MLflow, which keeps its name taken: "
             f"`MLFLOW_TRACKING_URI={client.tracking_uri} mlflow experiments restore --experiment-id "
-            f"{found.experiment_id}` brings it back, or set DEPOSIT_MLFLOW__EXPERIMENT to another name"
+            f"{experiment.experiment_id}` brings it back, or set DEPOSIT_MLFLOW__EXPERIMENT to another name"
         )
-    return found
+    return experiment
 
 
-def run(client: MlflowClient, run_id: str) -> Run | None:
+def find_run(client: MlflowClient, run_id: str) -> Run | None:
     """A run; None if there is none, or somebody has deleted it."""
     try:
-        found = client.get_run(run_id)
+        run = client.get_run(run_id)
     except MlflowException as error:
         if is_absent(error):
             return None
         raise
-    return found if found.info.lifecycle_stage == LifecycleStage.ACTIVE else None
+    return run if run.info.lifecycle_stage == LifecycleStage.ACTIVE else None
 
 
-def newest(client: MlflowClient, experiment_id: str, condition: str) -> Iterator[Run]:
-    """The runs for which a filter holds, the newest first, fetched as they are asked for."""
+def newest_runs(client: MlflowClient, experiment_id: str, condition: str) -> Iterator[Run]:
+    """The runs for which a filter holds, the newest first, fetched a few at a time."""
     token: str | None = None
     while token != "":
         page = client.search_runs(
@@ -92,30 +94,98 @@ def newest(client: MlflowClient, experiment_id: str, condition: str) -> Iterator
         token = page.token or ""
 
 
-def children(client: MlflowClient, run: Run) -> list[Run]:
+def child_runs(client: MlflowClient, run: Run) -> list[Run]:
     """The runs nested directly under a run, oldest first."""
     condition = f"tags.`mlflow.parentRunId` = '{run.info.run_id}'"
     return list(client.search_runs([run.info.experiment_id], condition, order_by=["attributes.start_time ASC"]))
 
 
 def is_absent(error: MlflowException) -> bool:
-    """Whether the error says that the thing asked for does not exist."""
+    """Whether the error says that a thing does not exist."""
     return bool(error.error_code == _ABSENT)
 
 
-def _made(client: MlflowClient, name: str) -> Experiment:
+def _create_experiment(client: MlflowClient, name: str) -> Experiment:
     try:
         return client.get_experiment(client.create_experiment(name))
     except MlflowException as error:
-        made: Experiment | None = client.get_experiment_by_name(name)  # by another training, meanwhile
-        if made is None:
+        experiment: Experiment | None = client.get_experiment_by_name(name)  # by another training, meanwhile
+        if experiment is None:
             raise error
-        return made
+        return experiment
 
 
-def _down(settings: Settings, error: Exception) -> UpstreamError:
-    said = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+def _down(uri: str, error: Exception) -> UpstreamError:
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
     return UpstreamError(
-        f"MLflow at {settings.mlflow.tracking_uri} does not answer as it should ({said}): "
+        f"MLflow at {uri} does not answer as it should ({reason}): "
         "start it (`deposit up`) or correct DEPOSIT_MLFLOW__TRACKING_URI"
     )
+
+
+@dataclass(frozen=True)
+class LoggedModel:
+    """What a run or a version records of its model: MLflow's URI, the sha256 of its model.json, and whose it is."""
+
+    uri: str
+    sha256: str
+    owner: str
+
+    @property
+    def mlflow_id(self) -> str:
+        """MLflow's own id of it."""
+        return self.uri.removeprefix("models:/")
+
+
+def logged_model(run: Run) -> LoggedModel:
+    """The model of a candidate's run."""
+    tags = run.data.tags
+    return LoggedModel(tags[Tag.MODEL_URI], tags[Tag.MODEL_SHA256], f"run {run.info.run_id}")
+
+
+def model_folder(client: MlflowClient, model: LoggedModel) -> str:
+    """The folder of a model's files, as MLflow names it. Raises IntegrityError if the model was deleted."""
+    try:
+        location = client.get_logged_model(model.mlflow_id).artifact_location
+    except MlflowException as error:
+        if is_absent(error):
+            raise IntegrityError(
+                f"MLflow no longer has the model of {model.owner}: `deposit train` makes it anew"
+            ) from error
+        raise
+    return f"{location}/artifacts/{ARTIFACT}"
+
+
+def fetch_model(client: MlflowClient, model: LoggedModel, folder: Path) -> Path:
+    """Fetch a model's files into a folder. Raises IntegrityError if any is missing or is not what was recorded."""
+    source, server = model_folder(client, model), client.tracking_uri
+    listed = mlflow.artifacts.list_artifacts(artifact_uri=source, tracking_uri=server)
+    if MODEL not in {Path(file.path).name for file in listed}:
+        raise IntegrityError(
+            f"{source} has no {MODEL} of {model.owner} any more: restore the files, or `deposit train` makes them anew"
+        )
+    with TemporaryDirectory() as work:
+        fetched = mlflow.artifacts.download_artifacts(artifact_uri=source, dst_path=work, tracking_uri=server)
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in Path(fetched).iterdir():
+            (folder / path.name).write_bytes(path.read_bytes())
+    if sha256_of((folder / MODEL).read_bytes()) != model.sha256:
+        raise IntegrityError(f"{MODEL} of {model.owner} is not what was registered (sha256 {model.sha256}): restore it")
+    try:
+        check_files(folder)
+        ModelArtifact.load(folder)
+    except IntegrityError as error:
+        raise IntegrityError(
+            f"of {model.owner} not all files are what they were: restore {source}, or `deposit train` makes them anew"
+        ) from error
+    return folder
+
+
+def is_whole(client: MlflowClient, model: LoggedModel) -> bool:
+    """Whether all files of a model are still there, and what they were."""
+    with TemporaryDirectory() as folder:
+        try:
+            fetch_model(client, model, Path(folder))
+        except IntegrityError:
+            return False
+    return True

@@ -1,11 +1,13 @@
 """The catalog file: what MLflow's registry knows, written down for services, which know neither MLflow nor its key."""
 
 import logging
+from functools import partial
 from threading import Event
 from typing import TYPE_CHECKING
 
 from deposit.errors import DataError, DepositError, IntegrityError
 from deposit.files import replace_file
+from deposit.progress import OnChange
 from deposit.registry.catalog import Catalog, CatalogModel, Files, encode_catalog, parse_catalog
 from deposit.settings import Settings
 from deposit.store import split_uri
@@ -24,7 +26,7 @@ def keep_catalog(settings: Settings, stop: Event, again: Event) -> None:
 
     For a thread of its own: MLflow may take its time, and what serves must be watched meanwhile.
     """
-    said = ""
+    log = OnChange(partial(logger.warning, "%s"))
     while not stop.is_set():
         again.clear()
         message = ""
@@ -34,9 +36,7 @@ def keep_catalog(settings: Settings, stop: Event, again: Event) -> None:
             message = f"the catalog of models stays as it is: {error}"
         except Exception:  # whatever it is, the next try may do better, and services go on with the old file
             logger.exception("the catalog of models stays as it is")
-        if message and message != said:
-            logger.warning("%s", message)
-        said = message
+        log(message)
         again.wait(_EVERY_SECONDS)
 
 
@@ -45,18 +45,19 @@ def write_catalog(settings: Settings) -> list[str]:
 
     Raises UpstreamError, and then leaves the file alone.
     """
-    from deposit.registry import registry  # MLflow takes two seconds to import
+    from deposit.registry.registry import ModelRegistry  # MLflow takes two seconds to import
 
     path = settings.catalog_path
     before = _written(settings)
     found, left_out = [], []
-    for version in registry.versions(settings):
+    registry = ModelRegistry(settings)
+    for version in registry.versions():
         known = next((model for model in before.models if _same(model, version)), None)
         try:
             found.append(
                 _model(version, known.files, known.threshold)
                 if known
-                else _new(settings, version, registry.resolve_artifact(settings, version))
+                else _new(settings, version, registry.resolve_artifact(version))
             )
         except DataError as error:
             left_out.append(f"{version.model_id} is left out of the catalog of models: {error}")

@@ -1,7 +1,6 @@
 """What a new service must pass before it gets traffic: ready, a smoke test, parity with the training process."""
 
 import math
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +9,7 @@ import httpx
 from deposit.data.columns import NAMES
 from deposit.errors import ReleaseError
 from deposit.sections import ServeSettings
+from deposit.waiting import wait_until
 
 _SMOKE_ROWS = 3
 _BATCH = 500
@@ -25,18 +25,20 @@ def most_at_once(serve: ServeSettings) -> int:
 
 def wait_ready(address: str, timeout: float, problem: Callable[[], str | None]) -> None:
     """Wait for /readyz. Raises ReleaseError after `timeout` s, or at once when `problem` tells that it is hopeless."""
-    deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline:
+
+    def is_ready() -> bool:
         try:
             if httpx.get(f"http://{address}/readyz", timeout=2, trust_env=False).status_code == 200:
-                return
+                return True
         except httpx.TransportError:
             pass  # not listening yet
         reason = problem()
         if reason:
             raise ReleaseError(f"the new service does not start: {reason}")
-        time.sleep(_LOOK_SECONDS)
-    raise ReleaseError(f"the new service was not ready after {timeout:g} s: see its log")
+        return False
+
+    if not wait_until(is_ready, timeout, _LOOK_SECONDS):
+        raise ReleaseError(f"the new service was not ready after {timeout:g} s: see its log")
 
 
 def smoke_test(address: str, model_id: str, parity: dict[str, Any], key: str | None = None) -> None:

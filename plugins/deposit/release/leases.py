@@ -10,10 +10,10 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, text, update
 
-from deposit.database import leases
 from deposit.errors import ReleaseError
 from deposit.release import repository
 from deposit.release.repository import Release
+from deposit.tables import leases
 
 _LOCK = "hashtext('deposit.lease')"
 

@@ -20,8 +20,7 @@ from packaging.requirements import Requirement
 
 from deposit.errors import ReleaseError
 from deposit.progress import Progress, log_progress
-from deposit.registry import registry
-from deposit.registry.registry import Version
+from deposit.registry.registry import ModelRegistry, Version
 from deposit.settings import REPOSITORY, Settings
 from deposit.store import ObjectStore
 
@@ -35,34 +34,35 @@ class PackagedBento:
     sha256: str
 
 
-def package(settings: Settings, version: Version, progress: Progress = log_progress) -> PackagedBento:
+def package(
+    settings: Settings, registry: ModelRegistry, version: Version, progress: Progress = log_progress
+) -> PackagedBento:
     """The Bento of a model version; the same model and code give the same object, built once.
 
     Raises ReleaseError if BentoML cannot build it, UpstreamError if MLflow or the store does not answer.
     """
-    store = ObjectStore(settings.store)
+    bucket = ObjectStore(settings.store).bentos
     settings.state_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="package-", dir=settings.state_dir) as folder:
         work = Path(folder)
         progress(f"fetching {version.model_id} from MLflow")
-        _model_folder(settings, version, work / "model")
+        _model_folder(registry, version, work / "model")
         tag = f"{settings.mlflow.model_name}:v{version.version}"
         write_context(work / "context", tag)
         digest = _digest(work)
         key = f"{settings.mlflow.model_name}/{version.model_id}-{digest[:12]}.bento"
-        bucket = settings.store.bentos_bucket
-        if not store.exists(bucket, key):
+        if not bucket.exists(key):
             progress(f"building the Bento {tag}")
-            store.put_if_absent(bucket, key, built(work, tag))
+            bucket.put_if_absent(key, built(work, tag))
         # read back: of two that build at once one wins, and its bytes count
-        content = store.get(bucket, key)
-    progress(f"packaged {tag} as s3://{bucket}/{key} ({len(content)} bytes)")
-    return PackagedBento(tag, f"s3://{bucket}/{key}", hashlib.sha256(content).hexdigest())
+        content = bucket.get(key)
+    progress(f"packaged {tag} as {bucket.uri(key)} ({len(content)} bytes)")
+    return PackagedBento(tag, bucket.uri(key), hashlib.sha256(content).hexdigest())
 
 
-def _model_folder(settings: Settings, version: Version, folder: Path) -> None:
+def _model_folder(registry: ModelRegistry, version: Version, folder: Path) -> None:
     folder.mkdir()
-    registry.download(settings, version, folder)
+    registry.download(version, folder)
     # aliases move; what is packaged must not change with them
     facts = {name: value for name, value in asdict(version).items() if name != "aliases"}
     (folder / "release.json").write_text(json.dumps(facts, default=str, sort_keys=True, indent=1))

@@ -10,15 +10,16 @@ import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from threading import Event, Thread
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Engine, text
 
 from deposit.database import connect, reachable
 from deposit.errors import DataError, DepositError, IntegrityError, ReleaseError
 from deposit.files import beat
-from deposit.progress import Progress, log_progress
+from deposit.progress import OnChange, Progress, log_progress
 from deposit.release import checks, leases, repository
 from deposit.release.catalog_publisher import keep_catalog
 from deposit.release.gateway import Gateway
@@ -27,12 +28,16 @@ from deposit.release.targets import Target, target_for
 from deposit.settings import Settings
 from deposit.store import ObjectStore
 
+logger = logging.getLogger("deposit.releaser")
+
+_PATIENCE_SECONDS = 5.0
+"""How long the end waits for a catalog that is being written."""
 _GRACE_SECONDS = 10.0
 """How long a lease may be without its holder: one that lives takes it anew when PostgreSQL was away."""
 
 
 class Reconciliation:
-    """One look at a time; raises UpstreamError when a server is down, and is then to be called again later."""
+    """One pass at a time; raises UpstreamError when a server is down, and is then to be called again later."""
 
     def __init__(
         self,
@@ -48,30 +53,29 @@ class Reconciliation:
         self._target = target
         self._gateway = gateway
         self._store = ObjectStore(settings.store)
-        self._progress = progress
+        self._log = OnChange(progress)
         self._released = released
         self._refused = ""
         self._unheld_since: float | None = None
-        self._said = ""
 
-    def look(self) -> None:
+    def reconcile(self) -> None:
         """Repair what should be live, carry out the oldest request, tidy up after the last one."""
         self._recall()
         with reachable(self._engine), self._engine.connect() as connection:
             live, pending = repository.live(connection), repository.pending(connection)
         if self._gateway.repair():
-            self._say("loaded the gateway's configuration")
+            self._log("loaded the gateway's configuration")
         try:
             self._repair(live)
         except (ReleaseError, DataError) as error:
             if not pending:
                 raise
             # what was asked for may well be the cure
-            self._say(f"the live release cannot be brought back ({error}); going on with the next")
+            self._log(f"the live release cannot be brought back ({error}); going on with the next")
         if pending:
-            self._carry_out(pending[0])
+            self._deploy(pending[0])
         elif live is None or not self._renew(live):
-            self._tidy(live)
+            self._garbage_collect(live)
 
     def _recall(self) -> None:
         """Ask for what was live before a lease whose holder has not been heard of for a while."""
@@ -86,7 +90,7 @@ class Reconciliation:
             if now - self._unheld_since < _GRACE_SECONDS:
                 return
             leases.give_back(connection, lease, f"{lease.name} had production's traffic, and its process is gone")
-        self._say(f"taking traffic back from {lease.name}, whose process is gone")
+        self._log(f"taking traffic back from {lease.name}, whose process is gone")
 
     def _repair(self, live: Release | None) -> None:
         if live is None:
@@ -95,12 +99,12 @@ class Reconciliation:
             return
         address = self._target.running().get(live.id)
         if address is None or self._target.problem(live.id):
-            self._say(f"bringing back the live release {live.id} of {live.model_id}")
+            self._log(f"bringing back the live release {live.id} of {live.model_id}")
             self._install(live)
             address = self._target.start(live)
             self._ready(live, address)
         if self._gateway.upstream() != address:
-            self._say(f"pointing the gateway to the live release {live.id} at {address}")
+            self._log(f"pointing the gateway to the live release {live.id} at {address}")
             self._ready(live, address)
             self._gateway.point_to(address)
 
@@ -123,23 +127,23 @@ class Reconciliation:
                 )
         return True
 
-    def _carry_out(self, release: Release) -> None:
+    def _deploy(self, release: Release) -> None:
         started = time.monotonic()
-        self._say(f"release {release.id}: {release.kind} of {release.model_id}")
+        self._log(f"release {release.id}: {release.kind} of {release.model_id}")
         try:
-            release = self._step(release, BUILDING)
+            release = self._transition(release, BUILDING)
             # what an interrupted attempt left behind never got traffic
             self._target.stop(release.id)
             self._install(release)
             address = self._target.start(release)
-            release = self._step(release, TESTING)
+            release = self._transition(release, TESTING)
             self._ready(release, address)
             self._test(release, address)
         except (ReleaseError, DataError) as error:
             self._fail(release, str(error))
             return
         self._switch(release, address)
-        self._say(
+        self._log(
             f"release {release.id}: {release.model_id} is live at {address} after {time.monotonic() - started:.1f} s"
         )
 
@@ -149,10 +153,10 @@ class Reconciliation:
         with tempfile.TemporaryDirectory(prefix="download-", dir=self._settings.state_dir) as folder:
             archive = Path(folder) / "release.bento"
             self._store.download(release.bento_uri, archive)
-            found = hashlib.sha256(archive.read_bytes()).hexdigest()
-            if found != release.bento_sha256:
+            actual = hashlib.sha256(archive.read_bytes()).hexdigest()
+            if actual != release.bento_sha256:
                 raise IntegrityError(
-                    f"{release.bento_uri} has sha256 {found}, the release says {release.bento_sha256}: package it again"
+                    f"{release.bento_uri} has sha256 {actual}, its release {release.bento_sha256}: package it again"
                 )
             self._target.install(release, archive)
 
@@ -167,7 +171,7 @@ class Reconciliation:
         checks.smoke_test(address, release.model_id, parity, key)
         at_once = checks.most_at_once(self._settings.serve)
         worst = checks.check_parity(address, release.model_id, parity, rules.parity_tolerance, at_once, key)
-        self._say(f"release {release.id}: parity on {len(parity['rows'])} rows, largest difference {worst:.2g}")
+        self._log(f"release {release.id}: parity on {len(parity['rows'])} rows, largest difference {worst:.2g}")
 
     def _switch(self, release: Release, address: str) -> None:
         """Traffic first, then the rows: whoever reads `live` may rely on it; a crash between is repaired back."""
@@ -177,18 +181,18 @@ class Reconciliation:
         self._released()
 
     def _fail(self, release: Release, reason: str) -> None:
-        self._say(f"release {release.id} of {release.model_id} failed: {reason}")
+        self._log(f"release {release.id} of {release.model_id} failed: {reason}")
         self._target.stop(release.id)
         if release.kind == RENEWAL:
             self._refused = self._target.configuration(release)
         with reachable(self._engine), self._engine.begin() as connection:
             repository.fail(connection, release, reason)
 
-    def _step(self, release: Release, state: str) -> Release:
+    def _transition(self, release: Release, state: str) -> Release:
         with reachable(self._engine), self._engine.begin() as connection:
             return repository.step(connection, release, state)
 
-    def _tidy(self, live: Release | None) -> None:
+    def _garbage_collect(self, live: Release | None) -> None:
         """After the drain: stop what lost its traffic, keep the previous release unpacked for a quick rollback."""
         with reachable(self._engine), self._engine.connect() as connection:
             last = live or repository.retired(connection)
@@ -196,42 +200,29 @@ class Reconciliation:
         if last is None or (datetime.now(UTC) - last.updated_at).total_seconds() < self._settings.release.drain_seconds:
             return
         for release_id in self._target.running().keys() - ({live.id} if live else set()):
-            self._say(f"stopping release {release_id}, drained")
+            self._log(f"stopping release {release_id}, drained")
             self._target.stop(release_id)
         self._target.prune({last.bento_sha256} | ({before.bento_sha256} if before else set()))
 
-    def _say(self, message: str) -> None:
-        """Tell each thing once, also when a server that is down has it tried again and again."""
-        if message != self._said:
-            self._said = message
-            self._progress(message)
-
-
-logger = logging.getLogger("deposit.releaser")
-
-_PATIENCE_SECONDS = 5.0
-"""How long the end waits for a catalog that is being written."""
-
 
 def run(settings: Settings, stop: Event) -> None:
-    """Look every `poll_seconds` until `stop` is set; what is down is waited for, told of once."""
+    """Look every `poll_seconds` until `stop` is set; what is down is waited for, and reported once."""
     engine = connect(settings.database)
     released = Event()
     target, gateway = target_for(settings), Gateway(settings)
     reconciliation = Reconciliation(settings, engine, target, gateway, released=released.set)
     keeper = Thread(target=keep_catalog, args=(settings, stop, released), name="catalog", daemon=True)
     keeper.start()
-    said = ""
+    log = OnChange(partial(logger.warning, "%s"))
     while not stop.is_set():
         beat(settings.heartbeat_file)
         try:
-            _look_while_alone(engine, reconciliation, settings, stop)
+            _reconcile_while_alone(engine, reconciliation, settings, stop)
             message = "another releaser is at work; this one waits"
         except DepositError as error:
             message = f"{error}; looking again until it works"
-        if message != said and not stop.is_set():
-            logger.warning("%s", message)
-        said = message
+        if not stop.is_set():
+            log(message)
         stop.wait(settings.release.poll_seconds)
     if not gateway.answers():
         logger.info("the gateway is gone, so the whole stack is being stopped, and its services with it")
@@ -241,7 +232,7 @@ def run(settings: Settings, stop: Event) -> None:
     engine.dispose()
 
 
-def _look_while_alone(engine: Engine, reconciliation: Reconciliation, settings: Settings, stop: Event) -> None:
+def _reconcile_while_alone(engine: Engine, reconciliation: Reconciliation, settings: Settings, stop: Event) -> None:
     """Hold the lock of the only releaser and look; return at once if another holds it, or when `stop` is set."""
     with reachable(engine), engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         if not connection.scalar(text("SELECT pg_try_advisory_lock(hashtext('deposit.releaser'))")):
@@ -249,14 +240,9 @@ def _look_while_alone(engine: Engine, reconciliation: Reconciliation, settings: 
         try:
             while not stop.is_set():
                 beat(settings.heartbeat_file)
-                _check_lock(connection)
-                reconciliation.look()
+                connection.execute(text("SELECT 1"))  # fails when the session, and the lock with it, is gone
+                reconciliation.reconcile()
                 stop.wait(settings.release.poll_seconds)
         finally:
             # closing the session gives the lock back; a pooled connection would keep it
             connection.invalidate()
-
-
-def _check_lock(connection: Connection) -> None:
-    """Fails when the session, and the lock with it, is gone."""
-    connection.execute(text("SELECT 1"))

@@ -6,14 +6,12 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, text, update
 
-from deposit.database import releases
 from deposit.errors import ReleaseError
+from deposit.tables import releases
 
 REQUESTED, BUILDING, TESTING, LIVE, RETIRED, FAILED = "requested", "building", "testing", "live", "retired", "failed"
 RENEWAL = "renewal"
 """Kind of a release that serves the same model anew, with the settings and secrets of today."""
-NOTED = "noted"
-"""A step of the loop that releases nothing; it stays so."""
 PENDING = (REQUESTED, BUILDING, TESTING)
 """Under way; found so after a crash, a release starts again from the beginning."""
 
@@ -54,10 +52,10 @@ class Release:
 
 def by_id(connection: Connection, release_id: int) -> Release:
     """One release. Raises ReleaseError if there is none."""
-    found = _first(connection, releases.c.id == release_id)
-    if found is None:
+    release = _first(connection, releases.c.id == release_id)
+    if release is None:
         raise ReleaseError(f"there is no release {release_id}: `deposit status` lists them")
-    return found
+    return release
 
 
 def live(connection: Connection) -> Release | None:
@@ -103,17 +101,6 @@ def withdraw(connection: Connection, release: Release) -> Release:
     return step(connection, release, RETIRED, endpoint=release.endpoint)
 
 
-def noted(connection: Connection, kind: str, model_id: str) -> list[Release]:
-    """What was noted of a model, newest first."""
-    condition = (releases.c.state == NOTED) & (releases.c.kind == kind) & (releases.c.model_id == model_id)
-    return _all(connection, condition, order=releases.c.id.desc())
-
-
-def note(connection: Connection, kind: str, model_id: str, why: str) -> None:
-    """A new row for a step of the loop that releases nothing."""
-    connection.execute(insert(releases).values(kind=kind, model_id=model_id, why=why, state=NOTED))
-
-
 def step(
     connection: Connection, release: Release, state: str, reason: str = "", endpoint: str | None = None
 ) -> Release:
@@ -121,10 +108,10 @@ def step(
     check_step(release.state, state)
     values = {"state": state, "reason": reason, "endpoint": endpoint, "updated_at": func.clock_timestamp()}
     condition = (releases.c.id == release.id) & (releases.c.state == release.state)
-    found = connection.execute(update(releases).where(condition).values(values).returning(releases)).mappings().first()
-    if found is None:
+    row = connection.execute(update(releases).where(condition).values(values).returning(releases)).mappings().first()
+    if row is None:
         raise ReleaseError(f"release {release.id} is no longer {release.state!r}: another releaser has moved it")
-    return Release(**found)
+    return Release(**row)
 
 
 def go_live(connection: Connection, release: Release, endpoint: str) -> Release:

@@ -1,19 +1,18 @@
 """Ask for a release or a rollback, and wait for what becomes of it; carried out by the reconciler."""
 
-import time
-
 from sqlalchemy import Connection
 
 from deposit.database import transaction
 from deposit.errors import GateError, ReleaseError
-from deposit.progress import Progress, log_progress
-from deposit.registry import registry
-from deposit.registry.registry import Version
+from deposit.progress import OnChange, Progress, log_progress
+from deposit.registry.registry import CHAMPION, ModelRegistry, Version
 from deposit.release import repository
 from deposit.release.packaging import package
 from deposit.release.repository import FAILED, PENDING, Release
 from deposit.selection import selection
+from deposit.selection.decision import champion_reason
 from deposit.settings import Settings
+from deposit.waiting import wait_until
 
 _LOOK_SECONDS = 0.5
 
@@ -24,12 +23,13 @@ def request_release(settings: Settings, model_id: str | None = None, progress: P
     A model that is live, or whose release is under way, gives that release, unless the service's code has changed:
     then it is released anew. Raises GateError if there is no champion.
     """
-    version = registry.by_id(settings, model_id) if model_id else registry.champion(settings)
+    registry = ModelRegistry(settings)
+    version = registry.by_id(model_id) if model_id else registry.champion()
     if version is None:
         raise GateError("there is no champion to release: run `deposit train` and `deposit select`, or name a model id")
-    packaged = package(settings, version, progress)
+    packaged = package(settings, registry, version, progress)
     values = {
-        "kind": "release", "model_id": version.model_id, "why": _why(settings, version),
+        "kind": "release", "model_id": version.model_id, "why": _why(registry, version),
         "bento_tag": packaged.tag, "bento_uri": packaged.uri, "bento_sha256": packaged.sha256,
         "target": settings.release.target,
     }  # fmt: skip
@@ -59,24 +59,23 @@ def request_rollback(settings: Settings) -> Release:
 
 def wait(settings: Settings, release_id: int, timeout: float, progress: Progress = log_progress) -> Release:
     """Wait until a release is live. Raises ReleaseError with its reason if it failed or took more than `timeout` s."""
-    deadline = time.monotonic() + timeout
-    seen = ""
-    while True:
+    log = OnChange(progress)
+
+    def look() -> Release:
         with transaction(settings.database) as connection:
             release = repository.by_id(connection, release_id)
-        if release.state != seen:
-            seen = release.state
-            progress(f"release {release.id} of {release.model_id}: {release.state}")
-        if release.state == FAILED:
-            raise ReleaseError(f"release {release.id} of {release.model_id} failed: {release.reason}")
-        if release.state not in PENDING:
-            return release
-        if time.monotonic() > deadline:
-            raise ReleaseError(
-                f"release {release.id} of {release.model_id} is still {release.state!r} after {timeout:g} s: "
-                "see that `deposit releaser` runs (`deposit status`)"
-            )
-        time.sleep(_LOOK_SECONDS)
+        log(f"release {release.id} of {release.model_id}: {release.state}")
+        return release
+
+    release = wait_until(look, timeout, _LOOK_SECONDS, lambda release: release.state not in PENDING)
+    if release.state == FAILED:
+        raise ReleaseError(f"release {release.id} of {release.model_id} failed: {release.reason}")
+    if release.state in PENDING:
+        raise ReleaseError(
+            f"release {release.id} of {release.model_id} is still {release.state!r} after {timeout:g} s: "
+            "see that `deposit releaser` runs (`deposit status`)"
+        )
+    return release
 
 
 def history(settings: Settings) -> list[Release]:
@@ -98,9 +97,9 @@ def describe(release: Release) -> str:
     return f"release {release.id} ({release.kind} of {release.model_id}) is {release.state}{where}{end}"
 
 
-def _why(settings: Settings, version: Version) -> str:
-    if registry.CHAMPION in version.aliases:
-        return selection.reason_of(settings, version)
+def _why(registry: ModelRegistry, version: Version) -> str:
+    if CHAMPION in version.aliases:
+        return champion_reason(version.model_id, selection.read_decision(registry, version))
     return f"{version.model_id} was asked for by its id"
 
 

@@ -6,6 +6,7 @@ from threading import Event, Thread
 
 from sqlalchemy import Connection
 
+from deposit import loop
 from deposit.database import connect, reachable, transaction
 from deposit.errors import DepositError, ReleaseError, UpstreamError
 from deposit.progress import Progress
@@ -18,7 +19,7 @@ _HOLD_SECONDS = 0.5
 """Much less than the releaser waits for a holder to be back when PostgreSQL was away."""
 
 
-class Traffic:
+class TrafficLease:
     """Traffic while it is leased; all methods raise ReleaseError once it was taken back."""
 
     def __init__(self, settings: Settings, lease: Lease, progress: Progress) -> None:
@@ -34,14 +35,13 @@ class Traffic:
     def put(self, model_id: str) -> None:
         """Release a champion and wait until it is live. Raises UpstreamError too."""
         self.check()
-        release = requests.request_release(self._settings, model_id, self._progress)
-        release = requests.wait(self._settings, release.id, _SECONDS, self._progress)
+        release = loop.release(self._settings, model_id, _SECONDS, self._progress)
         if release.state != "live":
             raise ReleaseError(f"{model_id} is champion but not live: {release.reason}")
 
 
 @contextmanager
-def borrowed_traffic(settings: Settings, progress: Progress) -> Iterator[Traffic]:
+def borrowed_traffic(settings: Settings, progress: Progress) -> Iterator[TrafficLease]:
     """Traffic for the models of `settings.mlflow.model_name`, which keep it when the block ends.
 
     If it fails, what was live before is live again, and if the process is killed, the releaser sees to that. Raises
@@ -49,7 +49,7 @@ def borrowed_traffic(settings: Settings, progress: Progress) -> Iterator[Traffic
     """
     with _held(settings) as lease:
         try:
-            yield Traffic(settings, lease, progress)
+            yield TrafficLease(settings, lease, progress)
         except BaseException as error:
             progress("the replay has failed: putting back what was live before")
             try:

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pandas as pd
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 
 from deposit.data import dataset as datasets
 from deposit.data.columns import NAMES, TARGET
@@ -16,22 +16,26 @@ from deposit.data.ingest import ingest
 from deposit.data.period import Period, parse_period
 from deposit.database import connect, reachable
 from deposit.errors import ConfigError
-from deposit.loop import challenge
+from deposit.loop import challenge, train
 from deposit.monitoring.monitor import monitor
-from deposit.monitoring.status import PeriodStatus, periods_to_exclude
+from deposit.monitoring.status import PeriodStatus, metrics_of
 from deposit.progress import Progress, log_progress
-from deposit.registry import registry
+from deposit.registry.registry import ModelRegistry
 from deposit.replay import state
 from deposit.replay.chart import page
 from deposit.replay.client import Service, customer_id, past, service
-from deposit.replay.loan import Traffic, borrowed_traffic
+from deposit.replay.loan import TrafficLease, borrowed_traffic
 from deposit.replay.state import ReplayedMonth, ReplayState
 from deposit.settings import Settings
 from deposit.store import ObjectStore
-from deposit.training.training import train
+
+NAME, _PREFIX = "replay", "replay-v"
+"""Of the registered model and the experiment, and how the ids of its models begin: production's own are not touched."""
+_TRAINING = {"trials": 3, "bootstrap": 200, "test_share": 0.03, "validation_share": 0.05}
+"""Few trials for speed; short windows, since each month a model learns that is tested on no more than the newest."""
 
 
-def run_training_cycle(settings: Settings, rows: pd.DataFrame, traffic: Traffic, progress: Progress) -> str:
+def run_training_cycle(settings: Settings, rows: pd.DataFrame, traffic: TrafficLease, progress: Progress) -> str:
     """Ingest the rows known by now, train on them, and let the gate decide; what was done, in words.
 
     Raises DataError, ReleaseError (the champion could not be released) or UpstreamError.
@@ -41,7 +45,7 @@ def run_training_cycle(settings: Settings, rows: pd.DataFrame, traffic: Traffic,
         known = rows[["id", "period", *NAMES]].assign(**{TARGET: rows[TARGET].map({0: "no", 1: "yes"})})
         known.to_csv(path, sep=";", index=False)
         version = ingest(settings.changed("ingest", source="file", path=path), progress).version
-    training = train(settings, version, periods_to_exclude(settings), progress)
+    training = train(settings, version, progress)
     selection = challenge(settings, training.run_id, progress)
     if not selection.is_champion:
         return f"{selection.model_id} refused"
@@ -49,32 +53,26 @@ def run_training_cycle(settings: Settings, rows: pd.DataFrame, traffic: Traffic,
     return f"{selection.model_id} released"
 
 
-def bootstrap_champion(settings: Settings, rows: pd.DataFrame, traffic: Traffic, progress: Progress) -> None:
-    """See that a champion serves, before the first month: by hand if the gate lets none through.
+def bootstrap_champion(settings: Settings, rows: pd.DataFrame, traffic: TrafficLease, progress: Progress) -> None:
+    """See that a champion serves, before the first month: the newest, without the gate, if it lets none through.
 
     The early months of this data teach no model to beat a constant, and a month can be scored by some model only.
     """
     run_training_cycle(settings, rows, traffic, progress)
-    champion = registry.champion(settings)
+    registry = ModelRegistry(settings)
+    champion = registry.champion()
     if champion is None:
-        champion = registry.versions(settings)[-1]
-        progress(f"no model has earned it yet, so {champion.model_id} is appointed by hand")
-        registry.set_champion(settings, champion, None)
+        champion = registry.versions()[-1]
+        progress(f"no model has earned it yet, so {champion.model_id} is promoted without the gate")
+        registry.set_champion(champion, None)
     traffic.put(champion.model_id)
 
 
-def resume(settings: Settings, traffic: Traffic) -> None:
+def resume(settings: Settings, traffic: TrafficLease) -> None:
     """See that the champion serves again: what was live before is, if the replay failed or was killed midway."""
-    champion = registry.champion(settings)
+    champion = ModelRegistry(settings).champion()
     if champion is not None:
         traffic.put(champion.model_id)
-
-
-NAME = "replay"
-"""Of the registered model and the experiment: production's own are not touched."""
-BROKEN = PeriodStatus.DATA_QUALITY_FAILURE.title
-_TRAINING = {"trials": 3, "bootstrap": 200, "test_share": 0.03, "validation_share": 0.05}
-"""Few trials for speed; short windows, since each month a model learns that is tested on no more than the newest."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +93,7 @@ def replay(settings: Settings, first: str, last: str, progress: Progress = log_p
     settings = settings.changed("mlflow", model_name=NAME, experiment=NAME)
     settings = settings.changed("train", **_TRAINING)
     version = ingest(settings, progress).version
-    rows = datasets.load(ObjectStore(settings.store), settings.store.data_bucket, version)
+    rows = datasets.load(ObjectStore(settings.store).data, version)
     periods = _periods(rows, first, last)
     book = ReplayState(settings, f"{version}/{first}_{last}")
     engine = connect(settings.database)
@@ -123,7 +121,7 @@ def _month(
     settings: Settings,
     engine: Engine,
     api: Service,
-    traffic: Traffic,
+    traffic: TrafficLease,
     rows: pd.DataFrame,
     span: Period,
     progress: Progress,
@@ -131,32 +129,32 @@ def _month(
     """Everything that happens in the last month of `rows` and because of it; each step leaves out what is done."""
     month = rows[rows["period"] == span.name]
     ids = month["id"].map(customer_id)
-    prefix = f"{NAME}-v"
-    asked, told = (partial(look, engine, span, prefix) for look in (state.predictions_by_id, state.outcomes_by_id))
-    before = state.wait_until_stable(asked)
-    # another model's predictions must not become past ones of production
-    traffic.check()
+    logged = partial(state.predictions_by_id, engine, span, _PREFIX)
+    reported = partial(state.outcomes_by_id, engine, span, _PREFIX)
+    before = state.wait_until_stable(logged)
+    traffic.check()  # another model's predictions must not become past ones of production
     api.predict(month[~ids.isin(before)], span)
-    predictions = state.wait_for(asked, len(month), "predictions")
+    predictions = state.wait_for(logged, len(month), "predictions")
     labels = dict(zip(ids, month[TARGET] == 1, strict=True))
-    known = state.wait_until_stable(told)
-    api.state({key: bool(labels[name]) for name, key in predictions.items() if name not in known}, span)
-    state.wait_for(told, len(month), "outcomes")
-    judged = monitor(settings, span.name, progress).models
-    newest = max(judged, key=lambda model: model.rows)
-    action = "not learnt from" if newest.verdict == BROKEN else run_training_cycle(settings, rows, traffic, progress)
-    found = _figures(engine, span.name, newest.model_id)
+    settled = state.wait_until_stable(reported)
+    api.state({key: bool(labels[name]) for name, key in predictions.items() if name not in settled}, span)
+    state.wait_for(reported, len(month), "outcomes")
+    newest = max(monitor(settings, span.name, progress).models, key=lambda model: model.rows)
+    broken = newest.status is PeriodStatus.DATA_QUALITY_FAILURE
+    action = "not learnt from" if broken else run_training_cycle(settings, rows, traffic, progress)
+    with reachable(engine), engine.connect() as connection:
+        metrics = metrics_of(connection, span.name, newest.model_id)
     return ReplayedMonth(
         period=span.name,
         model_id=newest.model_id,
         rows=len(month),
         rate=float((month[TARGET] == 1).mean()),
-        roc_auc=found.get("roc_auc"),
-        lift_10=found.get("lift_10"),
-        profit=found.get("profit"),
-        profit_call_everyone=found.get("profit_call_everyone"),
-        verdict=newest.verdict,
-        why=newest.sentence,
+        roc_auc=metrics.get("roc_auc"),
+        lift_10=metrics.get("lift_10"),
+        profit=metrics.get("profit"),
+        profit_call_everyone=metrics.get("profit_call_everyone"),
+        verdict=newest.status.title,
+        why=newest.reason,
         action=action,
     )
 
@@ -173,9 +171,3 @@ def _periods(rows: pd.DataFrame, first: str, last: str) -> Sequence[str]:
     if late:
         raise ConfigError(f"{late[0]} is not over, or its outcomes are not: replay what is past")
     return chosen
-
-
-def _figures(engine: Engine, period: str, model_id: str) -> dict[str, float]:
-    statement = text("SELECT name, value FROM metrics WHERE period = :period AND scope = :model AND \"column\" = ''")
-    with reachable(engine), engine.connect() as connection:
-        return dict(connection.execute(statement, {"period": period, "model": model_id}).tuples().all())

@@ -1,7 +1,6 @@
 """What of a replay is done: its predictions in PostgreSQL, and a row for each finished month in the object store."""
 
 import json
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
@@ -12,6 +11,7 @@ from deposit.database import reachable
 from deposit.errors import SourceError, UpstreamError
 from deposit.settings import Settings
 from deposit.store import ObjectStore
+from deposit.waiting import wait_until
 
 _WAIT_SECONDS, _PAUSE_SECONDS, _QUIET_SECONDS = 120.0, 0.2, 3.0
 
@@ -37,24 +37,24 @@ class ReplayState:
     """The finished months of one replay."""
 
     def __init__(self, settings: Settings, name: str) -> None:
-        self._store, self._bucket = ObjectStore(settings.store), settings.store.reports_bucket
+        self._bucket = ObjectStore(settings.store).reports
         self._name = name
 
     def read(self, period: str) -> ReplayedMonth | None:
         """A month, if it is finished."""
         try:
-            content = self._store.get(self._bucket, self._key(period))
+            content = self._bucket.get(self._key(period))
         except SourceError:
             return None
         return ReplayedMonth(**json.loads(content))
 
     def write(self, month: ReplayedMonth) -> None:
         """Finish a month."""
-        self._store.put(self._bucket, self._key(month.period), json.dumps(asdict(month)).encode())
+        self._bucket.put(self._key(month.period), json.dumps(asdict(month)).encode())
 
     def publish(self, html: str) -> str:
         """Keep the chart; where it is."""
-        return self._store.put(self._bucket, f"replay/{self._name}.html", html.encode(), "text/html; charset=utf-8")
+        return self._bucket.put(f"replay/{self._name}.html", html.encode(), "text/html; charset=utf-8")
 
     def _key(self, period: str) -> str:
         return f"replay/{self._name}/{period}.json"
@@ -83,23 +83,17 @@ def outcomes_by_id(engine: Engine, span: Period, prefix: str) -> dict[str, str]:
 
 def wait_for(look: Callable[[], dict[str, str]], count: int, what: str) -> dict[str, str]:
     """Wait until so many have reached PostgreSQL. Raises UpstreamError if they do not come."""
-    deadline = time.monotonic() + _WAIT_SECONDS
-    while len(found := look()) < count:
-        if time.monotonic() > deadline:
-            raise UpstreamError(f"{len(found)} of {count} {what} reached PostgreSQL: see the shipper's log")
-        time.sleep(_PAUSE_SECONDS)
-    return found
+    rows = wait_until(look, _WAIT_SECONDS, _PAUSE_SECONDS, lambda rows: len(rows) >= count)
+    if len(rows) < count:
+        raise UpstreamError(f"{len(rows)} of {count} {what} reached PostgreSQL: see the shipper's log")
+    return rows
 
 
 def wait_until_stable(look: Callable[[], dict[str, str]]) -> dict[str, str]:
     """What has reached PostgreSQL when no more comes: of a replay that was killed, some may be under way."""
-    found, since = look(), time.monotonic()
-    while found and time.monotonic() - since < _QUIET_SECONDS:
-        time.sleep(_PAUSE_SECONDS)
-        now = look()
-        if len(now) != len(found):
-            found, since = now, time.monotonic()
-    return found
+    rows = look()
+    newer = wait_until(look, _QUIET_SECONDS, _PAUSE_SECONDS, lambda newer: len(newer) != len(rows)) if rows else rows
+    return newer if len(newer) == len(rows) else wait_until_stable(look)
 
 
 def _pairs(engine: Engine, statement: str, given: dict[str, object]) -> dict[str, str]:

@@ -1,7 +1,6 @@
 """The model card: what an auditor needs to know of a model, as Markdown. Pure."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from deposit.console import shown
 from deposit.data.columns import LEAKAGE_COLUMN
@@ -23,11 +22,21 @@ LABELS = {
     "profit_call_everyone": "Profit of calling everyone",
     "profit_oracle": "Profit of an oracle",
 }
+_NOT_FOR = (
+    "## Not for",
+    "",
+    "- Decisions about a customer other than whom to call first: no credit, price or eligibility decision.",
+    "- Customers unlike those called between the months above, or another product or country.",
+    "- Unattended use for long: rates change several-fold within a year; retrain on every labelled month.",
+    "- Causal claims: only people who were called are in the data. Age and marital status are inputs: "
+    "check the law that applies before use.",
+    "",
+)
 
 
 def model_card(candidate: Candidate, windows: Windows, challenger: bool) -> str:
     """The card of one candidate."""
-    facts = candidate.artifact.metadata
+    metadata = candidate.artifact.metadata
     standing = "the challenger: it had the lowest validation log loss" if challenger else "not the challenger"
     return "\n".join(
         [
@@ -38,12 +47,12 @@ def model_card(candidate: Candidate, windows: Windows, challenger: bool) -> str:
             "",
             "## Trained on",
             "",
-            f"- Dataset `{facts['dataset']}`, {facts['development_rows']:,} calls from {windows.development[0]} to "
-            f"{windows.trained_through}, of which {facts['development_rate']:.1%} ended in a subscription.",
+            f"- Dataset `{metadata.dataset}`, {metadata.development_rows:,} calls from {windows.development[0]} to "
+            f"{windows.train_end}, of which {metadata.development_rate:.1%} ended in a subscription.",
             f"- Columns: {', '.join(candidate.artifact.encoder.columns)}. `{LEAKAGE_COLUMN}` is known only after the "
             "call: never used.",
-            f"- Recipe: {_recipe(facts['recipe'])}.",
-            f"- Code {facts['revision']}, uv.lock sha256 {facts['lock_sha256']}, made {facts['created']} (UTC).",
+            f"- Recipe: {_recipe(metadata.recipe)}.",
+            f"- Code {metadata.revision}, uv.lock sha256 {metadata.lock_sha256}, trained {metadata.created} (UTC).",
             "",
             "## Windows",
             "",
@@ -61,19 +70,12 @@ def model_card(candidate: Candidate, windows: Windows, challenger: bool) -> str:
             "The intervals resample calls within each month. Which months come is not in them and matters more: "
             "the rate of subscriptions and the order of customers change from month to month.",
             "",
-            "## Not for",
-            "",
-            "- Decisions about a customer other than whom to call first: no credit, price or eligibility decision.",
-            "- Customers unlike those called between the months above, or another product or country.",
-            "- Unattended use for long: rates change several-fold within a year; retrain on every labelled month.",
-            "- Causal claims: only people who were called are in the data. Age and marital status are inputs: "
-            "check the law that applies before use.",
-            "",
+            *_NOT_FOR,
         ]
     )
 
 
-def _recipe(recipe: Mapping[str, Any]) -> str:
+def _recipe(recipe: Mapping[str, object]) -> str:
     return ", ".join(
         f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}" for name, value in recipe.items()
     )
@@ -82,6 +84,6 @@ def _recipe(recipe: Mapping[str, Any]) -> str:
 def _rows(candidate: Candidate) -> list[str]:
     return [
         f"| {LABELS[name]} | {shown(metric.value)} | {shown(metric.low)} to {shown(metric.high)} "
-        f"| {shown(candidate.choice.validation[name])} |"
+        f"| {shown(candidate.tuned.validation[name])} |"
         for name, metric in candidate.test.items()
     ]

@@ -1,9 +1,10 @@
-"""Where a model comes from: revision, lock, code and the key that makes a training repeatable."""
+"""Where a model comes from (revision, lock, code), and which trainings were done before."""
 
+import ast
 import hashlib
 import json
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -13,19 +14,31 @@ from mlflow.tracking import MlflowClient
 from deposit.data import dataset as datasets
 from deposit.data.dataset import Manifest
 from deposit.errors import DataError, GateError, SourceError
-from deposit.registry import runmodels, tracking
-from deposit.sections import TrainSettings
+from deposit.registry import tracking
+from deposit.registry.tags import RunRole, RunState, Tag
+from deposit.sections import StoreSettings, TrainSettings
 from deposit.settings import REPOSITORY, Settings
 from deposit.store import ObjectStore
 
-_CODE = ("data/columns.py", "model/*.py")
+_CODE = (
+    "data/columns.py",
+    "model/*.py",
+    "training/candidates.py",
+    "training/recipes.py",
+    "training/search.py",
+    "training/training.py",
+    "training/windows.py",
+)
+"""What makes a model's numbers; plots, cards and what is logged change none."""
 _LIBRARIES = ("numpy", "optuna", "scikit-learn", "xgboost-cpu")
+_WITHOUT_EFFECT = {"threads", "with_faults"}
+"""Settings that change no number; which months are excluded is known by their names."""
 
 
-def revision(settings: Settings) -> str:
+def git_revision(configured: str | None) -> str:
     """The git commit of the code, `-dirty` with uncommitted changes; `unknown` outside a repository."""
-    if settings.revision:
-        return settings.revision
+    if configured:
+        return configured
     commit = _git("rev-parse", "HEAD")
     if not commit:
         return "unknown"
@@ -38,18 +51,36 @@ def lock_sha256() -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "absent"
 
 
-def training_key(dataset: str, left_out: Sequence[str], settings: TrainSettings) -> str:
+def training_key(dataset: str, excluded_periods: Sequence[str], settings: TrainSettings) -> str:
     """The same for two trainings that would give the same models: data, settings, code and libraries alike."""
     package = Path(__file__).resolve().parents[1]
     files = sorted(path for pattern in _CODE for path in package.glob(pattern))
-    code = hashlib.sha256(b"".join(hashlib.sha256(path.read_bytes()).digest() for path in files)).hexdigest()
-    content = [dataset, sorted(left_out), settings.model_dump(mode="json"), lock_sha256(), code, libraries()]
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
+    code = code_digest(path.read_text() for path in files)
+    content = [dataset, sorted(excluded_periods), settings_key(settings), lock_sha256(), code, libraries()]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
 
 
 def settings_key(settings: TrainSettings) -> str:
-    """The same for two trainings with the same settings, whatever else they differ in."""
-    return hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:32]
+    """The same for two trainings whose settings give the same models, whatever else they differ in."""
+    content = settings.model_dump(mode="json", exclude=_WITHOUT_EFFECT)
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def code_digest(sources: Iterable[str]) -> str:
+    """The same for code that does the same, whatever its comments, docstrings and layout.
+
+    >>> code_digest(["limit = 3  # a comment"]) == code_digest(["limit=3"])
+    True
+    """
+    plain = [ast.unparse(_WithoutDocstrings().visit(ast.parse(source))) for source in sources]
+    return hashlib.sha256(json.dumps(plain).encode()).hexdigest()
+
+
+class _WithoutDocstrings(ast.NodeTransformer):
+    """Drops statements that are nothing but a text."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.stmt | None:
+        return None if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str) else node
 
 
 def libraries() -> list[str]:
@@ -60,66 +91,57 @@ def libraries() -> list[str]:
 def _git(*arguments: str) -> str:
     command = ["git", "-C", str(REPOSITORY), *arguments]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
     except FileNotFoundError:  # no git on this machine
         return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+    return result.stdout.strip() if result.returncode == 0 else ""
 
 
-DATASET, KEY, SETTINGS, ROLE, CHALLENGER, CHALLENGER_RUN = (
-    f"deposit.{name}" for name in ("dataset", "training_key", "settings", "role", "challenger", "challenger_run")
-)
-"""Tags of a training's run."""
-TRAINING, CANDIDATE = "training", "candidate"
-_FINISHED = "FINISHED"
-
-
-def newest_dataset(settings: Settings) -> Manifest:
+def newest_dataset(settings: StoreSettings) -> Manifest:
     """The dataset version that was ingested last. Raises SourceError if there is none."""
-    bucket = settings.store.data_bucket
-    newest = datasets.latest(ObjectStore(settings.store), bucket)
+    newest = datasets.latest(ObjectStore(settings).data)
     if newest is None:
-        raise SourceError(f"there is no dataset in {bucket}: run `deposit ingest` first")
+        raise SourceError(f"there is no dataset in {settings.data_bucket}: run `deposit ingest` first")
     return newest
 
 
-def finished(client: MlflowClient, settings: Settings, tags: Mapping[str, str]) -> Run | None:
-    """The newest finished training with these tags whose challenger is still there; others are as if never made."""
-    experiment = tracking.experiment(client, settings.mlflow.experiment)
-    found = _finished(client, experiment.experiment_id, tags)
-    return next((run for run in found if challenger(client, run) is not None), None)
+def finished_training(client: MlflowClient, experiment_id: str, tags: Mapping[Tag, str]) -> Run | None:
+    """The newest finished training with these tags whose challenger is still there; others are as if never done."""
+    wanted = {Tag.ROLE: RunRole.TRAINING, **tags}
+    conditions = [
+        f"attributes.status = '{RunState.FINISHED}'",
+        *(f"tags.`{name}` = '{value}'" for name, value in wanted.items()),
+    ]
+    runs = tracking.newest_runs(client, experiment_id, " AND ".join(conditions))
+    return next((run for run in runs if challenger_run(client, run) is not None), None)
 
 
-def newest(client: MlflowClient, settings: Settings) -> Run:
+def newest_training(client: MlflowClient, settings: Settings) -> Run:
     """The newest training of the dataset ingested last with today's settings. Raises GateError, SourceError."""
-    version = newest_dataset(settings).version
-    found = finished(client, settings, {DATASET: version, SETTINGS: settings_key(settings.train)})
-    if found is None:
+    dataset = newest_dataset(settings.store).version
+    experiment = tracking.open_experiment(client, settings.mlflow.experiment)
+    tags = {Tag.DATASET: dataset, Tag.SETTINGS: settings_key(settings.train)}
+    run = finished_training(client, experiment.experiment_id, tags)
+    if run is None:
         raise GateError(
-            f"there is no finished training of dataset {version}, the one ingested last, with today's settings "
+            f"there is no finished training of dataset {dataset}, the one ingested last, with today's settings "
             "to select from: run `deposit train`"
         )
-    return found
+    return run
 
 
-def named(client: MlflowClient, run_id: str) -> Run:
+def training_by_run(client: MlflowClient, run_id: str) -> Run:
     """The finished training with this run. Raises DataError."""
-    run = tracking.run(client, run_id)
+    run = tracking.find_run(client, run_id)
     if run is None:
         raise DataError(f"there is no MLflow run {run_id!r}, or it was deleted: name the run of a training")
-    if CHALLENGER_RUN not in run.data.tags or run.info.status != _FINISHED:
+    if Tag.CHALLENGER_RUN not in run.data.tags or run.info.status != RunState.FINISHED:
         raise DataError(f"MLflow run {run_id} is not a finished training: name one, or train anew")
     return run
 
 
-def challenger(client: MlflowClient, training: Run) -> Run | None:
+def challenger_run(client: MlflowClient, training: Run) -> Run | None:
     """The run of a training's challenger; None if it was deleted, or any of its model's files."""
-    run_id = training.data.tags.get(CHALLENGER_RUN)
-    run = tracking.run(client, run_id) if run_id else None
-    return run if run is not None and runmodels.is_whole(client, runmodels.of_run(run)) else None
-
-
-def _finished(client: MlflowClient, experiment_id: str, tags: Mapping[str, str]) -> Iterator[Run]:
-    wanted = {ROLE: TRAINING, **tags}
-    conditions = [f"attributes.status = '{_FINISHED}'", *(f"tags.`{name}` = '{wanted[name]}'" for name in wanted)]
-    return tracking.newest(client, experiment_id, " AND ".join(conditions))
+    run_id = training.data.tags.get(Tag.CHALLENGER_RUN)
+    run = tracking.find_run(client, run_id) if run_id else None
+    return run if run is not None and tracking.is_whole(client, tracking.logged_model(run)) else None

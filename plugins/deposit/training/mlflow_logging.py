@@ -1,4 +1,4 @@
-"""What MLflow is told of a training: runs, metrics, plots, model cards and models."""
+"""What MLflow keeps of a training: runs, tags, metrics, plots, model cards and models."""
 
 import json
 import tempfile
@@ -14,10 +14,11 @@ from mlflow.models import ModelSignature
 from mlflow.tracking import MlflowClient
 from mlflow.types import ColSpec, Schema, TensorSpec
 
-from deposit.data.columns import FEATURES, NAMES, Category, Number
-from deposit.model.artifact import MODEL, ModelArtifact, sha256_of
+from deposit.data.columns import FEATURES, NAMES
+from deposit.model.artifact import MODEL, ModelArtifact, ModelMetadata, Provenance, sha256_of
 from deposit.model.evaluation import Economics
 from deposit.registry import pyfunc, tracking
+from deposit.registry.tags import RunRole, RunState, Tag, TrialState
 from deposit.training.candidates import Candidate
 from deposit.training.card import model_card
 from deposit.training.history import libraries
@@ -27,20 +28,48 @@ from deposit.training.search import Trial
 from deposit.training.windows import Windows
 
 _EXAMPLES = 3
+_TYPES: dict[type, str] = {str: "string", int: "long", float: "double"}
 _PARENT = "mlflow.parentRunId"
+_COMMIT = "mlflow.source.git.commit"
 
 
 def start(
     client: MlflowClient, experiment_id: str, name: str, tags: Mapping[str, str], parent: str | None = None
 ) -> str:
-    """Start a run, nested under another if given; returns its id."""
+    """Start a run, nested under another if there is a parent; returns its id."""
     nested = {_PARENT: parent} if parent else {}
     return str(client.create_run(experiment_id, tags={**tags, **nested}, run_name=name).info.run_id)
 
 
+def provenance_tags(provenance: Provenance) -> dict[str, str]:
+    """Tags of a training's run, and of its candidates'."""
+    return {
+        Tag.DATASET: provenance.dataset,
+        Tag.TRAINING_KEY: provenance.training_key,
+        Tag.REVISION: provenance.revision,
+        Tag.LOCK_SHA256: provenance.lock_sha256,
+        Tag.CREATED: provenance.created,
+        Tag.EXCLUDED_PERIODS: str(list(provenance.excluded_periods)),
+        _COMMIT: provenance.revision.removesuffix("-dirty"),
+    }
+
+
+def metadata_tags(metadata: ModelMetadata) -> dict[str, str]:
+    """Tags of a candidate's run."""
+    return provenance_tags(metadata) | {
+        Tag.RECIPE: str(dict(metadata.recipe)),
+        Tag.TRAIN_START: metadata.train_start,
+        Tag.TRAIN_END: metadata.train_end,
+        Tag.TEST_START: metadata.test_start,
+        Tag.TEST_END: metadata.test_end,
+        Tag.DEVELOPMENT_ROWS: str(metadata.development_rows),
+        Tag.DEVELOPMENT_RATE: str(metadata.development_rate),
+    }
+
+
 def log_dataset(client: MlflowClient, run_id: str, version: str, uri: str, rows: int) -> None:
     """Log a dataset version as a run's input, its digest being the version."""
-    columns = [{"name": column.name, "type": _type(column), "required": True} for column in FEATURES]
+    columns = [{"name": column.name, "type": _TYPES[column.kind], "required": True} for column in FEATURES]
     schema, profile = json.dumps({"mlflow_colspec": columns}), json.dumps({"num_rows": rows})
     dataset = Dataset("deposit", version, "s3", json.dumps({"uri": uri}), schema, profile)
     client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
@@ -50,12 +79,12 @@ def log_candidate(
     client: MlflowClient, run_id: str, candidate: Candidate, windows: Windows, economics: Economics, challenger: bool
 ) -> None:
     """Log a candidate's parameters, metrics, plots, card and model to its run."""
-    chosen = {
-        **parameters(candidate.choice.search.best),
+    values = {
+        **parameters(candidate.tuned.tuning.best),
         "shift": candidate.artifact.shift,
         "threshold": candidate.artifact.threshold,
     }
-    log_values(client, run_id, candidate_metrics(candidate), chosen)
+    log_values(client, run_id, candidate_metrics(candidate), values)
     for file, figure in figures(candidate.artifact, candidate.predictions, economics).items():
         client.log_figure(run_id, figure, file)
     client.log_text(run_id, model_card(candidate, windows, challenger), "model_card.md")
@@ -64,7 +93,7 @@ def log_candidate(
 
 def candidate_metrics(candidate: Candidate) -> dict[str, float]:
     """Test metrics under their names with `_low` and `_high`; validation metrics with a prefix."""
-    values = {f"{tracking.VALIDATION}{name}": value for name, value in candidate.choice.validation.items()}
+    values = {f"{tracking.VALIDATION}{name}": value for name, value in candidate.tuned.validation.items()}
     for name, metric in candidate.test.items():
         values |= {name: metric.value, f"{name}_low": metric.low, f"{name}_high": metric.high}
     return values
@@ -72,14 +101,13 @@ def candidate_metrics(candidate: Candidate) -> dict[str, float]:
 
 def log_trial(client: MlflowClient, experiment_id: str, parent: str, number: int, trial: Trial) -> None:
     """Log one trial of the tuning, its running log loss by fold, as a nested run; a pruned one ends as KILLED."""
-    state = "pruned" if trial.pruned else "complete"
-    run_id = start(
-        client, experiment_id, f"trial {number:02d}", {"deposit.role": "trial", "deposit.state": state}, parent
-    )
+    state = TrialState.PRUNED if trial.pruned else TrialState.COMPLETE
+    tags: dict[str, str] = {Tag.ROLE: RunRole.TRIAL, Tag.TRIAL_STATE: state}
+    run_id = start(client, experiment_id, f"trial {number:02d}", tags, parent)
     now = int(time.time() * 1000)
     steps = [Metric(f"{tracking.VALIDATION}log_loss", loss, now, step) for step, loss in enumerate(trial.losses)]
     client.log_batch(run_id, steps, _params(parameters(trial.recipe)))
-    client.set_terminated(run_id, "KILLED" if trial.pruned else "FINISHED")
+    client.set_terminated(run_id, RunState.KILLED if trial.pruned else RunState.FINISHED)
 
 
 def log_values(
@@ -105,20 +133,14 @@ def _log_model(client: MlflowClient, run_id: str, artifact: ModelArtifact) -> No
                 input_example=example,
                 pip_requirements=[f"mlflow=={mlflow.__version__}", *libraries()],
             )
-        client.set_tag(run_id, tracking.SHA256, sha256_of((files / MODEL).read_bytes()))
-        client.set_tag(run_id, tracking.MODEL_URI, logged.model_uri)
+        client.set_tag(run_id, Tag.MODEL_SHA256, sha256_of((files / MODEL).read_bytes()))
+        client.set_tag(run_id, Tag.MODEL_URI, logged.model_uri)
 
 
 def signature() -> ModelSignature:
     """The raw columns in, a probability out."""
-    columns: list[ColSpec | TensorSpec] = [ColSpec(_type(column), column.name) for column in FEATURES]
+    columns: list[ColSpec | TensorSpec] = [ColSpec(_TYPES[column.kind], column.name) for column in FEATURES]
     return ModelSignature(Schema(columns), Schema([ColSpec("double", "probability")]))
-
-
-def _type(column: Category | Number) -> str:
-    if isinstance(column, Category):
-        return "string"
-    return "long" if column.integer else "double"
 
 
 def _params(values: Mapping[str, Any]) -> list[Param]:

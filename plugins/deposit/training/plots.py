@@ -11,7 +11,7 @@ from deposit.model.artifact import ModelArtifact
 from deposit.model.evaluation import Economics, Predictions
 from deposit.model.metrics import BINS
 
-_MODEL, _RIVAL, _ORACLE = "#1f5fa8", "#8a8a8a", "#2e8b57"
+_MODEL, _BASELINE, _ORACLE = "#1f5fa8", "#8a8a8a", "#2e8b57"
 _SHOWN = 15
 
 
@@ -38,10 +38,10 @@ def _curves(predictions: Predictions) -> Figure:
     positives, negatives = max(int(labels.sum()), 1), max(int((1 - labels).sum()), 1)
     figure, left, right = _pair("How well the model ranks the customers of the test months")
     left.plot((called - caught) / negatives, caught / positives, color=_MODEL, label="model")
-    left.plot([0, 1], [0, 1], "--", color=_RIVAL, label="random order")
+    left.plot([0, 1], [0, 1], "--", color=_BASELINE, label="random order")
     _name(left, "ROC curve", "share of refusers called", "share of subscribers called")
     right.plot(caught / positives, caught / called, color=_MODEL, label="model")
-    right.axhline(labels.sum() / len(labels), linestyle="--", color=_RIVAL, label="random order")
+    right.axhline(labels.sum() / len(labels), linestyle="--", color=_BASELINE, label="random order")
     right.set_ylim(0, 1)
     _name(right, "Precision and recall", "share of subscribers called", "share of calls that succeed")
     return figure
@@ -50,12 +50,12 @@ def _curves(predictions: Predictions) -> Figure:
 def _calibration(predictions: Predictions) -> Figure:
     bins = np.minimum((predictions.probabilities * BINS).astype(int), BINS - 1)
     counts = np.bincount(bins, minlength=BINS)
-    there = counts > 0
-    said = np.bincount(bins, predictions.probabilities, BINS)[there] / counts[there]
-    came = np.bincount(bins, predictions.labels, BINS)[there] / counts[there]
+    filled = counts > 0
+    predicted = np.bincount(bins, predictions.probabilities, BINS)[filled] / counts[filled]
+    observed = np.bincount(bins, predictions.labels, BINS)[filled] / counts[filled]
     figure, left, right = _pair("Can the probabilities be taken at their word? (test months)")
-    left.plot([0, 1], [0, 1], "--", color=_RIVAL, label="perfect")
-    left.plot(said, came, "o-", color=_MODEL, label="model")
+    left.plot([0, 1], [0, 1], "--", color=_BASELINE, label="perfect")
+    left.plot(predicted, observed, "o-", color=_MODEL, label="model")
     _name(left, "Calibration", "probability that the model gave", "share that subscribed")
     right.hist(predictions.probabilities, bins=20, range=(0, 1), color=_MODEL, label="customers")
     _name(right, "How often each probability is given", "probability", "customers")
@@ -71,11 +71,11 @@ def _gain(predictions: Predictions, economics: Economics) -> Figure:
     everyone = economics.deposit_value * subscribers - economics.call_cost * len(labels)
     figure, left, right = _pair("What calling the best-ranked customers first brings (test months)")
     left.plot(depth, caught / max(subscribers, 1), color=_MODEL, label="model")
-    left.plot([0, 1], [0, 1], "--", color=_RIVAL, label="random order")
+    left.plot([0, 1], [0, 1], "--", color=_BASELINE, label="random order")
     left.plot([0, labels.mean(), 1], [0, 1, 1], ":", color=_ORACLE, label="oracle (knows the answers)")
     _name(left, "Gain", "share of the list called", "share of subscribers reached")
     right.plot(depth, earned, color=_MODEL, label="model's order")
-    right.axhline(everyone, linestyle="--", color=_RIVAL, label="call everyone")
+    right.axhline(everyone, linestyle="--", color=_BASELINE, label="call everyone")
     oracle = max(subscribers * (economics.deposit_value - economics.call_cost), 0.0)
     right.axhline(oracle, linestyle=":", color=_ORACLE, label="oracle (knows the answers)")
     money = f"{economics.deposit_value:g} per subscription, {economics.call_cost:g} per call"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import xgboost
@@ -52,10 +52,11 @@ class LogisticRecipe:
 
     kind: ClassVar[Literal["logistic"]] = "logistic"
 
-    def fit(self, examples: TrainingSet, seed: int) -> Scorer:  # noqa: ARG002 - nothing random in it
+    def fit(self, training_set: TrainingSet, seed: int) -> Scorer:  # noqa: ARG002 - nothing random in it
         """Coefficients, the intercept last, shape (k + 1,)."""
         model = LogisticRegression(C=self.strength, solver="newton-cholesky", max_iter=100)
-        model.fit(examples.matrix.astype(np.float64), examples.labels, sample_weight=examples.weights)
+        matrix = training_set.matrix.astype(np.float64)
+        model.fit(matrix, training_set.labels, sample_weight=training_set.weights)
         coefficients: NDArray[np.float64] = np.append(model.coef_[0], model.intercept_[0])
         return coefficients
 
@@ -77,13 +78,13 @@ class XgboostRecipe:
 
     kind: ClassVar[Literal["xgboost"]] = "xgboost"
 
-    def fit(self, examples: TrainingSet, seed: int) -> Scorer:
+    def fit(self, training_set: TrainingSet, seed: int) -> Scorer:
         """The booster."""
         parameters = {
             "objective": "binary:logistic", "tree_method": "hist", "max_depth": self.depth, "eta": self.eta,
             "min_child_weight": self.min_child_weight, "lambda": self.l2, "seed": seed, "nthread": 1,
         }  # fmt: skip
-        return xgboost.train(parameters, examples.quantiles, num_boost_round=self.trees)
+        return xgboost.train(parameters, training_set.quantiles, num_boost_round=self.trees)
 
 
 Recipe = LogisticRecipe | XgboostRecipe
@@ -98,7 +99,11 @@ LOGISTIC_RECIPES: tuple[LogisticRecipe, ...] = (
 
 
 def recency_weights(periods: Sequence[str] | NDArray[np.str_], half_life: float | None) -> Weights:
-    """1 for rows of the newest period, half of it for each `half_life` calendar months before; shape (n,)."""
+    """1 for rows of the newest period, half of it for each `half_life` calendar months before; shape (n,).
+
+    >>> recency_weights(["2008-12", "2009-01", "2009-03"], half_life=1).tolist()
+    [0.125, 0.25, 1.0]
+    """
     if half_life is None:
         return np.ones(len(periods))
     distinct, codes = np.unique(np.asarray(periods, dtype=str), return_inverse=True)
@@ -107,6 +112,6 @@ def recency_weights(periods: Sequence[str] | NDArray[np.str_], half_life: float 
     return weights
 
 
-def parameters(recipe: Recipe) -> dict[str, Any]:
+def parameters(recipe: Recipe) -> dict[str, str | int | float | None]:
     """A recipe's values by name, for logging."""
     return {**asdict(recipe), "kind": recipe.kind}

@@ -1,4 +1,4 @@
-"""The search for a candidate's recipe, judged on forward folds alone. Pure, and the same every time."""
+"""The search for a candidate's recipe, judged on rolling-origin folds alone. Pure, and the same every time."""
 
 from dataclasses import dataclass
 
@@ -24,7 +24,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class TuningResult:
-    """The recipe with the lowest pooled forward log loss, and all that were tried (none where they are fixed)."""
+    """The recipe with the lowest log loss pooled over the folds, and all that were tried (none where fixed)."""
 
     best: Recipe
     trials: tuple[Trial, ...]
@@ -55,13 +55,13 @@ def best_xgboost(folds: RollingOriginFolds, trials: int, seed: int, progress: Pr
         callbacks=[lambda _, trial: progress("tuning XGBoost", trial.number + 1, trials)],
     )
     return TuningResult(
-        _proposed(study.best_trial), tuple(_to_trial(trial) for trial in study.get_trials(deepcopy=False))
+        _suggest_recipe(study.best_trial), tuple(_to_trial(trial) for trial in study.get_trials(deepcopy=False))
     )
 
 
 def _pooled_loss(trial: optuna.Trial, folds: RollingOriginFolds) -> float:
     """Newest folds first: they say most, and a loss that falls on the way is what the pruner compares rightly."""
-    recipe = _proposed(trial)
+    recipe = _suggest_recipe(trial)
     losses: list[float] = []
     total, rows = 0.0, 0
     newest_first = range(len(folds))[::-1]
@@ -77,7 +77,7 @@ def _pooled_loss(trial: optuna.Trial, folds: RollingOriginFolds) -> float:
     return losses[-1]
 
 
-def _proposed(trial: optuna.Trial | optuna.trial.FrozenTrial) -> XgboostRecipe:
+def _suggest_recipe(trial: optuna.Trial | optuna.trial.FrozenTrial) -> XgboostRecipe:
     return XgboostRecipe(
         trees=trial.suggest_int("trees", 80, 250, step=10),
         depth=trial.suggest_int("depth", 2, 4),
@@ -92,4 +92,4 @@ def _proposed(trial: optuna.Trial | optuna.trial.FrozenTrial) -> XgboostRecipe:
 def _to_trial(trial: optuna.trial.FrozenTrial) -> Trial:
     losses = tuple(trial.intermediate_values[step] for step in sorted(trial.intermediate_values))
     pruned = trial.state == optuna.trial.TrialState.PRUNED
-    return Trial(_proposed(trial), losses, pruned)
+    return Trial(_suggest_recipe(trial), losses, pruned)

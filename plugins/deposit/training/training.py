@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
@@ -12,14 +11,15 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from deposit.data import dataset as datasets
 from deposit.data.dataset import Manifest
+from deposit.model.artifact import Provenance
 from deposit.model.evaluation import Economics
 from deposit.progress import Progress, log_progress
 from deposit.registry import tracking
+from deposit.registry.tags import RunRole, RunState, Tag
 from deposit.settings import Settings
 from deposit.store import ObjectStore
 from deposit.training import history, mlflow_logging
 from deposit.training.candidates import Candidate, fit_final, select_periods, tune_candidates
-from deposit.training.history import CANDIDATE, CHALLENGER, CHALLENGER_RUN, DATASET, KEY, ROLE, SETTINGS, TRAINING
 from deposit.training.windows import Windows, split
 
 
@@ -45,117 +45,121 @@ class TrainingResult:
 
 
 def train(
-    settings: Settings, dataset: str | None = None, left_out: Sequence[str] = (), progress: Progress = log_progress
+    settings: Settings,
+    dataset: str | None = None,
+    excluded_periods: Sequence[str] = (),
+    progress: Progress = log_progress,
 ) -> TrainingResult:
     """Train the candidates on a dataset version (the one ingested last by default) and log them to MLflow.
 
-    Months in `left_out` are neither learned from nor tested on: their data is known to be broken. Those of which the
+    Excluded months are neither learned from nor tested on: their data is known to be broken. Those of which the
     dataset has no rows change nothing. Raises DataError (no such dataset, too short a history), IntegrityError or
     UpstreamError.
     """
-    client = tracking.connect(settings)
-    store, bucket = ObjectStore(settings.store), settings.store.data_bucket
-    manifest = datasets.manifest(store, bucket, dataset) if dataset else history.newest_dataset(settings)
-    version, left_out = manifest.version, _present(left_out, manifest)
-    with tracking.mlflow_errors(settings):
-        experiment_id = tracking.experiment(client, settings.mlflow.experiment).experiment_id
-        key = history.training_key(version, left_out, settings.train)
-        done = history.finished(client, settings, {KEY: key})
-        if done is not None:
-            progress(f"dataset {version} has been trained on with these settings before: run {done.info.run_id}")
-            return result_of(client, done, reused=True)
-        frame = datasets.load(store, bucket, version, left_out)
-        if left_out:
-            progress(f"leaving out {', '.join(left_out)}: monitoring has found the data broken")
+    client = tracking.connect(settings.mlflow.tracking_uri)
+    bucket = ObjectStore(settings.store).data
+    manifest = datasets.manifest(bucket, dataset) if dataset else history.newest_dataset(settings.store)
+    version, excluded = manifest.version, _present(excluded_periods, manifest)
+    with tracking.mlflow_errors(client):
+        experiment_id = tracking.open_experiment(client, settings.mlflow.experiment).experiment_id
+        key = history.training_key(version, excluded, settings.train)
+        finished = history.finished_training(client, experiment_id, {Tag.TRAINING_KEY: key})
+        if finished is not None:
+            progress(f"dataset {version} has been trained on with these settings before: run {finished.info.run_id}")
+            return result_of(client, finished, reused=True)
+        frame = datasets.load(bucket, version, excluded)
+        if excluded:
+            progress(f"leaving out {', '.join(excluded)}: monitoring has found the data broken")
         windows = split(frame["period"].to_numpy(dtype=str), settings.train.test_share, settings.train.validation_share)
-        facts = {**_facts(settings, version, key), "left_out": left_out}
-        tags = {ROLE: TRAINING, SETTINGS: history.settings_key(settings.train), **_tags(facts)}
-        # the folds are fitted side by side: threads below them would only wait for each other
-        with _training_run(client, experiment_id, version, tags) as run_id, threadpool_limits(limits=1):
+        provenance = _provenance(version, excluded, key, history.git_revision(settings.revision))
+        with _training_run(client, experiment_id, provenance, history.settings_key(settings.train)) as run_id:
             mlflow_logging.log_dataset(client, run_id, version, datasets.uri(bucket, version), len(frame))
-            choices = tune_candidates(select_periods(frame, windows.development), windows, settings.train, progress)
-            progress(f"refitting on {windows.development[0]} to {windows.trained_through}, testing on the months after")
-            made = [fit_final(choice, frame, windows, settings.train, facts) for choice in choices]
-            _log(client, experiment_id, run_id, made, windows, settings, progress)
+            economics, development = Economics.of(settings.economics), select_periods(frame, windows.development)
+            tuned = tune_candidates(development, windows, settings.train, economics, progress)
+            progress(f"refitting on {windows.development[0]} to {windows.train_end}, testing on the months after")
+            candidates = [fit_final(each, frame, windows, settings.train, economics, provenance) for each in tuned]
+            _log(client, experiment_id, run_id, candidates, windows, settings, progress)
         return result_of(client, client.get_run(run_id), reused=False)
 
 
 def recorded(settings: Settings, run_id: str) -> TrainingResult:
     """What the runs of a finished training record. Raises DataError (no such training) or UpstreamError."""
-    client = tracking.connect(settings)
-    with tracking.mlflow_errors(settings):
-        return result_of(client, history.named(client, run_id), reused=False)
+    client = tracking.connect(settings.mlflow.tracking_uri)
+    with tracking.mlflow_errors(client):
+        return result_of(client, history.training_by_run(client, run_id), reused=False)
 
 
 def result_of(client: MlflowClient, run: Run, reused: bool) -> TrainingResult:
     """What a finished training's runs record."""
-    found = []
-    for child in tracking.children(client, run):
-        metrics = child.data.metrics
-        prefix = tracking.VALIDATION
+    candidates = []
+    for child in tracking.child_runs(client, run):
+        metrics, prefix = child.data.metrics, tracking.VALIDATION
         validation = {name.removeprefix(prefix): value for name, value in metrics.items() if name.startswith(prefix)}
         test = {name: value for name, value in metrics.items() if not name.startswith(prefix)}
-        found.append(TrainedCandidate(child.info.run_name, child.info.run_id, validation, test))
+        candidates.append(TrainedCandidate(child.info.run_name, child.info.run_id, validation, test))
     tags = run.data.tags
-    return TrainingResult(run.info.run_id, tags[DATASET], reused, tuple(found), tags[CHALLENGER])
+    return TrainingResult(run.info.run_id, tags[Tag.DATASET], reused, tuple(candidates), tags[Tag.CHALLENGER])
 
 
 def _present(periods: Sequence[str], manifest: Manifest) -> list[str]:
     """Those of which a dataset has rows: others must not make another training of the same rows."""
-    there = {part.period for part in manifest.files}
-    return [period for period in periods if period in there]
+    present = {part.period for part in manifest.files}
+    return [period for period in periods if period in present]
 
 
-def _facts(settings: Settings, version: str, key: str) -> dict[str, Any]:
-    return {
-        "dataset": version,
-        "training_key": key,
-        "revision": history.revision(settings),
-        "lock_sha256": history.lock_sha256(),
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
+def _provenance(version: str, excluded: Sequence[str], key: str, revision: str) -> Provenance:
+    return Provenance(
+        dataset=version,
+        training_key=key,
+        revision=revision,
+        lock_sha256=history.lock_sha256(),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        excluded_periods=tuple(excluded),
+    )
 
 
 @contextmanager
-def _training_run(client: MlflowClient, experiment_id: str, version: str, tags: Mapping[str, str]) -> Iterator[str]:
+def _training_run(client: MlflowClient, experiment_id: str, provenance: Provenance, settings_key: str) -> Iterator[str]:
     """The parent run: FINISHED at the end, FAILED after an error."""
-    run_id = mlflow_logging.start(client, experiment_id, f"training on {version}", tags)
-    try:
-        yield run_id
-    except BaseException:
-        client.set_terminated(run_id, "FAILED")
-        raise
-    client.set_terminated(run_id)
-
-
-def _tags(facts: Mapping[str, Any]) -> dict[str, str]:
-    return {f"deposit.{name}": str(value) for name, value in facts.items()} | {
-        "mlflow.source.git.commit": facts["revision"].removesuffix("-dirty")
+    tags = {
+        Tag.ROLE: RunRole.TRAINING,
+        Tag.SETTINGS: settings_key,
+        **mlflow_logging.provenance_tags(provenance),
     }
+    run_id = mlflow_logging.start(client, experiment_id, f"training on {provenance.dataset}", tags)
+    try:
+        # the folds are fitted side by side: threads below them would only wait for each other
+        with threadpool_limits(limits=1):
+            yield run_id
+    except BaseException:
+        client.set_terminated(run_id, RunState.FAILED)
+        raise
+    client.set_terminated(run_id, RunState.FINISHED)
 
 
 def _log(
     client: MlflowClient,
     experiment_id: str,
     parent: str,
-    made: list[Candidate],
+    candidates: Sequence[Candidate],
     windows: Windows,
     settings: Settings,
     progress: Progress,
 ) -> None:
-    """Log the candidates, the best of validation first."""
-    for rank, candidate in enumerate(made):
+    """Log the candidates, the best of validation first: that one is the challenger."""
+    for rank, candidate in enumerate(candidates):
         progress(f"logging {candidate.name} to MLflow")
-        tags = {ROLE: CANDIDATE, **_tags(candidate.artifact.metadata)}
+        tags = {Tag.ROLE: RunRole.CANDIDATE, **mlflow_logging.metadata_tags(candidate.artifact.metadata)}
         run_id = mlflow_logging.start(client, experiment_id, candidate.name, tags, parent)
         mlflow_logging.log_candidate(
-            client, run_id, candidate, windows, Economics.of(settings.train), challenger=rank == 0
+            client, run_id, candidate, windows, Economics.of(settings.economics), challenger=rank == 0
         )
-        for number, trial in enumerate(candidate.choice.search.trials):
+        for number, trial in enumerate(candidate.tuned.tuning.trials):
             mlflow_logging.log_trial(client, experiment_id, run_id, number, trial)
-        client.set_terminated(run_id)
+        client.set_terminated(run_id, RunState.FINISHED)
         if rank == 0:
-            client.set_tag(parent, CHALLENGER, candidate.name)
-            client.set_tag(parent, CHALLENGER_RUN, run_id)
+            client.set_tag(parent, Tag.CHALLENGER, candidate.name)
+            client.set_tag(parent, Tag.CHALLENGER_RUN, run_id)
     spans = {name: f"{periods[0]} to {periods[-1]}" for name, periods in vars(windows).items()}
-    mlflow_logging.log_values(client, parent, {}, {**settings.train.model_dump(), **spans})
+    prices = settings.economics.model_dump(include={"deposit_value", "call_cost"})
+    mlflow_logging.log_values(client, parent, {}, {**settings.train.model_dump(), **prices, **spans})

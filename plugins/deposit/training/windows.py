@@ -33,12 +33,12 @@ class Windows:
         return self.training + self.validation
 
     @property
-    def trained_through(self) -> str:
+    def train_end(self) -> str:
         """The newest period that a final model has seen."""
         return self.development[-1]
 
     def folds(self, periods: Sequence[str] | NDArray[np.str_]) -> Iterator[tuple[Rows, Rows]]:
-        """Forward folds: for each validation period the rows before it and the rows in it, as masks over `periods`."""
+        """For each validation period the rows before it and the rows in it, as masks over `periods`."""
         values = np.asarray(periods, dtype=str)
         for period in self.validation:
             yield values < period, values == period
@@ -63,17 +63,17 @@ def split(periods: Sequence[str] | NDArray[np.str_], test_share: float, validati
 
 
 def _newest(counts: Sequence[tuple[str, int]], rows: float) -> int:
-    """Index of the first of the fewest last periods that hold `rows` together; 0 if all do not."""
-    held = 0
+    """Index of the first of the fewest last periods with `rows` rows together; 0 if all have fewer."""
+    total = 0
     for index in range(len(counts) - 1, -1, -1):
-        held += counts[index][1]
-        if held >= rows:
+        total += counts[index][1]
+        if total >= rows:
             return index
     return 0
 
 
 class RollingOriginFolds:
-    """The forward folds of a frame; encodes each fold once for each kind of recipe.
+    """The rolling-origin folds of a frame; encodes each fold once for each kind of recipe.
 
     Args:
         frame: development rows (and no other) with `period`, the features and `y`.
@@ -91,7 +91,7 @@ class RollingOriginFolds:
         _refuse_one_sided(self._labels[self._masks[0][0]], windows.training)
         self._encoder = cache(self._make_encoder)
         self._validation = cache(self._make_validation)
-        self._examples = cache(self._make_examples)
+        self._training_set = cache(self._make_training_set)
 
     def __len__(self) -> int:
         return len(self._masks)
@@ -106,16 +106,16 @@ class RollingOriginFolds:
             return list(pool.map(lambda number: self._predict(recipe, number), numbers))
 
     def pooled(self, recipe: Recipe) -> Predictions:
-        """Predictions of all folds: pooled forward predictions."""
+        """Predictions of all folds, pooled."""
         rows = np.concatenate([np.flatnonzero(mask) for _, mask in self._masks])
         probabilities = np.concatenate(self.predict(recipe, range(len(self))))
         return Predictions(self._periods[rows], self._labels[rows], probabilities)
 
     def _predict(self, recipe: Recipe, number: int) -> Probabilities:
         encoder = self._encoder(number, recipe.features)
-        scorer = recipe.fit(self._examples(number, recipe.features, recipe.half_life), self._seed)
+        scorer = recipe.fit(self._training_set(number, recipe.features, recipe.half_life), self._seed)
         rows = self._validation(number, recipe.features)
-        return ModelArtifact(recipe.kind, encoder, scorer, 0.0, 0.5, {}).probabilities(rows)
+        return ModelArtifact(recipe.kind, encoder, scorer, 0.0, 0.5).probabilities(rows)
 
     def _make_encoder(self, number: int, features: FeatureSet) -> Encoder:
         return Encoder.fit(self._frame[self._masks[number][0]], FEATURE_SETS[features])
@@ -123,7 +123,7 @@ class RollingOriginFolds:
     def _make_validation(self, number: int, features: FeatureSet) -> Matrix:
         return self._encoder(number, features).encode_columns(self._frame[self._masks[number][1]])
 
-    def _make_examples(self, number: int, features: FeatureSet, half_life: float | None) -> TrainingSet:
+    def _make_training_set(self, number: int, features: FeatureSet, half_life: float | None) -> TrainingSet:
         before = self._masks[number][0]
         matrix = self._encoder(number, features).encode_columns(self._frame[before])
         return TrainingSet(matrix, self._labels[before], recency_weights(self._periods[before], half_life))

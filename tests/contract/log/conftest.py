@@ -16,13 +16,13 @@ from sqlalchemy.engine import make_url
 from deposit.data.columns import FEATURES, NAMES, Category
 from deposit.database import connect, engine_for, migrate
 from deposit.deploy import servers
-from deposit.log import partitions, shipper
+from deposit.log import predictions, shipper
 from deposit.log.entries import (
     Content,
     RankedBlock,
+    ReportedOutcome,
+    ReportedOutcomes,
     ScoredRequest,
-    StatedOutcome,
-    StatedOutcomes,
     Traffic,
     encode_entry,
 )
@@ -51,7 +51,7 @@ class Log:
         self.spool = Spool.of(settings)
         self.writer = psycopg.connect(addresses.writer, autocommit=True)
         shipper.prepare(self.writer)
-        partitions.maintain_partitions(self.writer, None)
+        predictions.maintain_partitions(self.writer, None)
 
     def append(self, *contents: Content) -> None:
         self.spool.append([encode_entry(content, _rows(content)) for content in contents])
@@ -79,7 +79,7 @@ def _rows(content: Content) -> int:
         return len(content.probabilities)
     if isinstance(content, Traffic):
         return len(content.counts)
-    return len(content.outcomes) if isinstance(content, StatedOutcomes) else 1
+    return len(content.outcomes) if isinstance(content, ReportedOutcomes) else 1
 
 
 def prepare_database(superuser: str, name: str) -> Addresses:
@@ -167,13 +167,12 @@ def ranked() -> Callable[..., RankedBlock]:
 
 
 @pytest.fixture(scope="session")
-def stated() -> Callable[..., StatedOutcomes]:
+def stated() -> Callable[..., ReportedOutcomes]:
     """Requests to /outcomes: triples of a prediction, whether it subscribed, and when, if that was said."""
 
-    def make(*outcomes: tuple[UUID, bool, datetime | None], received: datetime) -> StatedOutcomes:
-        return StatedOutcomes(
-            "r-3", "branch", _us(received), [StatedOutcome(str(i), s, _us(at) if at else None) for i, s, at in outcomes]
-        )
+    def make(*outcomes: tuple[UUID, bool, datetime | None], received: datetime) -> ReportedOutcomes:
+        reports = [ReportedOutcome(str(i), s, _us(at) if at else None) for i, s, at in outcomes]
+        return ReportedOutcomes("r-3", "branch", _us(received), reports)
 
     return make
 

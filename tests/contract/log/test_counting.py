@@ -123,9 +123,9 @@ def test_figures_of_a_period_are_replaced_whole(engine: Engine) -> None:
 
     keep("2010-05", MetricRow(MODEL, "psi", 0.5, "age"), MetricRow(MODEL, "rate", float("nan")))
     keep("2010-06", MetricRow(MODEL, "rows", 9.0))
-    keep("2010-05", MetricRow(MODEL, "verdict", 1.0, note="The population has moved"))
+    keep("2010-05", MetricRow(MODEL, "verdict", 1.0, note="The population has shifted"))
     assert stored() == [
-        ("2010-05", MODEL, "verdict", "", 1.0, "The population has moved"),
+        ("2010-05", MODEL, "verdict", "", 1.0, "The population has shifted"),
         ("2010-06", MODEL, "rows", "", 9.0, ""),
     ]
     keep("2010-05")

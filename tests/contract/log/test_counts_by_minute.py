@@ -8,9 +8,9 @@ import pytest
 from alembic import command
 from psycopg.errors import InsufficientPrivilege
 
-from deposit import database
+from deposit import database, tables
 from deposit.log.entries import Traffic, TrafficCount
-from deposit.log.partitions import maintain_partitions
+from deposit.log.predictions import maintain_partitions
 from deposit.sections import DatabaseSettings
 
 pytestmark = pytest.mark.servers
@@ -112,7 +112,7 @@ def test_the_migration_counts_what_was_there_and_can_be_taken_back(
         config = database.revisions(connection)
         command.downgrade(config, "0005")
         connection.exec_driver_sql("SELECT make_prediction_days('{2008-05-05}')")
-        columns = [column for column in database.predictions.columns if column.server_default is None]
+        columns = [column for column in tables.predictions.columns if column.server_default is None]
         named = ", ".join(f'"{column.name}"' for column in columns)
         example: dict[str, str] = {
             "UUID": "gen_random_uuid()", "TIMESTAMP WITH TIME ZONE": "'2008-05-05 10:00:30Z'", "BOOLEAN": "false",

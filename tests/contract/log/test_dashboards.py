@@ -22,10 +22,11 @@ from grafana import (
 from monitored import MONEY, Trained, observe
 from served import Service
 
-from deposit import keys
+from deposit import events, keys
 from deposit.data.columns import NAMES
 from deposit.database import connect
-from deposit.log import partitions, shipper
+from deposit.events import Event, EventKind
+from deposit.log import predictions, shipper
 from deposit.log.entries import Traffic, TrafficCount, encode_entry, microseconds
 from deposit.log.spool import Spool
 from deposit.monitoring import metric_rows
@@ -103,7 +104,7 @@ def shown(
         spool.append([encode_entry(scored(4, ids=["a", "b", 3, None], event_time=at), 4)])
     with psycopg.connect(addresses.writer, autocommit=True) as writer:
         shipper.prepare(writer)
-        partitions.maintain_partitions(writer, None)
+        predictions.maintain_partitions(writer, None)
         while batch := spool.read(20_000):
             shipper.ship(writer, spool, batch)
         shipper.store(writer, spool.state())
@@ -157,6 +158,8 @@ def _release(settings: Settings) -> None:
             for state in ("building", "testing"):
                 release = repository.step(connection, release, state)
             repository.go_live(connection, release, "http://127.0.0.1:1")
+    with engine.begin() as connection:
+        events.record(connection, Event(EventKind.CHALLENGE, "deposit-v8", champion="deposit-v7"), "no better")
     engine.dispose()
 
 
@@ -167,10 +170,10 @@ def _monitor(settings: Settings, trained: Trained, history: pd.DataFrame) -> Non
         month = (now.replace(day=15) - timedelta(days=30 * age)).strftime("%Y-%m")
         frame = history[history["period"] == source].iloc[:2000].reset_index(drop=True)
         found = observe(frame, trained.score(frame), trained, frame["y"].to_numpy(np.int8))
-        judgement = assess(found, trained.reference, trained.threshold, trained.expected, MONEY)
+        assessment = assess(found, trained.reference, trained.threshold, trained.expected, MONEY)
         models = ["deposit-v7"] if age else ["deposit-v6", "deposit-v7"]
         kept = [
-            each for name in models for each in metric_rows.to_metric_rows(name, found, trained.reference, judgement)
+            each for name in models for each in metric_rows.to_metric_rows(name, found, trained.reference, assessment)
         ]
         with engine.begin() as connection:
             metric_rows.replace(connection, month, "deposit", kept)
@@ -245,6 +248,19 @@ def test_releases_are_marked(shown: Shown) -> None:
     assert names == ["time", "text", "tags"]
     assert {text for _, text, _ in found} == {"deposit-v6 retired", "deposit-v7 live"}
     assert all(isinstance(at, datetime) for at, _, _ in found)
+
+
+def test_steps_that_release_nothing_are_shown_beside_the_releases_the_newest_first(shown: Shown) -> None:
+    path = BY_NAME["service"]
+    (query,) = [query for query in panel_queries(path) if query.title == "Releases"]
+    names, rows = shown.ask(query.sql, defaults(path))
+    steps = [dict(zip(names, row, strict=True)) for row in rows]
+    assert [(step["kind"], step["model"], step["state"], step["why"]) for step in steps] == [
+        ("challenge", "deposit-v8", "noted", "no better"),
+        ("release", "deposit-v7", "live", ""),
+        ("release", "deposit-v6", "retired", ""),
+    ]
+    assert [step["id"] is None for step in steps] == [True, False, False]
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,9 @@ LONG_AGO = 1_200_000_000_000_000
     [
         "SELECT 1 FROM datasets",
         "SELECT 1 FROM releases",
+        "SELECT 1 FROM events",
+        "SELECT 1 FROM timeline",
+        "INSERT INTO events (kind, model_id) VALUES ('x', 'x')",
         "SELECT 1 FROM rejects",
         "SELECT 1 FROM alembic_version",
         "SELECT 1 FROM predictions",
@@ -85,6 +88,8 @@ def test_the_reader_sees_every_table_and_days_made_later(log: Any, scored: Calla
             "daily_outcomes",
             "datasets",
             "releases",
+            "events",
+            "timeline",
         ):
             reader.execute(f"SELECT * FROM {table}")
         with pytest.raises(InsufficientPrivilege):

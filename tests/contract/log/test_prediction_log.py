@@ -10,7 +10,7 @@ import psycopg
 import pyarrow as pa
 import pytest
 
-from deposit import database
+from deposit import tables
 from deposit.data.columns import NAMES
 from deposit.log import shipper
 from deposit.log.entries import Entry
@@ -30,10 +30,10 @@ def _age(log: Any, days: int, where: str = "true") -> None:
 
 
 def _drop(log: Any, keep_days: int) -> None:
-    shipper.housekeeping.keep_house(log.writer, keep_days)
+    shipper.predictions.maintain_partitions(log.writer, keep_days)
 
 
-@pytest.mark.parametrize("table", database.metadata.sorted_tables, ids=str)
+@pytest.mark.parametrize("table", tables.metadata.sorted_tables, ids=str)
 def test_the_schema_is_what_the_code_believes(log: Any, table: Any) -> None:
     dialect = log_dialect()
     columns = log.ask(
@@ -59,7 +59,7 @@ def log_dialect() -> Any:
 
 
 def test_every_feature_has_a_column() -> None:
-    assert {name.replace(".", "_") for name in NAMES} <= set(database.predictions.columns.keys())
+    assert {name.replace(".", "_") for name in NAMES} <= set(tables.predictions.columns.keys())
 
 
 @pytest.mark.parametrize("ids", [None, ["a", "ü" * 128, ""], [1, -(2**63), 2**63 - 1], ["x\ty", "\\N", 'a"b;,\n']])
@@ -207,7 +207,7 @@ def test_without_a_retention_everything_stays(log: Any, scored: Callable[..., An
     log.append(scored(1, event_time=LONG_AGO))
     log.ship()
     _age(log, 10_000)
-    shipper.housekeeping.keep_house(log.writer, None)
+    shipper.predictions.maintain_partitions(log.writer, None)
     assert log.count() == 1
 
 

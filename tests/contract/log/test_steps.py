@@ -1,26 +1,47 @@
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from math import nan
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psycopg
 import pytest
+from alembic import command
 
-from deposit import overview
-from deposit.database import connect
+from deposit import events, overview
+from deposit.database import connect, migrate, revisions
 from deposit.errors import ConfigError, DataError
-from deposit.loop import record_rejection, request_retraining
+from deposit.events import TimelineEntry
+from deposit.loop import record_rejection, request_retraining, request_retrainings
 from deposit.monitoring import metric_rows
 from deposit.monitoring.metric_rows import MetricRow
-from deposit.monitoring.status import PeriodStatus, periods_to_exclude
-from deposit.release import repository, requests
+from deposit.monitoring.status import PeriodAssessment, PeriodStatus, periods_to_exclude
+from deposit.release import repository
 from deposit.sections import DatabaseSettings
+from deposit.selection.decision import Criterion, CriterionName
+from deposit.selection.selection import Selection
 from deposit.settings import Settings
 
 pytestmark = pytest.mark.servers
 
+REFUSED = Selection(
+    "deposit-v2",
+    "deposit-v1",
+    False,
+    False,
+    (
+        Criterion(CriterionName.LOG_LOSS, 0.01, 0.0, passed=False),
+        Criterion(CriterionName.ROC_AUC, nan, -0.02, passed=False),
+    ),
+    "no better",
+)
+DECAYED = PeriodAssessment(
+    "2026-05", "deposit-v7", PeriodStatus.PERFORMANCE_DEGRADED, "it ranks worse", 200, datetime.now(UTC), reported=False
+)
+FIRST, SECOND, NINTH = (date(2026, 6, day) for day in (1, 2, 9))
 VALUES = {"kind": "release", "bento_tag": "t", "bento_uri": "u", "bento_sha256": "0" * 64, "target": "process"}
 
 
@@ -32,7 +53,7 @@ def addresses(make_database: Callable[[], str], make_log_database: Callable[[str
 @pytest.fixture
 def settings(addresses: Any, tmp_path: Path) -> Settings:
     with psycopg.connect(addresses.owner) as owner:
-        owner.execute("TRUNCATE releases, metrics")
+        owner.execute("TRUNCATE releases, events, metrics")
     return Settings(state_dir=tmp_path, database=DatabaseSettings(url=addresses.owner))
 
 
@@ -46,47 +67,137 @@ def _go_live(settings: Settings, model_id: str) -> None:
     engine.dispose()
 
 
+def _timeline(settings: Settings) -> list[TimelineEntry]:
+    engine = connect(settings.database)
+    with engine.connect() as connection:
+        entries = events.timeline(connection, 100)
+    engine.dispose()
+    return entries
+
+
 def _noted(settings: Settings) -> list[tuple[str, str, str]]:
-    return [(each.kind, each.model_id, each.why) for each in requests.history(settings) if each.state == "noted"]
+    return [(each.kind, each.model_id, each.why) for each in _timeline(settings) if each.state == "noted"]
 
 
-def test_a_refusal_is_noted_once(settings: Settings) -> None:
-    for _ in range(2):
-        record_rejection(settings, "deposit-v2", "no better")
-    record_rejection(settings, "deposit-v2", "no better than deposit-v5 either")
+def test_a_refusal_is_noted_once_whatever_is_said_of_it(settings: Settings, addresses: Any) -> None:
+    record_rejection(settings, REFUSED)
+    record_rejection(settings, REFUSED)
+    record_rejection(settings, replace(REFUSED, reason="not better"))
+    record_rejection(
+        settings, replace(REFUSED, champion_before="deposit-v5", reason="no better than deposit-v5 either")
+    )
     assert _noted(settings) == [
         ("challenge", "deposit-v2", "no better than deposit-v5 either"),
         ("challenge", "deposit-v2", "no better"),
     ]
+    with psycopg.connect(addresses.owner) as owner:
+        failed = "SELECT champion, item ->> 'name', (item ->> 'value')::float8 FROM events"
+        failed += (
+            ", jsonb_array_elements(details -> 'criteria') AS item WHERE NOT (item -> 'passed')::boolean ORDER BY 1, 2"
+        )
+        assert owner.execute(failed).fetchall() == [
+            (champion, name, value)
+            for champion in ("deposit-v1", "deposit-v5")
+            for name, value in (("log_loss_difference_upper_end", 0.01), ("roc_auc_difference", None))
+        ]
+
+
+def test_a_first_challenger_is_refused_without_a_champion(settings: Settings) -> None:
+    record_rejection(settings, replace(REFUSED, champion_before=None))
+    record_rejection(settings, replace(REFUSED, champion_before=None))
+    assert _noted(settings) == [("challenge", "deposit-v2", "no better")]
 
 
 def test_a_decay_asks_for_a_retraining_and_then_the_cool_down_lasts(settings: Settings) -> None:
     _go_live(settings, "deposit-v7")
-    assert request_retraining(settings, "deposit-v7", "May, seen on the 1st")
+    assert request_retraining(settings, DECAYED, FIRST)
     # a task that was killed before it could say so says it again
-    assert request_retraining(settings, "deposit-v7", "May, seen on the 1st")
-    assert not request_retraining(settings, "deposit-v7", "May, seen on the 2nd")
-    assert _noted(settings) == [("retraining", "deposit-v7", "May, seen on the 1st")]
+    assert request_retraining(settings, DECAYED, FIRST)
+    assert not request_retraining(settings, DECAYED, SECOND)
+    assert not request_retraining(settings, replace(DECAYED, period="2026-04"), FIRST)
+    assert _noted(settings) == [("retraining", "deposit-v7", "2026-05, seen on 2026-06-01: it ranks worse")]
+
+
+def test_an_outcome_that_comes_late_makes_no_other_request(settings: Settings) -> None:
+    _go_live(settings, "deposit-v7")
+    assert request_retraining(settings, DECAYED, FIRST)
+    assert request_retraining(settings, replace(DECAYED, reason="it ranks still worse"), FIRST)
+    assert request_retraining(settings, replace(DECAYED, status=PeriodStatus.DATA_DRIFT, reason="as ever"), FIRST)
+    assert _noted(settings) == [("retraining", "deposit-v7", "2026-05, seen on 2026-06-01: it ranks worse")]
 
 
 def test_after_the_cool_down_it_asks_again(settings: Settings, addresses: Any) -> None:
     _go_live(settings, "deposit-v7")
-    assert request_retraining(settings, "deposit-v7", "May, seen on the 1st")
+    assert request_retraining(settings, DECAYED, FIRST)
     with psycopg.connect(addresses.owner) as owner:
-        owner.execute("UPDATE releases SET requested_at = now() - INTERVAL '7 days 1 minute' WHERE state = 'noted'")
-    assert request_retraining(settings, "deposit-v7", "May, seen on the 9th")
+        owner.execute("UPDATE events SET at = now() - INTERVAL '7 days 1 minute'")
+    assert request_retraining(settings, DECAYED, NINTH)
 
 
 def test_the_decay_of_a_model_that_does_not_serve_asks_for_nothing(settings: Settings) -> None:
-    assert not request_retraining(settings, "deposit-v7", "nothing serves")
+    assert not request_retraining(settings, DECAYED, FIRST)
     _go_live(settings, "deposit-v8")
-    assert not request_retraining(settings, "deposit-v7", "another serves")
+    assert not request_retraining(settings, DECAYED, FIRST)
     assert _noted(settings) == []
+
+
+def test_what_is_asked_for_is_what_has_decayed_of_the_model_that_serves(settings: Settings, addresses: Any) -> None:
+    _go_live(settings, "deposit-v7")
+    months = {"2026-03": PeriodStatus.PERFORMANCE_DEGRADED, "2026-04": PeriodStatus.DATA_QUALITY_FAILURE}
+    _monitored(settings, months, "deposit")
+    _monitored(settings, {"2026-05": PeriodStatus.PERFORMANCE_DEGRADED}, "replay")
+    assert request_retrainings(settings, ["2026-04", "2026-05"], FIRST) == []
+    assert request_retrainings(settings, ["2026-03", "2026-04", "2026-05"], FIRST) == ["2026-03"]
+    assert request_retrainings(settings, ["2026-03", "2026-04", "2026-05"], FIRST) == ["2026-03"]
+    assert request_retrainings(settings, ["2026-03"], SECOND) == []
+    assert _noted(settings) == [("retraining", "deposit-v7", "2026-03, seen on 2026-06-01: why")]
+    with psycopg.connect(addresses.owner) as owner:
+        assert owner.execute("SELECT period, day, details FROM events").fetchall() == [
+            ("2026-03", FIRST, {"rows": 200})
+        ]
+
+
+def test_steps_that_release_nothing_keep_their_data_through_the_migration(
+    make_database: Callable[[], str], make_log_database: Callable[[str, str], Any]
+) -> None:
+    addresses = make_log_database(make_database(), "moved")
+    told = [
+        ("challenge", "deposit-v2", "deposit-v2 is refused, deposit-v1 stays champion: no better"),
+        ("challenge", "deposit-v3", "deposit-v3 is refused, there is no champion: against a constant"),
+        ("retraining", "deposit-v7", "2026-05, seen on 2026-06-01: it ranks worse"),
+        ("retraining", "deposit-v7", "2026-05-17, seen on 2026-06-09: it ranks worse"),
+    ]
+    engine = connect(DatabaseSettings(url=addresses.owner))
+    with engine.begin() as connection:
+        command.downgrade(revisions(connection), "0007")
+        for number, (kind, model_id, why) in enumerate(told):
+            connection.exec_driver_sql(
+                "INSERT INTO releases (kind, model_id, why, state, requested_at) VALUES (%s, %s, %s, 'noted', %s)",
+                (kind, model_id, why, datetime(2026, 6, 1 + number, tzinfo=UTC)),
+            )
+    _go_live(Settings(database=DatabaseSettings(url=addresses.owner)), "deposit-v7")
+    migrate(engine)
+    engine.dispose()
+    with psycopg.connect(addresses.reader) as reader:
+        rows = reader.execute("SELECT kind, model_id, champion, period, day, reason FROM events ORDER BY at").fetchall()
+        (left,) = reader.execute("SELECT model_id, state FROM releases")
+        timeline = reader.execute("SELECT at, why FROM timeline WHERE state = 'noted'").fetchall()
+    assert [row[:2] + row[-1:] for row in rows] == told
+    assert [row[2:-1] for row in rows] == [
+        ("deposit-v1", "", None),
+        ("", "", None),
+        ("", "2026-05", date(2026, 6, 1)),
+        ("", "2026-05-17", date(2026, 6, 9)),
+    ]
+    assert left == ("deposit-v7", "live")
+    assert timeline == [
+        (datetime(2026, 6, 1 + number, tzinfo=UTC), why) for number, (_, _, why) in reversed([*enumerate(told)])
+    ]
 
 
 def test_steps_are_no_releases(settings: Settings) -> None:
     _go_live(settings, "deposit-v7")
-    record_rejection(settings, "deposit-v8", "no better")
+    record_rejection(settings, replace(REFUSED, model_id="deposit-v8"))
     engine = connect(settings.database)
     with engine.connect() as connection:
         assert repository.pending(connection) == []
@@ -113,14 +224,14 @@ def test_months_with_broken_data_are_left_out(settings: Settings) -> None:
 
 def test_the_overview_sees_all_of_it(settings: Settings, free_ports: Callable[[int], int]) -> None:
     _go_live(settings, "deposit-v7")
-    record_rejection(settings, "deposit-v8", "no better")
+    record_rejection(settings, replace(REFUSED, model_id="deposit-v8"))
     _monitored(settings, {"2026-04": PeriodStatus.PERFORMANCE_DEGRADED, "2026-05": PeriodStatus.STABLE}, "deposit")
     nobody = settings.changed("mlflow", tracking_uri=f"http://127.0.0.1:{free_ports(1)}")
     seen = overview.load_overview(nobody)
     assert seen.live is not None
     assert seen.live.model_id == "deposit-v7"
-    assert [(each.kind, each.state) for each in seen.releases] == [("challenge", "noted"), ("release", "live")]
-    assert [(each.period, each.kind, each.rows, each.reported) for each in seen.verdicts] == [
+    assert [(each.kind, each.state) for each in seen.timeline] == [("challenge", "noted"), ("release", "live")]
+    assert [(each.period, each.status, each.rows, each.reported) for each in seen.verdicts] == [
         ("2026-05", PeriodStatus.STABLE, 200, False),
         ("2026-04", PeriodStatus.PERFORMANCE_DEGRADED, 200, True),
     ]
@@ -143,8 +254,8 @@ def test_there_may_be_no_champion(
     ("decision", "reason"),
     [
         ({"promoted": True, "reason": "it won"}, "it won"),
-        ({"promoted": False, "reason": "it lost"}, "appointed by hand"),
-        (None, "appointed by hand"),
+        ({"promoted": False, "reason": "it lost"}, "appointed by hand, although it lost"),
+        (None, "deposit-v3 is champion already, by hand: no gate has judged it"),
     ],
 )
 def test_why_it_is_champion_is_what_the_gate_said_unless_it_said_no(

@@ -10,7 +10,7 @@ import pytest
 
 from deposit.log import shipper
 from deposit.log.entries import Traffic, TrafficCount, microseconds
-from deposit.log.partitions import maintain_partitions
+from deposit.log.predictions import maintain_partitions
 
 pytestmark = pytest.mark.servers
 

@@ -16,18 +16,19 @@ from mlflow.tracking import MlflowClient
 from sqlalchemy import insert, select, text
 
 from deposit.data.columns import FEATURES
-from deposit.database import connect, metrics, predictions
+from deposit.database import connect
 from deposit.errors import ConfigError, DataError, GateError, IntegrityError
 from deposit.model.artifact import MODEL, REFERENCE
 from deposit.monitoring.monitor import monitor
-from deposit.registry import registry
 from deposit.registry.catalog import parse_catalog
-from deposit.registry.registry import Version
+from deposit.registry.registry import ModelRegistry, Version
+from deposit.registry.tags import Tag
 from deposit.release.catalog_publisher import write_catalog
 from deposit.sections import DatabaseSettings
 from deposit.selection import selection
+from deposit.selection.decision import champion_reason
 from deposit.store import ObjectStore
-from deposit.training.history import DATASET, KEY, SETTINGS
+from deposit.tables import metrics, predictions
 from deposit.training.training import TrainingResult, train
 
 pytestmark = [
@@ -68,7 +69,7 @@ def one_sentence(error: pytest.ExceptionInfo[Exception]) -> str:
 
 def test_a_deleted_experiment_is_brought_back_by_the_command_that_is_named(good, own, client, tmp_path) -> None:
     won = selection.select(own, good.run_id)
-    (version,) = registry.versions(own)
+    (version,) = ModelRegistry(own).versions()
     client.delete_experiment(client.get_experiment_by_name(own.mlflow.experiment).experiment_id)
 
     uses: list[Callable[[], object]] = [lambda: train(own, good.dataset), lambda: selection.select(own)]
@@ -79,38 +80,38 @@ def test_a_deleted_experiment_is_brought_back_by_the_command_that_is_named(good,
     with pytest.raises(DataError, match="or it was deleted"):
         selection.select(own, good.run_id)
     # the models do not need it
-    assert registry.champion(own) == version
+    assert ModelRegistry(own).champion() == version
     assert selection.promote(own, version.model_id) == won
-    assert registry.download(own, version, tmp_path / "model").is_dir()
-    assert registry.resolve_artifact(own, version).threshold is None
+    assert ModelRegistry(own).download(version, tmp_path / "model").is_dir()
+    assert ModelRegistry(own).resolve_artifact(version).threshold is None
 
     environment = {"PATH": f"{MLFLOW.parent}:/usr/bin:/bin", "HOME": str(tmp_path)}
     subprocess.run(["bash", "-c", command_in(str(error.value))], env=environment, check=True, capture_output=True)
     assert train(own, good.dataset).run_id == good.run_id
-    assert registry.resolve_artifact(own, version).threshold is not None
+    assert ModelRegistry(own).resolve_artifact(version).threshold is not None
 
 
 def test_ids_are_never_given_again(good, bad, own, client) -> None:
-    name, store, bucket = own.mlflow.model_name, ObjectStore(own.store), own.store.data_bucket
+    name, bucket = own.mlflow.model_name, ObjectStore(own.store).data
     selection.select(own, good.run_id)
-    store.delete(bucket, f"models/{name}-v1")  # as it is for one that was registered before ids were kept
+    bucket.delete(f"models/{name}-v1")  # as it is for one that was registered before ids were kept
     selection.select(own, bad.run_id)
     client.delete_registered_model(name)
-    assert registry.versions(own) == []
-    assert registry.champion(own) is None
+    assert ModelRegistry(own).versions() == []
+    assert ModelRegistry(own).champion() is None
 
     again = selection.select(own, good.run_id)
 
     assert again.model_id == f"{name}-v3"
     assert again.is_champion
-    assert [version.model_id for version in registry.versions(own)] == [again.model_id]
+    assert [version.model_id for version in ModelRegistry(own).versions()] == [again.model_id]
 
 
 def test_a_deleted_alias_is_given_back_by_the_command_that_is_named(good, bad, own, client) -> None:
     won = selection.select(own, good.run_id)
     client.delete_registered_model_alias(own.mlflow.model_name, "champion")
 
-    for use in (lambda: selection.select(own, bad.run_id), lambda: registry.champion(own)):
+    for use in (lambda: selection.select(own, bad.run_id), lambda: ModelRegistry(own).champion()):
         with pytest.raises(GateError, match="was deleted in MLflow") as error:
             use()
         assert command_in(one_sentence(error)) == f"deposit promote {won.model_id}"
@@ -141,11 +142,11 @@ def test_a_deleted_champion_is_followed_by_whom_a_person_names(good, bad, own, c
 def test_a_champion_whose_files_are_gone_gives_way(good, bad, own, artifacts, tmp_path, name) -> None:
     own = own.changed("mlflow", model_name=f"files-of-{name}")
     champion = selection.promote(own, selection.select(own, bad.run_id).model_id)
-    version = registry.by_id(own, champion.model_id)
+    version = ModelRegistry(own).by_id(champion.model_id)
 
     with without(artifacts, version, name):
         with pytest.raises(IntegrityError, match="`deposit train`") as error:
-            registry.download(own, version, tmp_path / "model")
+            ModelRegistry(own).download(version, tmp_path / "model")
         assert champion.model_id in one_sentence(error)
         with pytest.raises(IntegrityError, match=champion.model_id):
             selection.promote(own, champion.model_id)
@@ -172,7 +173,7 @@ def test_train_makes_anew_what_select_no_longer_has(good, settings, own, rows, c
     second = train(own)
     assert not second.reused
     selected = selection.select(own)
-    (version,) = registry.versions(own)
+    (version,) = ModelRegistry(own).versions()
     with without(artifacts, version, MODEL):
         with pytest.raises(GateError, match="run `deposit train`"):
             selection.select(own)
@@ -184,23 +185,25 @@ def test_train_makes_anew_what_select_no_longer_has(good, settings, own, rows, c
 
 def test_a_version_whose_run_is_gone_for_good_goes_on(good, own, client, backend, tmp_path) -> None:
     run_id = copy_of(client, challenger_of(client, good), {})
-    version = registry.register(client, own, client.get_run(run_id))
+    version = ModelRegistry(own).register(client.get_run(run_id))
     client.delete_run(run_id)
     command = [str(MLFLOW), "gc", "--backend-store-uri", backend, "--run-ids", run_id]
     environment = {"PATH": "/usr/bin:/bin", "MLFLOW_TRACKING_URI": own.mlflow.tracking_uri, "HOME": str(tmp_path)}
     subprocess.run(command, env=environment, check=True, capture_output=True)
 
-    assert registry.versions(own) == [version]
-    assert registry.resolve_artifact(own, version).threshold is None
-    assert registry.download(own, version, tmp_path / "model").is_dir()
+    assert ModelRegistry(own).versions() == [version]
+    assert ModelRegistry(own).resolve_artifact(version).threshold is None
+    assert ModelRegistry(own).download(version, tmp_path / "model").is_dir()
     assert selection.promote(own, version.model_id).is_champion
-    assert "no gate has judged it" in selection.reason_of(own, version)
+    assert "no gate has judged it" in champion_reason(
+        version.model_id, selection.read_decision(ModelRegistry(own), version)
+    )
 
 
 def test_select_takes_the_newest_of_today_s_dataset_and_settings(good, settings, own, rows, client) -> None:
     assert published(settings, rows) == good.dataset
-    stray = copy_of(client, good.run_id, {KEY: "one", SETTINGS: "of another shell"})
-    old = copy_of(client, good.run_id, {KEY: "another", DATASET: "0123456789abcdef"})
+    stray = copy_of(client, good.run_id, {Tag.TRAINING_KEY: "one", Tag.SETTINGS: "of another shell"})
+    old = copy_of(client, good.run_id, {Tag.TRAINING_KEY: "another", Tag.DATASET: "0123456789abcdef"})
     messages: list[str] = []
 
     selected = selection.select(own, progress=lambda message, *_: messages.append(message))

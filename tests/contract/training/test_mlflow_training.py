@@ -1,8 +1,10 @@
 """Training and selection against a real MLflow server (proxied artifacts) and a real object store."""
 
 import json
+from collections.abc import Callable
 
 import mlflow
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,10 +13,12 @@ from learning import make_champion, published
 from deposit.cli.model_commands import models
 from deposit.errors import DataError, GateError, IntegrityError, SourceError, UpstreamError
 from deposit.model.artifact import MODEL, ModelArtifact
-from deposit.registry import registry
+from deposit.registry.registry import ModelRegistry
 from deposit.sections import SelectSettings
-from deposit.selection import gate, selection
+from deposit.selection import selection
+from deposit.selection.decision import champion_reason
 from deposit.selection.selection import select
+from deposit.settings import Settings
 from deposit.training.training import train
 
 pytestmark = [
@@ -22,6 +26,11 @@ pytestmark = [
     # MLflow's client leaves sockets to the garbage collector
     pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
+
+
+def reason_of(settings: Settings, model_id: str) -> str:
+    registry = ModelRegistry(settings)
+    return champion_reason(model_id, selection.read_decision(registry, registry.by_id(model_id)))
 
 
 def test_a_training_is_a_parent_with_a_run_per_candidate_and_nested_trials(good, client, settings) -> None:
@@ -63,22 +72,28 @@ def test_the_same_training_is_done_once(good, settings) -> None:
     assert (again.run_id, again.candidates, again.challenger) == (good.run_id, good.candidates, good.challenger)
 
 
+def test_a_changed_price_is_no_other_training(good, settings, client) -> None:
+    again = train(settings.changed("economics", deposit_value=4.0).changed("train", threads=1), good.dataset)
+
+    assert (again.reused, again.run_id) == (True, good.run_id)
+    params = client.get_run(good.run_id).data.params  # those that the profit there is of
+    assert (params["deposit_value"], params["call_cost"]) == ("10.0", "1.0")
+
+
 def test_months_that_are_left_out_are_neither_learned_from_nor_tested_on(good, settings, rows, client) -> None:
     newest, tuned = rows["period"].max(), settings.changed("train", trials=1)
     left = train(tuned, good.dataset, [newest, "2008-06"])
     again = train(tuned, good.dataset, ["2008-06", newest])
     (challenger,) = (each for each in left.candidates if each.name == left.challenger)
-    version = registry.register(
-        client, settings.changed("mlflow", model_name="left"), client.get_run(challenger.run_id)
-    )
-    outcome = gate.compare(settings.changed("mlflow", model_name="left"), version, None)
+    models = ModelRegistry(settings.changed("mlflow", model_name="left"))
+    comparison = selection.compare(models, settings, models.register(client.get_run(challenger.run_id)), None)
 
     assert again.reused
     assert left.run_id != good.run_id
     assert client.get_run(left.run_id).data.tags["deposit.left_out"] == str([newest, "2008-06"])
     months = rows["period"].unique().tolist()
     before = sorted(set(months) - {newest, "2008-06"})[-1]
-    assert outcome.where.endswith(f"to {before}")
+    assert comparison.window.last == before
     params = client.get_run(left.run_id).data.params
     assert params["training"].startswith("2008-05")
     assert params["test"].endswith(before)
@@ -119,7 +134,7 @@ def test_a_model_whose_ranking_was_never_measured_is_listed_with_a_dash(settings
 
     assert not refused.promoted
     assert "one outcome only" in refused.reason
-    (version,) = registry.versions(own)
+    (version,) = ModelRegistry(own).versions()
     assert "roc_auc" not in version.metrics
     *_, ranking, loss = (cell.strip() for cell in line.split("│"))
     assert (ranking, loss) == ("-", f"{version.metrics['log_loss']:.3f}")
@@ -139,24 +154,24 @@ def test_a_failed_training_is_marked_and_not_reused(settings, rows, client) -> N
 
 def test_first_champion_then_nothing_changes(good, own, client) -> None:
     first = select(own, good.run_id)
-    before = registry.versions(own)
+    before = ModelRegistry(own).versions()
     again = select(own, good.run_id)
 
     assert (first.promoted, first.is_champion, first.champion_before) == (True, True, None)
     assert "constant" in first.reason
     assert all(criterion.passed for criterion in first.criteria)
     assert again == first
-    assert registry.versions(own) == before
-    champion = registry.champion(own)
+    assert ModelRegistry(own).versions() == before
+    champion = ModelRegistry(own).champion()
     assert champion is not None
-    assert champion == registry.by_id(own, first.model_id) == before[0]
+    assert champion == ModelRegistry(own).by_id(first.model_id) == before[0]
     assert champion.aliases == ("champion",)
     assert champion.metrics["roc_auc"] == next(c for c in good.candidates if c.name == good.challenger).test["roc_auc"]
 
 
 def test_decisions_are_stored_with_version_and_run(good, own, client) -> None:
     selected = select(own, good.run_id)
-    champion = registry.champion(own)
+    champion = ModelRegistry(own).champion()
     assert champion is not None
 
     tags = client.get_model_version(own.mlflow.model_name, str(champion.version)).tags
@@ -177,7 +192,7 @@ def test_a_worse_challenger_is_refused(good, bad, own) -> None:
     assert refused.champion_before == champion.model_id
     assert not all(criterion.passed for criterion in refused.criteria)
     assert again == refused
-    assert [version.aliases for version in registry.versions(own)] == [("champion",), ()]
+    assert [version.aliases for version in ModelRegistry(own).versions()] == [("champion",), ()]
 
 
 def test_a_better_challenger_replaces_the_champion_which_stays_at_hand(good, bad, own) -> None:
@@ -187,16 +202,16 @@ def test_a_better_challenger_replaces_the_champion_which_stays_at_hand(good, bad
 
     assert promoted.promoted
     assert again == promoted
-    assert [version.aliases for version in registry.versions(own)] == [("previous",), ("champion",)]
+    assert [version.aliases for version in ModelRegistry(own).versions()] == [("previous",), ("champion",)]
 
 
 def test_why_a_version_is_champion_is_told_to_who_releases_it(good, bad, own) -> None:
     won, lost = select(own, good.run_id), select(own, bad.run_id)
-    refused = registry.by_id(own, lost.model_id)
-    registry.set_champion(own, refused, registry.by_id(own, won.model_id))
+    refused = ModelRegistry(own).by_id(lost.model_id)
+    ModelRegistry(own).set_champion(refused, ModelRegistry(own).by_id(won.model_id))
 
-    assert selection.reason_of(own, registry.by_id(own, won.model_id)) == won.reason
-    assert selection.reason_of(own, refused) == f"appointed by hand, although {lost.reason}"
+    assert reason_of(own, won.model_id) == won.reason
+    assert reason_of(own, lost.model_id) == f"appointed by hand, although {lost.reason}"
 
 
 def test_the_plain_rule_compares_accuracy_and_f1(good, bad, own) -> None:
@@ -217,7 +232,9 @@ def test_no_month_that_neither_has_seen_is_a_refusal_with_that_reason(good, bad,
 
     def trained_yesterday(cls, folder, threads=1):
         found = load(cls, folder, threads)
-        return ModelArtifact(**{**vars(found), "metadata": {**found.metadata, "trained_through": "2010-11"}})
+        return ModelArtifact(
+            **{**vars(found), "metadata": msgspec.structs.replace(found.metadata, train_end="2010-11")}
+        )
 
     monkeypatch.setattr(ModelArtifact, "load", classmethod(trained_yesterday))
 
@@ -238,9 +255,9 @@ def test_a_refused_challenger_is_promoted_by_hand_with_its_reason(good, bad, own
     assert again == promoted
     assert (promoted.promoted, promoted.is_champion, promoted.champion_before) == (True, True, won.model_id)
     assert promoted.criteria == lost.criteria
-    assert [version.aliases for version in registry.versions(own)] == [("previous",), ("champion",)]
-    champion = registry.by_id(own, lost.model_id)
-    reason = selection.reason_of(own, champion)
+    assert [version.aliases for version in ModelRegistry(own).versions()] == [("previous",), ("champion",)]
+    champion = ModelRegistry(own).by_id(lost.model_id)
+    reason = reason_of(own, lost.model_id)
     assert reason == promoted.reason
     assert "by hand, in place of" in reason
     assert "the months were wrong; the gate: " in reason
@@ -256,15 +273,15 @@ def test_a_promotion_that_was_interrupted_is_finished_by_the_next(good, bad, own
 
     won, lost = select(own, good.run_id), select(own, bad.run_id)
     with monkeypatch.context() as patch:
-        patch.setattr(registry, "set_champion", killed)
+        patch.setattr(ModelRegistry, "set_champion", killed)
         with pytest.raises(KeyboardInterrupt):
             selection.promote(own, lost.model_id)
-    champion = registry.champion(own)
+    champion = ModelRegistry(own).champion()
     assert champion is not None
     assert champion.model_id == won.model_id
 
     assert selection.promote(own, lost.model_id).champion_before == won.model_id
-    champion = registry.champion(own)
+    champion = ModelRegistry(own).champion()
     assert champion is not None
     assert champion.model_id == lost.model_id
 
@@ -277,7 +294,7 @@ def test_a_promotion_by_hand_that_was_taken_back_is_not_repeated_by_the_gate(goo
     refused = select(own, bad.run_id)
 
     assert not refused.promoted
-    champion = registry.champion(own)
+    champion = ModelRegistry(own).champion()
     assert champion is not None
     assert champion.model_id == won.model_id
 
@@ -287,13 +304,13 @@ def test_a_selection_that_was_interrupted_is_finished_by_the_next(good, own, mon
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(registry, "set_champion", killed)
+        patch.setattr(ModelRegistry, "set_champion", killed)
         with pytest.raises(KeyboardInterrupt):
             select(own, good.run_id)
-    assert registry.champion(own) is None
+    assert ModelRegistry(own).champion() is None
 
     assert select(own, good.run_id).is_champion
-    assert len(registry.versions(own)) == 1
+    assert len(ModelRegistry(own).versions()) == 1
 
 
 def test_a_champion_whose_bytes_changed_is_an_error(good, bad, own, artifacts, settings) -> None:
@@ -310,31 +327,31 @@ def test_a_champion_whose_bytes_changed_is_an_error(good, bad, own, artifacts, s
     finally:
         for path in changed:
             path.write_bytes(content[path])
-    champion = registry.champion(own)
+    champion = ModelRegistry(own).champion()
     assert champion is not None
     assert champion.model_id.endswith("-v1")
 
 
 def test_downloaded_files_load_and_score_as_in_training(good, own, tmp_path) -> None:
     select(own, good.run_id)
-    champion = registry.champion(own)
+    champion = ModelRegistry(own).champion()
     assert champion is not None
 
-    model = ModelArtifact.load(registry.download(own, champion, tmp_path / "model"))
+    model = ModelArtifact.load(ModelRegistry(own).download(champion, tmp_path / "model"))
 
     scored = model.probabilities(model.encoder.encode_rows(model.parity.rows))
     assert scored.tolist() == model.parity.probabilities
-    assert model.metadata["dataset"] == good.dataset
+    assert model.metadata.dataset == good.dataset
 
 
 def test_mlflow_loads_the_champion_without_a_pickle(good, own, rows, artifacts, tmp_path) -> None:
     select(own, good.run_id)
-    champion = registry.champion(own)
+    champion = ModelRegistry(own).champion()
     assert champion is not None
 
     loaded = mlflow.pyfunc.load_model(f"models:/{own.mlflow.model_name}@champion")
 
-    model = ModelArtifact.load(registry.download(own, champion, tmp_path / "model"))
+    model = ModelArtifact.load(ModelRegistry(own).download(champion, tmp_path / "model"))
     raw = rows[[name for name in rows if name not in ("id", "period", "y")]].head(20).astype({"job": "str"})
     raw = pd.DataFrame({name: raw[name].tolist() for name in raw})
     assert loaded.predict(raw).tolist() == model.probabilities(model.encoder.encode_columns(raw)).tolist()
@@ -344,23 +361,25 @@ def test_mlflow_loads_the_champion_without_a_pickle(good, own, rows, artifacts, 
 
 def test_unknown_things_are_named(own, settings) -> None:
     with pytest.raises(DataError, match="there is no model"):
-        registry.by_id(own, f"{own.mlflow.model_name}-v9")
+        ModelRegistry(own).by_id(f"{own.mlflow.model_name}-v9")
     with pytest.raises(DataError, match="is not a model id"):
-        registry.by_id(own, "best")
+        ModelRegistry(own).by_id("best")
     with pytest.raises(DataError, match="there is no MLflow run"):
         select(own, "0" * 32)
     with pytest.raises(GateError, match="deposit train"):
         select(settings.changed("mlflow", experiment="empty"))
     with pytest.raises(SourceError, match="no dataset version"):
         train(settings, "missing")
-    assert registry.versions(own) == []
-    assert registry.champion(own) is None
+    assert ModelRegistry(own).versions() == []
+    assert ModelRegistry(own).champion() is None
 
 
 def test_a_server_that_is_down_is_said_in_one_line(settings, free_ports) -> None:
     down = settings.changed("mlflow", tracking_uri=f"http://127.0.0.1:{free_ports(1)}")
 
-    for use in (train, select, registry.champion, registry.versions):
+    models = ModelRegistry(down)
+    uses: list[Callable[[], object]] = [lambda: train(down), lambda: select(down), models.champion, models.versions]
+    for use in uses:
         with pytest.raises(UpstreamError, match=r"MLflow at .* does not answer") as error:
-            use(down)
+            use()
         assert "\n" not in str(error.value)

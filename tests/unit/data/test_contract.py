@@ -5,6 +5,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from deposit.data import violations
 from deposit.data.columns import FEATURES, NAMES, Category, Number
 from deposit.data.contract import REQUIRED, ValidationResult, check_columns, deduplicate, validate_rows
 from deposit.errors import ContractError
@@ -23,7 +24,10 @@ def check(*changes: dict[str, str]) -> ValidationResult:
 
 
 def reasons(*changes: dict[str, str]) -> dict[int, str]:
-    return check(*changes).rejected["reason"].to_dict()
+    checked = check(*changes)
+    texts = violations.reasons(checked.violations)
+    assert list(texts) == list(checked.rejected.index)
+    return texts
 
 
 def test_a_good_row_leaves_typed_and_without_duration() -> None:
@@ -75,7 +79,8 @@ def test_an_own_period_is_kept_and_checked() -> None:
     checked = check({"period": "2008-05"}, {"period": "2008-06"}, {"period": "2008-5"}, {"period": ""})
     assert checked.good["period"].tolist() == ["2008-05"]
     assert list(checked.rejected.index) == [3, 4, 5]
-    assert "period is '2008-06': a month as YYYY-MM is allowed, the same as in" in checked.rejected["reason"].iloc[0]
+    assert "period is '2008-06': a month as YYYY-MM is allowed, the same as in" in str(checked.violations[0])
+    assert [violation.rule for violation in checked.violations] == ["month", "domain", "domain"]
 
 
 def test_a_wrong_month_is_not_blamed_on_the_period() -> None:
@@ -84,9 +89,10 @@ def test_a_wrong_month_is_not_blamed_on_the_period() -> None:
 
 
 def test_an_id_may_be_used_once() -> None:
-    good, repeated = deduplicate(check({"id": "5"}, {"id": "6"}, {"id": "5"}).good)
-    assert good["id"].tolist() == [5, 6]
-    assert repeated["reason"].to_dict() == {4: "id is '5': a whole number from 0 on is allowed, each once"}
+    unique = deduplicate(check({"id": "5"}, {"id": "6"}, {"id": "5"}).good)
+    assert unique.good["id"].tolist() == [5, 6]
+    assert unique.rejected["id"].to_dict() == {4: "5"}
+    assert violations.reasons(unique.violations) == {4: "id is '5': a whole number from 0 on is allowed, each once"}
 
 
 def test_large_ids_stay_exact() -> None:
@@ -146,7 +152,7 @@ def test_any_text_anywhere_either_passes_as_described_or_is_rejected_by_name(
     checked = check({}, {**row, name: text})
     assert len(checked.good) + len(checked.rejected) == 2
     if not checked.rejected.empty:
-        (reason,) = checked.rejected["reason"]
+        (reason,) = violations.reasons(checked.violations).values()
         assert reason.startswith(f"{name} is ")
         assert len(reason.splitlines()) == 1
         assert len(reason) < 400

@@ -5,32 +5,31 @@ from deposit.data import dataset
 from deposit.data.contract import validate_rows
 from deposit.data.sources import BUNDLED
 from deposit.errors import IntegrityError, SourceError
-from deposit.sections import StoreSettings
-from deposit.store import ObjectStore
+from deposit.store import Bucket
 
 ORIGIN = dataset.Origin("test", "0" * 64, 3)
 
 
-class MemoryStore(ObjectStore):
-    """An object store in memory."""
+class MemoryBucket(Bucket):
+    """A bucket in memory."""
 
     def __init__(self) -> None:
-        self.settings = StoreSettings()
+        self.name = "b"
         self.objects: dict[str, bytes] = {}
 
-    def put(self, bucket: str, key: str, data: bytes) -> str:
+    def put(self, key: str, data: bytes) -> str:
         self.objects[key] = data
-        return f"s3://{bucket}/{key}"
+        return self.uri(key)
 
-    def put_if_absent(self, bucket: str, key: str, data: bytes) -> bool:
+    def put_if_absent(self, key: str, data: bytes) -> bool:
         return self.objects.setdefault(key, data) is data
 
-    def get(self, bucket: str, key: str) -> bytes:
+    def get(self, key: str) -> bytes:
         if key not in self.objects:
             raise SourceError(key)
         return self.objects[key]
 
-    def keys(self, bucket: str, prefix: str = "") -> list[str]:
+    def keys(self, prefix: str = "") -> list[str]:
         return sorted(key for key in self.objects if key.startswith(prefix))
 
 
@@ -42,14 +41,14 @@ def frame() -> pd.DataFrame:
 
 
 @pytest.fixture
-def store() -> MemoryStore:
-    return MemoryStore()
+def bucket() -> MemoryBucket:
+    return MemoryBucket()
 
 
-def test_a_version_is_read_as_it_was_published(store: MemoryStore, frame: pd.DataFrame) -> None:
-    manifest, created = dataset.publish(store, "b", frame, ORIGIN)
+def test_a_version_is_read_as_it_was_published(bucket: MemoryBucket, frame: pd.DataFrame) -> None:
+    manifest, created = dataset.publish(bucket, frame, ORIGIN)
     assert created
-    found = dataset.load(store, "b", manifest.version)
+    found = dataset.load(bucket, manifest.version)
     assert list(found.columns) == dataset.SCHEMA.names
     pd.testing.assert_frame_equal(
         found, frame.reset_index(drop=True)[found.columns], check_categorical=False, check_dtype=False
@@ -61,7 +60,7 @@ def test_a_version_is_read_as_it_was_published(store: MemoryStore, frame: pd.Dat
         "2008-05",
         "2008-06",
     )
-    assert sorted(store.objects) == [
+    assert sorted(bucket.objects) == [
         *(
             f"datasets/{manifest.version}/{name}"
             for name in ("manifest.json", "period=2008-05/part.parquet", "period=2008-06/part.parquet")
@@ -71,10 +70,10 @@ def test_a_version_is_read_as_it_was_published(store: MemoryStore, frame: pd.Dat
 
 
 def test_the_same_rows_give_the_same_bytes(frame: pd.DataFrame) -> None:
-    stores = MemoryStore(), MemoryStore()
-    for store in stores:
-        dataset.publish(store, "b", frame.copy(), ORIGIN)
-    parts = [{key: data for key, data in store.objects.items() if key.endswith(".parquet")} for store in stores]
+    buckets = MemoryBucket(), MemoryBucket()
+    for bucket in buckets:
+        dataset.publish(bucket, frame.copy(), ORIGIN)
+    parts = [{key: data for key, data in bucket.objects.items() if key.endswith(".parquet")} for bucket in buckets]
     assert parts[0] == parts[1]
 
 
@@ -97,39 +96,39 @@ def test_the_index_and_the_kind_of_text_are_not_content(frame: pd.DataFrame) -> 
     assert dataset.version_of(other) == dataset.version_of(frame)
 
 
-def test_a_version_without_manifest_is_invisible(store: MemoryStore, frame: pd.DataFrame) -> None:
-    manifest, _ = dataset.publish(store, "b", frame, ORIGIN)
-    del store.objects[f"datasets/{manifest.version}/manifest.json"]
-    assert dataset.versions(store, "b") == []
-    assert dataset.latest(store, "b") is None
+def test_a_version_without_manifest_is_invisible(bucket: MemoryBucket, frame: pd.DataFrame) -> None:
+    manifest, _ = dataset.publish(bucket, frame, ORIGIN)
+    del bucket.objects[f"datasets/{manifest.version}/manifest.json"]
+    assert dataset.versions(bucket) == []
+    assert dataset.latest(bucket) is None
     with pytest.raises(SourceError, match=f"no dataset version '{manifest.version}' in b: run `deposit ingest`"):
-        dataset.load(store, "b", manifest.version)
+        dataset.load(bucket, manifest.version)
 
 
-def test_changed_bytes_are_refused(store: MemoryStore, frame: pd.DataFrame) -> None:
-    manifest, _ = dataset.publish(store, "b", frame, ORIGIN)
-    store.objects[manifest.files[1].key] = store.objects[manifest.files[0].key]
+def test_changed_bytes_are_refused(bucket: MemoryBucket, frame: pd.DataFrame) -> None:
+    manifest, _ = dataset.publish(bucket, frame, ORIGIN)
+    bucket.objects[manifest.files[1].key] = bucket.objects[manifest.files[0].key]
     with pytest.raises(IntegrityError, match=r"period=2008-06/part.parquet: sha256 is"):
-        dataset.load(store, "b", manifest.version)
+        dataset.load(bucket, manifest.version)
 
 
-def test_a_damaged_manifest_is_refused(store: MemoryStore, frame: pd.DataFrame) -> None:
-    manifest, _ = dataset.publish(store, "b", frame, ORIGIN)
-    store.objects[f"datasets/{manifest.version}/manifest.json"] = b'{"version": 1'
+def test_a_damaged_manifest_is_refused(bucket: MemoryBucket, frame: pd.DataFrame) -> None:
+    manifest, _ = dataset.publish(bucket, frame, ORIGIN)
+    bucket.objects[f"datasets/{manifest.version}/manifest.json"] = b'{"version": 1'
     with pytest.raises(IntegrityError, match=r"manifest.json is damaged"):
-        dataset.latest(store, "b")
+        dataset.latest(bucket)
 
 
-def test_versions_are_in_the_order_of_their_publication(store: MemoryStore, frame: pd.DataFrame) -> None:
-    made = [dataset.publish(store, "b", frame.head(rows), ORIGIN)[0] for rows in (200, 150, 300)]
-    assert dataset.versions(store, "b") == made
-    assert dataset.latest(store, "b") == made[-1]
+def test_versions_are_in_the_order_of_their_publication(bucket: MemoryBucket, frame: pd.DataFrame) -> None:
+    made = [dataset.publish(bucket, frame.head(rows), ORIGIN)[0] for rows in (200, 150, 300)]
+    assert dataset.versions(bucket) == made
+    assert dataset.latest(bucket) == made[-1]
     assert [manifest.parent for manifest in made] == [None, made[0].version, made[1].version]
-    assert dataset.publish(store, "b", frame.head(200), ORIGIN) == (made[0], False)
+    assert dataset.publish(bucket, frame.head(200), ORIGIN) == (made[0], False)
 
 
-def test_the_latest_is_what_was_ingested_last_new_or_not(store: MemoryStore, frame: pd.DataFrame) -> None:
-    first, _ = dataset.publish(store, "b", frame, ORIGIN)
-    dataset.publish(store, "b", frame.head(150), ORIGIN)
-    dataset.publish(store, "b", frame, ORIGIN)
-    assert dataset.latest(store, "b") == first
+def test_the_latest_is_what_was_ingested_last_new_or_not(bucket: MemoryBucket, frame: pd.DataFrame) -> None:
+    first, _ = dataset.publish(bucket, frame, ORIGIN)
+    dataset.publish(bucket, frame.head(150), ORIGIN)
+    dataset.publish(bucket, frame, ORIGIN)
+    assert dataset.latest(bucket) == first

@@ -3,7 +3,7 @@ from datetime import date
 import pandas as pd
 import pytest
 
-from deposit.data.plausibility import violations
+from deposit.data.dating import find_violations
 from deposit.data.violations import FuturePeriod, Gap, KnownFigures, MixedFigures, SharedFigures, Violation
 
 TODAY = date(2026, 11, 25)
@@ -22,7 +22,7 @@ def rows_of(row: pd.DataFrame, *runs: tuple[str, float, float]) -> pd.DataFrame:
 
 
 def found(rows: pd.DataFrame, tolerance: float = 0.01) -> list[Violation]:
-    return list(violations(rows, tolerance, TODAY))
+    return list(find_violations(rows, tolerance, TODAY))
 
 
 def test_months_with_figures_of_their_own_are_right(row: pd.DataFrame) -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from deposit.data.contract import REQUIRED
 from deposit.data.table import read
+from deposit.data.violations import reasons
 from deposit.errors import ContractError, SourceError
 
 ROW = [str(number) for number in range(len(REQUIRED))]
@@ -43,10 +44,11 @@ def test_rows_of_another_length_are_malformed_and_keep_all_their_fields(path: Pa
     path.write_text(text_of(ROW, ["a", "b"], [*ROW, "x", "y"], ROW))
     (chunk,) = read(path, "calls.csv")
     assert chunk.rows["id"].tolist() == ["1", "4"]
-    assert chunk.malformed["reason"].to_dict() == {
+    assert reasons(chunk.violations) == {
         3: "2 fields: 20 separated by `;` are expected",
         4: "22 fields: 20 separated by `;` are expected",
     }
+    assert {violation.rule for violation in chunk.violations} == {"fields"}
     assert chunk.malformed.loc[3, list(REQUIRED[:3])].tolist() == ["a", "b", ""]
     assert chunk.malformed.loc[4, "y"] == "19;x;y"
 

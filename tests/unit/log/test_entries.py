@@ -8,9 +8,9 @@ from deposit.log.entries import (
     Content,
     Entry,
     RankedBlock,
+    ReportedOutcome,
+    ReportedOutcomes,
     ScoredRequest,
-    StatedOutcome,
-    StatedOutcomes,
     Traffic,
     TrafficCount,
     decode_entry,
@@ -23,7 +23,7 @@ from deposit.log.entries import (
     [
         ScoredRequest("r", "c", "deposit-v1", 0.1 + 0.2, 2**52, 1 / 3, bytes(range(32)), [0.1, 5e-324], b'{"a": 1}'),
         RankedBlock("r", "c", "deposit-v1", 0.3, 0, 0.5, b"\0\xff"),
-        StatedOutcomes("r", "c", 7, [StatedOutcome("p", True, None), StatedOutcome("q", False, 8)]),
+        ReportedOutcomes("r", "c", 7, [ReportedOutcome("p", True, None), ReportedOutcome("q", False, 8)]),
         Traffic("i", 2**52, [TrafficCount("/rank", 200, "c", "deposit-v1", 1 / 3, [0.1, float("inf")], [3, 1])]),
     ],
 )
@@ -34,7 +34,7 @@ def test_contents_come_back_bit_for_bit(content: Content) -> None:
 
 
 def test_a_field_added_later_is_read_from_old_entries_and_by_old_code() -> None:
-    old = encode_entry(StatedOutcomes("r", "c", 7, []), 0)
+    old = encode_entry(ReportedOutcomes("r", "c", 7, []), 0)
     fields = msgspec.msgpack.decode(old.payload)
     assert decode_entry(old._replace(payload=msgspec.msgpack.encode([*fields, "new"]))) == decode_entry(old)
 

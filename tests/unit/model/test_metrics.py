@@ -5,7 +5,15 @@ from hypothesis import strategies as st
 from sklearn import metrics as reference
 
 from deposit.model import metrics
-from deposit.model.evaluation import Economics, Predictions, evaluate, interval, measured, point_metrics, resampled
+from deposit.model.evaluation import (
+    Economics,
+    Predictions,
+    bootstrap_weights,
+    evaluate,
+    interval,
+    point_metrics,
+    weighted_metrics,
+)
 
 ECONOMICS = Economics(deposit_value=10.0, call_cost=1.0)
 
@@ -37,9 +45,9 @@ def test_metrics_agree_with_scikit_learn(seed: int, digits: int) -> None:
 
 def test_weighted_metrics_are_those_of_the_repeated_rows() -> None:
     rows = some(1)
-    weights = next(iter(resampled(rows.periods, 100, seed=3)))[:5]
+    weights = next(iter(bootstrap_weights(rows.periods, 100, seed=3)))[:5]
 
-    found = measured(rows, 0.4, ECONOMICS, weights)
+    found = weighted_metrics(rows, 0.4, ECONOMICS, weights)
 
     for draw, weight in enumerate(weights.astype(int)):
         drawn = np.repeat(np.arange(len(weight)), weight)
@@ -51,7 +59,7 @@ def test_weighted_metrics_are_those_of_the_repeated_rows() -> None:
 def test_resamples_keep_the_number_of_rows_of_each_period_and_repeat_with_the_seed() -> None:
     rows = some(2)
 
-    first, again = (np.concatenate(list(resampled(rows.periods, 250, seed=5))) for _ in range(2))
+    first, again = (np.concatenate(list(bootstrap_weights(rows.periods, 250, seed=5))) for _ in range(2))
 
     assert len(first) == 250
     assert (first == again).all()

@@ -8,19 +8,16 @@ from monitored import MONEY, Trained, observe
 
 from deposit.model.evaluation import Predictions, evaluate
 from deposit.model.reference import ReferenceProfile
-from deposit.monitoring.assessment import Assessment, Classification, assess, classify
+from deposit.monitoring.assessment import RATE, Assessment, assess, describe
+from deposit.monitoring.drift import Drift
 from deposit.monitoring.performance import performance
 from deposit.monitoring.profile import PeriodProfile
-from deposit.monitoring.quality import Fault, faults
-from deposit.monitoring.status import PeriodStatus
+from deposit.monitoring.quality import faults
+from deposit.monitoring.status import Deviation, MonitoringRule, PeriodStatus
 
 
-def judged_of(observed: PeriodProfile, trained: Trained) -> Assessment:
+def assessed(observed: PeriodProfile, trained: Trained) -> Assessment:
     return assess(observed, trained.reference, trained.threshold, trained.expected, MONEY)
-
-
-def verdict(observed: PeriodProfile, trained: Trained) -> Classification:
-    return judged_of(observed, trained).verdict
 
 
 def month(trained: Trained, rows: int, seed: int) -> tuple[pd.DataFrame, Any, Any]:
@@ -32,11 +29,11 @@ def month(trained: Trained, rows: int, seed: int) -> tuple[pd.DataFrame, Any, An
 
 def test_months_like_training_raise_no_alarm(trained: Trained) -> None:
     sizes = np.geomspace(1_000, 100_000, 200).astype(int)
-    found = []
+    months = []
     for seed, rows in enumerate(sizes):
         frame, probabilities, labels = month(trained, rows, seed)
-        found.append(verdict(observe(frame, probabilities, trained, labels), trained))
-    alarms = [each.sentence for each in found if each.kind != PeriodStatus.STABLE]
+        months.append(assessed(observe(frame, probabilities, trained, labels), trained))
+    alarms = [describe(each) for each in months if each.status != PeriodStatus.STABLE]
     assert len(alarms) <= 0.02 * len(sizes), alarms
 
 
@@ -61,51 +58,51 @@ def test_a_broken_column_is_named(trained: Trained, case: str, rows: int) -> Non
     frame, probabilities, labels = month(trained, rows, 1)
     some = np.random.default_rng(2).random(rows) < 0.3
     frame = frame.assign(**{column: broken(frame[column], some)})
-    found = verdict(observe(frame, probabilities, trained, labels), trained)
-    assert found.kind in (PeriodStatus.DATA_QUALITY_FAILURE, PeriodStatus.DATA_DRIFT)
-    assert column in found.sentence
+    result = assessed(observe(frame, probabilities, trained, labels), trained)
+    assert result.status in (PeriodStatus.DATA_QUALITY_FAILURE, PeriodStatus.DATA_DRIFT)
+    assert column in describe(result)
 
 
 def test_other_customers_of_the_same_kind_are_a_population_shift(trained: Trained) -> None:
     old = trained.frame["age"] > 45
     frame, probabilities = trained.frame[old].reset_index(drop=True), trained.probabilities[old.to_numpy()]
     labels = (np.random.default_rng(3).random(len(frame)) < probabilities).astype(np.int8)
-    found = verdict(observe(frame, probabilities, trained, labels), trained)
-    assert found.kind == PeriodStatus.DATA_DRIFT
-    assert "age" in found.sentence
+    result = assessed(observe(frame, probabilities, trained, labels), trained)
+    assert result.status == PeriodStatus.DATA_DRIFT
+    assert "age" in describe(result)
 
 
 def test_scores_that_no_longer_rank_are_decay_whatever_the_customers(trained: Trained) -> None:
     frame, probabilities, labels = month(trained, 5_000, 4)
     shuffled = np.random.default_rng(5).permutation(labels)
-    found = verdict(observe(frame, probabilities, trained, shuffled), trained)
-    assert found.kind == PeriodStatus.PERFORMANCE_DEGRADED
-    assert "ranks worse" in found.sentence
-    assert "the population is as in training" in found.sentence
+    result = assessed(observe(frame, probabilities, trained, shuffled), trained)
+    assert result.status == PeriodStatus.PERFORMANCE_DEGRADED
+    assert "ranks worse" in describe(result)
+    assert "the population is as in training" in describe(result)
 
 
 def test_probabilities_that_are_far_off_are_decay(trained: Trained) -> None:
     frame, probabilities, labels = month(trained, 5_000, 6)
     off = 1 / (1 + np.exp(-(np.log(probabilities / (1 - probabilities)) + 2.5)))
-    found = verdict(observe(frame, off, trained, labels), trained)
-    assert found.kind == PeriodStatus.PERFORMANCE_DEGRADED
-    assert "probabilities are off" in found.sentence
+    result = assessed(observe(frame, off, trained, labels), trained)
+    assert result.status == PeriodStatus.PERFORMANCE_DEGRADED
+    assert "probabilities are off" in describe(result)
 
 
 def test_the_real_regime_change_is_seen_on_real_rows(trained: Trained, history: pd.DataFrame) -> None:
     rows = history[history["period"] == "2010-05"].reset_index(drop=True)
-    found = verdict(observe(rows, trained.score(rows), trained, rows["y"].to_numpy(np.int8)), trained)
-    assert found.kind in (PeriodStatus.DATA_DRIFT, PeriodStatus.PERFORMANCE_DEGRADED)
-    assert "euribor3m" in found.sentence
+    result = assessed(observe(rows, trained.score(rows), trained, rows["y"].to_numpy(np.int8)), trained)
+    assert result.status in (PeriodStatus.DATA_DRIFT, PeriodStatus.PERFORMANCE_DEGRADED)
+    assert "euribor3m" in describe(result)
 
 
 def test_without_outcomes_it_says_so(trained: Trained) -> None:
     frame, probabilities, labels = month(trained, 2_000, 7)
-    nothing = verdict(observe(frame, probabilities, trained), trained)
-    few = verdict(observe(frame, probabilities, trained, None), trained)
-    assert nothing.kind == few.kind == PeriodStatus.STABLE
-    assert "too few outcomes" in nothing.sentence
-    assert "too few outcomes" not in verdict(observe(frame, probabilities, trained, labels), trained).sentence
+    nothing = assessed(observe(frame, probabilities, trained), trained)
+    few = assessed(observe(frame, probabilities, trained, None), trained)
+    assert nothing.status == few.status == PeriodStatus.STABLE
+    assert "too few outcomes" in describe(nothing)
+    assert "too few outcomes" not in describe(assessed(observe(frame, probabilities, trained, labels), trained))
 
 
 @pytest.mark.parametrize("subscribed", [0, 1])
@@ -113,15 +110,15 @@ def test_outcomes_of_one_value_that_no_month_of_training_had_are_a_data_fault(
     trained: Trained, subscribed: int
 ) -> None:
     frame, probabilities, labels = month(trained, 5_000, 9)
-    found = judged_of(observe(frame, probabilities, trained, np.full_like(labels, subscribed)), trained)
+    result = assessed(observe(frame, probabilities, trained, np.full_like(labels, subscribed)), trained)
     lowest, highest = (f"{rate:.1%}" for rate in (trained.reference.lowest_rate, trained.reference.highest_rate))
-    assert found.verdict.kind == PeriodStatus.DATA_QUALITY_FAILURE
-    assert found.verdict.sentence == (
+    assert result.status == PeriodStatus.DATA_QUALITY_FAILURE
+    assert describe(result) == (
         f"The data is broken: outcomes: all 5,000 that are known are `{'yes' if subscribed else 'no'}`, "
         f"the share that subscribed was {lowest} to {highest} in the months of training"
     )
-    assert not {"roc_auc", "pr_auc", "f1", "lift_10", "capture_30"} & found.performance.keys()
-    assert found.performance["ece"].value > 0
+    assert not {"roc_auc", "pr_auc", "f1", "lift_10", "capture_30"} & result.performance.keys()
+    assert result.performance["ece"].value > 0
 
 
 def test_of_a_model_that_kept_no_monthly_rates_the_rate_of_all_rows_is_taken(trained: Trained) -> None:
@@ -129,10 +126,10 @@ def test_of_a_model_that_kept_no_monthly_rates_the_rate_of_all_rows_is_taken(tra
     old = {name: value for name, value in written.items() if not name.endswith("est_rate")}
     reference = ReferenceProfile.from_json(old)
     frame, probabilities, labels = month(trained, 5_000, 9)
-    found = verdict(observe(frame, probabilities, trained, 0 * labels), replace(trained, reference=reference))
+    result = assessed(observe(frame, probabilities, trained, 0 * labels), replace(trained, reference=reference))
     assert written.keys() - old.keys() == {"lowest_rate", "highest_rate"}
-    assert found.kind == PeriodStatus.DATA_QUALITY_FAILURE
-    assert f"the share that subscribed was {reference.rate:.1%} in training" in found.sentence
+    assert result.status == PeriodStatus.DATA_QUALITY_FAILURE
+    assert f"the share that subscribed was {reference.rate:.1%} in training" in describe(result)
 
 
 @pytest.mark.parametrize(
@@ -153,11 +150,11 @@ def test_probabilities_are_judged_where_few_subscribed(trained: Trained) -> None
     frame, probabilities, labels = month(trained, 5_000, 11)
     few = 0 * labels
     few[:10] = 1
-    found = judged_of(observe(frame, probabilities, trained, few), trained)
-    assert found.verdict.kind == PeriodStatus.PERFORMANCE_DEGRADED
-    assert "probabilities are off" in found.verdict.sentence
-    assert "roc_auc" not in found.performance
-    assert "ranks" not in found.verdict.sentence
+    result = assessed(observe(frame, probabilities, trained, few), trained)
+    assert result.status == PeriodStatus.PERFORMANCE_DEGRADED
+    assert "probabilities are off" in describe(result)
+    assert "roc_auc" not in result.performance
+    assert "ranks" not in describe(result)
 
 
 def test_where_ranking_cannot_be_judged_it_says_so_and_not_that_outcomes_are_few(trained: Trained) -> None:
@@ -170,30 +167,63 @@ def test_where_ranking_cannot_be_judged_it_says_so_and_not_that_outcomes_are_few
     every = observe(frame, probabilities, trained, labels)
     assert rare.sum() < 20
     for observed, expected in ((calm, trained.expected), (every, without)):
-        found = verdict(observed, replace(trained, expected=expected))
-        assert found.kind in (PeriodStatus.STABLE, PeriodStatus.DATA_DRIFT)
-        assert found.sentence.endswith("how well it ranks cannot be told")
+        result = assessed(observed, replace(trained, expected=expected))
+        assert result.status in (PeriodStatus.STABLE, PeriodStatus.DATA_DRIFT)
+        assert describe(result).endswith("how well it ranks cannot be told")
+
+
+BROKEN_AGE = Deviation(MonitoringRule.INVALID_VALUES, "age", 0.5, (0.0, 0.0), 0.001, 1000)
+WORSE = Deviation(MonitoringRule.RANKING, "roc_auc", 0.6, (0.75, 0.75), 0.03, 1000)
+CALM, DRIFTED = Drift(0.1, 0.01, 0.2), Drift(0.5, 0.05, 0.2)
 
 
 @pytest.mark.parametrize(
-    ("broken", "declines", "moved", "kind"),
+    ("broken", "degradations", "drifts", "status", "words"),
     [
-        ([], [], [], PeriodStatus.STABLE),
-        ([], None, [], PeriodStatus.STABLE),
-        ([], [], ["age"], PeriodStatus.DATA_DRIFT),
-        ([], None, ["age"], PeriodStatus.DATA_DRIFT),
-        ([], ["it ranks worse"], [], PeriodStatus.PERFORMANCE_DEGRADED),
-        ([], ["it ranks worse"], ["age"], PeriodStatus.PERFORMANCE_DEGRADED),
-        ([Fault("age", "gone")], [], [], PeriodStatus.DATA_QUALITY_FAILURE),
-        ([Fault("age", "gone")], ["it ranks worse"], ["age"], PeriodStatus.DATA_QUALITY_FAILURE),
+        ([], [], {"age": CALM}, PeriodStatus.STABLE, []),
+        ([], None, {"age": CALM}, PeriodStatus.STABLE, []),
+        ([], [], {"age": DRIFTED}, PeriodStatus.DATA_DRIFT, ["age"]),
+        ([], None, {"age": DRIFTED}, PeriodStatus.DATA_DRIFT, ["age"]),
+        ([], [WORSE], {"age": CALM}, PeriodStatus.PERFORMANCE_DEGRADED, ["it ranks worse"]),
+        ([], [WORSE], {"age": DRIFTED}, PeriodStatus.PERFORMANCE_DEGRADED, ["it ranks worse", "age"]),
+        ([BROKEN_AGE], [], {"age": CALM}, PeriodStatus.DATA_QUALITY_FAILURE, ["age"]),
+        ([BROKEN_AGE], [WORSE], {"age": DRIFTED}, PeriodStatus.DATA_QUALITY_FAILURE, ["age"]),
     ],
 )
-def test_the_rule(broken: list[Fault], declines: list[str] | None, moved: list[str], kind: PeriodStatus) -> None:
-    found = classify(broken, declines, moved, ranked=True)
-    assert found.kind == kind
-    told = [fault.column for fault in broken] or [*(declines or ()), *moved]
-    assert all(each in found.sentence for each in told)
-    assert found.sentence[0].isupper()
+def test_the_rule(
+    broken: list[Deviation],
+    degradations: list[Deviation] | None,
+    drifts: dict[str, Drift],
+    status: PeriodStatus,
+    words: list[str],
+) -> None:
+    result = Assessment(broken, degradations, drifts, rate_shifted=False, ranking_known=True, performance={})
+    assert result.status == status
+    assert all(each in describe(result) for each in words)
+    assert describe(result)[0].isupper()
+
+
+def test_the_share_that_subscribes_drifts_as_columns_do() -> None:
+    result = Assessment([], [], {"age": CALM}, rate_shifted=True, ranking_known=True, performance={})
+    assert (result.status, result.drifted) == (PeriodStatus.DATA_DRIFT, [RATE])
+
+
+def test_a_fault_is_a_value(trained: Trained) -> None:
+    frame, probabilities, labels = month(trained, 1_000, 13)
+    broken = frame.assign(age=frame["age"].astype(float).where(np.arange(1_000) % 4 > 0))
+    (fault,) = assessed(observe(broken, probabilities, trained, labels), trained).faults
+    assert fault == Deviation(MonitoringRule.INVALID_VALUES, "age", 0.25, (0.0, 0.0), 0.001, 1_000)
+
+
+def test_a_degradation_is_a_value(trained: Trained) -> None:
+    frame, probabilities, labels = month(trained, 5_000, 4)
+    result = assessed(observe(frame, probabilities, trained, np.random.default_rng(5).permutation(labels)), trained)
+    assert result.degradations
+    worse = result.degradations[0]
+    assert (worse.rule, worse.column, worse.rows) == (MonitoringRule.RANKING, "roc_auc", 5_000)
+    assert worse.expected == (trained.expected["roc_auc"],) * 2
+    assert worse.expected[0] - worse.observed > worse.tolerance >= 0.03
+    assert worse.observed == result.performance["roc_auc"].value
 
 
 def test_groups_of_scores_measure_as_the_rows_do(trained: Trained) -> None:

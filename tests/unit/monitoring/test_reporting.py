@@ -20,13 +20,13 @@ def sampled(trained: Trained, rows: int, seed: int, known: float = 1.0) -> pd.Da
     )
 
 
-def found(trained: Trained, current: pd.DataFrame) -> dict[str, Any]:
+def measured(trained: Trained, current: pd.DataFrame) -> dict[str, Any]:
     metrics = evidently_report(SUBJECT, current, sampled(trained, 1500, 1)).dict()["metrics"]
     return {metric["metric_name"].split("(")[0]: metric["value"] for metric in metrics}
 
 
-def test_rows_like_those_of_training_have_not_moved_and_are_judged(trained: Trained) -> None:
-    metrics = found(trained, sampled(trained, 1500, 2))
+def test_rows_like_those_of_training_have_not_drifted_and_are_measured(trained: Trained) -> None:
+    metrics = measured(trained, sampled(trained, 1500, 2))
     assert metrics["DriftedColumnsCount"]["count"] == 0
     assert metrics["RocAuc"] > 0.7
     assert metrics["RowCount"] == 1500
@@ -34,7 +34,7 @@ def test_rows_like_those_of_training_have_not_moved_and_are_judged(trained: Trai
 
 def test_where_few_outcomes_are_known_it_tells_of_the_data_alone(trained: Trained) -> None:
     current = sampled(trained, 1200, 3, known=0.2).assign(age=40)
-    metrics = found(trained, current)
+    metrics = measured(trained, current)
     assert "RocAuc" not in metrics
     assert metrics["RowCount"] == 1200
     assert metrics["DriftedColumnsCount"]["count"] == 1

@@ -10,8 +10,8 @@ from deposit.keys import digest
 from deposit.release.repository import Release
 from deposit.release.targets.environment import service_variables
 from deposit.release.targets.process import ProcessTarget
-from deposit.sections import ReleaseSettings, ServeSettings, StoreSettings
-from deposit.settings import Settings, service_settings
+from deposit.sections import EconomicsSettings, ReleaseSettings, ServeSettings, StoreSettings
+from deposit.settings import RENAMED, Settings, service_settings
 
 SECRETS = {"store": "s3cret-of-services", "pipeline": "s3cret-of-pipeline", "key": "deposit_releaser"}
 
@@ -34,6 +34,7 @@ def settings(tmp_path: Path) -> Settings:
             store_secret_key=SecretStr(SECRETS["store"]),
         ),
         serve=ServeSettings(keys_file=Path("keys.json"), rate_per_second=2.5, models_kept=3),
+        economics=EconomicsSettings(deposit_value=12.5, capacity=300),
     )
 
 
@@ -51,7 +52,19 @@ def test_a_service_understands_what_it_is_told(
     assert told.catalog_path == settings.catalog_path
     assert (told.store.endpoint_url, told.store.access_key) == ("http://127.0.0.1:9000", "serving")
     assert told.store.secret_key == SecretStr(SECRETS["store"])
-    assert told.train.deposit_value == settings.train.deposit_value
+    assert told.economics == settings.economics
+
+
+def test_prices_reach_a_service_of_before_too_and_one_of_today_without_a_notice(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    variables = service_variables(settings, tmp_path / "key")
+    assert variables["DEPOSIT_TRAIN__DEPOSIT_VALUE"] == variables["DEPOSIT_ECONOMICS__DEPOSIT_VALUE"] == "12.5"
+    for name in RENAMED:
+        monkeypatch.setenv(name, variables[name])
+        monkeypatch.setenv(RENAMED[name], variables[RENAMED[name]])
+    assert service_settings().economics.deposit_value == 12.5
+    assert caplog.messages == []
 
 
 def test_no_secret_is_told(settings: Settings, tmp_path: Path) -> None:
@@ -82,7 +95,8 @@ def test_whatever_a_service_is_started_with_changes_its_digest(settings: Setting
     changed = (
         settings.changed("serve", max_customers=7),
         settings.changed("serve", keys_file=Path("others.json")),
-        settings.changed("train", call_cost=2.0),
+        settings.changed("economics", call_cost=2.0),
+        settings.changed("economics", capacity=500),
         settings.changed("log", reserve_bytes=2**21),
         settings.changed("release", service_key=SecretStr("renewed")),
         settings.changed("release", store_secret_key=SecretStr("renewed")),

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from deposit.sections import SelectSettings
-from deposit.selection.gate import GateResult, PairedPredictions, by_accuracy_f1, by_log_loss, evaluate_gate
+from deposit.selection.decision import GateResult
+from deposit.selection.gate import PairedPredictions, by_accuracy_f1, by_log_loss, evaluate_gate
 
 RULES = SelectSettings()
 GENERATOR = np.random.default_rng(11)
@@ -78,4 +79,4 @@ def test_the_rule_is_a_setting(rule, criterion) -> None:
 
 
 def test_nothing_judged_is_not_passed() -> None:
-    assert not GateResult((), "there is no call to compare on").passed
+    assert not GateResult(()).passed

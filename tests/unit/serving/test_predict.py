@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from deposit.data.columns import FEATURES, NAMES, Category
 from serving.openapi import EXAMPLE_CUSTOMER
-from serving.predict import checked
+from serving.predict import parse_body
 from serving.problems import RequestError, problems_of
 from serving.request_schemas import decode_request, rows
 
@@ -25,7 +25,7 @@ def _body(**changed: str) -> bytes:
 
 def _refused(body: bytes) -> RequestError:
     with pytest.raises(RequestError) as caught:
-        checked(body, 10)
+        parse_body(body, None, 10)
     msgspec.json.encode(caught.value.problems)
     return caught.value
 
@@ -35,7 +35,7 @@ def _refused(body: bytes) -> RequestError:
 def test_a_whole_number_may_be_written_in_any_way(column: Any, spelling: str) -> None:
     place = NAMES.index(column.name)
     for value in {0} & {column.low} if spelling == "-0.0" else {column.low, column.high}:
-        (row,) = rows(checked(_body(**{column.name: spelling.format(value, 10 * value)}), 10).customers)
+        (row,) = rows(parse_body(_body(**{column.name: spelling.format(value, 10 * value)}), None, 10)[1].customers)
         assert row[place] == value
 
 

@@ -8,8 +8,7 @@ from deposit.errors import SpoolError
 from deposit.log.entries import Traffic, TrafficCount, decode_entry
 from deposit.log.spool import Spool
 from serving import request_counts
-from serving.prometheus import Metrics
-from serving.request_counts import RequestCounters, TrafficLog
+from serving.request_counts import Metrics, RequestCounters, TrafficLog
 
 
 @pytest.fixture
@@ -31,20 +30,20 @@ def test_requests_are_counted_by_route_status_client_and_model_with_their_time()
     for seconds in (0.0011, 0.0012, 0.3, 1000.0):
         counts.count("/predict", 200, "marketing", "deposit-v7", seconds)
     counts.count("/predict", 422, "marketing", "", 0.001)
-    assert counts.take() == [
+    assert counts.drain() == [
         TrafficCount(
             "/predict", 200, "marketing", "deposit-v7", pytest.approx(1000.3023), [0.00125, 0.315, math.inf], [2, 1, 1]
         ),
         TrafficCount("/predict", 422, "marketing", "", 0.001, [0.001], [1]),
     ]
-    assert counts.take() == []
+    assert counts.drain() == []
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.0001, 0.00011, 0.0077, 1.0, 1.01, 99.0, 100.0])
 def test_a_bucket_is_at_most_a_quarter_wider_than_what_is_in_it(seconds: float) -> None:
     counts = RequestCounters()
     counts.count("/predict", 200, "", "", seconds)
-    (upto,) = counts.take()[0].latency_upto
+    (upto,) = counts.drain()[0].latency_upto
     assert seconds <= upto <= max(1.27 * seconds, 0.0001)
 
 
@@ -52,7 +51,7 @@ def test_a_bucket_is_at_most_a_quarter_wider_than_what_is_in_it(seconds: float) 
 def test_health_checks_are_nobodys_traffic_yet_in_the_metrics(route: str) -> None:
     metrics = Metrics()
     metrics.count_request(route, 200, "anonymous", "", 0.001)
-    assert metrics.traffic.take() == []
+    assert metrics.traffic.drain() == []
     assert f'deposit_requests_total{{route="{route}",status="200"}} 1.0' in metrics.render().decode()
 
 

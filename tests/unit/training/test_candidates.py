@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from deposit.errors import DataError
-from deposit.model.artifact import BOOSTER
+from deposit.model.artifact import BOOSTER, Provenance
 from deposit.model.evaluation import Economics
 from deposit.progress import log_progress
 from deposit.sections import TrainSettings
@@ -13,15 +13,16 @@ from deposit.training.recipes import parameters, recency_weights
 from deposit.training.windows import split
 
 SETTINGS = TrainSettings(trials=3, bootstrap=100)
-FACTS = {"dataset": "x", "revision": "abc123", "lock_sha256": "0", "created": "2026-01-01"}
+ECONOMICS = Economics(10.0, 1.0)
+PROVENANCE = Provenance(dataset="x", revision="abc123", lock_sha256="0", created="2026-01-01")
 
 
 def developed(frame):
     windows = split(frame["period"].to_numpy(dtype=str), 0.2, 0.2)
-    choices = candidates.tune_candidates(
-        candidates.select_periods(frame, windows.development), windows, SETTINGS, log_progress
+    tuned = candidates.tune_candidates(
+        candidates.select_periods(frame, windows.development), windows, SETTINGS, ECONOMICS, log_progress
     )
-    return [candidates.fit_final(choice, frame, windows, SETTINGS, {"dataset": "x"}) for choice in choices]
+    return [candidates.fit_final(each, frame, windows, SETTINGS, ECONOMICS, PROVENANCE) for each in tuned]
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +40,8 @@ def test_labels_of_the_test_window_choose_nothing(made, sample) -> None:
     assert not np.array_equal(permuted, sample["y"])
     for one, other in zip(made, again, strict=True):
         assert one.name == other.name
-        assert one.choice.search == other.choice.search
-        assert one.choice.validation == other.choice.validation
+        assert one.tuned.tuning == other.tuned.tuning
+        assert one.tuned.validation == other.tuned.validation
         assert (one.artifact.shift, one.artifact.threshold) == (other.artifact.shift, other.artifact.threshold)
         assert one.predictions.probabilities.tobytes() == other.predictions.probabilities.tobytes()
         assert one.test["roc_auc"] != other.test["roc_auc"]
@@ -58,19 +59,19 @@ def test_two_trainings_give_the_same_bytes(made, sample, tmp_path) -> None:
 
 
 def test_the_challenger_is_first_by_validation_log_loss(made) -> None:
-    losses = [candidate.choice.validation["log_loss"] for candidate in made]
+    losses = [candidate.tuned.validation["log_loss"] for candidate in made]
 
     assert {candidate.name for candidate in made} == {"logistic", "xgboost"}
     assert losses == sorted(losses)
 
 
 def test_metadata_tells_where_a_model_comes_from(made) -> None:
-    facts = made[0].artifact.metadata
+    metadata = made[0].artifact.metadata
 
-    assert facts["trained_through"] == "2009-04"
-    assert facts["tested_from"] == "2009-05"
-    assert facts["dataset"] == "x"
-    assert facts["recipe"] == parameters(made[0].choice.search.best)
+    assert metadata.train_end == "2009-04"
+    assert metadata.test_start == "2009-05"
+    assert metadata.dataset == "x"
+    assert metadata.recipe == parameters(made[0].tuned.tuning.best)
 
 
 def test_parity_rows_are_real_test_rows_scored_as_the_service_does(made, sample) -> None:
@@ -83,7 +84,7 @@ def test_parity_rows_are_real_test_rows_scored_as_the_service_does(made, sample)
 
 
 def test_the_first_trial_is_the_recipe_fixed_in_advance(made) -> None:
-    trials = next(candidate for candidate in made if candidate.name == "xgboost").choice.search.trials
+    trials = next(candidate for candidate in made if candidate.name == "xgboost").tuned.tuning.trials
 
     assert parameters(trials[0].recipe) == {
         "trees": 150, "depth": 3, "eta": 0.06, "min_child_weight": 10.0, "l2": 5.0, "features": "all",
@@ -105,7 +106,12 @@ def test_a_test_window_of_one_outcome_has_dashes_in_the_card_and_plots_without_w
     test = (sample["period"] >= "2009-05").to_numpy()
     windows = split(sample["period"].to_numpy(dtype=str), 0.2, 0.2)
     candidate = candidates.fit_final(
-        made[0].choice, sample.assign(y=np.where(test, 0, sample["y"]).astype(np.int8)), windows, SETTINGS, FACTS
+        made[0].tuned,
+        sample.assign(y=np.where(test, 0, sample["y"]).astype(np.int8)),
+        windows,
+        SETTINGS,
+        ECONOMICS,
+        PROVENANCE,
     )
 
     lines = model_card(candidate, windows, challenger=True).splitlines()
@@ -116,7 +122,7 @@ def test_a_test_window_of_one_outcome_has_dashes_in_the_card_and_plots_without_w
     assert not [line for line in lines if "nan" in line]
     assert {"log_loss", "ece", "ece_high", "profit"} <= measured
     assert not {"roc_auc", "roc_auc_low", "pr_auc", "lift_10", "capture_30"} & measured
-    assert len(figures(candidate.artifact, candidate.predictions, Economics.of(SETTINGS))) == 4
+    assert len(figures(candidate.artifact, candidate.predictions, ECONOMICS)) == 4
 
 
 def test_weights_halve_by_calendar_months() -> None:

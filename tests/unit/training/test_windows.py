@@ -13,7 +13,7 @@ def test_test_and_validation_are_the_fewest_newest_periods_with_their_share() ->
     assert windows.test == ("2008-05",)
     assert windows.validation == ("2008-03", "2008-04")
     assert windows.training == ("2008-01", "2008-02")
-    assert windows.trained_through == "2008-04"
+    assert windows.train_end == "2008-04"
 
 
 def test_on_the_real_data_the_test_begins_in_may_2009(history) -> None:

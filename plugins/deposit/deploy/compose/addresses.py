@@ -23,7 +23,7 @@ REDIS = "redis:6379"
 def connections(store: StoreSettings, secrets: Credentials) -> str:
     """JSON of all connections; holds secrets, each of the least that the connection needs."""
     database, database_port = POSTGRES.split(":")
-    found = {
+    by_name = {
         "deposit_postgres": {
             "conn_type": "postgres",
             "description": "Predictions, outcomes, releases, metrics: to read",
@@ -49,7 +49,7 @@ def connections(store: StoreSettings, secrets: Credentials) -> str:
         "deposit_mlflow": _http(MLFLOW, "Experiments and registry"),
         "deposit_api": _http(API, "The model's API", {"Authorization": f"Bearer {secrets.api_airflow}"}),
     }
-    return json.dumps(found, indent=1)
+    return json.dumps(by_name, indent=1)
 
 
 def _http(url: str, description: str, headers: dict[str, str] | None = None) -> dict[str, Any]:
@@ -72,9 +72,9 @@ class Publication(Section):
 
 def publication(environ: Mapping[str, str]) -> Publication:
     """From variables by these names in capitals. Raises ConfigError if a port is no number."""
-    given = {name: environ[name.upper()] for name in Publication.model_fields if environ.get(name.upper())}
+    values = {name: environ[name.upper()] for name in Publication.model_fields if environ.get(name.upper())}
     try:
-        return Publication.model_validate(given)
+        return Publication.model_validate(values)
     except ValidationError as error:
         names = ", ".join(str(fault["loc"][0]).upper() for fault in error.errors())
         raise ConfigError(f"{names} must be a port's number: correct it in .env") from error
@@ -98,7 +98,11 @@ def urls(settings: Settings, published: Publication) -> dict[str, str]:
 
 
 def url_host(bind_address: str) -> str:
-    """The host that people of this machine write into a URL for a bound address."""
+    """The host that people of this machine write into a URL for a bound address.
+
+    >>> url_host("0.0.0.0"), url_host("192.0.2.7"), url_host("2001:db8::7")
+    ('localhost', '192.0.2.7', '[2001:db8::7]')
+    """
     return "localhost" if bind_address in _SEEN_AS_LOCALHOST else bracketed(bind_address)
 
 

@@ -25,14 +25,14 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 def logins(addresses: dict[str, str], secrets: Credentials) -> dict[str, dict[str, str]]:
     """By part: its URL, and its user and password, or the API's keys by name."""
-    found = {
+    by_part = {
         "api": {"marketing": secrets.api_marketing, "admin": secrets.api_admin},
         "airflow": {"user": AIRFLOW_ADMIN, "password": secrets.airflow_admin},
         "grafana": {"user": GRAFANA_ADMIN, "password": secrets.grafana_admin},
         "store": {"user": STORE_ADMIN, "password": secrets.store_admin},
         "mlflow": {},
     }
-    return {part: {"url": addresses[part], **login} for part, login in found.items()}
+    return {part: {"url": addresses[part], **login} for part, login in by_part.items()}
 
 
 @app.command()
@@ -41,13 +41,13 @@ def main(
     as_json: Annotated[bool, typer.Option("--json", help="Print them as JSON.")] = False,
 ) -> None:
     """Print the logins and API keys of a stack with Docker Compose."""
-    found = logins(urls(load_settings(), publication(os.environ)), stored_credentials(vault(root)))
+    by_part = logins(urls(load_settings(), publication(os.environ)), stored_credentials(vault(root)))
     if as_json:
-        console.json(found)
+        console.json(by_part)
         return
-    console.table("Logins", ["part", "address", "user", "password"], _rows(found))
+    console.table("Logins", ["part", "address", "user", "password"], _rows(by_part))
     console.out.print()
-    keys = [[name, found["api"][name], may] for name, may in HANDED_OUT.items()]
+    keys = [[name, by_part["api"][name], may] for name, may in HANDED_OUT.items()]
     console.table("API keys, for the page and for `Authorization: Bearer <key>`", ["name", "key", "may"], keys)
     console.out.print(
         "\nThe stack was made with these keys and with Grafana's password: `deposit keys list` shows which keys are "
@@ -55,12 +55,12 @@ def main(
     )
 
 
-def _rows(found: dict[str, dict[str, str]]) -> list[list[Any]]:
+def _rows(by_part: dict[str, dict[str, str]]) -> list[list[Any]]:
     names = {"api": "API and page", "store": "object store", "mlflow": "MLflow"}
     instead = {"api": "a key, see below", "mlflow": "none needed"}
     return [
         [names.get(part, part.capitalize()), login["url"], login.get("user"), login.get("password", instead.get(part))]
-        for part, login in found.items()
+        for part, login in by_part.items()
     ]
 
 

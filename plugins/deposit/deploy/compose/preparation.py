@@ -18,6 +18,7 @@ from deposit.deploy.credentials import Credentials, stored_credentials
 from deposit.progress import Progress, log_progress
 from deposit.release.gateway import Gateway
 from deposit.settings import Settings, load_settings
+from deposit.waiting import retry_while_down
 
 TIMEOUT = 90.0
 """Seconds that a server has to become able to do what it is asked."""
@@ -44,13 +45,13 @@ def prepare(
     Raises UpstreamError if a server does not answer in time or refuses.
     """
     progress(f"databases, roles and schema in PostgreSQL at {postgres}")
-    servers.when_able(lambda: servers.prepare_databases(postgres, secrets), TIMEOUT)
+    retry_while_down(lambda: servers.prepare_databases(postgres, secrets), TIMEOUT)
     progress(f"buckets in the object store at {object_store}")
-    servers.when_able(lambda: servers.prepare_buckets(settings.store, object_store, secrets), TIMEOUT)
+    retry_while_down(lambda: servers.prepare_buckets(settings.store, object_store, secrets), TIMEOUT)
     if store is Store.MINIO:
         granted = grants(settings.store, secrets)
         progress(f"users of MinIO: {', '.join(grant.name for grant in granted)}")
-        servers.when_able(lambda: bucket_policies.ensure_users(object_store, secrets.store_admin, granted), TIMEOUT)
+        retry_while_down(lambda: bucket_policies.ensure_users(object_store, secrets.store_admin, granted), TIMEOUT)
     progress("the gateway's configuration")
     Gateway(settings).prepare()
     progress("prepared")

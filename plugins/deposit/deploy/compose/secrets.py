@@ -4,12 +4,10 @@ Run it as `python -m deposit.deploy.compose.secrets`, as root with the capabilit
 FOWNER alone.
 """
 
-import fcntl
 import json
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Annotated
@@ -21,7 +19,7 @@ from deposit.deploy.compose.addresses import publication, urls
 from deposit.deploy.compose.parts import DEPOSIT, ServiceSecrets, service_secrets
 from deposit.deploy.credentials import Credentials, credentials, random_credentials, write_private
 from deposit.errors import ConfigError
-from deposit.files import replace_file
+from deposit.files import exclusive, replace_file
 from deposit.progress import Progress, log_progress
 from deposit.sections import StoreSettings
 from deposit.settings import load_settings
@@ -56,16 +54,18 @@ def make(
     if not root_user:
         progress("not run as root: every file stays with this user")
     try:
-        with _alone(vault(root).parent):
+        vault(root).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # two first starts at once would each make secrets of their own
+        with exclusive(vault(root).with_suffix(".lock")):
             _refuse_a_lost_vault(root)
             secrets = _renewed(vault(root), renew)
             _own(vault(root).parent, DEPOSIT if root_user else None)
             for part in service_secrets(store, secrets, links):
                 written = _lay_out(root / part.name, part, part.user if root_user else None)
                 progress(f"{part.name}: {written or 'no'} new of {len(part.files)} files")
-            made = keys.make_closed(root / "keys" / "keys.json", api_keys(secrets))
+            is_new = keys.make_closed(root / "keys" / "keys.json", api_keys(secrets))
             _own(root / "keys", DEPOSIT if root_user else None)
-            progress("keys: made" if made else "keys: left as they are")
+            progress("keys: made" if is_new else "keys: left as they are")
     except OSError as error:
         raise ConfigError(
             f"cannot write {error.filename or root}: {error.strerror}; correct the volumes under {root}"
@@ -135,14 +135,14 @@ def _refuse_a_lost_vault(root: Path) -> None:
 
 def _renewed(path: Path, names: Sequence[str]) -> Credentials:
     """The secrets, those of these names fresh."""
-    known = credentials(path)
+    present = credentials(path)
     renewable = {field.name for field in fields(Credentials)} - _LASTING
     if refused := sorted(set(names) - renewable):
         raise ConfigError(f"cannot renew {', '.join(refused)}: renewable are {', '.join(sorted(renewable))}")
     if not names:
-        return known
+        return present
     fresh = random_credentials()
-    renewed = replace(known, **{name: getattr(fresh, name) for name in names})
+    renewed = replace(present, **{name: getattr(fresh, name) for name in names})
     write_private(path, json.dumps(asdict(renewed), indent=1))
     return renewed
 
@@ -150,9 +150,9 @@ def _renewed(path: Path, names: Sequence[str]) -> Credentials:
 def _lay_out(folder: Path, part: ServiceSecrets, owner: int | None) -> int:
     """Make a part's folder hold its files and nothing else; how many were written."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for found in folder.iterdir():
-        if found.name not in part.files and not found.is_dir():
-            found.unlink()
+    for path in folder.iterdir():
+        if path.name not in part.files and not path.is_dir():
+            path.unlink()
     changed = {name: content for name, content in part.files.items() if not _holds(folder / name, content)}
     for name, content in changed.items():
         replace_file(folder / name, content.encode(), owner)
@@ -173,18 +173,6 @@ def _own(folder: Path, owner: int | None) -> None:
             os.chown(path, owner, owner, follow_symlinks=False)
         if stat.S_IMODE(now.st_mode) != mode and not stat.S_ISLNK(now.st_mode):
             path.chmod(mode)
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """One at a time: two first starts at once would each make secrets of their own."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 if __name__ == "__main__":

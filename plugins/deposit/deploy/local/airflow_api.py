@@ -1,94 +1,121 @@
 """A client of Airflow's REST API: trigger a DAG, follow its runs, read a task's log."""
 
-import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
+from urllib3.exceptions import HTTPError
 
 from deposit.errors import DepositError, UpstreamError
 from deposit.progress import Progress
+from deposit.waiting import retry_while_down, wait_until
 
 FINISHED = {"success", "failed"}
+_SECONDS = 30
+"""Patience with one answer."""
+_DAG_SECONDS = 90
+"""How long a new stack may take to read its DAG files."""
+T = TypeVar("T")
 
 
 class AirflowApi:
     """Airflow's REST API v2, as one user; a context manager. Raises UpstreamError if it does not answer or refuses."""
 
     def __init__(self, url: str, user: str, password: str) -> None:
-        self._http = httpx.Client(base_url=url, timeout=30, trust_env=False)
+        from airflow_client import client  # its generated models take a second and more to import
+
+        # this machine's own server: no proxy of the environment is asked
+        self._client: Any = client.ApiClient(client.Configuration(host=url, proxy=""))
+        self._dags, self._runs = client.DAGApi(self._client), client.DagRunApi(self._client)
+        self._tasks, self._results = client.TaskInstanceApi(self._client), client.XComApi(self._client)
+        self._url = url
         self._login = {"username": user, "password": password}
 
     def __enter__(self) -> "AirflowApi":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._http.close()
+        self._client.rest_client.pool_manager.clear()
 
-    def call(self, method: str, path: str, **arguments: Any) -> Any:
-        """One request, logging in when needed; returns the JSON answer."""
-        try:
-            answer = self._http.request(method, path, **arguments)
-            if answer.status_code == 401:
-                self._authorise()
-                answer = self._http.request(method, path, **arguments)
-            answer.raise_for_status()
-        except httpx.HTTPStatusError as error:
-            raise UpstreamError(f"Airflow refused {method} {path}: {error.response.text[:300]}") from error
-        except httpx.HTTPError as error:
-            raise UpstreamError(
-                f"Airflow does not answer at {self._http.base_url}: {error}; run `deposit up`"
-            ) from error
-        return answer.json()
+    def call(self, method: str, path: str) -> Any:
+        """One request that no method here makes; returns the JSON answer."""
+
+        def request(_request_timeout: float) -> Any:
+            response = self._client.call_api(
+                *self._client.param_serialize(method, path), _request_timeout=_request_timeout
+            )
+            response.read()
+            return self._client.response_deserialize(response, {"2XX": "object"}).data
+
+        return self._answer(request)
 
     def trigger(self, dag: str, conf: dict[str, Any] | None = None) -> str:
         """Start a run of a DAG and return its id; waits until Airflow knows the DAG."""
-        deadline = time.monotonic() + 90
-        while True:
-            try:
-                self.call("GET", f"/api/v2/dags/{dag}")
-                break
-            except UpstreamError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(1)
-        body = {"conf": conf or {}, "logical_date": None}
-        run: str = self.call("POST", f"/api/v2/dags/{dag}/dagRuns", json=body)["dag_run_id"]
+        from airflow_client.client import TriggerDAGRunPostBody
+
+        retry_while_down(lambda: self._answer(self._dags.get_dag, dag), _DAG_SECONDS, pause=1)
+        body = TriggerDAGRunPostBody(conf=conf or {}, logical_date=None)
+        run: str = self._answer(self._runs.trigger_dag_run, dag, body).dag_run_id
         return run
 
     def newest_run(self, dag: str, since: datetime) -> str | None:
         """The newest run of a DAG that was made after a moment, or None."""
-        query = {"order_by": "-run_after", "limit": 1, "run_after_gte": since.isoformat()}
-        runs = self.call("GET", f"/api/v2/dags/{dag}/dagRuns", params=query)["dag_runs"]
-        return runs[0]["dag_run_id"] if runs else None
+        runs = self._answer(
+            self._runs.get_dag_runs, dag, order_by=["-run_after"], limit=1, run_after_gte=since
+        ).dag_runs
+        return runs[0].dag_run_id if runs else None
 
     def state(self, dag: str, run: str) -> str:
         """A run's state."""
-        state: str = self.call("GET", f"/api/v2/dags/{dag}/dagRuns/{run}")["state"]
-        return state
+        return str(self._answer(self._runs.get_dag_run, dag, run).state.value)
 
     def tasks(self, dag: str, run: str) -> dict[str, str]:
         """The state of every task of a run."""
-        found = self.call("GET", f"/api/v2/dags/{dag}/dagRuns/{run}/taskInstances")["task_instances"]
-        return {task["task_id"]: task["state"] or "none" for task in found}
+        tasks = self._answer(self._tasks.get_task_instances, dag, run).task_instances
+        return {task.task_id: task.state.value if task.state else "none" for task in tasks}
 
     def result(self, dag: str, run: str, task: str) -> Any:
         """What a task returned."""
-        path = f"/api/v2/dags/{dag}/dagRuns/{run}/taskInstances/{task}/xcomEntries/return_value"
-        return self.call("GET", path, params={"deserialize": True})["value"]
+        entry: Any = self._answer(self._results.get_xcom_entry, dag, task, run, "return_value", deserialize=True)
+        return entry.actual_instance.value
 
     def log(self, dag: str, run: str, task: str) -> str:
         """The text of a task's newest try."""
-        path = f"/api/v2/dags/{dag}/dagRuns/{run}/taskInstances/{task}"
-        tries = self.call("GET", path)["try_number"]
-        content = self.call("GET", f"{path}/logs/{max(tries, 1)}", headers={"Accept": "application/json"})["content"]
-        return "\n".join(str(line.get("event", line)) if isinstance(line, dict) else str(line) for line in content)
+        tries = self._answer(self._tasks.get_task_instance, dag, run, task).try_number
+        log: Any = self._answer(self._tasks.get_log, dag, run, task, max(tries, 1), accept="application/json")
+        return "\n".join(line if isinstance(line, str) else line.event for line in log.content.actual_instance)
+
+    def _answer(self, request: Callable[..., T], *arguments: Any, **named: Any) -> T:
+        """What a request gives, made again after a login if that is needed."""
+        from airflow_client.client.exceptions import ApiException, UnauthorizedException
+
+        try:
+            try:
+                return request(*arguments, **named, _request_timeout=_SECONDS)
+            except UnauthorizedException:
+                self._authorise()
+                return request(*arguments, **named, _request_timeout=_SECONDS)
+        except ApiException as error:
+            raise UpstreamError(f"Airflow at {self._url} refused: {str(error.body or error.reason)[:300]}") from error
+        except HTTPError as error:
+            raise self._outage(error) from error
+
+    def _outage(self, error: Exception) -> UpstreamError:
+        return UpstreamError(f"Airflow does not answer at {self._url} ({type(error).__name__}): run `deposit up`")
 
     def _authorise(self) -> None:
-        answer = self._http.post("/auth/token", json=self._login)
-        answer.raise_for_status()
-        self._http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        try:
+            answer = httpx.post(f"{self._url}/auth/token", json=self._login, timeout=_SECONDS, trust_env=False)
+            answer.raise_for_status()
+        except httpx.HTTPStatusError as error:
+            raise UpstreamError(
+                f"Airflow at {self._url} refuses the login of {self._login['username']} (HTTP {answer.status_code})"
+            ) from error
+        except httpx.HTTPError as error:
+            raise self._outage(error) from error
+        self._client.set_default_header("Authorization", f"Bearer {answer.json()['access_token']}")
 
 
 @dataclass(frozen=True)
@@ -102,31 +129,29 @@ class DagRunResult:
 
 
 def wait_for_dag_run(api: AirflowApi, dag: str, run: str, progress: Progress, timeout: float = 600) -> DagRunResult:
-    """Tell of each task's states until the run ends. Raises DepositError after `timeout` seconds."""
-    deadline = time.monotonic() + timeout
-    told: dict[str, str] = {}
-    while time.monotonic() < deadline:
-        state = api.state(dag, run)
-        tasks = api.tasks(dag, run)
-        for task, now in tasks.items():
-            if told.get(task) != now and now not in ("none", "scheduled", "queued"):
-                progress(f"{dag}.{task}: {now}")
-                told[task] = now
-        if state in FINISHED:
-            return DagRunResult(dag, run, state, tasks)
-        time.sleep(0.5)
-    raise DepositError(f"{dag} has not ended after {timeout:.0f} s: look at it in the Airflow UI")
+    """Report each task's states until the run ends. Raises DepositError after `timeout` seconds."""
+    reported: dict[str, str] = {}
+
+    def look() -> DagRunResult:
+        result = DagRunResult(dag, run, api.state(dag, run), api.tasks(dag, run))
+        for task, state in result.tasks.items():
+            if reported.get(task) != state and state not in ("none", "scheduled", "queued"):
+                progress(f"{dag}.{task}: {state}")
+                reported[task] = state
+        return result
+
+    result = wait_until(look, timeout, 0.5, lambda result: result.state in FINISHED)
+    if result.state not in FINISHED:
+        raise DepositError(f"{dag} has not ended after {timeout:.0f} s: look at it in the Airflow UI")
+    return result
 
 
 def wait_for_run(api: AirflowApi, dag: str, since: datetime, timeout: float = 60) -> str:
     """The run that an asset's event starts. Raises DepositError if none comes."""
-    deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline:
-        run = api.newest_run(dag, since)
-        if run:
-            return run
-        time.sleep(0.5)
-    raise DepositError(f"no run of {dag} has begun within {timeout:.0f} s: look at the scheduler's log")
+    run = wait_until(lambda: api.newest_run(dag, since), timeout, 0.5)
+    if run is None:
+        raise DepositError(f"no run of {dag} has begun within {timeout:.0f} s: look at the scheduler's log")
+    return run
 
 
 def now() -> datetime:

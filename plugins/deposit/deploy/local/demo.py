@@ -9,12 +9,12 @@ from deposit import console
 from deposit.deploy.local import lifecycle
 from deposit.deploy.local.airflow_api import AirflowApi, DagRunResult, now, wait_for_dag_run, wait_for_run
 from deposit.errors import DepositError, ReleaseError
+from deposit.loop import challenge
 from deposit.progress import Progress
-from deposit.registry import registry
+from deposit.registry.registry import ModelRegistry
 from deposit.release import requests
 from deposit.release.gateway import trust
 from deposit.selection.report import print_selection, print_training
-from deposit.selection.selection import select
 from deposit.settings import Settings, load_settings
 from deposit.training.training import recorded
 
@@ -27,7 +27,7 @@ CUSTOMER = {
 
 
 def run(settings: Settings) -> None:
-    """Start the stack, run ingest → train → select → release in Airflow, and tell what came of it.
+    """Start the stack, run ingest → train → select → release in Airflow, and print a summary.
 
     `settings` are those of the environment alone, as for `lifecycle.up`.
     Raises DepositError naming the task that failed, with the end of its log.
@@ -47,20 +47,20 @@ def run(settings: Settings) -> None:
 def _chain(api: AirflowApi, source: str, progress: Progress) -> tuple[dict[str, object], str]:
     """Run the three DAGs, each started by the asset of the one before; returns ingest's result and the training."""
     since = now()
-    asked = api.trigger("deposit_ingest", {"source": source})
-    ingest = _succeeded(api, wait_for_dag_run(api, "deposit_ingest", asked, progress))
+    run = api.trigger("deposit_ingest", {"source": source})
+    ingest = _succeeded(api, wait_for_dag_run(api, "deposit_ingest", run, progress))
     train = _succeeded(api, wait_for_dag_run(api, "deposit_train", wait_for_run(api, "deposit_train", since), progress))
     if train.tasks["select"] == "success":
         _succeeded(api, wait_for_dag_run(api, "deposit_release", wait_for_run(api, "deposit_release", since), progress))
     return api.result("deposit_ingest", ingest.run, "ingest"), api.result("deposit_train", train.run, "train")
 
 
-def _succeeded(api: AirflowApi, followed: DagRunResult) -> DagRunResult:
-    if followed.state == "success":
-        return followed
-    broken = next(task for task, state in followed.tasks.items() if state == "failed")
-    end = "\n".join(api.log(followed.dag, followed.run, broken).splitlines()[-15:])
-    raise DepositError(f"{followed.dag}.{broken} failed; the end of its log:\n{end}")
+def _succeeded(api: AirflowApi, result: DagRunResult) -> DagRunResult:
+    if result.state == "success":
+        return result
+    broken = next(task for task, state in result.tasks.items() if state == "failed")
+    end = "\n".join(api.log(result.dag, result.run, broken).splitlines()[-15:])
+    raise DepositError(f"{result.dag}.{broken} failed; the end of its log:\n{end}")
 
 
 def _airflow(settings: Settings) -> AirflowApi:
@@ -78,17 +78,17 @@ def _summary(settings: Settings, ingested: dict[str, object], training: str) -> 
     )
     print_training(recorded(settings, training))
     # repeatable: it returns what the DAG's task recorded
-    print_selection(select(settings, training))
+    print_selection(challenge(settings, training))
     _served(settings)
     _where(settings)
     _curl(settings)
 
 
 def _served(settings: Settings) -> None:
-    champion = registry.champion(settings)
+    champion = ModelRegistry(settings).champion()
     live = requests.live(settings)
     if live is None:
-        raise ReleaseError(f"no model is served: see `deposit status` and {settings.state_dir}/logs")
+        raise ReleaseError(f"no model is served: see `deposit status` and {settings.state.logs}")
     with _client(settings) as client:
         answer = client.get("/models").raise_for_status()
     console.out.print(

@@ -30,7 +30,7 @@ def examine(settings: Settings) -> list[Finding]:
     """Run every check that makes sense now: of the machine, and of the stack if it runs."""
     checks: list[tuple[str, Callable[[Settings], str]]] = [
         ("Python", _python),
-        ("Airflow's environment", lambda known: airflow.command(layout(known))[-1]),
+        ("Airflow's environment", lambda current: airflow.command(layout(current))[-1]),
         ("disk", _disk),
         ("memory", _memory),
     ]
@@ -87,5 +87,4 @@ def _database(settings: Settings) -> str:
 
 
 def _store(settings: Settings) -> str:
-    store = ObjectStore(settings.store)
-    return f"{len(store.keys(settings.store.data_bucket, 'datasets/'))} objects of datasets"
+    return f"{len(ObjectStore(settings.store).data.keys('datasets/'))} objects of datasets"

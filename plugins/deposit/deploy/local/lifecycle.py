@@ -2,7 +2,6 @@
 
 import shutil
 import socket
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,13 +12,13 @@ from deposit.deploy import airflow, objectstore, servers
 from deposit.deploy.credentials import Credentials, credentials, random_credentials, write_private
 from deposit.deploy.layout import Layout, layout
 from deposit.deploy.local import postgres, processes, supervision
-from deposit.deploy.local.programs import Program, programs
-from deposit.deploy.local.wiring import require_possible, settings_of
+from deposit.deploy.local.programs import Program, programs, require_possible, settings_of
 from deposit.errors import ConfigError, UpstreamError
 from deposit.progress import Progress, log_progress
 from deposit.release.gateway import Gateway
 from deposit.settings import Settings, load_settings
 from deposit.variables import file_of
+from deposit.waiting import retry_while_down, wait_until
 
 START_TIMEOUT = 120.0
 PREPARE_TIMEOUT = 30.0
@@ -42,7 +41,7 @@ def up(settings: Settings, progress: Progress = log_progress) -> list[ServiceSta
 
     Args:
         settings: of the environment alone (`chosen_settings`), so that what is no longer set goes back to its default.
-        progress: told of each step.
+        progress: called at each step.
 
     Raises ConfigError (a port is taken, the disk is full, a setting cannot be followed) or UpstreamError (a part does
     not come up, with its log).
@@ -79,23 +78,25 @@ def status(settings: Settings) -> list[ServiceStatus]:
     place = layout(settings)
     # looking at a stack that was never started makes none
     secrets = credentials(place.secrets) if place.secrets.exists() else random_credentials()
-    known = {program.name: program for program in programs(settings, place, secrets)}
+    by_name = {program.name: program for program in programs(settings, place, secrets)}
     if not supervision.running(place):
-        return [ServiceStatus(name, "stopped", None, program.url, program.what) for name, program in known.items()]
-    found = []
+        return [
+            ServiceStatus(name, "stopped", None, program.url, program.description) for name, program in by_name.items()
+        ]
+    parts = []
     for info in supervision.states(place):
-        program = known.get(info["name"])
-        found.append(
+        program = by_name.get(info["name"])
+        parts.append(
             ServiceStatus(
                 info["name"],
                 _STATES.get(info["statename"], "stopped"),
                 info["pid"] or None,
                 program.url if program else None,
-                program.what if program else "serves a model",
+                program.description if program else "serves a model",
             )
         )
-    order = list(known)
-    return sorted(found, key=lambda part: order.index(part.name) if part.name in order else len(order))
+    order = list(by_name)
+    return sorted(parts, key=lambda part: order.index(part.name) if part.name in order else len(order))
 
 
 _STATES = {"RUNNING": "running", "STARTING": "starting", "BACKOFF": "failed", "FATAL": "failed", "STOPPING": "stopping"}
@@ -147,14 +148,10 @@ def _begin(settings: Settings, place: Layout, parts: list[Program], secrets: Cre
     """Start what others lean on, prepare it, and start what needs no more than that, without waiting for it."""
     supervision.start(place, parts)
     _start(place, parts, list(supervision.FOUNDATION), progress)
-    servers.when_able(lambda: _prepare_servers(settings, secrets), PREPARE_TIMEOUT)
+    retry_while_down(lambda: _prepare_servers(settings, secrets), PREPARE_TIMEOUT)
     _start(place, parts, ["mlflow", "gateway", "releaser", "shipper"], progress, wait=False)
     # a gateway that ran before has the settings of before, until the releaser looks
-    servers.when_able(lambda: _settle(Gateway(load_settings())), PREPARE_TIMEOUT)
-
-
-def _settle(gateway: Gateway) -> None:
-    gateway.repair()
+    retry_while_down(Gateway(load_settings()).repair, PREPARE_TIMEOUT)
 
 
 def _prepare_servers(settings: Settings, secrets: Credentials) -> None:
@@ -173,17 +170,12 @@ def _start(place: Layout, parts: list[Program], names: list[str], progress: Prog
 
 
 def _wait_ready(place: Layout, part: Program) -> None:
-    deadline = time.monotonic() + START_TIMEOUT
-    while not (_runs(place, part) and _answers(part.health)):
-        if time.monotonic() > deadline:
-            raise UpstreamError(
-                f"{part.name} is not ready after {START_TIMEOUT:.0f} s: see {place.logs}/{part.name}.log"
-            )
-        time.sleep(0.2)
+    if not wait_until(lambda: _runs(place, part) and _answers(part.health), START_TIMEOUT):
+        raise UpstreamError(f"{part.name} is not ready after {START_TIMEOUT:.0f} s: see {place.logs}/{part.name}.log")
 
 
 def _runs(place: Layout, part: Program) -> bool:
-    info = supervision.client(place).getProcessInfo(part.name)
+    info = supervision.supervisor(place).call("getProcessInfo", part.name)
     if info["statename"] == "FATAL":
         raise UpstreamError(f"{part.name} ends as soon as it starts: see {place.logs}/{part.name}.log")
     return bool(info["statename"] == "RUNNING")

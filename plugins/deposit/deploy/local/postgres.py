@@ -39,8 +39,8 @@ def initialise(cluster: Path, password: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")
     password_file.unlink()
     if done.returncode:
-        said = [line for line in done.stderr.splitlines() if "error" in line.lower() or "fatal" in line.lower()]
-        reason = (said or done.stderr.splitlines() or ["initdb failed"])[0]
+        errors = [line for line in done.stderr.splitlines() if "error" in line.lower() or "fatal" in line.lower()]
+        reason = (errors or done.stderr.splitlines() or ["initdb failed"])[0]
         raise ConfigError(f"cannot make the PostgreSQL cluster {cluster}: {reason}")
     unfinished.rename(cluster)
 
@@ -83,14 +83,14 @@ def _owner() -> pwd.struct_passwd:
     try:
         return pwd.getpwnam(_UNPRIVILEGED)
     except KeyError:
-        made = subprocess.run(
+        result = subprocess.run(
             ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", _UNPRIVILEGED],  # noqa: S607
             capture_output=True, text=True, check=False,
         )  # fmt: skip
-        if made.returncode:
+        if result.returncode:
             raise ConfigError(
                 f"PostgreSQL does not run as root and the user {_UNPRIVILEGED!r} cannot be made "
-                f"({made.stderr.strip()}): run as an ordinary user"
+                f"({result.stderr.strip()}): run as an ordinary user"
             ) from None
         return pwd.getpwnam(_UNPRIVILEGED)
 

@@ -1,6 +1,8 @@
-"""The parts of the stack without Docker: what is run, with which environment, and how each tells it is ready."""
+"""The parts of the stack without Docker: what is run, with which environment, and how to see that it is ready."""
 
+import hashlib
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -9,10 +11,24 @@ from deposit.deploy import airflow, objectstore
 from deposit.deploy.credentials import Credentials
 from deposit.deploy.layout import MODELS, Layout
 from deposit.deploy.local import postgres
-from deposit.deploy.local.wiring import chosen, digest_of, made, settings_of
+from deposit.deploy.servers import OWNER, WRITER, database_url
+from deposit.errors import ConfigError
+from deposit.keys import digest
 from deposit.release.gateway import Gateway
-from deposit.settings import Settings
+from deposit.settings import Settings, variables
+from deposit.variables import file_of
 
+WITH_DOCKER_ALONE = frozenset(
+    {
+        "DEPOSIT_RELEASE__TARGET",
+        "DEPOSIT_RELEASE__BASE_IMAGE",
+        "DEPOSIT_RELEASE__PROJECT",
+        "DEPOSIT_RELEASE__MEMORY_LIMIT",
+        "DEPOSIT_STORE__LOGS_BUCKET",
+    }
+)
+"""Settings that nothing in the stack without Docker follows."""
+_PLACE = "DEPOSIT_STATE_DIR"
 _WRITER = "DEPOSIT_DATABASE__WRITER_URL"
 _SETTINGS = "SETTINGS_OF_DEPOSIT"
 """A digest of the files that a part reads: supervisor starts a part anew whose environment has changed."""
@@ -31,7 +47,7 @@ class Program:
     url: str | None = None
     health: str | None = None
     stop_signal: str = "TERM"
-    what: str = ""
+    description: str = ""
 
 
 def programs(settings: Settings, layout: Layout, secrets: Credentials) -> list[Program]:
@@ -48,7 +64,7 @@ def programs(settings: Settings, layout: Layout, secrets: Credentials) -> list[P
             "releaser",
             [_tool("deposit"), "releaser"],
             {"DEPOSIT_STATE_DIR": str(layout.root), _SETTINGS: digest_of(settings_of(settings, layout, secrets))},
-            what="carries out releases",
+            description="carries out releases",
         ),
     ]
 
@@ -62,7 +78,7 @@ def _postgres(settings: Settings, layout: Layout) -> Program:
         health=f"{postgres.HEALTH}:{port}",
         # SIGTERM would wait for every client to leave
         stop_signal="INT",
-        what="databases deposit, mlflow, airflow",
+        description="databases deposit, mlflow, airflow",
     )
 
 
@@ -74,7 +90,7 @@ def _store(settings: Settings, layout: Layout, secrets: Credentials) -> Program:
         objectstore.command(layout, port, settings.stack.internal_port),
         {_SETTINGS: digest_of({"identities": keys})},
         health=f"http://127.0.0.1:{port}/healthz",
-        what="data, models, bentos (S3)",
+        description="data, models, bentos (S3)",
     )
 
 
@@ -97,24 +113,24 @@ def _mlflow(settings: Settings, layout: Layout, secrets: Credentials) -> Program
         "--serve-artifacts", f"--artifacts-destination=s3://{settings.store.mlflow_bucket}",
         f"--allowed-hosts=127.0.0.1:{ports.mlflow_port},localhost:{ports.mlflow_port}",
     ]  # fmt: skip
-    return Program("mlflow", command, environment, url, f"{url}/health", what="experiments and registry")
+    return Program("mlflow", command, environment, url, f"{url}/health", description="experiments and registry")
 
 
 def _gateway(settings: Settings, layout: Layout) -> Program:
     url = settings.gateway_url
     environment = {"XDG_CONFIG_HOME": str(layout.caddy), "XDG_DATA_HOME": str(layout.caddy)}
     command = [_tool("caddy"), "run", "--config", str(Gateway(settings).config_file)]
-    return Program("gateway", command, environment, url, urlsplit(url).netloc, what="API and page")
+    return Program("gateway", command, environment, url, urlsplit(url).netloc, description="API and page")
 
 
 def _shipper(settings: Settings, layout: Layout, secrets: Credentials) -> Program:
     # the environment is all that it reads: the stack's file holds the owner's password
     environment = {
-        **chosen(settings, with_secrets=False),
+        **user_variables(settings, with_secrets=False),
         "DEPOSIT_STATE_DIR": str(layout.root),
-        _WRITER: made(settings, layout, secrets)[_WRITER],
+        _WRITER: stack_variables(settings, layout, secrets)[_WRITER],
     }
-    return Program("shipper", [_tool("deposit"), "shipper"], environment, what="log to PostgreSQL")
+    return Program("shipper", [_tool("deposit"), "shipper"], environment, description="log to PostgreSQL")
 
 
 def _evidently(settings: Settings) -> Program:
@@ -123,7 +139,7 @@ def _evidently(settings: Settings) -> Program:
         _tool("evidently"), "ui", "--host=127.0.0.1", f"--port={settings.stack.evidently_port}",
         f"--workspace={settings.workspace_path}",
     ]  # fmt: skip
-    return Program("evidently", command, {"DO_NOT_TRACK": "1"}, url, url, what="reports of each month")
+    return Program("evidently", command, {"DO_NOT_TRACK": "1"}, url, url, description="reports of each month")
 
 
 def _airflow(settings: Settings, layout: Layout, secrets: Credentials) -> list[Program]:
@@ -137,7 +153,7 @@ def _airflow(settings: Settings, layout: Layout, secrets: Credentials) -> list[P
             environment,
             url=seen[0] if part == "api-server" else None,
             health=seen[1] if part == "api-server" else None,
-            what="orchestration" if part == "api-server" else "",
+            description="orchestration" if part == "api-server" else "",
         )
         for part, flags in airflow.PARTS.items()
     ]
@@ -145,3 +161,56 @@ def _airflow(settings: Settings, layout: Layout, secrets: Credentials) -> list[P
 
 def _tool(name: str) -> str:
     return str(Path(sys.executable).parent / name)
+
+
+def stack_variables(settings: Settings, layout: Layout, secrets: Credentials) -> dict[str, str]:
+    """Addresses, sockets and secrets of the stack's own, as environment variables."""
+    ports = settings.stack
+    server = f"127.0.0.1:{ports.postgres_port}"
+    return {
+        "DEPOSIT_DATABASE__URL": database_url(server, OWNER, secrets.postgres_deposit),
+        "DEPOSIT_DATABASE__WRITER_URL": database_url(server, WRITER, secrets.postgres_writer),
+        "DEPOSIT_STORE__ENDPOINT_URL": f"http://127.0.0.1:{ports.store_port}",
+        "DEPOSIT_STORE__ACCESS_KEY": "pipeline",
+        "DEPOSIT_STORE__SECRET_KEY": secrets.store_pipeline,
+        "DEPOSIT_SERVE__RELEASER_KEY_SHA256": digest(secrets.releaser_key),
+        "DEPOSIT_RELEASE__SERVICE_KEY": secrets.releaser_key,
+        "DEPOSIT_RELEASE__STORE_ACCESS_KEY": "serving",
+        "DEPOSIT_RELEASE__STORE_SECRET_KEY": secrets.store_serving,
+        "DEPOSIT_MLFLOW__TRACKING_URI": f"http://127.0.0.1:{ports.mlflow_port}",
+        "DEPOSIT_RELEASE__SUPERVISOR_SOCKET": str(layout.supervisor_socket),
+        "DEPOSIT_RELEASE__GATEWAY_ADMIN": str(layout.gateway_socket),
+    }
+
+
+def user_variables(settings: Settings, with_secrets: bool = True) -> dict[str, str]:
+    """What differs from its default, as environment variables; the folder, which each part is given, is left out."""
+    changed = variables(settings, with_secrets)
+    changed.pop(_PLACE, None)
+    return changed
+
+
+def settings_of(settings: Settings, layout: Layout, secrets: Credentials) -> dict[str, str]:
+    """What every command and part of this stack goes by, as environment variables; holds secrets."""
+    by_default = {"DEPOSIT_SERVE__KEYS_FILE": str(layout.keys)}
+    return by_default | user_variables(settings) | stack_variables(settings, layout, secrets)
+
+
+def digest_of(variables: Mapping[str, str]) -> str:
+    """A digest by which supervisor sees that a program's settings have changed; it reveals none of them."""
+    return hashlib.sha256(file_of(variables).encode()).hexdigest()
+
+
+def require_possible(settings: Settings, layout: Layout, secrets: Credentials) -> None:
+    """Raise ConfigError naming each setting that this stack could not follow."""
+    wanted = variables(settings)
+    own = stack_variables(settings, layout, secrets)
+    taken = [name for name, value in own.items() if wanted.get(name, value) != value]
+    foreign = sorted(WITH_DOCKER_ALONE & wanted.keys())
+    reasons = []
+    if taken:
+        reasons.append(f"{', '.join(taken)}: the stack without Docker makes its own and takes no other")
+    if foreign:
+        reasons.append(f"{', '.join(foreign)}: only the stack with Docker goes by it")
+    if reasons:
+        raise ConfigError(f"{'; '.join(reasons)}; unset what is named here, and start again")

@@ -4,15 +4,11 @@ import hashlib
 import os
 import subprocess
 import sys
-import time
-import xmlrpc.client
 from contextlib import suppress
-from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
 import psutil
-from supervisor.xmlrpc import SupervisorTransport
 
 from deposit import proxies
 from deposit.deploy.credentials import write_private
@@ -22,13 +18,14 @@ from deposit.deploy.local.programs import Program
 from deposit.errors import UpstreamError
 from deposit.files import replace_file
 from deposit.release.targets.environment import script
+from deposit.release.targets.supervisor import Faults, Supervisor
+from deposit.waiting import wait_until
 
 _INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
 _ALIVE = ("RUNNING", "STARTING", "STOPPING", "BACKOFF")
 FOUNDATION = ("postgres", "objectstore")
 """Parts that all others lean on: first to start, last to stop."""
 STOP_SECONDS = 20
-_UNREACHABLE = (OSError, HTTPException, xmlrpc.client.ProtocolError)
 
 
 def configuration(layout: Layout, programs: list[Program]) -> str:
@@ -36,10 +33,11 @@ def configuration(layout: Layout, programs: list[Program]) -> str:
 
     So nothing of the folder's own path is in it, which may hold what supervisor's files cannot quote.
     """
+    logs, own = layout.logs.relative_to(layout.root), layout.supervisor.relative_to(layout.root)
     head = f"""[supervisord]
-logfile=logs/supervisord.log
-pidfile=supervisor/supervisord.pid
-childlogdir=logs
+logfile={logs}/supervisord.log
+pidfile={own}/supervisord.pid
+childlogdir={logs}
 umask=077
 silent=true
 [unix_http_server]
@@ -48,34 +46,30 @@ chmod=0700
 [rpcinterface:supervisor]
 supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 [include]
-files=conf.d/*.conf
+files={layout.services.relative_to(layout.supervisor)}/*.conf
 """
-    return head + "".join(_section(program) for program in programs)
+    return head + "".join(_section(layout, program) for program in programs)
 
 
 def start(layout: Layout, programs: list[Program]) -> None:
     """Start supervisord (no part yet), or let a running one take the configuration. Raises UpstreamError."""
     runs = running(layout)
-    if runs and processes.mark_of(_supervisor(layout)) != str(layout.root):
+    if runs and processes.mark_of(_daemon(layout)) != str(layout.root):
         stop(layout)  # the folder was moved under its feet: its parts hold the paths of before
         runs = False
     for program in programs:
         write_private(layout.supervisor / f"{program.name}.sh", script(program.command, program.environment))
-    write_private(layout.supervisor / "supervisord.conf", configuration(layout, programs))
+    configuration_file = layout.supervisor / "supervisord.conf"
+    write_private(configuration_file, configuration(layout, programs))
     if runs:
         _take_changes(layout)
         return
     _settle_in(layout)
-    command = [str(Path(sys.executable).parent / "supervisord"), "-c", "supervisor/supervisord.conf"]
+    command = [str(Path(sys.executable).parent / "supervisord"), "-c", str(configuration_file.relative_to(layout.root))]
     environment = _own_environment(layout)
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=layout.root)
-    deadline = time.monotonic() + 20
-    while not running(layout):
-        if done.returncode or time.monotonic() > deadline:
-            raise UpstreamError(
-                f"the supervisor does not start: {done.stderr.strip() or 'no answer'}; see {layout.logs}"
-            )
-        time.sleep(0.1)
+    if done.returncode or not wait_until(lambda: running(layout), 20, pause=0.1):
+        raise UpstreamError(f"the supervisor does not start: {done.stderr.strip() or 'no answer'}; see {layout.logs}")
 
 
 def running(layout: Layout) -> bool:
@@ -83,41 +77,29 @@ def running(layout: Layout) -> bool:
     if not layout.supervisor_socket.exists():
         return False
     try:
-        client(layout).getState()
-    except _UNREACHABLE:
+        supervisor(layout).call("getState")
+    except UpstreamError:
         return False
     return True
 
 
-def client(layout: Layout) -> Any:
-    """Supervisord's XML-RPC interface."""
-    transport = _Transport(None, None, serverurl=f"unix://{layout.supervisor_socket}")
-    return xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor
-
-
-class _Transport(SupervisorTransport):  # type: ignore[misc]
-    """Supervisor's, which leaves its connection open to the end of the process."""
-
-    def request(self, *arguments: Any, **named: Any) -> Any:
-        try:
-            return super().request(*arguments, **named)
-        finally:
-            self.close()
+def supervisor(layout: Layout) -> Supervisor:
+    """The one of this stack."""
+    return Supervisor(layout.supervisor_socket)
 
 
 def start_program(layout: Layout, name: str) -> None:
     """Start one part unless it runs; does not wait until it is ready."""
     try:
-        client(layout).startProcess(name, False)
-    except xmlrpc.client.Fault as fault:
-        if "ALREADY_STARTED" not in fault.faultString:
-            raise UpstreamError(f"{name} does not start ({fault.faultString}): see {layout.logs}/{name}.log") from fault
+        supervisor(layout).call("startProcess", name, False, ignore=Faults.ALREADY_STARTED)
+    except UpstreamError as error:
+        raise UpstreamError(f"{name} does not start ({error}): see {layout.logs}/{name}.log") from error
 
 
 def states(layout: Layout) -> list[dict[str, Any]]:
     """Supervisor's view of every part: name, statename, pid, description."""
-    found: list[dict[str, Any]] = client(layout).getAllProcessInfo()
-    return found
+    programs: list[dict[str, Any]] = supervisor(layout).call("getAllProcessInfo")
+    return programs
 
 
 def stop(layout: Layout) -> None:
@@ -125,13 +107,13 @@ def stop(layout: Layout) -> None:
     if not running(layout):
         _remove_leftovers(layout)
         return
-    supervisor = _supervisor(layout)
-    family = [supervisor, *supervisor.children(recursive=True)]
+    daemon = _daemon(layout)
+    family = [daemon, *daemon.children(recursive=True)]
     # all at once, and what they lean on after them; supervisor's own shutdown goes one by one
     names = [state["name"] for state in states(layout) if state["statename"] in _ALIVE]
     for group in ([name for name in names if name not in FOUNDATION], [name for name in names if name in FOUNDATION]):
         _stop_programs(layout, group)
-    client(layout).shutdown()
+    supervisor(layout).call("shutdown")
     _, alive = psutil.wait_procs(family, timeout=60)
     for process in alive:
         process.kill()
@@ -139,16 +121,15 @@ def stop(layout: Layout) -> None:
 
 
 def _stop_programs(layout: Layout, names: list[str]) -> None:
-    rpc = client(layout)
     for name in names:
-        with suppress(xmlrpc.client.Fault):  # it ended by itself meanwhile
-            rpc.stopProcess(name, False)
-    deadline = time.monotonic() + STOP_SECONDS + 5
-    while time.monotonic() < deadline:
+        with suppress(UpstreamError):  # it ended by itself meanwhile
+            supervisor(layout).call("stopProcess", name, False)
+
+    def are_stopped() -> bool:
         alive = {state["name"] for state in states(layout) if state["statename"] in _ALIVE}
-        if not alive & set(names):
-            return
-        time.sleep(0.2)
+        return not alive & set(names)
+
+    wait_until(are_stopped, STOP_SECONDS + 5)
 
 
 def _remove_leftovers(layout: Layout) -> None:
@@ -157,25 +138,26 @@ def _remove_leftovers(layout: Layout) -> None:
     layout.clear_sockets()
 
 
-def _supervisor(layout: Layout) -> psutil.Process:
-    return psutil.Process(client(layout).getPID())
+def _daemon(layout: Layout) -> psutil.Process:
+    return psutil.Process(supervisor(layout).call("getPID"))
 
 
 def _take_changes(layout: Layout) -> None:
-    rpc = client(layout)
-    added, changed, removed = rpc.reloadConfig()[0]
+    call = supervisor(layout).call
+    added, changed, removed = call("reloadConfig")[0]
     for group in [*changed, *removed]:
-        rpc.stopProcessGroup(group)
-        rpc.removeProcessGroup(group)
+        call("stopProcessGroup", group)
+        call("removeProcessGroup", group)
     for group in [*added, *changed]:
-        rpc.addProcessGroup(group)
+        call("addProcessGroup", group)
 
 
-def _section(program: Program) -> str:
+def _section(layout: Layout, program: Program) -> str:
     # supervisor compares sections, not scripts, to see what has changed
     digest = hashlib.sha256(script(program.command, program.environment).encode()).hexdigest()
+    logs, own = layout.logs.relative_to(layout.root), layout.supervisor.relative_to(layout.root)
     return f"""[program:{program.name}]
-command=/bin/sh supervisor/{program.name}.sh
+command=/bin/sh {own}/{program.name}.sh
 environment=SCRIPT_SHA256="{digest}"
 autostart=false
 autorestart=true
@@ -186,7 +168,7 @@ stopwaitsecs={STOP_SECONDS}
 stopasgroup=true
 killasgroup=true
 redirect_stderr=true
-stdout_logfile=logs/{program.name}.log
+stdout_logfile={logs}/{program.name}.log
 stdout_logfile_maxbytes=10MB
 stdout_logfile_backups=2
 """
@@ -197,7 +179,7 @@ def _settle_in(layout: Layout) -> None:
     record, place = layout.supervisor / "place", os.fsencode(layout.root)
     before = record.read_bytes() if record.exists() else None
     if before != place:
-        for path in (layout.supervisor / "conf.d").iterdir():
+        for path in (layout.services).iterdir():
             path.unlink()
         if before is not None and not Path(os.fsdecode(before)).exists():  # moved, not copied
             Layout(Path(os.fsdecode(before))).clear_sockets()

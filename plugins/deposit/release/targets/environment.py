@@ -35,7 +35,9 @@ def service_variables(settings: Settings, store_key: Path) -> dict[str, str]:
     sections = {
         "serve": {**serve.model_dump(), **files, "releaser_key_sha256": tested_by},
         "log": settings.log.model_dump(include={"spool_max_bytes", "reserve_bytes"}),
-        "train": settings.train.model_dump(include={"deposit_value", "call_cost"}),
+        "economics": settings.economics.model_dump(),
+        # by the names that a service of before goes by, which a rollback may start
+        "train": settings.economics.model_dump(include={"deposit_value", "call_cost"}),
         "store": settings.store.model_dump(include={"endpoint_url", "region"}),
     }
     if release.store_access_key:

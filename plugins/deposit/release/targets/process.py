@@ -7,18 +7,15 @@ import socket
 import sys
 import tempfile
 from collections.abc import Mapping
-from http.client import HTTPException
 from pathlib import Path
 from typing import Any
-from xmlrpc.client import Fault, ServerProxy
 
-from supervisor.xmlrpc import Faults, SupervisorTransport
-
-from deposit.errors import ReleaseError, UpstreamError
+from deposit.errors import ReleaseError
 from deposit.files import replace_file
 from deposit.release.repository import Release
 from deposit.release.targets.environment import bentoml_variables, configuration_digest, script, service_variables
 from deposit.release.targets.image import unpack
+from deposit.release.targets.supervisor import Faults, Supervisor
 from deposit.settings import Settings
 
 _PREFIX = "serving-"
@@ -33,11 +30,10 @@ class ProcessTarget:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        state_dir = settings.state_dir.resolve()
-        self._bentos = state_dir / "serving"
-        self._programs = state_dir / "supervisor" / "conf.d"
-        self._logs = state_dir / "logs"
-        self._store_key = state_dir / "serving.key"
+        self._supervisor = Supervisor(settings.release.supervisor_socket)
+        state = settings.state
+        self._root, self._bentos, self._programs, self._logs = state.root, state.serving, state.services, state.logs
+        self._store_key = state.service_key
         for folder in (self._bentos, self._programs, self._logs):
             folder.mkdir(parents=True, exist_ok=True)
 
@@ -85,14 +81,14 @@ class ProcessTarget:
         for file in (path, path.with_suffix(".sh")):
             file.unlink(missing_ok=True)
         group = f"{_PREFIX}{release_id}"
-        self._call("reloadConfig")
-        self._call("stopProcessGroup", group, ignore=Faults.BAD_NAME)
-        self._call("removeProcessGroup", group, ignore=Faults.BAD_NAME)
+        self._supervisor.call("reloadConfig")
+        self._supervisor.call("stopProcessGroup", group, ignore=Faults.BAD_NAME)
+        self._supervisor.call("removeProcessGroup", group, ignore=Faults.BAD_NAME)
 
     def problem(self, release_id: int) -> str | None:
         """Supervisor's own words when it has given up."""
         name = f"{_PREFIX}{release_id}"
-        info = self._call("getProcessInfo", f"{name}:{name}", ignore=Faults.BAD_NAME)
+        info = self._supervisor.call("getProcessInfo", f"{name}:{name}", ignore=Faults.BAD_NAME)
         if info and info["statename"] not in _HOPELESS:
             return None
         reason = (info["spawnerr"] or info["description"]) if info else "it does not know the program"
@@ -151,12 +147,12 @@ class ProcessTarget:
         """All paths are below the folder that supervisor works in: none of its own path is quoted here."""
         name = f"{_PREFIX}{release.id}"
         lines = {
-            "command": f"/bin/sh supervisor/conf.d/{name}.sh --port {port}",
+            "command": f"/bin/sh {self._programs.relative_to(self._root)}/{name}.sh --port {port}",
             # not the service's, whose environment is empty but for what its script gives
             "environment": f'{_CONFIGURATION}="{self.configuration(release)}"',
             "autostart": "true", "autorestart": "true", "startsecs": "1", "startretries": "3",
             "stopsignal": "TERM", "stopwaitsecs": "40", "stopasgroup": "true", "killasgroup": "true",
-            "redirect_stderr": "true", "stdout_logfile": f"logs/{name}.log",
+            "redirect_stderr": "true", "stdout_logfile": f"{self._logs.relative_to(self._root)}/{name}.log",
             "stdout_logfile_maxbytes": "10MB", "stdout_logfile_backups": "2",
         }  # fmt: skip
         return "".join([f"[program:{name}]\n", *(f"{key}={value}\n" for key, value in lines.items())])
@@ -172,24 +168,9 @@ class ProcessTarget:
         raise ReleaseError(f"no port from {first} to {first + _PORTS - 1} is free: set DEPOSIT_RELEASE__FIRST_PORT")
 
     def _add(self, group: str) -> None:
-        self._call("reloadConfig")
-        self._call("addProcessGroup", group, ignore=Faults.ALREADY_ADDED)
-        self._call("startProcess", f"{group}:{group}", False, ignore=Faults.ALREADY_STARTED)
-
-    def _call(self, method: str, *arguments: Any, ignore: int | None = None) -> Any:
-        path = self._settings.release.supervisor_socket
-        transport = SupervisorTransport(None, None, f"unix://{path}")
-        server = ServerProxy("http://127.0.0.1", transport=transport)
-        try:
-            return getattr(server.supervisor, method)(*arguments)
-        except Fault as fault:
-            if fault.faultCode == ignore:
-                return None
-            raise UpstreamError(f"supervisor refused {method}: {fault.faultString}") from fault
-        except (OSError, HTTPException) as error:
-            raise UpstreamError(f"supervisor does not answer on {path} ({error}): start it (`deposit up`)") from error
-        finally:
-            transport.close()
+        self._supervisor.call("reloadConfig")
+        self._supervisor.call("addProcessGroup", group, ignore=Faults.ALREADY_ADDED)
+        self._supervisor.call("startProcess", f"{group}:{group}", False, ignore=Faults.ALREADY_STARTED)
 
 
 def _written(path: Path) -> Mapping[str, str]:

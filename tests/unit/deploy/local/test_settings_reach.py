@@ -12,8 +12,7 @@ from pydantic import SecretStr
 from deposit.deploy import objectstore
 from deposit.deploy.credentials import random_credentials
 from deposit.deploy.layout import Layout, layout
-from deposit.deploy.local.programs import programs
-from deposit.deploy.local.wiring import WITH_DOCKER_ALONE, made, require_possible, settings_of
+from deposit.deploy.local.programs import WITH_DOCKER_ALONE, programs, require_possible, settings_of, stack_variables
 from deposit.errors import ConfigError
 from deposit.release.caddy import config
 from deposit.release.targets.environment import service_variables
@@ -26,6 +25,7 @@ ODD: dict[str, str] = {
     "DEPOSIT_INGEST__SOURCE": "postgres",
     "DEPOSIT_INGEST__ACCEPT": '["gaps", "future"]',
     "DEPOSIT_INGEST__FIRST_YEAR": "1999",
+    "DEPOSIT_ECONOMICS__CAPACITY": "500",
     "DEPOSIT_SELECT__RULE": "accuracy_f1",
     "DEPOSIT_RELEASE__TARGET": "docker",
     "DEPOSIT_RELEASE__MEMORY_LIMIT": "1.5g",
@@ -52,7 +52,8 @@ SERVICE = {
     if name.startswith("DEPOSIT_SERVE__")
     or name.removeprefix("DEPOSIT_")
     in {
-        "LOG__SPOOL_MAX_BYTES", "LOG__RESERVE_BYTES", "TRAIN__DEPOSIT_VALUE", "TRAIN__CALL_COST", "STORE__REGION",
+        "LOG__SPOOL_MAX_BYTES", "LOG__RESERVE_BYTES", "STORE__REGION",
+        "ECONOMICS__DEPOSIT_VALUE", "ECONOMICS__CALL_COST", "ECONOMICS__CAPACITY",
     }
 }  # fmt: skip
 """What the code in `bento/` reads of its settings."""
@@ -109,7 +110,7 @@ def test_a_setting_reaches_the_parts_or_is_refused(name: str, place: Layout, tmp
     settings = read_by(chosen_settings, at | BESIDE.get(name, {}) | {name: odd(name, tmp_path)})
     wanted = value(settings, name)
     assert wanted != setting_names()[name][1]
-    if name in WITH_DOCKER_ALONE | made(settings, place, SECRETS).keys():
+    if name in WITH_DOCKER_ALONE | stack_variables(settings, place, SECRETS).keys():
         with pytest.raises(ConfigError, match=name) as refused:
             require_possible(settings, place, SECRETS)
         assert odd(name, tmp_path) not in str(refused.value)
@@ -144,7 +145,7 @@ def test_the_folder_is_given_to_each_part_and_not_written_down(place: Layout) ->
 
 def test_a_default_is_not_written_down(place: Layout) -> None:
     told = settings_of(chosen_settings(), place, SECRETS)
-    assert told.keys() == made(chosen_settings(), place, SECRETS).keys() | {"DEPOSIT_SERVE__KEYS_FILE"}
+    assert told.keys() == stack_variables(chosen_settings(), place, SECRETS).keys() | {"DEPOSIT_SERVE__KEYS_FILE"}
 
 
 def test_what_is_no_longer_set_goes_back_to_its_default(place: Layout, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,43 @@
+"""Waiting for what another process does: look, pause, look again, until a deadline."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, retry_if_not_result
+from tenacity.retry import retry_base
+from tenacity.stop import stop_after_delay
+from tenacity.wait import wait_fixed
+
+from deposit.errors import UpstreamError
+
+T = TypeVar("T")
+
+
+def wait_until(look: Callable[[], T], seconds: float, pause: float = 0.2, is_enough: Callable[[T], bool] = bool) -> T:
+    """Look until the result is enough, or the seconds have passed; the last result, enough or not.
+
+    >>> left = iter([3, 1, 0])
+    >>> wait_until(lambda: next(left), seconds=5, pause=0, is_enough=lambda count: count == 0)
+    0
+    """
+    return _repeated(look, seconds, pause, retry_if_not_result(is_enough))
+
+
+def retry_while_down(attempt: Callable[[], T], seconds: float, pause: float = 0.5) -> T:
+    """Try until it works: a server that has just come back may refuse what it will do a second later.
+
+    Raises the last UpstreamError when the seconds have passed.
+    """
+    return _repeated(attempt, seconds, pause, retry_if_exception_type(UpstreamError))
+
+
+def _repeated(attempt: Callable[[], T], seconds: float, pause: float, retry: retry_base) -> T:
+    retrying = Retrying(
+        retry=retry, stop=stop_after_delay(seconds), wait=wait_fixed(pause), retry_error_callback=_last_outcome
+    )
+    return retrying(attempt)
+
+
+def _last_outcome(state: RetryCallState) -> Any:
+    """What the last attempt gave or raised, rather than an error of the library's."""
+    return state.outcome.result() if state.outcome else None

@@ -1,0 +1,47 @@
+"""Habits of the house that no linter knows."""
+
+import ast
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+MODULES = [
+    path
+    for folder in ("plugins/deposit", "bento")
+    for path in (ROOT / folder).rglob("*.py")
+    if "migrations" not in path.parts and path.name != "__init__.py"
+]
+MOST_LINES, MOST_LINES_OF_A_FUNCTION = 250, 40
+TABLES = {"sections.py", "tables.py"}
+"""Modules that are one long table."""
+
+
+def _twice(names: list[str]) -> list[str]:
+    return [name for name, count in Counter(names).items() if count > 1]
+
+
+def test_no_module_name_stands_twice() -> None:
+    assert len(MODULES) > 100
+    assert _twice([path.stem for path in MODULES]) == []
+
+
+def test_no_public_class_name_stands_twice() -> None:
+    names = [
+        node.name
+        for path in MODULES
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    ]
+    assert _twice(names) == []
+
+
+def test_nothing_is_longer_than_a_reader_keeps_in_mind() -> None:
+    files = {path.name: len(path.read_text().splitlines()) for path in MODULES if path.name not in TABLES}
+    assert {name: lines for name, lines in files.items() if lines > MOST_LINES} == {}
+    functions = {
+        f"{path.name}: {node.name}": (node.end_lineno or 0) - node.lineno + 1
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    assert {name: lines for name, lines in functions.items() if lines > MOST_LINES_OF_A_FUNCTION} == {}
