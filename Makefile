@@ -38,7 +38,7 @@ WORKERS ?= 2
 COMPOSE ?= docker compose
 export REVISION ?= $(shell git rev-parse HEAD 2> /dev/null || echo unknown)
 
-.PHONY: help setup moved demo stop status ours up down credentials bench fuzz test test-fast test-servers test-chaos test-page test-dags test-e2e images test-compose chromium screenshots check format lint lint-docker types hooks clean
+.PHONY: help setup moved demo stop status ours up down credentials bench fuzz test test-fast test-servers coverage test-chaos test-page test-dags test-e2e images test-compose chromium screenshots check format lint lint-docker types hooks clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -74,16 +74,19 @@ down: ours ## Stop the stack with Docker; its data stays in its volumes, DOWN=--
 credentials: ours ## The logins and API keys of the stack with Docker
 	@$(COMPOSE) run --rm --no-deps -T credentials
 
-test: check test-servers test-chaos test-page test-dags test-e2e ## Every test (check, DAGs, the whole stack); 2 cores, 20 minutes
+test: check test-servers coverage test-chaos test-page test-dags test-e2e ## Every test (check, DAGs, the whole stack); 2 cores, 20 minutes
 
 check: lint types test-fast ## Lint, types and the tests that start no servers
 
 test-fast: setup
-	$(RUN) pytest --numprocesses $(WORKERS) --dist loadfile -m "not servers and not e2e" --ignore=tests/dags --ignore=tests/compose
+	$(RUN) pytest --numprocesses $(WORKERS) --dist loadfile --cov --cov-report= --cov-fail-under=0 -m "not servers and not e2e" --ignore=tests/dags --ignore=tests/compose
 	$(RUN) pytest --quiet --doctest-modules $$(grep --recursive --files-with-matches --include='*.py' '>>> ' plugins/deposit bento/serving)
 
 test-servers: setup ## Contracts with real servers: PostgreSQL, S3, MLflow, Caddy, supervisor, the service
-	$(RUN) pytest --numprocesses $(WORKERS) --dist loadfile -m "servers and not e2e" --ignore=tests/dags --ignore=tests/chaos --ignore=tests/page --ignore=tests/compose
+	$(RUN) pytest --numprocesses $(WORKERS) --dist loadfile --cov --cov-append --cov-report= --cov-fail-under=0 -m "servers and not e2e" --ignore=tests/dags --ignore=tests/chaos --ignore=tests/page --ignore=tests/compose
+
+coverage: setup ## What test-fast and test-servers have covered, branches too; fails below the floor
+	$(RUN) coverage report
 
 test-chaos: setup ## Servers stopped and killed, disks filled, under load: nothing that was answered is lost
 	$(RUN) pytest tests/chaos --outage-seconds $(OUTAGE_SECONDS) --kills $(KILLS)

@@ -92,7 +92,7 @@ def test_outcomes_are_in_the_spool_before_the_answer(service: Service) -> None:
         (f"subscribed;prediction_id\n0;{P}\n", [(False, None)]),
         (f"sep=;\r\nPrediction ID;y\r\n{P};1\r\n", [(True, None)]),
         (f"prediction_id\tdeposit\r{P}\tno\r{Q}\t1.0\r", [(False, None), (True, None)]),
-        (gzip.compress(f"prediction_id,subscribed\n{P},yes\n".encode()), [(True, None)]),
+        (gzip.compress(f"prediction_id,subscribed\n{P},yes\n".encode(), mtime=0), [(True, None)]),
         (f"prediction_id;subscribed\n{P};yes\n".encode("utf-16"), [(True, None)]),
     ],
 )
