@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+import hypothesis
 import pandas as pd
 import pytest
 from sqlalchemy import create_engine, text
@@ -26,6 +27,11 @@ from deposit.sections import DatabaseSettings, IngestSettings, StoreSettings
 from deposit.settings import Settings
 from deposit.store import ObjectStore
 
+# a machine may be busy: nothing is asserted about time
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
+# here, not on the command line: what they import is measured then
+pytest_plugins = ["served", "monitored"]
 START_SECONDS = 60
 
 

@@ -136,7 +136,7 @@ def test_a_bad_file_fails_the_run_with_its_reason_and_publishes_nothing(stack, t
 
 def test_a_run_that_is_refused_fails_at_once(stack, tmp_path: Path) -> None:
     with stack.airflow() as api:
-        with pytest.raises(UpstreamError, match="Airflow refused POST"):
+        with pytest.raises(UpstreamError, match="Airflow refused"):
             api.trigger("deposit_replay", {"from": "2008-13"})
         run = api.trigger("deposit_ingest", {"source": "file", "path": str(tmp_path / "none.csv")})
         assert wait_for_dag_run(api, "deposit_ingest", run, log_progress).state == "failed"
@@ -193,7 +193,10 @@ def test_a_month_is_monitored_by_command_and_by_dag_alike_and_its_decay_acted_on
         )
         trained = wait_for_dag_run(api, "deposit_train", wait_for_run(api, "deposit_train", since), log_progress)
     assert (run.state, run.tasks["alarm"], trained.state) == ("success", "success", "success")
-    assert stack.sql(kept) == by_command
+    by_dag = stack.sql(kept)
+    assert [(*row[:2], row[3]) for row in by_dag] == [(*row[:2], row[3]) for row in by_command]
+    # BLAS sums in an order that depends on where an array lies
+    assert [row[2] for row in by_dag] == pytest.approx([row[2] for row in by_command], rel=1e-12)
     # the decay has another model looked for, and says so; there was nothing new to learn from
     [(kind, model_id, why)] = stack.sql("SELECT kind, model_id, why FROM timeline WHERE state = 'noted'")
     assert (kind, model_id) == ("retraining", "deposit-v1")

@@ -98,7 +98,8 @@ class AirflowApi:
                 self._authorise()
                 return request(*arguments, **named, _request_timeout=_SECONDS)
         except ApiException as error:
-            raise UpstreamError(f"Airflow at {self._url} refused: {str(error.body or error.reason)[:300]}") from error
+            reason = str(error.body or error.reason)[:300]
+            raise UpstreamError(f"Airflow refused a request at {self._url}: {reason}") from error
         except HTTPError as error:
             raise self._outage(error) from error
 
