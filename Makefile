@@ -8,9 +8,9 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 UV := .tools/bin/uv
 RUN := $(UV) run --frozen --no-sync
-# the interpreter that made .tools, whatever shim stands for it on the PATH
-SYNC = $(UV) sync --frozen --quiet --python "$$(.tools/bin/python -c 'import sys; print(sys._base_executable)')"
-export UV_PYTHON_DOWNLOADS = never
+# the interpreter that made .tools, whatever shim stands for it on the PATH; if it does not fit, one that uv has or fetches
+FITTING := import sys; print(sys._base_executable if (3, 11) <= sys.version_info < (3, 14) else "3.13")
+SYNC = $(UV) sync --frozen --quiet --python "$$(.tools/bin/python -c '$(FITTING)')"
 # an environment's programs hold the path where it was made: one that was moved or copied is made again
 comma := ,
 ENVIRONMENTS := .venv .venv-airflow
@@ -20,7 +20,9 @@ define environment
 	@if [ -s $@ ] && [ "$$(cat $@)" != "$$(pwd -P)" ]; then \
 	  echo "$(@D) was made in another folder, $$(cat $@): it is made again"; rm -rf $(@D); fi
 	@echo "making $(@D) ($(1))"
-	@UV_PROJECT_ENVIRONMENT=$(@D) $(SYNC) $(2)
+	@UV_PROJECT_ENVIRONMENT=$(@D) $(SYNC) $(2) || { \
+	  echo "error: $(@D) cannot be made with $$(.tools/bin/python -V): see above, or set PYTHON= to a Python 3.11 to 3.13" >&2; \
+	  rm -rf .tools; exit 1; }
 	@pwd -P > $@
 endef
 
@@ -149,9 +151,7 @@ clean: stop ## Remove the stack's data and both environments
 	rm -rf .deposit .venv .venv-airflow .tools
 
 .tools/bin/uv:
-	@command -v $(PYTHON) > /dev/null || { echo "error: $(PYTHON) is not there: install Python 3.11 or 3.12, or set PYTHON="; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' || \
-	  { echo "error: $(PYTHON) is $$($(PYTHON) -V), 3.11 or 3.12 is needed: set PYTHON=python3.11"; exit 1; }
+	@command -v $(PYTHON) > /dev/null || { echo "error: $(PYTHON) is not there: install Python 3.11 to 3.13, or set PYTHON=" >&2; exit 1; }
 	@echo "fetching uv $(UV_VERSION)"
 	@$(PYTHON) -m venv .tools
 	@.tools/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)

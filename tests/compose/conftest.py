@@ -17,8 +17,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def compose(request: pytest.FixtureRequest, free_ports: Callable[[int], int]) -> Iterator[Compose]:
-    """The stack, healthy, before anything has been released."""
+def compose(
+    request: pytest.FixtureRequest, free_ports: Callable[[int], int], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Compose]:
+    """The stack, healthy, before anything has been released, on an engine whose client knows a proxy that is dead."""
     first = free_ports(8)
     names = ("GATEWAY", "AIRFLOW", "MLFLOW", "STORE")
     ports = {f"DEPOSIT_STACK__{name}": first + place for place, name in enumerate(names)}
@@ -26,6 +28,7 @@ def compose(request: pytest.FixtureRequest, free_ports: Callable[[int], int]) ->
     stack = Compose(request.config.getoption("compose"), ports)
     stack.run("down", "--volumes", "--remove-orphans")
     stack.run("build", timeout=BUILD_SECONDS)
+    stack.behind_a_dead_proxy(tmp_path_factory.mktemp("docker"))
     try:
         logger.info("healthy %.0f s after `up --wait`", stack.up())
         yield stack

@@ -10,7 +10,7 @@ import httpx
 import psutil
 import pytest
 from botocore.exceptions import ClientError
-from composed import ONCE, PROJECT, Compose, docker, service_of
+from composed import DEAD_PROXY, ONCE, PROJECT, Compose, docker, service_of
 
 BESIDE_THE_ENGINE = ("releaser", "cleanup")
 
@@ -20,6 +20,13 @@ def test_every_part_is_healthy_and_the_one_shots_have_ended_well(compose: Compos
     assert {name for name, state in found.items() if not state["Running"]} == ONCE
     assert {found[name]["ExitCode"] for name in ONCE} == {0}
     assert compose.healthy()
+
+
+def test_a_proxy_of_the_clients_configuration_is_nobodys_way_inside(compose: Compose) -> None:
+    """Every container has it, at which nobody listens, and all are healthy."""
+    environment = dict(each.split("=", 1) for each in compose.container("releaser")["Config"]["Env"])
+    assert environment["HTTP_PROXY"] == DEAD_PROXY
+    assert "bank.test" not in environment["NO_PROXY"]
 
 
 def test_nothing_is_published_beyond_loopback(compose: Compose) -> None:

@@ -4,12 +4,14 @@ import tarfile
 import time
 from collections.abc import Callable
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from chaos import Load, until
 from composed import Compose, logger, service_of
+from pasted import paste
 
 from deposit.deploy.local.airflow_api import now, wait_for_dag_run, wait_for_run
 from deposit.progress import log_progress
@@ -69,6 +71,25 @@ def test_the_gateway_serves_the_champion_to_those_with_a_key(
     assert len(answer["predictions"]) == 3
     assert page.headers["content-type"].startswith("text/html")
     assert page.headers["x-content-type-options"] == "nosniff"
+
+
+def test_what_the_readme_gives_to_paste_ranks_the_example(
+    compose: Compose, champion: str, logins: dict[str, Any], tmp_path: Path
+) -> None:
+    gateway, key = compose.url("DEPOSIT_STACK__GATEWAY"), logins["api"]["marketing"]
+    printed = paste("README.md", "Rank your first list", gateway, tmp_path, key)
+    assert "probability" in printed.splitlines()[0]
+    assert len((tmp_path / "ranked.csv").read_text().splitlines()) == 61
+    assert champion in paste("docs/api.md", "Ask it", gateway, tmp_path, key)
+
+
+def test_the_wrapper_runs_commands_in_the_stack(compose: Compose, champion: str, tmp_path: Path) -> None:
+    (tmp_path / "calls.csv").write_text("age;job\n")
+    assert champion in compose.wrapper("models", folder=tmp_path).stdout
+    refused = compose.wrapper("ingest", "--source", "file", "--path", "calls.csv", folder=tmp_path, check=False)
+    assert refused.returncode != 0
+    assert "calls.csv" in refused.stderr
+    assert "marital" in refused.stderr
 
 
 def test_another_version_is_served_by_its_id(

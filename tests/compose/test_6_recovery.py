@@ -6,12 +6,14 @@ import os
 import ssl
 import stat
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from certificates import certificate
 from chaos import until
 from composed import PROJECT, ROOT, Compose, docker, logger
 
@@ -138,6 +140,43 @@ def test_it_comes_back_with_tls_outside_and_its_parts_ask_inside(
         inside = ("run", "--rm", "--no-deps", "-T", "--entrypoint", "python", "deposit", "-c", ASKS_THE_API)
         [(live,)] = compose.sql("SELECT model_id FROM releases WHERE state = 'live'")
         assert compose.run(*inside).stdout.strip() == live
+
+
+@pytest.fixture
+def given_certificate() -> Iterator[Path]:
+    """The folder of a certificate and its key, which the gateway's user can reach."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        certificate(Path(folder, "given"))
+        yield Path(folder, "given")
+
+
+def test_it_comes_back_at_ipv6_with_a_given_certificate(
+    compose: Compose, logins: dict[str, Any], customers: list[dict[str, Any]], given_certificate: Path, tmp_path: Path
+) -> None:
+    override = tmp_path / "override.yml"
+    override.write_text(json.dumps({"services": {"gateway": {"volumes": [f"{given_certificate}:/certificates:ro"]}}}))
+    files = {
+        "DEPOSIT_GATEWAY__CERTIFICATE_FILE": "/certificates/chain.pem",
+        "DEPOSIT_GATEWAY__KEY_FILE": "/certificates/key.pem",
+        "DEPOSIT_GATEWAY__NAMES": '["localhost"]',
+    }
+    composed = {"COMPOSE_FILE": f"{ROOT / 'docker-compose.yml'}:{override}", "BIND_ADDRESS": "::1"}
+    url = f"https://localhost:{compose.ports['DEPOSIT_STACK__GATEWAY']}"
+    trusting = ssl.create_default_context(cafile=str(given_certificate / "chain.pem"))
+    headers = {"Authorization": f"Bearer {logins['api']['marketing']}"}
+    with (
+        compose.settings(DEPOSIT_GATEWAY__TLS="files", **files, **composed),
+        httpx.Client(verify=trusting, headers=headers, timeout=30, trust_env=False) as client,
+    ):
+        compose.up()
+        until(functools.partial(_predicts, client, f"{url}/predict", {"customers": customers[:1]}))
+        printed = compose.logins()
+    assert printed["api"]["url"] == url
+    mlflow = httpx.get(f"http://[::1]:{compose.ports['DEPOSIT_STACK__MLFLOW']}/version", trust_env=False)
+    assert mlflow.status_code == 200
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"http://127.0.0.1:{compose.ports['DEPOSIT_STACK__MLFLOW']}/version", trust_env=False)
 
 
 def test_mlflow_answers_by_its_published_names_alone(compose: Compose) -> None:

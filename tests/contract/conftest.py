@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,15 +12,18 @@ from serving.request_counts import Metrics
 
 
 @pytest.fixture(scope="session")
-def make_application() -> Callable[[Settings, Path], Application]:
+def make_application() -> Iterator[Callable[[Settings, Path], Application]]:
     """The service's inside, wired as in a Bento, around the model in a folder."""
+    spools = []
 
     def make(settings: Settings, folder: Path) -> Application:
         metrics = Metrics()
         application = Application(Access(settings.serve), metrics, settings.serve.request_timeout)
-        application.routes = routes(
-            settings, ModelCache(LoadedModel.open(folder), settings), Spool.of(settings), metrics
-        )
+        spool = Spool.of(settings)
+        spools.append(spool)
+        application.routes = routes(settings, ModelCache(LoadedModel.open(folder), settings), spool, metrics)
         return application
 
-    return make
+    yield make
+    for spool in spools:
+        spool.close()

@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
+from certificates import certificate
 from chaos import until
 
 from deposit.release.gateway import Gateway, trust
@@ -112,19 +113,6 @@ def test_its_own_authority_vouches_for_it(free_ports: Callable[[int], int], serv
     assert first["request"]["uri"] == "/predict?"
     assert "hush" not in access
     assert "somebody" not in access
-
-
-def certificate(folder: Path) -> tuple[Path, Path]:
-    """A chain and its key, for names alone."""
-    folder.mkdir()
-    chain, key = folder / "chain.pem", folder / "key.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-         "-subj", "/CN=deposit.bank.test", "-addext", "subjectAltName=DNS:localhost,DNS:deposit.bank.test",
-         "-keyout", str(key), "-out", str(chain)],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    return chain, key
 
 
 def test_a_given_certificate_is_shown(free_ports: Callable[[int], int], service: str, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import boto3
 import httpx
 import psutil
 import pytest
+from pasted import ROOT, paste
 
 from deposit.data.columns import NAMES
 from deposit.deploy.local.airflow_api import now, wait_for_dag_run, wait_for_run
@@ -40,6 +41,20 @@ def test_the_printed_curl_works_when_pasted(stack) -> None:
     done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=True)
     assert re.search(r'"model":\s*"deposit-v1"', done.stdout)
     assert '"probability"' in done.stdout
+
+
+def test_what_the_readme_gives_to_paste_ranks_the_example(stack, tmp_path: Path) -> None:
+    printed = paste("README.md", "Rank your first list", stack.url("gateway"), tmp_path)
+    assert "probability" in printed.splitlines()[0]
+    assert len((tmp_path / "ranked.csv").read_text().splitlines()) == 61
+    assert '"probability"' in paste("docs/api.md", "Ask it", stack.url("gateway"), tmp_path)
+
+
+def test_the_readme_names_the_pages_that_answer(stack) -> None:
+    readme = (ROOT / "README.md").read_text()
+    for part, port in (("gateway", 8000), ("airflow", 8080), ("mlflow", 5000)):
+        assert f"<http://127.0.0.1:{port}>" in readme
+        assert httpx.get(stack.url(part), follow_redirects=True, trust_env=False).status_code == 200, part
 
 
 def test_the_dataset_version_is_in_the_object_store(stack) -> None:

@@ -27,6 +27,7 @@ logging.getLogger("httpx").setLevel(logging.WARNING)
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = "deposit-test"
+DEAD_PROXY = "http://127.0.0.1:9"
 ONCE = {"secrets", "init", "airflow-init", "serving-base"}
 
 
@@ -58,6 +59,17 @@ class Compose:
             pytest.fail(f"{done.stderr[-3000:]}\n{self.run('ps', '--all').stdout}\n{self.logs()[-12000:]}")
         return time.monotonic() - started
 
+    def behind_a_dead_proxy(self, folder: Path) -> None:
+        """From now on the client's configuration hands a proxy to every container, at which nobody listens."""
+        configuration = Path(os.environ.get("DOCKER_CONFIG", Path.home() / ".docker"))
+        if configuration.is_dir():
+            shutil.copytree(configuration, folder, dirs_exist_ok=True)
+        path = folder / "config.json"
+        given = json.loads(path.read_text()) if path.exists() else {}
+        given["proxies"] = {"default": {"httpProxy": DEAD_PROXY, "httpsProxy": DEAD_PROXY, "noProxy": "bank.test"}}
+        path.write_text(json.dumps(given))
+        self._environment["DOCKER_CONFIG"] = str(folder)
+
     @contextmanager
     def clone(self, folder: Path) -> Iterator[None]:
         """The commands of this block are given in a folder that holds what compose and make read of a clone."""
@@ -88,6 +100,17 @@ class Compose:
             ["make", target, f"COMPOSE={shlex.join(self._command)}"], env=self._environment, cwd=self._folder,
             capture_output=True, text=True, check=False, timeout=300,
         )  # fmt: skip
+
+    def wrapper(self, *arguments: str, folder: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """The repository's `./deposit`, called from a folder whose files every user may read."""
+        folder.chmod(0o755)
+        environment = self._environment | {"COMPOSE": shlex.join(self._command)}
+        done = subprocess.run(
+            [str(ROOT / "deposit"), *arguments], env=environment, cwd=folder, capture_output=True, text=True,
+            check=False, stdin=subprocess.DEVNULL, timeout=300,
+        )  # fmt: skip
+        assert done.returncode == 0 or not check, done.stdout + done.stderr
+        return done
 
     def down(self, *options: str) -> None:
         self.run("down", *options)

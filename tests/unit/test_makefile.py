@@ -89,3 +89,46 @@ def test_a_stack_of_this_folder_or_of_one_that_is_gone_goes_on(clone: Path) -> N
     for holders in ([], [f"deposit {clone}"], [f"deposit {linked}"], [f"deposit {gone}"], ["deposit "]):
         assert up(clone, *holders).returncode == 0, holders
     assert (clone / "asked").read_text() == "up --build --detach --wait\n" * 5
+
+
+PROGRAM = '#!/bin/sh\necho "$PWD" "$@"\n'
+
+
+def wrapper(folder: Path, running: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """`./deposit` called from a folder beside a clone, where compose knows this container of the releaser."""
+    shutil.copy(REPOSITORY / "deposit", folder)
+    compose = folder / "compose"
+    compose.write_text(f'#!/bin/sh\ncase "$1" in ps) echo {running};; *) echo "$@";; esac\n')
+    compose.chmod(0o755)
+    return subprocess.run(
+        [str(folder / "deposit"), *arguments], cwd=folder.parent, env={"PATH": "/usr/bin:/bin", "COMPOSE": "./compose"},
+        capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def with_environment(folder: Path) -> None:
+    program = folder / ".venv" / "bin" / "deposit"
+    program.parent.mkdir(parents=True)
+    program.write_text(PROGRAM)
+    program.chmod(0o755)
+
+
+def test_the_wrapper_runs_in_the_stack_that_is_there(clone: Path) -> None:
+    with_environment(clone)
+    assert wrapper(clone, "", "models", "--json").stdout == f"{clone.parent} models --json\n"
+    asked = wrapper(clone, "1234", "ingest", "--path", "a b.csv").stdout
+    assert asked == (
+        f"run --rm --no-deps -T --volume {clone.parent}:/from:ro --workdir /from deposit ingest --path a b.csv\n"
+    )
+
+
+@pytest.mark.parametrize("command", ["up", "down", "status", "env", "doctor", "demo"])
+def test_what_is_for_the_stack_without_docker_runs_there(clone: Path, command: str) -> None:
+    with_environment(clone)
+    assert wrapper(clone, "1234", command).stdout == f"{clone.parent} {command}\n"
+
+
+def test_the_wrapper_says_how_to_start_a_stack(clone: Path) -> None:
+    done = wrapper(clone, "", "models")
+    assert done.returncode == 1
+    assert done.stderr == "error: no stack of this clone runs: make up starts it with Docker, make demo without\n"

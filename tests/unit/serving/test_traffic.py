@@ -1,5 +1,6 @@
 import asyncio
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,10 @@ from serving.request_counts import Metrics, RequestCounters, TrafficLog
 
 
 @pytest.fixture
-def spool(tmp_path: Path) -> Spool:
-    return Spool(tmp_path / "spool.db", 2**30, 2**20)
+def spool(tmp_path: Path) -> Iterator[Spool]:
+    spool = Spool(tmp_path / "spool.db", 2**30, 2**20)
+    yield spool
+    spool.close()
 
 
 def _told(spool: Spool) -> list[Traffic]:

@@ -18,6 +18,7 @@ from deposit import console, keys
 from deposit.deploy.compose.addresses import publication, urls
 from deposit.deploy.compose.parts import DEPOSIT, ServiceSecrets, service_secrets
 from deposit.deploy.credentials import Credentials, credentials, random_credentials, write_private
+from deposit.deploy.requirements import WITH_DOCKER, Machine, shortfalls
 from deposit.errors import ConfigError
 from deposit.files import exclusive, replace_file
 from deposit.progress import Progress, log_progress
@@ -118,6 +119,10 @@ def main(
 ) -> None:
     """Make the secrets of a stack with Docker Compose."""
     with console.progress() as progress:
+        for lack in shortfalls(WITH_DOCKER, Machine.this()):
+            progress(
+                f"this machine has {lack.present:.2g} {lack.what}, {lack.needed:g} are needed: parts may be killed"
+            )
         settings = load_settings()
         make(root, settings.store, urls(settings, publication(os.environ)), progress, renew or ())
         give(places)

@@ -10,11 +10,10 @@ from deposit.database import transaction
 from deposit.deploy import airflow
 from deposit.deploy.layout import layout
 from deposit.deploy.local import lifecycle, processes, supervision
+from deposit.deploy.requirements import GIB, SYSTEMS, WITHOUT_DOCKER, Machine, shortfalls
 from deposit.errors import ConfigError, DepositError
 from deposit.settings import Settings
 from deposit.store import ObjectStore
-
-NEEDED_MEMORY = 4 * 2**30
 
 
 @dataclass(frozen=True)
@@ -29,6 +28,7 @@ class Finding:
 def examine(settings: Settings) -> list[Finding]:
     """Run every check that makes sense now: of the machine, and of the stack if it runs."""
     checks: list[tuple[str, Callable[[Settings], str]]] = [
+        ("machine", _machine),
         ("Python", _python),
         ("Airflow's environment", lambda current: airflow.command(layout(current))[-1]),
         ("disk", _disk),
@@ -48,22 +48,30 @@ def _check(what: str, check: Callable[[Settings], str], settings: Settings) -> F
         return Finding(what, False, str(error))
 
 
+def _machine(_: Settings) -> str:
+    machine = Machine.this()
+    if (machine.system, machine.processor) not in SYSTEMS:
+        supported = ", ".join(" on ".join(reversed(each)) for each in sorted(SYSTEMS))
+        raise ConfigError(f"{machine.system} on {machine.processor} is not supported: use Docker, or {supported}")
+    for lack in shortfalls(WITHOUT_DOCKER, machine):
+        raise ConfigError(f"{lack.present:.2g} {lack.what}, {lack.needed:g} are needed: use a larger machine")
+    return f"{machine.system} on {machine.processor}, {machine.processors} processors, {machine.memory / GIB:.0f} GiB"
+
+
 def _python(_: Settings) -> str:
     return f"{sys.version.split()[0]} at {sys.executable}"
 
 
 def _disk(settings: Settings) -> str:
     folder = settings.state_dir if settings.state_dir.exists() else settings.state_dir.parent
-    return f"{lifecycle.require_disk(folder) / 2**30:.1f} GiB free at {folder}"
+    return f"{lifecycle.require_disk(folder) / GIB:.1f} GiB free at {folder}"
 
 
 def _memory(settings: Settings) -> str:
     available = psutil.virtual_memory().available
-    if available < NEEDED_MEMORY and not supervision.running(layout(settings)):
-        raise ConfigError(
-            f"{available / 2**30:.1f} GiB available, {NEEDED_MEMORY / 2**30:.0f} are needed: close something"
-        )
-    return f"{available / 2**30:.1f} GiB available"
+    if available < WITHOUT_DOCKER.memory * GIB and not supervision.running(layout(settings)):
+        raise ConfigError(f"{available / GIB:.1f} GiB available, {WITHOUT_DOCKER.memory} are needed: close something")
+    return f"{available / GIB:.1f} GiB available"
 
 
 def _ports(settings: Settings) -> str:

@@ -1,0 +1,70 @@
+import re
+import tomllib
+
+import pytest
+
+from deposit.deploy.requirements import (
+    COMPOSE,
+    ENGINE,
+    GIB,
+    PYTHON,
+    SYSTEMS,
+    WITH_DOCKER,
+    WITHOUT_DOCKER,
+    Machine,
+    Requirements,
+    Shortfall,
+    shortfalls,
+)  # fmt: skip
+from deposit.settings import REPOSITORY
+
+README = (REPOSITORY / "README.md").read_text()
+
+
+def machine(processors: int = 2, memory: float = 6) -> Machine:
+    return Machine("Linux", "x86_64", (3, 11), processors, int(memory * GIB))
+
+
+@pytest.mark.parametrize(
+    ("has", "lacks"),
+    [
+        (machine(), []),
+        (machine(memory=5.8), []),
+        (machine(memory=2), [Shortfall("GiB of memory", 2, 6)]),
+        (machine(1, 3), [Shortfall("processors", 1, 2), Shortfall("GiB of memory", 3, 6)]),
+    ],
+)
+def test_what_a_machine_lacks(has: Machine, lacks: list[Shortfall]) -> None:
+    assert list(shortfalls(WITH_DOCKER, has)) == lacks
+
+
+def test_this_machine_is_what_it_is() -> None:
+    this = Machine.this()
+    assert this.processors >= 1
+    assert this.memory > GIB / 2
+
+
+def _row(name: str) -> tuple[str, str]:
+    with_docker, without = re.findall(rf"^\| {name} \| (.+?) \| (.+?) \|$", README, re.MULTILINE)[0]
+    return with_docker, without
+
+
+def test_the_readme_asks_for_what_is_needed() -> None:
+    def written(needed: Requirements) -> str:
+        return f"{needed.processors}, {needed.memory} GiB, {needed.disk} GiB"
+
+    assert _row("processors, memory, disk") == (written(WITH_DOCKER), written(WITHOUT_DOCKER))
+    oldest, newest = (f"{major}.{minor}" for major, minor in PYTHON)
+    assert _row("software") == (
+        f"Docker Engine {ENGINE}, Compose {COMPOSE}, make", f"Python {oldest} to {newest}, make",
+    )  # fmt: skip
+
+
+def test_the_package_installs_on_the_pythons_and_systems_that_are_named() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+    oldest, (major, minor) = PYTHON
+    assert project["project"]["requires-python"] == f">={oldest[0]}.{oldest[1]},<{major}.{minor + 1}"
+    environments = {
+        (f"sys_platform == '{system.lower()}' and platform_machine == '{processor}'") for system, processor in SYSTEMS
+    }
+    assert environments == set(project["tool"]["uv"]["environments"])
