@@ -30,12 +30,23 @@ class UnlessRefused(RetryPolicy):
         return RetryDecision.default()
 
 
+def report_failure(context: Any) -> None:
+    """Record a run that failed, and call whoever is to be called."""
+    from deposit.failures import report
+
+    run, dag = context["run_id"], context["dag"].dag_id
+    instance = context.get("task_instance")
+    task = f" in its task {instance.task_id}" if instance else ""
+    report(load_settings(), dag, run, f"{dag} failed{task}: {context['reason']} ({run})")
+
+
 DEFAULTS: dict[str, Any] = {
     "start_date": datetime(2026, 1, 1, tzinfo=UTC),
     "catchup": False,
     "max_active_runs": 1,
     "render_template_as_native_obj": True,
     "tags": ["deposit"],
+    "on_failure_callback": report_failure,
     "default_args": {
         "owner": "deposit",
         "retries": 2,

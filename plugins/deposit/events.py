@@ -15,10 +15,11 @@ from deposit.tables import events
 
 
 class EventKind(StrEnum):
-    """A challenger that was refused; a retraining that was requested."""
+    """A challenger that was refused; a retraining that was requested; a run of a DAG that failed."""
 
     CHALLENGE = "challenge"
     RETRAINING = "retraining"
+    FAILURE = "failure"
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,14 @@ def is_recorded(connection: Connection, event: Event) -> bool:
 def record(connection: Connection, event: Event, reason: str, details: Mapping[str, Any] | None = None) -> None:
     """A new row; `reason` is for people, `details` are values for queries."""
     connection.execute(insert(events).values(**vars(event), reason=reason, details=dict(details or {})))
+
+
+def record_failure(connection: Connection, dag: str, run: str, reason: str) -> None:
+    """A new row for a run that failed, once however often it is reported; it is of no model."""
+    details = {"dag": dag, "run": run}
+    condition = (events.c.kind == EventKind.FAILURE) & (events.c.details == details)
+    if connection.scalar(select(events.c.id).where(condition).limit(1)) is None:
+        record(connection, Event(EventKind.FAILURE, ""), reason, details)
 
 
 def newest(connection: Connection, kind: EventKind, model_id: str) -> datetime | None:

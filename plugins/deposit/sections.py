@@ -275,6 +275,9 @@ class MonitorSettings(Section):
     sample_rows: int = Field(
         5000, ge=100, description="predictions in a report of Evidently, and rows of training beside them"
     )
+    webhook_url: SecretStr | None = Field(
+        None, description="address that failed runs of DAGs are posted to, as JSON like Grafana's alerts"
+    )
     workspace: FullPath | None = Field(
         None, description="folder of what Evidently's UI shows; empty means `<state_dir>/workspace`"
     )

@@ -2,8 +2,10 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,8 @@ class Stack:
     """A whole running stack, seen from outside: its commands, its URLs."""
 
     environment: dict[str, str]
+    calls: list[dict[str, Any]]
+    """What was posted to its webhook."""
 
     def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
@@ -57,7 +61,34 @@ class Stack:
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory, free_ports: Callable[[int], int]) -> Iterator[Stack]:
+def webhook() -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """The address of somebody who is called, and what was posted there."""
+    calls: list[dict[str, Any]] = []
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            calls.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/alerts", calls
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(scope="session")
+def stack(
+    tmp_path_factory: pytest.TempPathFactory,
+    free_ports: Callable[[int], int],
+    webhook: tuple[str, list[dict[str, Any]]],
+) -> Iterator[Stack]:
     """The stack in a folder and on ports of its own, brought to a served champion by `deposit demo`."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("DEPOSIT_", "AIRFLOW"))}
     ports = free_ports(30)
@@ -69,8 +100,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory, free_ports: Callable[[int], 
         "DEPOSIT_RELEASE__FIRST_PORT": str(ports + 25),
         # not the default, so that a training shows whether the DAG has the setting; the same recipe wins, which decays
         "DEPOSIT_TRAIN__TRIALS": "19",
+        "DEPOSIT_MONITOR__WEBHOOK_URL": webhook[0],
     }
-    running = Stack(environment)
+    running = Stack(environment, webhook[1])
     try:
         demo = running.run("demo", check=False)
         assert demo.returncode == 0, demo.stdout[-3000:] + demo.stderr[-3000:]

@@ -158,6 +158,13 @@ def test_a_run_that_is_refused_fails_at_once(stack, tmp_path: Path) -> None:
         (task,) = api.call("GET", f"/api/v2/dags/deposit_ingest/dagRuns/{run}/taskInstances")["task_instances"]
         assert task["try_number"] == 1
         assert "none.csv" in api.log("deposit_ingest", run, "ingest")
+    # somebody is called, and the step is among the others
+    _eventually(lambda: [call["alerts"][0]["labels"]["run"] for call in stack.calls] == [run])
+    assert stack.calls[0]["title"] == "DAG failed: deposit_ingest"
+    assert "deposit_ingest failed in its task ingest" in stack.calls[0]["message"]
+    [(reason, details)] = stack.sql("SELECT reason, details FROM events WHERE kind = 'failure'")
+    assert reason == stack.calls[0]["message"]
+    assert details == {"dag": "deposit_ingest", "run": run}
 
 
 def _eventually(look: Callable[[], bool], seconds: float = 60) -> None:

@@ -63,6 +63,8 @@ def monitor(settings: Settings, period: str, progress: Progress = log_progress) 
             assessment = assess(observed, baseline.reference, baseline.threshold, baseline.expected, money)
             rows += metric_rows.to_metric_rows(model_id, observed, baseline.reference, assessment)
             progress(f"{span.name}, {model_id}: {assessment.status.title}. {describe(assessment)}")
+        # of a period without predictions too: this is how an overdue monitoring is seen
+        rows.append(MetricRow(metric_rows.SERVICE, "models", len({row.scope for row in rows} - {metric_rows.SERVICE})))
         metric_rows.replace(connection, span.name, name, rows, unknown)
         days = receipts.settled(span, datetime.now(UTC), settings.log.retention_days)
         counted = receipts.count(connection, days)

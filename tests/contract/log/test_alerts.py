@@ -27,6 +27,10 @@ SELECT to_char((now() - INTERVAL '{ago}') AT TIME ZONE 'UTC', 'YYYY-MM-DD'), 'se
 FROM (VALUES ('outcomes_received', {received}), ('outcomes_unknown', {unknown}), ('outcomes_unknown_limit', 0.05))
     AS figures (name, value)
 """
+FAILURE = """
+INSERT INTO events (kind, model_id, reason, details, at)
+VALUES ('failure', '', 'why', '{{"dag": "{dag}", "run": "r"}}', now() - INTERVAL '{ago}')
+"""
 WELL = [
     LIVE,
     SPOOL.format(ago="1 minute", oldest=2),
@@ -42,6 +46,8 @@ WELL = [
     RECEIVED.format(ago="2 days", client="crm", received=10, unknown=5),
     RECEIVED.format(ago="3 days", client="crm", received=90, unknown=0),
     RECEIVED.format(ago="14 days", client="branch", received=10, unknown=10),
+    # it failed once, and has been mended
+    FAILURE.format(dag="deposit_monitor", ago="3 days"),
 ]
 BAD = {
     "Data fault": (
@@ -72,6 +78,8 @@ BAD = {
         ],
         {"model": "deposit-v7"},
     ),
+    "DAG failed": ([FAILURE.format(dag="deposit_monitor", ago="20 hours")] * 2, {"dag": "deposit_monitor"}),
+    "Monitoring overdue": ([LIVE, VERDICT.format(month="2026-05", model="deposit-v7", verdict=0, ago="31 hours")], {}),
 }
 
 
@@ -90,7 +98,7 @@ def happened(addresses: Any) -> Iterator[Callable[[list[str]], None]]:
                 owner.execute(statement.encode())
 
         yield fill
-        owner.execute("TRUNCATE releases, spool_states, traffic, metrics")
+        owner.execute("TRUNCATE releases, spool_states, traffic, metrics, events")
 
 
 def test_each_rule_is_tried() -> None:
