@@ -19,17 +19,17 @@ from xgboost import XGBClassifier
 from deposit.data import ingest, sources
 from deposit.data.columns import CATEGORIES, NAMES
 from deposit.model.artifact import ModelArtifact, ModelMetadata, Parity
-from deposit.model.encoder import Encoder
 from deposit.progress import log_progress
 from deposit.release.packaging import built, write_context
 from deposit.release.targets.image import unpack
 from deposit.sections import IngestSettings
-from deposit.training.recipes import TrainingSet, XgboostRecipe
+from deposit.training.fitting import EncodedRows, fit, mix
+from deposit.training.recipes import Recipe, Trees
 
 TAG = "deposit:bench"
 BODIES = {1: 400, 100: 40}
 """Different bodies by the number of their rows; they are sent in turn."""
-RECIPE = XgboostRecipe()
+RECIPE = Trees()
 
 
 @dataclass(frozen=True)
@@ -87,9 +87,10 @@ class Materials:
         return path
 
     def _train_artifact(self, frame: pd.DataFrame, labels: Any) -> None:
-        encoder = Encoder.fit(frame)
-        booster = RECIPE.fit(TrainingSet(encoder.encode_columns(frame), labels, np.ones(len(labels))), seed=7)
-        artifact = ModelArtifact("xgboost", encoder, booster, 0.0, 0.5, ModelMetadata(dataset="bundled"))
+        learned = EncodedRows.of(frame.assign(y=labels, period="2010-11"))
+        encoder = learned.encoder
+        mixture = mix([fit(Recipe("xgboost", "xgboost"), learned, RECIPE, seed=7)], {"xgboost": 1.0}, encoder)
+        artifact = ModelArtifact("mixture", encoder, mixture, 0.0, 0.5, ModelMetadata(dataset="bundled"))
         rows = frame[list(NAMES)].head(200).to_numpy(dtype=object).tolist()
         parity = Parity(rows, artifact.probabilities(encoder.encode_rows(rows)).tolist())
         ModelArtifact(**{**vars(artifact), "parity": parity}).save(self.model)

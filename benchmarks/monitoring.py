@@ -22,7 +22,7 @@ from deposit.data.columns import CATEGORIES, FEATURES, NAMES
 from deposit.progress import Progress, log_progress
 from deposit.sections import IngestSettings
 from deposit.settings import REPOSITORY
-from deposit.training.candidates import profile_reference
+from deposit.training.profiling import profile_reference
 
 PORT = 18_889
 ROWS = (100_000, 1_000_000)

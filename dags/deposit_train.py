@@ -1,7 +1,8 @@
 """### Train and select
 
-Tunes XGBoost and fits the logistic baseline on the dataset version ingested last, logs all runs to MLflow, and lets the
-challenger become **champion** only if it passes the gate against today's champion on the newest out-of-time months.
+Fits every recipe on the dataset version ingested last, each month scored by the months before it, mixes them by what
+they did, and logs all runs to MLflow. The mixture becomes **champion** if it passes the gate: the same recipes on newer
+months unless they are clearly worse than today's champion, another table of recipes only if it is better beyond noise.
 A refused challenger ends the run with `select` skipped: nothing is released, and a row in `events` says why. What
 follows a new champion: `deposit_release`, by the asset `deposit_champion`.
 
@@ -14,12 +15,12 @@ from typing import Any
 from airflow.sdk import Param, dag, task
 
 from deposit.tasks import SKIP
-from deposit_defaults import CHAMPION, DATASET, DATASET_VERSION, DECAY, DEFAULTS, MODELS, param
+from deposit_defaults import CHAMPION, DATASET, DATASET_VERSION, DECAY, DEFAULTS, MODELS, SETTINGS, param
 
 
-@task.external_python(**MODELS)
+@task.external_python(**MODELS, executor=SETTINGS.train.executor)
 def train(dataset: str | None) -> str:
-    """Train the candidates and return the MLflow run that holds them."""
+    """Train and return the MLflow run that holds the model."""
     from deposit.loop import train
     from deposit.settings import load_settings
     from deposit.tasks import running

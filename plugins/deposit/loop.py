@@ -15,6 +15,7 @@ from deposit.progress import Progress, log_progress
 from deposit.release import repository, requests
 from deposit.release.repository import Release
 from deposit.selection import selection
+from deposit.selection.backtest import Evaluation, evaluate_dataset
 from deposit.selection.decision import Criterion
 from deposit.selection.selection import Selection
 from deposit.settings import Settings
@@ -26,8 +27,13 @@ _METRICS = ("rows", "outcomes_known_share", "roc_auc", "ece")
 
 
 def train(settings: Settings, dataset: str | None = None, progress: Progress = log_progress) -> TrainingResult:
-    """Train the candidates, without the months whose data monitoring found broken. Raises as `training.train` does."""
+    """Train, without the months whose data monitoring found broken. Raises as `training.train` does."""
     return training.train(settings, dataset, status.periods_to_exclude(settings), progress)
+
+
+def evaluate(settings: Settings, dataset: str | None = None, progress: Progress = log_progress) -> Evaluation:
+    """Score policy and recipes forward in time, without those months. Raises as `evaluate_dataset` does."""
+    return evaluate_dataset(settings, dataset, status.periods_to_exclude(settings), progress)
 
 
 def challenge(settings: Settings, training_run: str | None = None, progress: Progress = log_progress) -> Selection:

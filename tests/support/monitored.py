@@ -12,7 +12,7 @@ from deposit.data.columns import FEATURES, Category, Number
 from deposit.model.evaluation import Economics
 from deposit.model.reference import SCORE, UNKNOWN, ReferenceProfile
 from deposit.monitoring.profile import BinnedOutcomes, ColumnProfile, PeriodProfile
-from deposit.training.candidates import profile_reference
+from deposit.training.profiling import profile_reference
 
 MONEY = Economics(10, 1)
 

@@ -1,4 +1,4 @@
-"""Commands that make models: ingest, train, select, promote, models."""
+"""Commands that make models: ingest, train, evaluate, select, promote, models."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +12,7 @@ from deposit.settings import load_settings
 
 
 def ingest(
-    source: Annotated[str | None, typer.Option(help="bundled, uci, kaggle, file or postgres.")] = None,
+    source: Annotated[str | None, typer.Option(help="bundled, uci, kaggle, file, s3 or postgres.")] = None,
     path: Annotated[Path | None, typer.Option(help="The file, for source `file`.")] = None,
     first_year: Annotated[
         int | None, typer.Option(help="Year of the first row, if rows have neither `period` nor `date`.")
@@ -53,7 +53,7 @@ def train(
     dataset: Annotated[str | None, typer.Option(help="Dataset version; the one ingested last if not given.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train and tune the candidates on a dataset version and log them to MLflow."""
+    """Fit the recipes and their mixture on a dataset version and log them to MLflow."""
     from deposit.loop import train as run
 
     with console.progress() as progress:
@@ -64,6 +64,23 @@ def train(
     from deposit.selection.report import print_training
 
     print_training(result)
+
+
+def evaluate(
+    dataset: Annotated[str | None, typer.Option(help="Dataset version; the one ingested last if not given.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score the refit policy and each recipe, each month by what saw only the labelled months before it."""
+    from deposit.loop import evaluate as run
+
+    with console.progress() as progress:
+        result = run(load_settings(), dataset, progress)
+    if as_json:
+        console.json(result)
+        return
+    from deposit.selection.report import print_evaluation
+
+    print_evaluation(result)
 
 
 def select(

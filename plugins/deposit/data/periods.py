@@ -25,6 +25,16 @@ def ordinal(period: str) -> int:
     return int(period[:4]) * 12 + int(period[5:]) - 1
 
 
+def month_after(period: str, months: int) -> str:
+    """The period so many months later.
+
+    >>> month_after("2009-11", 2)
+    '2010-01'
+    """
+    number = ordinal(period) + months
+    return f"{number // 12:04d}-{number % 12 + 1:02d}"
+
+
 def assign(months: pd.Series, first_year: int, last_year: int) -> pd.Series:
     """Periods (YYYY-MM) of rows in time order: the year steps when the month goes backwards.
 

@@ -14,10 +14,13 @@ from numpy.typing import NDArray
 
 from deposit.errors import DataError, IntegrityError
 from deposit.model.encoder import Encoder, Matrix
+from deposit.model.mixture import Mixture, linear_log_odds
 from deposit.model.reference import ReferenceProfile
 
 MODEL, BOOSTER, PARITY, REFERENCE = "model.json", "booster.ubj", "parity.json", "reference.json"
-FORMAT = 1
+FORWARD = "forward.json"
+FORMATS = {"xgboost": 1, "logistic": 1, "mixture": 2}
+"""Of the files, by kind: what serves mixtures alone reads single models too, and not the other way round."""
 Labels = NDArray[np.int8]
 Probabilities = NDArray[np.float64]
 
@@ -68,45 +71,69 @@ class Parity:
     probabilities: Sequence[float]
 
 
+class ForwardMonth(msgspec.Struct, frozen=True):
+    """A month as a model's table of recipes would have answered it, fitted on the labelled months before it.
+
+    Args:
+        period: YYYY-MM.
+        digest: of the month's rows, which are in this order.
+        threshold: as it would have been then.
+        probabilities: of the rows.
+    """
+
+    period: str
+    digest: str
+    threshold: float
+    probabilities: tuple[float, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class ModelArtifact:
     """Encoder, scorer, calibration and threshold; what is evaluated, registered, packaged and served.
 
     Args:
-        kind: which scorer.
+        kind: which scorer; models of one recipe are of an earlier version.
         encoder: from customers to the scorer's matrix.
-        scorer: the booster, or the logistic regression's coefficients with the intercept last.
+        scorer: the mixture, the booster, or the logistic regression's coefficients with the intercept last.
         shift: calibration, added to the log-odds.
         threshold: a customer with at least this probability `subscribes`.
         metadata: where it comes from; empty until it is finished.
         parity: rows that every process serving this model must score alike.
         reference: what it was trained on, counted, for monitoring; it is written beside and not read again to serve.
+        forward: its months before it was trained, for the gate; written beside too.
     """
 
-    kind: Literal["xgboost", "logistic"]
+    kind: Literal["xgboost", "logistic", "mixture"]
     encoder: Encoder
-    scorer: xgboost.Booster | NDArray[np.float64] = field(repr=False)
+    scorer: Mixture | xgboost.Booster | NDArray[np.float64] = field(repr=False)
     shift: float
     threshold: float
     metadata: ModelMetadata = field(default_factory=ModelMetadata)
     parity: Parity = field(repr=False, default_factory=lambda: Parity([], []))
     reference: ReferenceProfile | None = field(repr=False, default=None)
+    forward: tuple[ForwardMonth, ...] = field(repr=False, default=())
 
     def probabilities(self, matrix: Matrix) -> Probabilities:
         """Probability of a subscription for each row of an encoded matrix, shape (n,)."""
-        if isinstance(self.scorer, xgboost.Booster):
+        if isinstance(self.scorer, Mixture):
+            margin = self.scorer.log_odds(matrix)
+        elif isinstance(self.scorer, xgboost.Booster):
             margin = self.scorer.inplace_predict(matrix, predict_type="margin").astype(np.float64)
         else:
-            # one row at a time gives the same bits whatever the batch; BLAS does not
-            margin = np.einsum("ij,j->i", matrix.astype(np.float64), self.scorer[:-1]) + self.scorer[-1]
+            margin = linear_log_odds(self.scorer, matrix)
         probabilities: Probabilities = 1.0 / (1.0 + np.exp(-(margin + self.shift)))
         return probabilities
+
+    def _trees(self) -> xgboost.Booster | None:
+        if isinstance(self.scorer, Mixture):
+            return self.scorer.forest
+        return self.scorer if isinstance(self.scorer, xgboost.Booster) else None
 
     def save(self, folder: Path) -> None:
         """Write the files of the model into a folder."""
         folder.mkdir(parents=True, exist_ok=True)
         content: dict[str, Any] = {
-            "format": FORMAT,
+            "format": FORMATS[self.kind],
             "kind": self.kind,
             "encoder": self.encoder.to_json(),
             "shift": self.shift,
@@ -115,43 +142,58 @@ class ModelArtifact:
             "sha256": {},
         }
         parity = {"rows": list(self.parity.rows), "probabilities": list(self.parity.probabilities)}
-        (folder / PARITY).write_text(json.dumps(parity))
-        content["sha256"][PARITY] = sha256_of((folder / PARITY).read_bytes())
+        files = {PARITY: json.dumps(parity).encode()}
         if self.reference is not None:
-            (folder / REFERENCE).write_text(json.dumps(self.reference.to_json()))
-            content["sha256"][REFERENCE] = sha256_of((folder / REFERENCE).read_bytes())
-        if isinstance(self.scorer, xgboost.Booster):
-            self.scorer.save_model(folder / BOOSTER)
-            content["sha256"][BOOSTER] = sha256_of((folder / BOOSTER).read_bytes())
-        else:
+            files[REFERENCE] = json.dumps(self.reference.to_json()).encode()
+        if self.forward:
+            files[FORWARD] = msgspec.json.encode(self.forward)
+        if isinstance(self.scorer, Mixture):
+            content["mixture"] = self.scorer.to_json()
+        elif not isinstance(self.scorer, xgboost.Booster):
             content["coefficients"] = self.scorer.tolist()
+        if (trees := self._trees()) is not None:
+            files[BOOSTER] = bytes(trees.save_raw("ubj"))
+        for name, data in files.items():
+            (folder / name).write_bytes(data)
+            content["sha256"][name] = sha256_of(data)
         (folder / MODEL).write_text(json.dumps(content, indent=1, sort_keys=True))
 
     @classmethod
     def load(cls, folder: Path, threads: int = 1) -> "ModelArtifact":
         """Read a model, checking what it records of its files. Raises IntegrityError."""
         content = json.loads(_read(folder, MODEL))
-        if content.get("format") != FORMAT:
-            raise IntegrityError(f"{folder / MODEL} has format {content.get('format')}, not {FORMAT}: train it anew")
-        for name in [PARITY, BOOSTER] if content["kind"] == "xgboost" else [PARITY]:
-            _check(folder, name, content["sha256"])
-        scorer: xgboost.Booster | NDArray[np.float64]
-        if content["kind"] == "xgboost":
-            scorer = xgboost.Booster()
-            scorer.load_model(folder / BOOSTER)
-            scorer.set_param({"nthread": threads})
-        else:
-            scorer = np.asarray(content["coefficients"], dtype=np.float64)
+        kind = content.get("kind")
+        if content.get("format") != FORMATS.get(kind):
+            raise IntegrityError(f"{folder / MODEL} has format {content.get('format')} for {kind!r}: train it anew")
+        recorded, has_trees = content["sha256"], kind == "xgboost" or BOOSTER in content["sha256"]
+        for name in [PARITY, BOOSTER] if has_trees else [PARITY]:
+            _check(folder, name, recorded)
+        encoder = Encoder.from_json(content["encoder"])
         parity = json.loads(_read(folder, PARITY))
         return cls(
-            kind=content["kind"],
-            encoder=Encoder.from_json(content["encoder"]),
-            scorer=scorer,
+            kind=kind,
+            encoder=encoder,
+            scorer=_scorer(content, encoder, _read_trees(folder, threads) if has_trees else None),
             shift=content["shift"],
             threshold=content["threshold"],
             metadata=_metadata(folder, content["metadata"]),
             parity=Parity(parity["rows"], parity["probabilities"]),
         )
+
+
+def _read_trees(folder: Path, threads: int) -> xgboost.Booster:
+    trees = xgboost.Booster()
+    trees.load_model(folder / BOOSTER)
+    trees.set_param({"nthread": threads})
+    return trees
+
+
+def _scorer(
+    content: Mapping[str, Any], encoder: Encoder, trees: xgboost.Booster | None
+) -> Mixture | xgboost.Booster | NDArray[np.float64]:
+    if content["kind"] == "mixture":
+        return Mixture.from_json(content["mixture"], encoder, trees)
+    return np.asarray(content["coefficients"], dtype=np.float64) if trees is None else trees
 
 
 def _metadata(folder: Path, content: object) -> ModelMetadata:
@@ -174,6 +216,14 @@ def load_reference(folder: Path) -> ReferenceProfile:
     if REFERENCE not in recorded:
         raise DataError(f"the model in {folder} was trained before models kept what they were trained on: train anew")
     return ReferenceProfile.from_json(json.loads(_check(folder, REFERENCE, recorded)))
+
+
+def load_forward(folder: Path) -> tuple[ForwardMonth, ...]:
+    """A saved model's months before it was trained; none of models of an earlier version. Raises IntegrityError."""
+    recorded = json.loads(_read(folder, MODEL))["sha256"]
+    if FORWARD not in recorded:
+        return ()
+    return msgspec.json.decode(_check(folder, FORWARD, recorded), type=tuple[ForwardMonth, ...])
 
 
 def sha256_of(content: bytes) -> str:

@@ -1,10 +1,11 @@
-"""How good predictions were: every metric with a bootstrap interval, beside simple baselines. Pure.
+"""How good predictions were: every metric with bootstrap intervals, pooled, as a mean of months and by month. Pure.
 
-Intervals resample calls within their month. Which months come is not in them, and matters more.
+Intervals by rows resample calls within their month; those by months resample the months, which matters more.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -34,6 +35,9 @@ def predict(artifact: ModelArtifact, frame: pd.DataFrame) -> Predictions:
 MONTH_ROWS = 50
 """Months with fewer rows are left out of month means."""
 CONFIDENCE = 0.95
+Resampled = Literal["rows", "months"]
+Threshold = float | Values
+"""From which probability on the answer is yes: one for all rows, or one a row, shape (n,)."""
 _CHUNK = 100
 
 
@@ -59,26 +63,60 @@ class Interval:
     high: float
 
 
+@dataclass(frozen=True)
+class MonthMetrics:
+    """One month; ROC AUC and capture are NaN where it has one outcome only."""
+
+    period: str
+    rows: int
+    rate: float
+    roc_auc: float
+    log_loss: float
+    brier: float
+    capture_30: float
+    profit: float
+    profit_call_everyone: float
+    profit_oracle: float
+
+
+def by_month(predictions: Predictions, economics: Economics) -> tuple[MonthMetrics, ...]:
+    """The curve by month, oldest first; all months that have rows."""
+    months = []
+    for period in np.unique(predictions.periods):
+        rows = predictions.periods == period
+        month = Predictions(predictions.periods[rows], predictions.labels[rows], predictions.probabilities[rows])
+        values = point_metrics(month, 0.5, economics)
+        names = MonthMetrics.__dataclass_fields__.keys() & values.keys()
+        chosen = {name: values[name] for name in names}
+        months.append(MonthMetrics(str(period), int(rows.sum()), float(month.labels.mean()), **chosen))
+    return tuple(months)
+
+
 def evaluate(
-    predictions: Predictions, threshold: float, economics: Economics, resamples: int, seed: int
+    predictions: Predictions,
+    threshold: Threshold,
+    economics: Economics,
+    resamples: int,
+    seed: int,
+    resampled: Resampled = "rows",
 ) -> dict[str, Interval]:
     """Every metric with its interval, by name."""
     values = point_metrics(predictions, threshold, economics)
     samples: dict[str, list[Values]] = {name: [] for name in values}
-    for weights in bootstrap_weights(predictions.periods, resamples, seed):
+    for weights in bootstrap_weights(predictions.periods, resamples, seed, resampled):
         for name, sample in weighted_metrics(predictions, threshold, economics, weights).items():
             samples[name].append(sample)
     return {name: Interval(values[name], *interval(np.concatenate(samples[name]), CONFIDENCE)) for name in values}
 
 
-def point_metrics(predictions: Predictions, threshold: float, economics: Economics) -> dict[str, float]:
+def point_metrics(predictions: Predictions, threshold: Threshold, economics: Economics) -> dict[str, float]:
     """Every metric, by name, without intervals."""
     ones = np.ones((1, len(predictions.labels)))
     return {name: float(value[0]) for name, value in weighted_metrics(predictions, threshold, economics, ones).items()}
 
 
 def weighted_metrics(
-    predictions: Predictions, threshold: float, economics: Economics, weights: Values
+    predictions: Predictions, threshold: Threshold, economics: Economics, weights: Values
 ) -> Mapping[str, Values]:
     """Every metric for each row of `weights` (resamples, n)."""
     labels, probabilities = predictions.labels, predictions.probabilities
@@ -88,7 +126,7 @@ def weighted_metrics(
         "accuracy": metrics.mean(called == (labels == 1), weights),
         "f1": metrics.f1(labels, called, weights),
         "roc_auc": ranked.roc_auc(),
-        "roc_auc_month_mean": _month_mean_auc(predictions, weights),
+        **_month_means(predictions, weights),
         "pr_auc": ranked.pr_auc(),
         "brier": metrics.mean((probabilities - labels) ** 2, weights),
         "log_loss": metrics.mean(metrics.log_losses(labels, probabilities), weights),
@@ -99,16 +137,27 @@ def weighted_metrics(
     }
 
 
-def bootstrap_weights(periods: NDArray[np.str_], resamples: int, seed: int) -> Iterator[Values]:
-    """Weights of bootstrap resamples of the rows within each period, in chunks of shape (some, n)."""
+def bootstrap_weights(
+    periods: NDArray[np.str_], resamples: int, seed: int, resampled: Resampled = "rows"
+) -> Iterator[Values]:
+    """Weights of bootstrap resamples, in chunks of shape (some, n): of the rows within each period, or of the periods.
+
+    Resampled periods come with all their rows, as often as they are drawn (Field, Welsh 2007).
+    """
     generator = np.random.default_rng(seed)
     groups = [np.flatnonzero(periods == period) for period in np.unique(periods)]
     for start in range(0, resamples, _CHUNK):
-        weights = np.zeros((min(_CHUNK, resamples - start), len(periods)))
-        for rows in groups:
-            drawn = generator.integers(len(rows), size=(len(weights), len(rows)))
-            for weight, places in zip(weights, drawn, strict=True):
-                weight[rows] = np.bincount(places, minlength=len(rows))
+        count = min(_CHUNK, resamples - start)
+        weights = np.zeros((count, len(periods)))
+        if resampled == "months":
+            drawn = generator.multinomial(len(groups), np.full(len(groups), 1 / len(groups)), size=count)
+            for times, rows in zip(drawn.T, groups, strict=True):
+                weights[:, rows] = times[:, np.newaxis]
+        else:
+            for rows in groups:
+                places = generator.integers(len(rows), size=(count, len(rows)))
+                for weight, place in zip(weights, places, strict=True):
+                    weight[rows] = np.bincount(place, minlength=len(rows))
         yield weights
 
 
@@ -125,19 +174,29 @@ def interval(samples: Values, confidence: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _month_mean_auc(predictions: Predictions, weights: Values) -> Values:
-    """Mean of the months' ROC AUC; months with few rows or one class do not count."""
-    aucs = []
+def _month_means(predictions: Predictions, weights: Values) -> dict[str, Values]:
+    """Means of the months' ROC AUC and capture; months with few rows or one class do not count.
+
+    A month counts as often as a resample holds it: by the mean weight of its rows.
+    """
+    tables: dict[str, list[Values]] = {"roc_auc_month_mean": [], "capture_30_month_mean": []}
+    times = []
     for period in np.unique(predictions.periods):
         rows = predictions.periods == period
         if rows.sum() >= MONTH_ROWS:
             ranked = RankedScores(predictions.labels[rows], predictions.probabilities[rows], weights[:, rows])
-            aucs.append(ranked.roc_auc())
-    table = np.array(aucs).reshape(len(aucs), len(weights))
-    finite = np.isfinite(table)
-    total: Values = np.where(finite, table, 0.0).sum(axis=0)
-    number = finite.sum(axis=0)
-    means: Values = np.divide(total, number, out=np.full(len(weights), np.nan), where=number > 0)
+            times.append(weights[:, rows].mean(axis=1))
+            for table, values in zip(tables.values(), (ranked.roc_auc(), ranked.capture(0.3)), strict=True):
+                table.append(values)
+    return {name: _mean_over(table, times, len(weights)) for name, table in tables.items()}
+
+
+def _mean_over(months: list[Values], times: list[Values], resamples: int) -> Values:
+    values, weights = (np.array(each).reshape(len(months), resamples) for each in (months, times))
+    finite = np.isfinite(values)
+    counts = np.where(finite, weights, 0.0)
+    total, number = (np.where(finite, values, 0.0) * counts).sum(axis=0), counts.sum(axis=0)
+    means: Values = np.divide(total, number, out=np.full(resamples, np.nan), where=number > 0)
     return means
 
 

@@ -30,7 +30,7 @@ _IDS = "models/"
 
 @dataclass(frozen=True)
 class Version:
-    """A registered model; `created` in UTC and ISO form, `metrics` what could be computed of its own test window."""
+    """A registered model; `created` in UTC and ISO form, `metrics` what could be computed of its scored months."""
 
     model_id: str
     version: int
@@ -141,7 +141,7 @@ class ModelRegistry:
                 client.set_model_version_tag(self.name, str(version.version), name, value)
 
     def register(self, run: Run) -> Version:
-        """The version of a candidate's run; a run is registered once, unless its version was deleted."""
+        """The version of a training's run; a run is registered once, unless its version was deleted."""
         with self.errors() as client:
             registered = self._registered()
             present = next((pair for pair in registered if pair[0].run_id == run.info.run_id), None)
@@ -157,8 +157,7 @@ class ModelRegistry:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
             model = self._create_version(run)
-            prefix = tracking.VALIDATION
-            metrics = {key: value for key, value in run.data.metrics.items() if not key.startswith(prefix)}
+            metrics = {key: each for key, each in run.data.metrics.items() if not key.startswith(tracking.EARLIER)}
             tags = {
                 Tag.DATASET: run.data.tags[Tag.DATASET],
                 Tag.METRICS: json.dumps(metrics),

@@ -6,7 +6,7 @@ from enum import StrEnum
 class Tag(StrEnum):
     """Names of tags."""
 
-    # of a training's run and its candidates'
+    # of a training's run
     ROLE = "deposit.role"
     DATASET = "deposit.dataset"
     TRAINING_KEY = "deposit.training_key"
@@ -14,11 +14,10 @@ class Tag(StrEnum):
     LOCK_SHA256 = "deposit.lock_sha256"
     CREATED = "deposit.created"
     EXCLUDED_PERIODS = "deposit.left_out"
-    # of a training's run
     SETTINGS = "deposit.settings"
     CHALLENGER = "deposit.challenger"
     CHALLENGER_RUN = "deposit.challenger_run"
-    # of a candidate's run
+    # of a training's run once it has a model; an earlier version kept models with candidates' runs
     RECIPE = "deposit.recipe"
     TRAIN_START = "deposit.trained_from"
     TRAIN_END = "deposit.trained_through"
@@ -35,6 +34,7 @@ class Tag(StrEnum):
     DECISION = "deposit.decision"
     GATE = "deposit.gate"
     GATE_LOG_LOSS = "deposit.gate.log_loss_difference_upper_end"
+    GATE_LOG_LOSS_LOWER = "deposit.gate.log_loss_difference_lower_end"
     GATE_ROC_AUC = "deposit.gate.roc_auc_difference"
     GATE_ACCURACY = "deposit.gate.accuracy_difference"
     GATE_F1 = "deposit.gate.f1_difference"

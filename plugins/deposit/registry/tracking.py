@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from urllib.parse import urlsplit
 
 import httpx
 import mlflow
@@ -16,12 +17,14 @@ from mlflow.entities import Experiment, LifecycleStage, Run
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from deposit.errors import ConfigError, IntegrityError, UpstreamError
+from deposit.errors import ConfigError, IntegrityError, UpstreamError, remedy
 from deposit.model.artifact import MODEL, ModelArtifact, check_files, sha256_of
 from deposit.registry.tags import Tag
 
-VALIDATION = "validation_"
-"""Prefix of metrics of the validation months; the others are of the test months."""
+BY_MONTH = "month/"
+"""Prefix of metrics by month, the month being the step; the others are of all months that were scored."""
+EARLIER = ("validation_", BY_MONTH)
+"""Prefixes of what is no metric of a version; the first is of an earlier version's trainings."""
 ARTIFACT = "artifact"
 """Name of a logged model's files among its artifacts."""
 _HEALTH_SECONDS = 5.0
@@ -119,7 +122,7 @@ def _down(uri: str, error: Exception) -> UpstreamError:
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
     return UpstreamError(
         f"MLflow at {uri} does not answer as it should ({reason}): "
-        "start it (`deposit up`) or correct DEPOSIT_MLFLOW__TRACKING_URI"
+        f"{remedy(urlsplit(uri).hostname)}, or correct DEPOSIT_MLFLOW__TRACKING_URI"
     )
 
 
@@ -138,7 +141,7 @@ class LoggedModel:
 
 
 def logged_model(run: Run) -> LoggedModel:
-    """The model of a candidate's run."""
+    """The model of a training's run."""
     tags = run.data.tags
     return LoggedModel(tags[Tag.MODEL_URI], tags[Tag.MODEL_SHA256], f"run {run.info.run_id}")
 

@@ -14,10 +14,19 @@ class CriterionName(StrEnum):
     """What a criterion compares: always the challenger less its baseline."""
 
     LOG_LOSS = "log_loss_difference_upper_end"
+    LOG_LOSS_LOWER = "log_loss_difference_lower_end"
     ROC_AUC = "roc_auc_difference"
     ACCURACY = "accuracy_difference"
     F1 = "f1_difference"
     LARGER = "larger_of_both_differences"
+
+
+class ChallengeKind(StrEnum):
+    """Why a challenger wants the place."""
+
+    FIRST = "first"
+    REFRESH = "refresh"
+    CHANGE = "change"
 
 
 @dataclass(frozen=True)
@@ -55,10 +64,10 @@ class GateResult:
 
 @dataclass(frozen=True)
 class SharedWindow:
-    """The rows of the months that neither model was trained on.
+    """The rows of the months for which it is known what either model would have answered without having seen them.
 
     Args:
-        seen: the newest month (YYYY-MM) that either was trained on.
+        seen: the newest month (YYYY-MM) that the baseline was trained on.
         rows: how many they are.
         first: their first month; empty without rows.
         last: their last month.
@@ -79,7 +88,7 @@ class SharedWindow:
 
 @dataclass(frozen=True)
 class Overtaken:
-    """The champion was trained through the last month that the challenger's dataset has, or a later one (YYYY-MM)."""
+    """The champion was trained through a later month (YYYY-MM) than the challenger's dataset has."""
 
     champion_end: str
     dataset_end: str
@@ -92,13 +101,13 @@ class Comparison:
     Args:
         window: the rows that they were compared on.
         result: the criteria; none where there was nothing to compare on.
-        constant: the rate that is the baseline where there is no champion.
+        kind: which of them count.
         overtaken: if no later data of the challenger can ever be new to the champion, as when its months are wrong.
     """
 
     window: SharedWindow
     result: GateResult
-    constant: float | None
+    kind: ChallengeKind
     overtaken: Overtaken | None = None
 
 
@@ -184,29 +193,27 @@ def describe(model_id: str, champion: str | None, comparison: Comparison) -> str
         outcome = f"{model_id} is refused, {champion} stays champion"
     else:
         outcome = f"{model_id} is refused, there is no champion"
-    baseline = champion or f"a constant (the development rate, {comparison.constant or 0:.1%})"
-    if window.is_comparable:
-        rows = f"{window.rows:,} calls of {window.first} to {window.last}"
-    else:
-        rows = f"after {window.seen}"
-    return (
-        f"{outcome}: against {baseline}, {rows}: {_findings(window, result)}{_way_out(model_id, comparison.overtaken)}"
-    )
+    baseline = champion or "a constant (the rate of the months before)"
+    span = f"{window.rows:,} calls of {window.first} to {window.last}"
+    rows = span if result.criteria else f"after {window.seen}"
+    findings = _findings(window, result, comparison.kind)
+    return f"{outcome}: against {baseline}, {rows}: {findings}{_way_out(model_id, comparison.overtaken)}"
 
 
-def _findings(window: SharedWindow, result: GateResult) -> str:
-    if not window.is_comparable:
+def _findings(window: SharedWindow, result: GateResult, kind: ChallengeKind) -> str:
+    if not result.criteria:
         missing = f"one outcome only in {window.rows} calls" if window.rows else "no call"
         return f"there is {missing} to compare on"
     criteria = {criterion.name: criterion for criterion in result.criteria}
     if result.log_loss is None:
         accuracy, f1 = criteria[CriterionName.ACCURACY], criteria[CriterionName.F1]
         return f"accuracy {accuracy.value:+.4f} and F1 {f1.value:+.4f} (neither worse, at least one better)"
-    loss, auc = result.log_loss, criteria[CriterionName.ROC_AUC]
-    return (
-        f"log loss {loss.mean:+.4f} ({loss.confidence:.0%} paired interval {loss.low:+.4f} to {loss.high:+.4f}, "
-        f"must lie below 0), ROC AUC {auc.value:+.4f} (at least {auc.threshold:+.2f})"
-    )
+    loss = result.log_loss
+    interval = f"log loss {loss.mean:+.4f} ({loss.confidence:.0%} paired interval {loss.low:+.4f} to {loss.high:+.4f}"
+    if kind is ChallengeKind.REFRESH:
+        return f"{interval}; the same recipes on newer months pass unless it lies above 0)"
+    auc = criteria[CriterionName.ROC_AUC]
+    return f"{interval}, must lie below 0), ROC AUC {auc.value:+.4f} (at least {auc.threshold:+.2f})"
 
 
 def _way_out(model_id: str, overtaken: Overtaken | None) -> str:

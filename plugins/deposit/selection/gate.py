@@ -1,25 +1,19 @@
-"""The gate: whether a challenger has earned the champion's place, on rows that neither has seen. Pure."""
+"""The gate's rules: whether paired predictions let a challenger pass. Pure."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from deposit.model import metrics
-from deposit.model.artifact import Labels, ModelArtifact, Probabilities
-from deposit.model.evaluation import bootstrap_weights, interval, predict
+from deposit.model.artifact import Labels, Probabilities
+from deposit.model.evaluation import Threshold, bootstrap_weights, interval
 from deposit.sections import SelectSettings
-from deposit.selection.decision import (
-    Comparison,
-    Criterion,
-    CriterionName,
-    GateResult,
-    Overtaken,
-    PairedInterval,
-    SharedWindow,
-)
+from deposit.selection.decision import Criterion, CriterionName, GateResult, PairedInterval
+
+SAME = 1e-6
+"""Log losses that differ by less are alike: served probabilities may differ by so much."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,64 +24,25 @@ class PairedPredictions:
     labels: Labels
     challenger: Probabilities
     baseline: Probabilities
-    challenger_threshold: float
-    baseline_threshold: float
+    challenger_threshold: Threshold
+    baseline_threshold: Threshold
 
 
-def compare(
-    challenger: ModelArtifact,
-    champion: ModelArtifact | None,
-    frame: pd.DataFrame,
-    rules: SelectSettings,
-    resamples: int,
-    seed: int,
-) -> Comparison:
-    """Let both models score the months that neither was trained on; without a champion the baseline is a constant.
-
-    A window without rows, or with one outcome only, gives a result that is not passed.
-
-    Args:
-        challenger: the model that wants the place.
-        champion: the model that has it.
-        frame: rows of the challenger's dataset.
-        rules: which criteria there are.
-        resamples: of the bootstrap.
-        seed: of the bootstrap.
-    """
-    metadata = challenger.metadata
-    seen = max(model.metadata.train_end for model in (challenger, champion) if model is not None)
-    rows = frame[(frame["period"] > seen) & (frame["period"] >= metadata.test_start)]
-    constant = metadata.development_rate if champion is None else None
-    first, last = ("", "") if rows.empty else (rows["period"].iloc[0], rows["period"].iloc[-1])
-    window = SharedWindow(seen, len(rows), first, last, int(rows["y"].nunique()))
-    if not window.is_comparable:
-        return Comparison(window, GateResult(()), constant, _overtaken(champion, frame))
-    predictions = _pair(challenger, champion, rows)
-    if champion is None:  # whatever the rule: a constant has no F1 to beat
-        return Comparison(window, by_log_loss(predictions, rules, resamples, seed), constant)
-    return Comparison(window, evaluate_gate(predictions, rules, resamples, seed), constant)
-
-
-def evaluate_gate(predictions: PairedPredictions, rules: SelectSettings, resamples: int, seed: int) -> GateResult:
-    """Apply the configured rule."""
-    if rules.rule == "gate":
-        return by_log_loss(predictions, rules, resamples, seed)
-    return by_accuracy_f1(predictions)
-
-
-def by_log_loss(predictions: PairedPredictions, rules: SelectSettings, resamples: int, seed: int) -> GateResult:
+def must_be_better(predictions: PairedPredictions, rules: SelectSettings, resamples: int, seed: int) -> GateResult:
     """The paired interval of the log-loss difference lies below 0, and ROC AUC is not much worse."""
-    labels = predictions.labels
-    losses = [metrics.log_losses(labels, side) for side in (predictions.challenger, predictions.baseline)]
-    difference = losses[0] - losses[1]
-    samples = [metrics.mean(difference, weights) for weights in bootstrap_weights(predictions.periods, resamples, seed)]
-    low, high = interval(np.concatenate(samples), rules.confidence)
+    paired = _log_loss(predictions, rules, resamples, seed)
     auc = _difference(predictions, metrics.roc_auc)
     criteria = (
-        Criterion(CriterionName.LOG_LOSS, high, 0.0, high < 0),
+        Criterion(CriterionName.LOG_LOSS, paired.high, 0.0, paired.high < 0),
         Criterion(CriterionName.ROC_AUC, auc, -rules.max_auc_loss, auc >= -rules.max_auc_loss),
     )
-    return GateResult(criteria, PairedInterval(float(difference.mean()), low, high, rules.confidence))
+    return GateResult(criteria, paired)
+
+
+def must_not_be_worse(predictions: PairedPredictions, rules: SelectSettings, resamples: int, seed: int) -> GateResult:
+    """The paired interval of the log-loss difference does not lie above 0."""
+    paired = _log_loss(predictions, rules, resamples, seed)
+    return GateResult((Criterion(CriterionName.LOG_LOSS_LOWER, paired.low, SAME, paired.low <= SAME),), paired)
 
 
 def by_accuracy_f1(predictions: PairedPredictions) -> GateResult:
@@ -109,21 +64,14 @@ def by_accuracy_f1(predictions: PairedPredictions) -> GateResult:
     )
 
 
-def _pair(challenger: ModelArtifact, champion: ModelArtifact | None, rows: pd.DataFrame) -> PairedPredictions:
-    ours = predict(challenger, rows)
-    if champion is None:
-        theirs, threshold = np.full(len(rows), challenger.metadata.development_rate), 0.5
-    else:
-        theirs, threshold = predict(champion, rows).probabilities, champion.threshold
-    return PairedPredictions(ours.periods, ours.labels, ours.probabilities, theirs, challenger.threshold, threshold)
+def _log_loss(predictions: PairedPredictions, rules: SelectSettings, resamples: int, seed: int) -> PairedInterval:
+    sides = (predictions.challenger, predictions.baseline)
+    losses = [metrics.log_losses(predictions.labels, side) for side in sides]
+    difference = losses[0] - losses[1]
+    samples = [metrics.mean(difference, weights) for weights in bootstrap_weights(predictions.periods, resamples, seed)]
+    low, high = interval(np.concatenate(samples), rules.confidence)
+    return PairedInterval(float(difference.mean()), low, high, rules.confidence)
 
 
 def _difference(predictions: PairedPredictions, metric: Callable[[Labels, Probabilities], float]) -> float:
     return metric(predictions.labels, predictions.challenger) - metric(predictions.labels, predictions.baseline)
-
-
-def _overtaken(champion: ModelArtifact | None, frame: pd.DataFrame) -> Overtaken | None:
-    end = frame["period"].max()
-    if champion is None or champion.metadata.train_end < end:
-        return None
-    return Overtaken(champion.metadata.train_end, end)

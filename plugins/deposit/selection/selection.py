@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from deposit.data import dataset as datasets
+from deposit.data.periods import month_after
 from deposit.errors import DataError, IntegrityError
-from deposit.model.artifact import ModelArtifact
 from deposit.progress import Progress, log_progress
 from deposit.registry import tracking
 from deposit.registry.registry import ModelRegistry, Version
 from deposit.registry.tags import GateOutcome, Tag
-from deposit.selection import gate
 from deposit.selection.decision import (
     Comparison,
     Criterion,
@@ -25,12 +24,15 @@ from deposit.selection.decision import (
     decision_of_person,
     parse_decision,
 )
+from deposit.selection.policy import RefitPolicy
+from deposit.selection.standings import OpenedModel, challenge_history, open_model
 from deposit.settings import Settings
 from deposit.store import ObjectStore
 from deposit.training import history
 
 _CRITERION_TAGS = {
     CriterionName.LOG_LOSS: Tag.GATE_LOG_LOSS,
+    CriterionName.LOG_LOSS_LOWER: Tag.GATE_LOG_LOSS_LOWER,
     CriterionName.ROC_AUC: Tag.GATE_ROC_AUC,
     CriterionName.ACCURACY: Tag.GATE_ACCURACY,
     CriterionName.F1: Tag.GATE_F1,
@@ -98,12 +100,17 @@ def promote(settings: Settings, model_id: str, why: str | None = None) -> Select
 
 
 def compare(models: ModelRegistry, settings: Settings, challenger: Version, champion: Version | None) -> Comparison:
-    """Hold a challenger against the champion, or a constant, on its dataset's newest months. Raises IntegrityError."""
-    artifact = models.load(challenger)
-    baseline = _load_champion(models, champion, challenger) if champion else None
-    metadata = artifact.metadata
+    """Hold a challenger against the champion, or a constant, by what both would have answered.
+
+    Raises IntegrityError.
+    """
+    ours = open_model(models, challenger)
+    theirs = _open_champion(models, champion, challenger) if champion else None
+    metadata = ours.artifact.metadata
     frame = datasets.load(ObjectStore(settings.store).data, metadata.dataset, metadata.excluded_periods)
-    return gate.compare(artifact, baseline, frame, settings.select, settings.train.bootstrap, settings.train.seed)
+    policy = RefitPolicy(settings.select, settings.train.label_delay, settings.train.bootstrap, settings.train.seed)
+    # all labels of its dataset are known: it is to answer from the first month on whose labels are not
+    return policy.decide(challenge_history(ours, theirs, frame), month_after(metadata.train_end, policy.delay + 1))
 
 
 def read_decision(models: ModelRegistry, version: Version) -> Decision | None:
@@ -124,9 +131,9 @@ def _register_challenger(models: ModelRegistry, settings: Settings, run_id: str 
     return models.register(run)
 
 
-def _load_champion(models: ModelRegistry, champion: Version, challenger: Version) -> ModelArtifact:
+def _open_champion(models: ModelRegistry, champion: Version, challenger: Version) -> OpenedModel:
     try:
-        return models.load(champion)
+        return open_model(models, champion)
     except IntegrityError as error:
         raise IntegrityError(
             f"{error}; or `deposit promote {challenger.model_id}` puts the challenger in its place"
@@ -137,6 +144,7 @@ def _rules(settings: Settings, champion: Version | None) -> dict[str, Any]:
     """What a decision holds for: another champion or other settings need another decision."""
     return {
         **settings.select.model_dump(),
+        "label_delay": settings.train.label_delay,
         "bootstrap": settings.train.bootstrap,
         "seed": settings.train.seed,
         "champion": champion.model_id if champion else None,

@@ -1,11 +1,8 @@
 """The model card: what an auditor needs to know of a model, as Markdown. Pure."""
 
-from collections.abc import Mapping
-
 from deposit.console import shown
 from deposit.data.columns import LEAKAGE_COLUMN
-from deposit.training.candidates import Candidate
-from deposit.training.windows import Windows
+from deposit.training.challenger import Challenger
 
 LABELS = {
     "accuracy": "Accuracy at the threshold",
@@ -18,6 +15,7 @@ LABELS = {
     "ece": "Expected calibration error",
     "lift_10": "Lift in the best 10 %",
     "capture_30": "Subscribers in the best 30 %",
+    "capture_30_month_mean": "Subscribers in the best 30 %, mean of the months",
     "profit": "Profit of calling whom it pays to call",
     "profit_call_everyone": "Profit of calling everyone",
     "profit_oracle": "Profit of an oracle",
@@ -34,56 +32,76 @@ _NOT_FOR = (
 )
 
 
-def model_card(candidate: Candidate, windows: Windows, challenger: bool) -> str:
-    """The card of one candidate."""
-    metadata = candidate.artifact.metadata
-    standing = "the challenger: it had the lowest validation log loss" if challenger else "not the challenger"
+def model_card(challenger: Challenger) -> str:
+    """The card of a training's model."""
+    artifact, metadata = challenger.artifact, challenger.artifact.metadata
     return "\n".join(
         [
-            f"# Model card: {candidate.name}",
+            f"# Model card: {challenger.name}",
             "",
             "Gives the probability that a customer subscribes to a term deposit when called, to rank whom to call.",
-            f"In its training this model is {standing}.",
             "",
             "## Trained on",
             "",
-            f"- Dataset `{metadata.dataset}`, {metadata.development_rows:,} calls from {windows.development[0]} to "
-            f"{windows.train_end}, of which {metadata.development_rate:.1%} ended in a subscription.",
-            f"- Columns: {', '.join(candidate.artifact.encoder.columns)}. `{LEAKAGE_COLUMN}` is known only after the "
+            f"- Dataset `{metadata.dataset}`, {metadata.development_rows:,} calls from {metadata.train_start} to "
+            f"{metadata.train_end}, of which {metadata.development_rate:.1%} ended in a subscription.",
+            f"- Columns: {', '.join(artifact.encoder.columns)}. `{LEAKAGE_COLUMN}` is known only after the "
             "call: never used.",
-            f"- Recipe: {_recipe(metadata.recipe)}.",
             f"- Code {metadata.revision}, uv.lock sha256 {metadata.lock_sha256}, trained {metadata.created} (UTC).",
             "",
-            "## Windows",
+            "## Members",
             "",
-            f"- Recipe, calibration (log-odds {candidate.artifact.shift:+.3f}) and threshold "
-            f"({candidate.artifact.threshold:.3f}) were chosen on {windows.validation[0]} to "
-            f"{windows.validation[-1]}, each month predicted by a model of the months before it.",
-            f"- The test window, {windows.test[0]} to {windows.test[-1]}, was looked at once and chose nothing.",
+            "Their log-odds are added by weights that follow each member's log loss month by month.",
             "",
-            "## Out of time, on the test window",
+            *_members(challenger),
             "",
-            "| Metric | Value | 95 % interval | On validation |",
+            f"## What may be expected: {metadata.test_start} to {metadata.test_end}, month by month",
+            "",
+            "Each month as it would have been answered: members, weights and threshold from the labelled months before "
+            "it. What is served is fitted on every labelled month, these included.",
+            "",
+            "| Metric | Value | 95 % by calls | 95 % by months |",
             "|---|---|---|---|",
-            *_rows(candidate),
+            *_rows(challenger),
             "",
-            "The intervals resample calls within each month. Which months come is not in them and matters more: "
-            "the rate of subscriptions and the order of customers change from month to month.",
+            "Intervals by calls resample the calls of each month, those by months the months. Which months come "
+            "matters more: the rate of subscriptions and the order of customers change from month to month.",
+            "",
+            *_curve(challenger),
             "",
             *_NOT_FOR,
         ]
     )
 
 
-def _recipe(recipe: Mapping[str, object]) -> str:
-    return ", ".join(
-        f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}" for name, value in recipe.items()
-    )
-
-
-def _rows(candidate: Candidate) -> list[str]:
+def _members(challenger: Challenger) -> list[str]:
     return [
-        f"| {LABELS[name]} | {shown(metric.value)} | {shown(metric.low)} to {shown(metric.high)} "
-        f"| {shown(candidate.tuned.validation[name])} |"
-        for name, metric in candidate.test.items()
+        "| Member | Weight | ROC AUC, mean of the months | Log loss |",
+        "|---|---|---|---|",
+        *(
+            f"| {each.recipe.name} | {each.weight:.3f} | {shown(each.metrics['roc_auc_month_mean'])} "
+            f"| {shown(each.metrics['log_loss'])} |"
+            for each in sorted(challenger.members, key=lambda each: -each.weight)
+        ),
+    ]
+
+
+def _rows(challenger: Challenger) -> list[str]:
+    rows = []
+    for name, metric in challenger.metrics.items():
+        months = challenger.by_months[name]
+        by_calls, by_months = (f"{shown(each.low)} to {shown(each.high)}" for each in (metric, months))
+        rows.append(f"| {LABELS[name]} | {shown(metric.value)} | {by_calls} | {by_months} |")
+    return rows
+
+
+def _curve(challenger: Challenger) -> list[str]:
+    return [
+        "| Month | Calls | Rate | ROC AUC | Log loss | Profit | Calling everyone |",
+        "|---|---|---|---|---|---|---|",
+        *(
+            f"| {each.period} | {each.rows:,} | {each.rate:.1%} | {shown(each.roc_auc)} | {shown(each.log_loss)} "
+            f"| {shown(each.profit)} | {shown(each.profit_call_everyone)} |"
+            for each in challenger.curve
+        ),
     ]

@@ -16,22 +16,25 @@ from deposit.data.dataset import Manifest
 from deposit.errors import DataError, GateError, SourceError
 from deposit.registry import tracking
 from deposit.registry.tags import RunRole, RunState, Tag
-from deposit.sections import StoreSettings, TrainSettings
+from deposit.sections import StoreSettings
 from deposit.settings import REPOSITORY, Settings
 from deposit.store import ObjectStore
 
 _CODE = (
     "data/columns.py",
     "model/*.py",
-    "training/candidates.py",
+    "training/challenger.py",
+    "training/fitting.py",
+    "training/profiling.py",
     "training/recipes.py",
+    "training/rolling_origin.py",
     "training/search.py",
     "training/training.py",
-    "training/windows.py",
+    "training/weighting.py",
 )
 """What makes a model's numbers; plots, cards and what is logged change none."""
 _LIBRARIES = ("numpy", "optuna", "scikit-learn", "xgboost-cpu")
-_WITHOUT_EFFECT = {"threads", "with_faults"}
+_WITHOUT_EFFECT = {"executor", "threads", "with_faults"}
 """Settings that change no number; which months are excluded is known by their names."""
 
 
@@ -51,7 +54,7 @@ def lock_sha256() -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "absent"
 
 
-def training_key(dataset: str, excluded_periods: Sequence[str], settings: TrainSettings) -> str:
+def training_key(dataset: str, excluded_periods: Sequence[str], settings: Settings) -> str:
     """The same for two trainings that would give the same models: data, settings, code and libraries alike."""
     package = Path(__file__).resolve().parents[1]
     files = sorted(path for pattern in _CODE for path in package.glob(pattern))
@@ -60,9 +63,9 @@ def training_key(dataset: str, excluded_periods: Sequence[str], settings: TrainS
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
 
 
-def settings_key(settings: TrainSettings) -> str:
+def settings_key(settings: Settings) -> str:
     """The same for two trainings whose settings give the same models, whatever else they differ in."""
-    content = settings.model_dump(mode="json", exclude=_WITHOUT_EFFECT)
+    content = settings.train.model_dump(mode="json", exclude=_WITHOUT_EFFECT) | {"rule": settings.select.rule}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -120,7 +123,7 @@ def newest_training(client: MlflowClient, settings: Settings) -> Run:
     """The newest training of the dataset ingested last with today's settings. Raises GateError, SourceError."""
     dataset = newest_dataset(settings.store).version
     experiment = tracking.open_experiment(client, settings.mlflow.experiment)
-    tags = {Tag.DATASET: dataset, Tag.SETTINGS: settings_key(settings.train)}
+    tags = {Tag.DATASET: dataset, Tag.SETTINGS: settings_key(settings)}
     run = finished_training(client, experiment.experiment_id, tags)
     if run is None:
         raise GateError(
@@ -134,7 +137,9 @@ def training_by_run(client: MlflowClient, run_id: str) -> Run:
     """The finished training with this run. Raises DataError."""
     run = tracking.find_run(client, run_id)
     if run is None:
-        raise DataError(f"there is no MLflow run {run_id!r}, or it was deleted: name the run of a training")
+        raise DataError(
+            f"there is no MLflow run {run_id!r}, or it was deleted: name a training's, or `deposit train` makes one"
+        )
     if Tag.CHALLENGER_RUN not in run.data.tags or run.info.status != RunState.FINISHED:
         raise DataError(f"MLflow run {run_id} is not a finished training: name one, or train anew")
     return run

@@ -3,7 +3,8 @@
 import json
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +17,18 @@ from mlflow.types import ColSpec, Schema, TensorSpec
 
 from deposit.data.columns import FEATURES, NAMES
 from deposit.model.artifact import MODEL, ModelArtifact, ModelMetadata, Provenance, sha256_of
-from deposit.model.evaluation import Economics
+from deposit.model.evaluation import Economics, MonthMetrics
 from deposit.registry import pyfunc, tracking
 from deposit.registry.tags import RunRole, RunState, Tag, TrialState
-from deposit.training.candidates import Candidate
 from deposit.training.card import model_card
+from deposit.training.challenger import Challenger, ScoredRecipe
 from deposit.training.history import libraries
 from deposit.training.plots import figures
-from deposit.training.recipes import parameters
-from deposit.training.search import Trial
-from deposit.training.windows import Windows
+from deposit.training.search import Trial, TuningResult
 
 _EXAMPLES = 3
+_BATCH = 1000
+"""Metrics that MLflow takes at once."""
 _TYPES: dict[type, str] = {str: "string", int: "long", float: "double"}
 _PARENT = "mlflow.parentRunId"
 _COMMIT = "mlflow.source.git.commit"
@@ -42,7 +43,7 @@ def start(
 
 
 def provenance_tags(provenance: Provenance) -> dict[str, str]:
-    """Tags of a training's run, and of its candidates'."""
+    """Tags of a training's run."""
     return {
         Tag.DATASET: provenance.dataset,
         Tag.TRAINING_KEY: provenance.training_key,
@@ -55,7 +56,7 @@ def provenance_tags(provenance: Provenance) -> dict[str, str]:
 
 
 def metadata_tags(metadata: ModelMetadata) -> dict[str, str]:
-    """Tags of a candidate's run."""
+    """Tags of the run that has a model."""
     return provenance_tags(metadata) | {
         Tag.RECIPE: str(dict(metadata.recipe)),
         Tag.TRAIN_START: metadata.train_start,
@@ -75,38 +76,65 @@ def log_dataset(client: MlflowClient, run_id: str, version: str, uri: str, rows:
     client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
 
 
-def log_candidate(
-    client: MlflowClient, run_id: str, candidate: Candidate, windows: Windows, economics: Economics, challenger: bool
+def log_recipe(
+    client: MlflowClient, experiment_id: str, parent: str, member: ScoredRecipe, tuning: TuningResult | None
 ) -> None:
-    """Log a candidate's parameters, metrics, plots, card and model to its run."""
-    values = {
-        **parameters(candidate.tuned.tuning.best),
-        "shift": candidate.artifact.shift,
-        "threshold": candidate.artifact.threshold,
-    }
-    log_values(client, run_id, candidate_metrics(candidate), values)
-    for file, figure in figures(candidate.artifact, candidate.predictions, economics).items():
+    """Log a recipe's parameters, metrics and curve by month to a run of its own, a search's trials below it."""
+    run_id = start(client, experiment_id, member.recipe.name, {Tag.ROLE: RunRole.CANDIDATE}, parent)
+    trees = asdict(tuning.best) if tuning else {}
+    log_values(client, run_id, member.metrics, {**asdict(member.recipe), **trees, "weight": member.weight})
+    _log_curve(client, run_id, member.curve, member.weights)
+    for number, trial in enumerate(tuning.trials if tuning else ()):
+        _log_trial(client, experiment_id, run_id, number, trial)
+    client.set_terminated(run_id, RunState.FINISHED)
+
+
+def log_challenger(
+    client: MlflowClient, run_id: str, challenger: Challenger, economics: Economics, values: Mapping[str, Any]
+) -> None:
+    """Log a training's model with its parameters, metrics, curve, plots and card to the training's run."""
+    artifact = challenger.artifact
+    described = {**artifact.metadata.recipe, "threshold": artifact.threshold, **values}
+    log_values(client, run_id, challenger_metrics(challenger), described, **metadata_tags(artifact.metadata))
+    _log_curve(client, run_id, challenger.curve, {})
+    for file, figure in figures(artifact, challenger.predictions, economics).items():
         client.log_figure(run_id, figure, file)
-    client.log_text(run_id, model_card(candidate, windows, challenger), "model_card.md")
-    _log_model(client, run_id, candidate.artifact)
+    client.log_text(run_id, model_card(challenger), "model_card.md")
+    _log_model(client, run_id, artifact)
 
 
-def candidate_metrics(candidate: Candidate) -> dict[str, float]:
-    """Test metrics under their names with `_low` and `_high`; validation metrics with a prefix."""
-    values = {f"{tracking.VALIDATION}{name}": value for name, value in candidate.tuned.validation.items()}
-    for name, metric in candidate.test.items():
+def challenger_metrics(challenger: Challenger) -> dict[str, float]:
+    """Metrics with `_low` and `_high`, by rows, and `_month_low` and `_month_high`, by months."""
+    values: dict[str, float] = {}
+    for name, metric in challenger.metrics.items():
+        months = challenger.by_months[name]
         values |= {name: metric.value, f"{name}_low": metric.low, f"{name}_high": metric.high}
+        values |= {f"{name}_month_low": months.low, f"{name}_month_high": months.high}
     return values
 
 
-def log_trial(client: MlflowClient, experiment_id: str, parent: str, number: int, trial: Trial) -> None:
-    """Log one trial of the tuning, its running log loss by fold, as a nested run; a pruned one ends as KILLED."""
+def _log_curve(client: MlflowClient, run_id: str, curve: Sequence[MonthMetrics], weights: Mapping[str, float]) -> None:
+    """Log each month's metrics, the month (200905) being the step."""
+    now = int(time.time() * 1000)
+    steps = []
+    for month in curve:
+        values = {**asdict(month), **({"weight": weights[month.period]} if weights else {})}
+        del values["period"]
+        step = int(month.period.replace("-", ""))
+        numbers = {name: value for name, value in values.items() if value == value}  # NaN is not itself
+        steps += [Metric(f"{tracking.BY_MONTH}{name}", value, now, step) for name, value in numbers.items()]
+    for first in range(0, len(steps), _BATCH):
+        client.log_batch(run_id, steps[first : first + _BATCH])
+
+
+def _log_trial(client: MlflowClient, experiment_id: str, parent: str, number: int, trial: Trial) -> None:
+    """Log one trial of the tuning, its running log loss by month, as a nested run; a pruned one ends as KILLED."""
     state = TrialState.PRUNED if trial.pruned else TrialState.COMPLETE
     tags: dict[str, str] = {Tag.ROLE: RunRole.TRIAL, Tag.TRIAL_STATE: state}
     run_id = start(client, experiment_id, f"trial {number:02d}", tags, parent)
     now = int(time.time() * 1000)
-    steps = [Metric(f"{tracking.VALIDATION}log_loss", loss, now, step) for step, loss in enumerate(trial.losses)]
-    client.log_batch(run_id, steps, _params(parameters(trial.recipe)))
+    steps = [Metric("log_loss", loss, now, step) for step, loss in enumerate(trial.losses)]
+    client.log_batch(run_id, steps, _params(asdict(trial.trees)))
     client.set_terminated(run_id, RunState.KILLED if trial.pruned else RunState.FINISHED)
 
 

@@ -3,26 +3,28 @@
 from collections.abc import Mapping
 
 import numpy as np
-import xgboost
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from deposit.model.artifact import ModelArtifact
 from deposit.model.evaluation import Economics, Predictions
 from deposit.model.metrics import BINS
+from deposit.model.mixture import Mixture
 
 _MODEL, _BASELINE, _ORACLE = "#1f5fa8", "#8a8a8a", "#2e8b57"
 _SHOWN = 15
 
 
 def figures(artifact: ModelArtifact, predictions: Predictions, economics: Economics) -> Mapping[str, Figure]:
-    """All figures of a candidate on its test window, by file name."""
-    return {
+    """All figures of a model and its months as they would have been answered, by file name."""
+    plots = {
         "plots/roc_and_pr.png": _curves(predictions),
         "plots/calibration.png": _calibration(predictions),
         "plots/gain_and_profit.png": _gain(predictions, economics),
-        "plots/importances.png": _importances(artifact),
     }
+    if isinstance(artifact.scorer, Mixture):
+        plots["plots/importances.png"] = _importances(artifact, artifact.scorer)
+    return plots
 
 
 def _pair(title: str) -> tuple[Figure, Axes, Axes]:
@@ -36,7 +38,7 @@ def _curves(predictions: Predictions) -> Figure:
     labels = predictions.labels[np.argsort(-predictions.probabilities, kind="stable")]
     caught, called = np.cumsum(labels), np.arange(1, len(labels) + 1)
     positives, negatives = max(int(labels.sum()), 1), max(int((1 - labels).sum()), 1)
-    figure, left, right = _pair("How well the model ranks the customers of the test months")
+    figure, left, right = _pair("How well the model ranks the customers of each month to come")
     left.plot((called - caught) / negatives, caught / positives, color=_MODEL, label="model")
     left.plot([0, 1], [0, 1], "--", color=_BASELINE, label="random order")
     _name(left, "ROC curve", "share of refusers called", "share of subscribers called")
@@ -53,7 +55,7 @@ def _calibration(predictions: Predictions) -> Figure:
     filled = counts > 0
     predicted = np.bincount(bins, predictions.probabilities, BINS)[filled] / counts[filled]
     observed = np.bincount(bins, predictions.labels, BINS)[filled] / counts[filled]
-    figure, left, right = _pair("Can the probabilities be taken at their word? (test months)")
+    figure, left, right = _pair("Can the probabilities be taken at their word? (months scored in advance)")
     left.plot([0, 1], [0, 1], "--", color=_BASELINE, label="perfect")
     left.plot(predicted, observed, "o-", color=_MODEL, label="model")
     _name(left, "Calibration", "probability that the model gave", "share that subscribed")
@@ -69,7 +71,7 @@ def _gain(predictions: Predictions, economics: Economics) -> Figure:
     earned = economics.deposit_value * caught - economics.call_cost * np.arange(len(labels) + 1)
     subscribers = int(caught[-1])
     everyone = economics.deposit_value * subscribers - economics.call_cost * len(labels)
-    figure, left, right = _pair("What calling the best-ranked customers first brings (test months)")
+    figure, left, right = _pair("What calling the best-ranked customers first brings (months scored in advance)")
     left.plot(depth, caught / max(subscribers, 1), color=_MODEL, label="model")
     left.plot([0, 1], [0, 1], "--", color=_BASELINE, label="random order")
     left.plot([0, labels.mean(), 1], [0, 1, 1], ":", color=_ORACLE, label="oracle (knows the answers)")
@@ -83,20 +85,17 @@ def _gain(predictions: Predictions, economics: Economics) -> Figure:
     return figure
 
 
-def _importances(artifact: ModelArtifact) -> Figure:
-    names = artifact.encoder.names()
-    if isinstance(artifact.scorer, xgboost.Booster):
-        gains = artifact.scorer.get_score(importance_type="total_gain")
-        values = np.array([gains.get(f"f{number}", 0.0) for number in range(len(names))], dtype=np.float64)
-        title = "What the trees split on (share of the total gain)"
-        values = values / max(values.sum(), np.finfo(float).tiny)
-    else:
-        values, title = artifact.scorer[:-1], "What moves the log-odds (coefficients)"
+def _importances(artifact: ModelArtifact, mixture: Mixture) -> Figure:
+    names = artifact.encoder.columns
+    places = {name: place for place, name in enumerate(names)}
+    owners = np.array([places[name.partition("=")[0]] for name in artifact.encoder.names()])
+    matrix = artifact.encoder.encode_rows(artifact.parity.rows)
+    values = np.abs(mixture.contributions(matrix, owners, places)).mean(axis=0)
     order = np.argsort(np.abs(values))[-_SHOWN:]
     figure = Figure(figsize=(9, 6), layout="constrained")
     axes = figure.subplots()
     axes.barh([names[place] for place in order], values[order], color=_MODEL)
-    axes.set_title(title)
+    axes.set_title("What moves the log-odds (mean size of a column's contribution)")
     axes.grid(axis="x", alpha=0.3)
     return figure
 

@@ -1,117 +1,83 @@
-"""Recipes: how a candidate is fitted, as plain values, and the fitting itself. Pure, and the same bits every time."""
+"""Recipes: how the members of the mixture are fitted, one entry each. Pure values.
 
-from collections.abc import Sequence
+The set is fixed by a rule, not by what did best: logistic regressions with and without the macro columns, at three
+strengths of regularisation and three half-lives; trees with fixed parameters on both sets of columns; trees that are
+tuned; and the table of rates that a model must beat. Choosing among them forward in time is the mixture's work.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from functools import cached_property
-from typing import ClassVar, Literal
-
-import numpy as np
-import xgboost
-from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
+from typing import Literal
 
 from deposit.data.columns import NAMES
-from deposit.model.artifact import Labels
-from deposit.model.encoder import Matrix
 
-Scorer = xgboost.Booster | NDArray[np.float64]
-Weights = NDArray[np.float64]
+Family = Literal["logistic", "xgboost", "rates"]
+ColumnSet = Literal["all", "no_macro"]
 MACRO_FEATURES = ("month", "emp.var.rate", "cons.price.idx", "cons.conf.idx", "euribor3m", "nr.employed")
 """Columns that tell the time rather than the customer."""
-FEATURE_SETS = {"all": NAMES, "customer": tuple(name for name in NAMES if name not in MACRO_FEATURES)}
-FeatureSet = Literal["all", "customer"]
-
-
-@dataclass(frozen=True, eq=False)
-class TrainingSet:
-    """What a fit learns from: encoded rows (n, k), labels and weights (n,)."""
-
-    matrix: Matrix
-    labels: Labels
-    weights: Weights
-
-    @cached_property
-    def quantiles(self) -> xgboost.QuantileDMatrix:
-        """XGBoost's form of them, made once for many fits."""
-        return xgboost.QuantileDMatrix(self.matrix, label=self.labels, weight=self.weights, nthread=1)
+COLUMN_SETS: dict[ColumnSet, tuple[str, ...]] = {
+    "all": NAMES,
+    "no_macro": tuple(name for name in NAMES if name not in MACRO_FEATURES),
+}
 
 
 @dataclass(frozen=True)
-class LogisticRecipe:
-    """L2-regularised logistic regression.
-
-    Args:
-        strength: inverse of the regularisation, `C` of scikit-learn.
-        features: a name in `FEATURE_SETS`.
-        half_life: months after which a row counts half; None: all rows count alike.
-    """
-
-    strength: float
-    features: FeatureSet
-    half_life: float | None
-
-    kind: ClassVar[Literal["logistic"]] = "logistic"
-
-    def fit(self, training_set: TrainingSet, seed: int) -> Scorer:  # noqa: ARG002 - nothing random in it
-        """Coefficients, the intercept last, shape (k + 1,)."""
-        model = LogisticRegression(C=self.strength, solver="newton-cholesky", max_iter=100)
-        matrix = training_set.matrix.astype(np.float64)
-        model.fit(matrix, training_set.labels, sample_weight=training_set.weights)
-        coefficients: NDArray[np.float64] = np.append(model.coef_[0], model.intercept_[0])
-        return coefficients
-
-
-@dataclass(frozen=True)
-class XgboostRecipe:
-    """Gradient-boosted trees; the defaults are the recipe fixed in advance.
-
-    One thread a fit: with more, a busy machine lets them wait for each other many times as long as they work.
-    """
+class Trees:
+    """Parameters of boosted trees; the defaults are fixed in advance."""
 
     trees: int = 150
     depth: int = 3
     eta: float = 0.06
     min_child_weight: float = 10.0
     l2: float = 5.0
-    features: FeatureSet = "all"
-    half_life: float | None = None
-
-    kind: ClassVar[Literal["xgboost"]] = "xgboost"
-
-    def fit(self, training_set: TrainingSet, seed: int) -> Scorer:
-        """The booster."""
-        parameters = {
-            "objective": "binary:logistic", "tree_method": "hist", "max_depth": self.depth, "eta": self.eta,
-            "min_child_weight": self.min_child_weight, "lambda": self.l2, "seed": seed, "nthread": 1,
-        }  # fmt: skip
-        return xgboost.train(parameters, training_set.quantiles, num_boost_round=self.trees)
 
 
-Recipe = LogisticRecipe | XgboostRecipe
+@dataclass(frozen=True)
+class Recipe:
+    """How one member is fitted.
 
-LOGISTIC_RECIPES: tuple[LogisticRecipe, ...] = (
-    LogisticRecipe(0.001, "all", None),
-    LogisticRecipe(1.0, "all", None),
-    LogisticRecipe(1.0, "customer", None),
-    LogisticRecipe(1.0, "customer", 2),
-)
-"""Few and plain, fixed in advance: validation hardly foretells the test here, so that more would be noise."""
-
-
-def recency_weights(periods: Sequence[str] | NDArray[np.str_], half_life: float | None) -> Weights:
-    """1 for rows of the newest period, half of it for each `half_life` calendar months before; shape (n,).
-
-    >>> recency_weights(["2008-12", "2009-01", "2009-03"], half_life=1).tolist()
-    [0.125, 0.25, 1.0]
+    Args:
+        name: of the member, in MLflow too.
+        family: of the model.
+        columns: a name in `COLUMN_SETS`; a table of rates has columns of its own.
+        inverse_l2: inverse strength of a logistic regression's regularisation, `C` of scikit-learn.
+        half_life: months after which a row counts half; None: all rows count alike.
+        window: newest labelled calendar months that are learned from; None: all.
+        tuned: whether the trees' parameters are searched for; else they are those of `Trees`.
     """
-    if half_life is None:
-        return np.ones(len(periods))
-    distinct, codes = np.unique(np.asarray(periods, dtype=str), return_inverse=True)
-    months = np.array([int(period[:4]) * 12 + int(period[5:]) for period in distinct])
-    weights: Weights = 0.5 ** ((months.max() - months[codes]) / half_life)
-    return weights
+
+    name: str
+    family: Family
+    columns: ColumnSet = "all"
+    inverse_l2: float = 1.0
+    half_life: float | None = None
+    window: int | None = None
+    tuned: bool = False
 
 
-def parameters(recipe: Recipe) -> dict[str, str | int | float | None]:
-    """A recipe's values by name, for logging."""
-    return {**asdict(recipe), "kind": recipe.kind}
+RECIPES: tuple[Recipe, ...] = (
+    Recipe("logistic", "logistic"),
+    Recipe("logistic-c01", "logistic", inverse_l2=0.01),
+    Recipe("logistic-c001", "logistic", inverse_l2=0.001),
+    Recipe("logistic-hl1", "logistic", half_life=1),
+    Recipe("logistic-hl2", "logistic", half_life=2),
+    Recipe("logistic-hl4", "logistic", half_life=4),
+    Recipe("logistic-nm", "logistic", "no_macro"),
+    Recipe("logistic-nm-c01", "logistic", "no_macro", inverse_l2=0.01),
+    Recipe("logistic-nm-c001", "logistic", "no_macro", inverse_l2=0.001),
+    Recipe("logistic-nm-hl1", "logistic", "no_macro", half_life=1),
+    Recipe("logistic-nm-hl2", "logistic", "no_macro", half_life=2),
+    Recipe("logistic-nm-hl4", "logistic", "no_macro", half_life=4),
+    Recipe("xgboost", "xgboost"),
+    Recipe("xgboost-nm", "xgboost", "no_macro"),
+    Recipe("xgboost-tuned", "xgboost", tuned=True),
+    Recipe("rates", "rates", window=6),
+)
+
+
+def table_key(recipes: Iterable[Recipe], *rules: object) -> str:
+    """The same for two tables that mean the same; `rules` are what else decides how members become a model."""
+    content = [[asdict(recipe) for recipe in recipes], [str(rule) for rule in rules]]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]

@@ -1,13 +1,13 @@
-"""Train: a dataset version to candidates in MLflow. Repeatable: the same training is done once."""
+"""Train: a dataset version to a model in MLflow. Repeatable: the same training is done once."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import pandas as pd
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from deposit.data import dataset as datasets
 from deposit.data.dataset import Manifest
@@ -19,29 +19,44 @@ from deposit.registry.tags import RunRole, RunState, Tag
 from deposit.settings import Settings
 from deposit.store import ObjectStore
 from deposit.training import history, mlflow_logging
-from deposit.training.candidates import Candidate, fit_final, select_periods, tune_candidates
-from deposit.training.windows import Windows, split
+from deposit.training.challenger import Challenger, make_challenger
+from deposit.training.forward_cache import ForwardCache
+from deposit.training.recipes import RECIPES
+from deposit.training.rolling_origin import Fitting, Trainer
+from deposit.training.search import TuningResult
+from deposit.training.weighting import Standing
 
 
 @dataclass(frozen=True)
-class TrainedCandidate:
-    """A candidate's run; `test` holds `<metric>`, `<metric>_low` and `<metric>_high`."""
+class TrainedRecipe:
+    """A recipe's run, its weight in the model, and what it did forward in time."""
 
     name: str
     run_id: str
-    validation: Mapping[str, float]
-    test: Mapping[str, float]
+    weight: float
+    metrics: Mapping[str, float]
 
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """A training's parent run; `reused` if the same training had been done before."""
+    """A training's run.
+
+    Args:
+        run_id: of the training, which has the model.
+        dataset: version that was trained on.
+        reused: whether the same training had been done before.
+        challenger: `mixture`, or the name of the one recipe.
+        metrics: of the model's months as they would have been answered: `<metric>`, with `_low` and `_high` by rows,
+            `_month_low` and `_month_high` by months.
+        recipes: its members.
+    """
 
     run_id: str
     dataset: str
     reused: bool
-    candidates: tuple[TrainedCandidate, ...]
     challenger: str
+    metrics: Mapping[str, float]
+    recipes: tuple[TrainedRecipe, ...]
 
 
 def train(
@@ -50,9 +65,9 @@ def train(
     excluded_periods: Sequence[str] = (),
     progress: Progress = log_progress,
 ) -> TrainingResult:
-    """Train the candidates on a dataset version (the one ingested last by default) and log them to MLflow.
+    """Train on a dataset version (the one ingested last by default) and log it to MLflow.
 
-    Excluded months are neither learned from nor tested on: their data is known to be broken. Those of which the
+    Excluded months are neither learned from nor scored: their data is known to be broken. Those of which the
     dataset has no rows change nothing. Raises DataError (no such dataset, too short a history), IntegrityError or
     UpstreamError.
     """
@@ -62,7 +77,7 @@ def train(
     version, excluded = manifest.version, _present(excluded_periods, manifest)
     with tracking.mlflow_errors(client):
         experiment_id = tracking.open_experiment(client, settings.mlflow.experiment).experiment_id
-        key = history.training_key(version, excluded, settings.train)
+        key = history.training_key(version, excluded, settings)
         finished = history.finished_training(client, experiment_id, {Tag.TRAINING_KEY: key})
         if finished is not None:
             progress(f"dataset {version} has been trained on with these settings before: run {finished.info.run_id}")
@@ -70,16 +85,23 @@ def train(
         frame = datasets.load(bucket, version, excluded)
         if excluded:
             progress(f"leaving out {', '.join(excluded)}: monitoring has found the data broken")
-        windows = split(frame["period"].to_numpy(dtype=str), settings.train.test_share, settings.train.validation_share)
         provenance = _provenance(version, excluded, key, history.git_revision(settings.revision))
-        with _training_run(client, experiment_id, provenance, history.settings_key(settings.train)) as run_id:
+        with _training_run(client, experiment_id, provenance, history.settings_key(settings)) as run_id:
             mlflow_logging.log_dataset(client, run_id, version, datasets.uri(bucket, version), len(frame))
-            economics, development = Economics.of(settings.economics), select_periods(frame, windows.development)
-            tuned = tune_candidates(development, windows, settings.train, economics, progress)
-            progress(f"refitting on {windows.development[0]} to {windows.train_end}, testing on the months after")
-            candidates = [fit_final(each, frame, windows, settings.train, economics, provenance) for each in tuned]
-            _log(client, experiment_id, run_id, candidates, windows, settings, progress)
+            trainer = trainer_of(settings, frame, progress)
+            standing, economics = Standing(trainer.score(), settings.select.rule), Economics.of(settings.economics)
+            progress(f"refitting on every labelled month up to {max(trainer.months)}")
+            challenger = make_challenger(trainer, standing, settings.train, economics, provenance)
+            tuning = trainer.tuning(sorted(trainer.months))
+            _log(client, experiment_id, run_id, challenger, tuning, settings, progress)
         return result_of(client, client.get_run(run_id), reused=False)
+
+
+def trainer_of(settings: Settings, frame: pd.DataFrame, progress: Progress = log_progress) -> Trainer:
+    """Who fits a frame's recipes as the settings have it, and keeps in the data bucket what was scored."""
+    train = settings.train
+    fitting = Fitting(train.label_delay, train.trials, train.seed, train.threads, RECIPES)
+    return Trainer(frame, fitting, ForwardCache(ObjectStore(settings.store).data), progress)
 
 
 def recorded(settings: Settings, run_id: str) -> TrainingResult:
@@ -91,14 +113,18 @@ def recorded(settings: Settings, run_id: str) -> TrainingResult:
 
 def result_of(client: MlflowClient, run: Run, reused: bool) -> TrainingResult:
     """What a finished training's runs record."""
-    candidates = []
-    for child in tracking.child_runs(client, run):
-        metrics, prefix = child.data.metrics, tracking.VALIDATION
-        validation = {name.removeprefix(prefix): value for name, value in metrics.items() if name.startswith(prefix)}
-        test = {name: value for name, value in metrics.items() if not name.startswith(prefix)}
-        candidates.append(TrainedCandidate(child.info.run_name, child.info.run_id, validation, test))
-    tags = run.data.tags
-    return TrainingResult(run.info.run_id, tags[Tag.DATASET], reused, tuple(candidates), tags[Tag.CHALLENGER])
+    recipes = [
+        TrainedRecipe(
+            child.info.run_name,
+            child.info.run_id,
+            float(child.data.params["weight"]),
+            {name: value for name, value in child.data.metrics.items() if not name.startswith(tracking.BY_MONTH)},
+        )
+        for child in tracking.child_runs(client, run)
+    ]
+    tags, measured = run.data.tags, run.data.metrics
+    metrics = {name: value for name, value in measured.items() if not name.startswith(tracking.BY_MONTH)}
+    return TrainingResult(run.info.run_id, tags[Tag.DATASET], reused, tags[Tag.CHALLENGER], metrics, tuple(recipes))
 
 
 def _present(periods: Sequence[str], manifest: Manifest) -> list[str]:
@@ -128,9 +154,7 @@ def _training_run(client: MlflowClient, experiment_id: str, provenance: Provenan
     }
     run_id = mlflow_logging.start(client, experiment_id, f"training on {provenance.dataset}", tags)
     try:
-        # the folds are fitted side by side: threads below them would only wait for each other
-        with threadpool_limits(limits=1):
-            yield run_id
+        yield run_id
     except BaseException:
         client.set_terminated(run_id, RunState.FAILED)
         raise
@@ -140,26 +164,19 @@ def _training_run(client: MlflowClient, experiment_id: str, provenance: Provenan
 def _log(
     client: MlflowClient,
     experiment_id: str,
-    parent: str,
-    candidates: Sequence[Candidate],
-    windows: Windows,
+    run_id: str,
+    challenger: Challenger,
+    tuning: TuningResult | None,
     settings: Settings,
     progress: Progress,
 ) -> None:
-    """Log the candidates, the best of validation first: that one is the challenger."""
-    for rank, candidate in enumerate(candidates):
-        progress(f"logging {candidate.name} to MLflow")
-        tags = {Tag.ROLE: RunRole.CANDIDATE, **mlflow_logging.metadata_tags(candidate.artifact.metadata)}
-        run_id = mlflow_logging.start(client, experiment_id, candidate.name, tags, parent)
-        mlflow_logging.log_candidate(
-            client, run_id, candidate, windows, Economics.of(settings.economics), challenger=rank == 0
-        )
-        for number, trial in enumerate(candidate.tuned.tuning.trials):
-            mlflow_logging.log_trial(client, experiment_id, run_id, number, trial)
-        client.set_terminated(run_id, RunState.FINISHED)
-        if rank == 0:
-            client.set_tag(parent, Tag.CHALLENGER, candidate.name)
-            client.set_tag(parent, Tag.CHALLENGER_RUN, run_id)
-    spans = {name: f"{periods[0]} to {periods[-1]}" for name, periods in vars(windows).items()}
+    """Log the recipes, each to a run of its own, then the model to the training's run."""
+    for number, member in enumerate(challenger.members):
+        progress("logging the recipes to MLflow", number, len(challenger.members))
+        mlflow_logging.log_recipe(client, experiment_id, run_id, member, tuning if member.recipe.tuned else None)
+    progress("logging the model to MLflow")
     prices = settings.economics.model_dump(include={"deposit_value", "call_cost"})
-    mlflow_logging.log_values(client, parent, {}, {**settings.train.model_dump(), **prices, **spans})
+    values = {**settings.train.model_dump(), "rule": settings.select.rule, **prices}
+    mlflow_logging.log_challenger(client, run_id, challenger, Economics.of(settings.economics), values)
+    client.set_tag(run_id, Tag.CHALLENGER, challenger.name)
+    client.set_tag(run_id, Tag.CHALLENGER_RUN, run_id)

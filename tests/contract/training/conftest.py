@@ -12,6 +12,8 @@ from deposit.data import ingest, periods, sources
 from deposit.progress import log_progress
 from deposit.sections import IngestSettings, MlflowSettings, StoreSettings, TrainSettings
 from deposit.settings import Settings
+from deposit.training import training
+from deposit.training.recipes import RECIPES
 from deposit.training.training import TrainingResult, train
 
 
@@ -59,11 +61,13 @@ def good(settings: Settings, rows: pd.DataFrame) -> TrainingResult:
 
 @pytest.fixture(scope="session")
 def bad(settings: Settings, rows: pd.DataFrame) -> TrainingResult:
-    """Trained on shuffled outcomes; the test months are as they were."""
+    """Another table of recipes, trained on shuffled outcomes; the newest months are as they were."""
     outcomes = rows["y"].to_numpy().copy()
-    past = (rows["period"] < "2009-05").to_numpy()
+    past = (rows["period"] < "2010-05").to_numpy()
     outcomes[past] = np.random.default_rng(1).permutation(outcomes[past])
-    return train(settings, published(settings, rows.assign(y=outcomes)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "RECIPES", RECIPES[:1])
+        return train(settings, published(settings, rows.assign(y=outcomes)))
 
 
 @pytest.fixture

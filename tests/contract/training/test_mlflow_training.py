@@ -16,9 +16,11 @@ from deposit.model.artifact import MODEL, ModelArtifact
 from deposit.registry.registry import ModelRegistry
 from deposit.sections import SelectSettings
 from deposit.selection import selection
+from deposit.selection.backtest import evaluate_dataset
 from deposit.selection.decision import champion_reason
 from deposit.selection.selection import select
 from deposit.settings import Settings
+from deposit.training.recipes import RECIPES
 from deposit.training.training import train
 
 pytestmark = [
@@ -33,43 +35,50 @@ def reason_of(settings: Settings, model_id: str) -> str:
     return champion_reason(model_id, selection.read_decision(registry, registry.by_id(model_id)))
 
 
-def test_a_training_is_a_parent_with_a_run_per_candidate_and_nested_trials(good, client, settings) -> None:
+def test_a_training_is_a_parent_with_a_run_per_recipe_and_nested_trials(good, client, settings) -> None:
     parent = client.get_run(good.run_id)
     assert parent.info.status == "FINISHED"
     assert parent.data.tags["deposit.dataset"] == good.dataset
     assert parent.data.tags["deposit.revision"] == "abc123"
     assert len(parent.data.tags["deposit.lock_sha256"]) == 64
     assert parent.inputs.dataset_inputs[0].dataset.digest == good.dataset
-    assert {candidate.name for candidate in good.candidates} == {"logistic", "xgboost"}
-    tuned = next(candidate for candidate in good.candidates if candidate.name == "xgboost")
+    assert [recipe.name for recipe in good.recipes] == [recipe.name for recipe in RECIPES]
+    assert sum(recipe.weight for recipe in good.recipes) == pytest.approx(1)
+    tuned = next(recipe for recipe in good.recipes if recipe.name == "xgboost-tuned")
     found = client.search_runs([parent.info.experiment_id], f"tags.`mlflow.parentRunId` = '{tuned.run_id}'")
     assert len(found) == settings.train.trials
     states = {run.data.tags["deposit.state"]: run.info.status for run in found}
     assert states.items() <= {"complete": "FINISHED", "pruned": "KILLED"}.items()
 
 
-def test_each_candidate_has_metrics_intervals_plots_and_a_card(good, client) -> None:
-    for candidate in good.candidates:
-        for name in ("accuracy", "f1", "roc_auc", "pr_auc", "brier", "log_loss", "lift_10", "capture_30", "profit"):
-            assert candidate.test[f"{name}_low"] <= candidate.test[name] <= candidate.test[f"{name}_high"]
-            assert name in candidate.validation
-        files = {file.path for file in client.list_artifacts(candidate.run_id)}
-        plots = {file.path for file in client.list_artifacts(candidate.run_id, "plots")}
-        assert "model_card.md" in files
-        assert len(plots) == 4
+def test_the_model_has_metrics_with_both_intervals_plots_and_a_card(good, client) -> None:
+    for name in ("accuracy", "f1", "roc_auc", "pr_auc", "brier", "log_loss", "lift_10", "capture_30", "profit"):
+        assert good.metrics[f"{name}_low"] <= good.metrics[name] <= good.metrics[f"{name}_high"]
+        assert good.metrics[f"{name}_month_low"] <= good.metrics[name] <= good.metrics[f"{name}_month_high"]
+        assert all(name in recipe.metrics for recipe in good.recipes)
+    files = {file.path for file in client.list_artifacts(good.run_id)}
+    plots = {file.path for file in client.list_artifacts(good.run_id, "plots")}
+    assert "model_card.md" in files
+    assert len(plots) == 4
 
 
-def test_the_challenger_has_the_lowest_validation_log_loss(good) -> None:
-    best = min(good.candidates, key=lambda candidate: candidate.validation["log_loss"])
+def test_a_recipe_has_its_curve_and_weight_by_month(good, rows, client) -> None:
+    months = sorted(rows["period"].unique())[6:]
+    curve = client.get_metric_history(good.recipes[0].run_id, "month/log_loss")
 
-    assert good.challenger == best.name
+    assert sorted(metric.step for metric in curve) == [int(month.replace("-", "")) for month in months]
+    weights = {
+        metric.step: metric.value for metric in client.get_metric_history(good.recipes[0].run_id, "month/weight")
+    }
+    assert weights[int(months[0].replace("-", ""))] == pytest.approx(1 / len(good.recipes))
 
 
 def test_the_same_training_is_done_once(good, settings) -> None:
     again = train(settings, good.dataset)
 
     assert again.reused
-    assert (again.run_id, again.candidates, again.challenger) == (good.run_id, good.candidates, good.challenger)
+    assert (again.run_id, again.recipes, again.metrics) == (good.run_id, good.recipes, good.metrics)
+    assert again.challenger == good.challenger == "mixture"
 
 
 def test_a_changed_price_is_no_other_training(good, settings, client) -> None:
@@ -80,13 +89,12 @@ def test_a_changed_price_is_no_other_training(good, settings, client) -> None:
     assert (params["deposit_value"], params["call_cost"]) == ("10.0", "1.0")
 
 
-def test_months_that_are_left_out_are_neither_learned_from_nor_tested_on(good, settings, rows, client) -> None:
+def test_months_that_are_left_out_are_neither_learned_from_nor_scored(good, settings, rows, client) -> None:
     newest, tuned = rows["period"].max(), settings.changed("train", trials=1)
     left = train(tuned, good.dataset, [newest, "2008-06"])
     again = train(tuned, good.dataset, ["2008-06", newest])
-    (challenger,) = (each for each in left.candidates if each.name == left.challenger)
     models = ModelRegistry(settings.changed("mlflow", model_name="left"))
-    comparison = selection.compare(models, settings, models.register(client.get_run(challenger.run_id)), None)
+    comparison = selection.compare(models, settings, models.register(client.get_run(left.run_id)), None)
 
     assert again.reused
     assert left.run_id != good.run_id
@@ -94,9 +102,9 @@ def test_months_that_are_left_out_are_neither_learned_from_nor_tested_on(good, s
     months = rows["period"].unique().tolist()
     before = sorted(set(months) - {newest, "2008-06"})[-1]
     assert comparison.window.last == before
-    params = client.get_run(left.run_id).data.params
-    assert params["training"].startswith("2008-05")
-    assert params["test"].endswith(before)
+    tags = client.get_run(left.run_id).data.tags
+    assert (tags["deposit.trained_from"], tags["deposit.trained_through"]) == ("2008-05", before)
+    assert tags["deposit.tested_through"] == before
 
 
 def test_months_that_are_left_out_and_not_there_change_nothing(good, settings) -> None:
@@ -121,7 +129,7 @@ def test_of_the_months_that_are_left_out_those_that_are_there_count(good, settin
 
 def test_a_model_whose_ranking_was_never_measured_is_listed_with_a_dash(settings, rows, monkeypatch, capsys) -> None:
     own = settings.changed("mlflow", model_name="unranked")
-    newest = rows["period"] >= "2009-05"
+    newest = rows["period"] >= "2008-12"
     trained = train(
         settings.changed("train", trials=1), published(settings, rows.assign(y=rows["y"].where(~newest, 0)))
     )
@@ -166,7 +174,7 @@ def test_first_champion_then_nothing_changes(good, own, client) -> None:
     assert champion is not None
     assert champion == ModelRegistry(own).by_id(first.model_id) == before[0]
     assert champion.aliases == ("champion",)
-    assert champion.metrics["roc_auc"] == next(c for c in good.candidates if c.name == good.challenger).test["roc_auc"]
+    assert champion.metrics["roc_auc"] == good.metrics["roc_auc"]
 
 
 def test_decisions_are_stored_with_version_and_run(good, own, client) -> None:
@@ -226,24 +234,58 @@ def test_the_plain_rule_compares_accuracy_and_f1(good, bad, own) -> None:
     assert by_plain.promoted == all(criterion.passed for criterion in by_plain.criteria)
 
 
-def test_no_month_that_neither_has_seen_is_a_refusal_with_that_reason(good, bad, own, client, monkeypatch) -> None:
+def test_a_champion_of_later_months_is_a_refusal_with_that_reason(good, bad, own, monkeypatch) -> None:
     make_champion(own, good)
     load = ModelArtifact.load.__func__
 
-    def trained_yesterday(cls, folder, threads=1):
+    def dated_wrongly(cls, folder, threads=1):
         found = load(cls, folder, threads)
-        return ModelArtifact(
-            **{**vars(found), "metadata": msgspec.structs.replace(found.metadata, train_end="2010-11")}
-        )
+        end = "2011-03" if found.metadata.dataset == good.dataset else found.metadata.train_end
+        return ModelArtifact(**{**vars(found), "metadata": msgspec.structs.replace(found.metadata, train_end=end)})
 
-    monkeypatch.setattr(ModelArtifact, "load", classmethod(trained_yesterday))
+    monkeypatch.setattr(ModelArtifact, "load", classmethod(dated_wrongly))
 
     refused = select(own, bad.run_id)
 
     assert not refused.promoted
-    assert "after 2010-11: there is no call to compare on" in refused.reason
-    assert "trained through 2010-11, the challenger's data ends in 2010-11" in refused.reason
+    assert "after 2011-03: there is no call to compare on" in refused.reason
+    assert "trained through 2011-03, the challenger's data ends in 2010-11" in refused.reason
     assert f"`deposit promote {refused.model_id}`" in refused.reason
+
+
+def test_newer_months_refresh_the_champion(good, own, rows) -> None:
+    before = train(own, published(own, rows[rows["period"] < "2010-09"]))
+    first = select(own, before.run_id)
+
+    second = select(own, good.run_id)
+
+    assert first.is_champion
+    assert (second.promoted, second.champion_before) == (True, first.model_id)
+    assert "the same recipes on newer months pass unless" in second.reason
+    assert "calls of 2010-09 to 2010-11" in second.reason
+    models = ModelRegistry(own)
+    assert models.load(models.by_id(second.model_id)).metadata.train_end == "2010-11"
+
+
+def test_the_plain_rule_serves_one_recipe_by_accuracy_and_f1(good, own) -> None:
+    plain = own.model_copy(update={"select": SelectSettings(rule="accuracy_f1")})
+
+    trained = train(plain, good.dataset)
+
+    assert not trained.reused
+    assert {recipe.weight for recipe in trained.recipes} == {0.0, 1.0}
+    (chosen,) = (recipe for recipe in trained.recipes if recipe.weight)
+    assert trained.challenger == chosen.name
+    assert select(plain, trained.run_id).is_champion
+
+
+def test_an_evaluation_is_what_training_expects(good, settings) -> None:
+    evaluation = evaluate_dataset(settings, good.dataset)
+
+    assert [month.promoted for month in evaluation.months] == [True] * len(evaluation.months)
+    assert {recipe.name for recipe in evaluation.recipes} == {recipe.name for recipe in good.recipes}
+    assert evaluation.policy.by_rows["log_loss"].value == pytest.approx(good.metrics["log_loss"])
+    assert evaluation.policy.by_months["log_loss"].high == pytest.approx(good.metrics["log_loss_month_high"])
 
 
 def test_a_refused_challenger_is_promoted_by_hand_with_its_reason(good, bad, own, client) -> None:

@@ -9,30 +9,42 @@ from deposit.data.columns import NAMES
 from deposit.errors import IntegrityError
 from deposit.model.artifact import (
     BOOSTER,
+    FORWARD,
     MODEL,
     PARITY,
+    ForwardMonth,
     ModelArtifact,
     ModelMetadata,
     Parity,
     check_files,
+    load_forward,
     load_reference,
 )
-from deposit.model.encoder import Encoder
-from deposit.training.recipes import LogisticRecipe, TrainingSet, XgboostRecipe
+from deposit.training.fitting import EncodedRows, fit, mix
+from deposit.training.recipes import Recipe, Trees
 
 EARLIER = Path(__file__).parent / "earlier"
 """A model as it was written before its metadata was a type."""
 
 
-@pytest.fixture(params=[XgboostRecipe(trees=20), LogisticRecipe(1.0, "all", None)], ids=lambda recipe: recipe.kind)
+RECIPES = (Recipe("linear", "logistic"), Recipe("trees", "xgboost"), Recipe("rates", "rates", window=6))
+MONTHS = (ForwardMonth("2008-12", "abc", 0.3, (0.25, 0.1)),)
+
+
+@pytest.fixture(params=["xgboost", "logistic", "mixture", "mixture of one"])
 def artifact(request, sample) -> ModelArtifact:
-    recipe, encoder = request.param, Encoder.fit(sample)
-    examples = TrainingSet(encoder.encode_columns(sample), sample["y"].to_numpy(np.int8), np.ones(len(sample)))
+    """Models of one recipe are of an earlier version."""
+    learned, kind = EncodedRows.of(sample), request.param.partition(" ")[0]
+    recipes = {"mixture": RECIPES, "mixture of one": RECIPES[:1], "xgboost": RECIPES[1:2], "logistic": RECIPES[:1]}
+    members = [fit(recipe, learned, Trees(20), 7) for recipe in recipes[request.param]]
+    weights = {member.recipe.name: 1 / len(members) for member in members}
+    scorer = mix(members, weights, learned.encoder) if kind == "mixture" else members[0].scorer
     rows = sample[list(NAMES)].head(50).to_numpy(dtype=object).tolist()
     made = ModelArtifact(
-        recipe.kind, encoder, recipe.fit(examples, 7), 0.25, 0.3, ModelMetadata(dataset="abc", recipe={"trees": 20})
-    )
-    return replace(made, parity=Parity(rows, made.probabilities(encoder.encode_rows(rows)).tolist()))
+        kind, learned.encoder, scorer, 0.25, 0.3, ModelMetadata(dataset="abc", recipe={"trees": 20}),
+        forward=MONTHS if kind == "mixture" else (),
+    )  # fmt: skip
+    return replace(made, parity=Parity(rows, made.probabilities(learned.encoder.encode_rows(rows)).tolist()))
 
 
 def test_what_is_loaded_gives_the_same_bits(artifact, sample, tmp_path) -> None:
@@ -68,7 +80,8 @@ def test_the_shift_moves_the_log_odds(artifact, sample) -> None:
 def test_files_are_data_only(artifact, tmp_path) -> None:
     artifact.save(tmp_path)
 
-    expected = {MODEL, PARITY, BOOSTER} if artifact.kind == "xgboost" else {MODEL, PARITY}
+    has_trees = artifact.kind == "xgboost" or (artifact.kind == "mixture" and artifact.scorer.forest is not None)
+    expected = {MODEL, PARITY} | ({BOOSTER} if has_trees else set()) | ({FORWARD} if artifact.forward else set())
     assert {path.name for path in tmp_path.iterdir()} == expected
 
 
@@ -78,9 +91,26 @@ def test_changed_bytes_are_refused(artifact, tmp_path) -> None:
     for name in recorded:
         content = (tmp_path / name).read_bytes()
         (tmp_path / name).write_bytes(content[:-1] + b"!")
-        with pytest.raises(IntegrityError, match=f"{name} is not what model.json records"):
-            ModelArtifact.load(tmp_path)
+        for use in (check_files, load_forward if name == FORWARD else ModelArtifact.load):
+            with pytest.raises(IntegrityError, match=f"{name} is not what model.json records"):
+                use(tmp_path)
         (tmp_path / name).write_bytes(content)
+
+
+def test_the_months_before_training_are_kept_beside(artifact, tmp_path) -> None:
+    artifact.save(tmp_path)
+
+    assert load_forward(tmp_path) == artifact.forward
+    assert load_forward(EARLIER) == ()
+
+
+def test_a_format_of_a_later_version_is_refused(artifact, tmp_path) -> None:
+    artifact.save(tmp_path)
+    content = json.loads((tmp_path / MODEL).read_text())
+    (tmp_path / MODEL).write_text(json.dumps(content | {"format": 3}))
+
+    with pytest.raises(IntegrityError, match="has format 3"):
+        ModelArtifact.load(tmp_path)
 
 
 def test_a_missing_file_is_named(artifact, tmp_path) -> None:

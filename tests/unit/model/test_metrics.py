@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from empulse.metrics import cost_loss
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as reference
@@ -110,3 +111,16 @@ def test_intervals_hold_the_value_and_grow_with_confidence() -> None:
     assert all(metric.low <= metric.value <= metric.high for name, metric in found.items() if name != "ece")
     samples = np.arange(1000.0)
     assert interval(samples, 0.99)[0] < interval(samples, 0.9)[0]
+
+
+@settings(deadline=None)
+@given(st.integers(0, 1000), st.floats(1.5, 20.0))
+def test_profit_is_what_empulse_makes_of_its_costs(seed: int, value: float) -> None:
+    predictions = some(seed)
+    money = Economics(deposit_value=value, call_cost=1.0)
+    called = predictions.probabilities * value > 1.0
+    everyone = np.ones_like(called)
+    measured = point_metrics(predictions, 0.5, money)
+    for name, calls in (("profit", called), ("profit_call_everyone", everyone)):
+        cost = cost_loss(predictions.labels, calls.astype(int), tp_cost=1.0 - value, fp_cost=1.0)
+        assert measured[name] == pytest.approx(-cost)

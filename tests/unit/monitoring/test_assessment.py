@@ -221,7 +221,7 @@ def test_a_degradation_is_a_value(trained: Trained) -> None:
     assert result.degradations
     worse = result.degradations[0]
     assert (worse.rule, worse.column, worse.rows) == (MonitoringRule.RANKING, "roc_auc", 5_000)
-    assert worse.expected == (trained.expected["roc_auc"],) * 2
+    assert worse.expected == (trained.expected["roc_auc_month_mean"],) * 2
     assert worse.expected[0] - worse.observed > worse.tolerance >= 0.03
     assert worse.observed == result.performance["roc_auc"].value
 

@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from deposit.selection.decision import (
+    ChallengeKind,
     Comparison,
     Criterion,
     CriterionName,
@@ -28,7 +29,9 @@ EMPTY = SharedWindow("2010-11", 0, "", "", 0)
 
 def test_a_champion_that_knows_all_months_is_named_with_its_way_out() -> None:
     text = describe(
-        "deposit-v3", "deposit-v2", Comparison(EMPTY, GateResult(()), None, Overtaken("2013-03", "2010-11"))
+        "deposit-v3",
+        "deposit-v2",
+        Comparison(EMPTY, GateResult(()), ChallengeKind.CHANGE, Overtaken("2013-03", "2010-11")),
     )
     assert "after 2010-11: there is no call to compare on" in text
     assert "trained through 2013-03, the challenger's data ends in 2010-11" in text
@@ -36,7 +39,7 @@ def test_a_champion_that_knows_all_months_is_named_with_its_way_out() -> None:
 
 
 def test_another_refusal_has_no_way_out() -> None:
-    text = describe("deposit-v3", "deposit-v2", Comparison(EMPTY, GateResult(()), None))
+    text = describe("deposit-v3", "deposit-v2", Comparison(EMPTY, GateResult(()), ChallengeKind.CHANGE))
     assert text == "deposit-v3 is refused, deposit-v2 stays champion: against deposit-v2, after 2010-11: " + (
         "there is no call to compare on"
     )
@@ -44,10 +47,20 @@ def test_another_refusal_has_no_way_out() -> None:
 
 def test_a_comparison_is_told_with_all_that_it_was_judged_by() -> None:
     result = GateResult((LOSS, AUC), PairedInterval(-0.0123, -0.02, -0.001, 0.95))
-    assert describe("deposit-v3", None, Comparison(WINDOW, result, 0.0575)) == (
-        "deposit-v3 is refused, there is no champion: against a constant (the development rate, 5.8%), "
+    assert describe("deposit-v3", None, Comparison(WINDOW, result, ChallengeKind.FIRST)) == (
+        "deposit-v3 is refused, there is no champion: against a constant (the rate of the months before), "
         "1,234 calls of 2009-05 to 2010-11: log loss -0.0123 (95% paired interval -0.0200 to -0.0010, "
         "must lie below 0), ROC AUC -0.1000 (at least -0.02)"
+    )
+
+
+def test_a_refresh_is_told_with_what_it_had_to_pass() -> None:
+    worse = Criterion(CriterionName.LOG_LOSS_LOWER, 0.004, 1e-6, passed=False)
+    result = GateResult((worse,), PairedInterval(0.0123, 0.004, 0.02, 0.95))
+    assert describe("deposit-v3", "deposit-v2", Comparison(WINDOW, result, ChallengeKind.REFRESH)) == (
+        "deposit-v3 is refused, deposit-v2 stays champion: against deposit-v2, 1,234 calls of 2009-05 to 2010-11: "
+        "log loss +0.0123 (95% paired interval +0.0040 to +0.0200; the same recipes on newer months pass unless it "
+        "lies above 0)"
     )
 
 
@@ -57,7 +70,10 @@ def test_the_plain_rule_is_told_with_both_differences() -> None:
         for name in (CriterionName.ACCURACY, CriterionName.F1, CriterionName.LARGER)
     )
     decision = decision_of_gate(
-        "deposit-v3", "deposit-v2", Comparison(WINDOW, GateResult(criteria), None), {"rule": "accuracy_f1"}
+        "deposit-v3",
+        "deposit-v2",
+        Comparison(WINDOW, GateResult(criteria), ChallengeKind.CHANGE),
+        {"rule": "accuracy_f1"},
     )
     assert decision.promoted
     assert decision.reason.startswith("deposit-v3 becomes champion: against deposit-v2, 1,234 calls")
@@ -67,7 +83,7 @@ def test_the_plain_rule_is_told_with_both_differences() -> None:
 def test_one_outcome_only_is_nothing_to_compare_on() -> None:
     window = SharedWindow("2009-04", 17, "2009-05", "2009-05", 1)
     assert "there is one outcome only in 17 calls to compare on" in describe(
-        "deposit-v3", None, Comparison(window, GateResult(()), 0.05)
+        "deposit-v3", None, Comparison(window, GateResult(()), ChallengeKind.FIRST)
     )
 
 

@@ -1,9 +1,8 @@
 import numpy as np
-import pytest
 
 from deposit.sections import SelectSettings
 from deposit.selection.decision import GateResult
-from deposit.selection.gate import PairedPredictions, by_accuracy_f1, by_log_loss, evaluate_gate
+from deposit.selection.gate import SAME, PairedPredictions, by_accuracy_f1, must_be_better, must_not_be_worse
 
 RULES = SelectSettings()
 GENERATOR = np.random.default_rng(11)
@@ -22,7 +21,11 @@ def contest(challenger, champion, rows=slice(None), thresholds=(0.3, 0.3)) -> Pa
 
 
 def verdict(challenger, champion, rows=slice(None)) -> GateResult:
-    return by_log_loss(contest(challenger, champion, rows), RULES, resamples=300, seed=7)
+    return must_be_better(contest(challenger, champion, rows), RULES, resamples=300, seed=7)
+
+
+def refreshed(challenger, champion, rows=slice(None)) -> GateResult:
+    return must_not_be_worse(contest(challenger, champion, rows), RULES, resamples=300, seed=7)
 
 
 def test_a_clearly_better_challenger_passes() -> None:
@@ -71,11 +74,17 @@ def test_each_side_decides_at_its_own_threshold() -> None:
     assert {item.name: item.passed for item in never.criteria}["f1_difference"]
 
 
-@pytest.mark.parametrize(("rule", "criterion"), [("gate", "roc_auc_difference"), ("accuracy_f1", "f1_difference")])
-def test_the_rule_is_a_setting(rule, criterion) -> None:
-    found = evaluate_gate(contest(TRUTH, noisy(1.0)), SelectSettings(rule=rule), resamples=100, seed=1)
+def test_a_refresh_passes_unless_it_is_clearly_worse() -> None:
+    few = slice(0, 4000, 100)
 
-    assert criterion in [item.name for item in found.criteria]
+    assert refreshed(TRUTH, noisy(1.0)).passed
+    assert refreshed(TRUTH, TRUTH).passed
+    assert refreshed(TRUTH, TRUTH - SAME / 10).passed
+    assert refreshed(noisy(0.35, seed=2), noisy(0.3), few).passed
+    worse = refreshed(noisy(1.0), TRUTH)
+    assert not worse.passed
+    assert [item.name for item in worse.criteria] == ["log_loss_difference_lower_end"]
+    assert worse.criteria[0].value > 0
 
 
 def test_nothing_judged_is_not_passed() -> None:

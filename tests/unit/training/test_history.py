@@ -2,10 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from deposit.sections import TrainSettings
+from deposit.settings import Settings
 from deposit.training import history
 from deposit.training.history import code_digest, settings_key, training_key
 
+SETTINGS = Settings()
 SOURCE = '''
 """A module."""
 LIMIT = 3
@@ -40,27 +41,37 @@ def test_a_function_that_has_only_a_docstring_is_still_there() -> None:
 
 
 @pytest.mark.parametrize(
-    "changed", [{"test_share": 0.1}, {"validation_share": 0.1}, {"trials": 3}, {"seed": 8}, {"bootstrap": 900}]
+    ("section", "changed"),
+    [
+        ("train", {"label_delay": 1}),
+        ("train", {"trials": 3}),
+        ("train", {"seed": 8}),
+        ("train", {"bootstrap": 900}),
+        ("select", {"rule": "accuracy_f1"}),
+    ],
 )
-def test_what_changes_a_model_or_its_intervals_changes_the_key(changed: dict[str, float]) -> None:
-    other = TrainSettings.model_validate(changed)
-    assert settings_key(other) != settings_key(TrainSettings())
-    assert training_key("d", [], other) != training_key("d", [], TrainSettings())
+def test_what_changes_a_model_or_its_intervals_changes_the_key(section: str, changed: dict[str, float]) -> None:
+    other = SETTINGS.changed(section, **changed)
+    assert settings_key(other) != settings_key(SETTINGS)
+    assert training_key("d", [], other) != training_key("d", [], SETTINGS)
 
 
-@pytest.mark.parametrize("changed", [{"threads": 1}, {"with_faults": True}])
-def test_what_changes_no_model_changes_no_key(changed: dict[str, int]) -> None:
-    assert settings_key(TrainSettings.model_validate(changed)) == settings_key(TrainSettings())
+@pytest.mark.parametrize(
+    ("section", "changed"),
+    [("train", {"threads": 1}), ("train", {"with_faults": True}), ("economics", {"deposit_value": 4.0})],
+)
+def test_what_changes_no_model_changes_no_key(section: str, changed: dict[str, int]) -> None:
+    assert settings_key(SETTINGS.changed(section, **changed)) == settings_key(SETTINGS)
 
 
 def test_data_and_excluded_periods_are_in_the_key() -> None:
     keys = {
-        training_key(*content, TrainSettings())
+        training_key(*content, SETTINGS)
         for content in (("d", []), ("e", []), ("d", ["2009-01"]), ("d", ["2009-01", "2009-02"]))
     }
     assert len(keys) == 4
     both = ["2009-01", "2009-02"]
-    assert training_key("d", both, TrainSettings()) == training_key("d", both[::-1], TrainSettings())
+    assert training_key("d", both, SETTINGS) == training_key("d", both[::-1], SETTINGS)
 
 
 def test_the_code_of_each_pattern_exists() -> None:

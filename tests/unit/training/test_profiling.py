@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deposit.training.candidates import profile_reference
+from deposit.training.profiling import profile_reference
 
 
 def _months(sample: pd.DataFrame, *sizes_and_subscribed: tuple[int, int]) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from deposit.progress import Progress
 from deposit.registry.registry import ModelRegistry
 from deposit.release import requests
 from deposit.release.gateway import trust
-from deposit.selection.report import print_selection, print_training
+from deposit.selection.report import print_selection, print_training, print_worth
 from deposit.settings import Settings, load_settings
 from deposit.training.training import recorded
 
@@ -69,16 +69,18 @@ def _airflow(settings: Settings) -> AirflowApi:
     return AirflowApi(url, login["AIRFLOW_ADMIN_USER"], login["AIRFLOW_ADMIN_PASSWORD"])
 
 
-def _summary(settings: Settings, ingested: dict[str, object], training: str) -> None:
+def _summary(settings: Settings, ingested: dict[str, object], training_run: str) -> None:
     out = console.out
     out.print(
         f"\n[bold]Ingested[/] {ingested['rows']:,} calls, {ingested['first_period']} to {ingested['last_period']}, "
         f"{ingested['rejected']} rejected, as dataset {ingested['version']}"
         + ("" if ingested["created"] else " (already there)")
     )
-    print_training(recorded(settings, training))
+    trained = recorded(settings, training_run)
+    print_training(trained)
     # repeatable: it returns what the DAG's task recorded
-    print_selection(challenge(settings, training))
+    print_selection(challenge(settings, training_run))
+    print_worth(trained, settings.economics.deposit_value, settings.economics.call_cost)
     _served(settings)
     _where(settings)
     _curl(settings)

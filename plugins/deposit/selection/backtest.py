@@ -1,0 +1,159 @@
+"""The backtest: the refit policy lived through month by month, on a dataset's rows alone."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from deposit.data import dataset as datasets
+from deposit.model.evaluation import (
+    Economics,
+    Interval,
+    MonthMetrics,
+    Predictions,
+    Resampled,
+    by_month,
+    evaluate,
+)
+from deposit.model.mixture import Values
+from deposit.progress import Progress, log_progress
+from deposit.selection.decision import ChallengeKind
+from deposit.selection.policy import ChallengeHistory, RefitPolicy
+from deposit.settings import Settings
+from deposit.store import ObjectStore
+from deposit.training import history
+from deposit.training.fitting import mix
+from deposit.training.rolling_origin import Fold, Trainer
+from deposit.training.training import trainer_of
+from deposit.training.weighting import Standing, member_predictions, sigmoid
+
+
+@dataclass(frozen=True)
+class PolicyMonth:
+    """What the policy did for a month, before its labels were known.
+
+    Args:
+        period: YYYY-MM.
+        train_end: the newest month that the model which answered was fitted on.
+        promoted: whether the month brought a new model.
+        weights: of the model that answered, by member.
+    """
+
+    period: str
+    train_end: str
+    promoted: bool
+    weights: Mapping[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Backtest:
+    """The months, and what was answered in them."""
+
+    months: tuple[PolicyMonth, ...]
+    predictions: Predictions
+    thresholds: Values
+
+
+def backtest(trainer: Trainer, standing: Standing, policy: RefitPolicy) -> Backtest:
+    """Live through the folds: each month a challenger, and the policy's decision by the labels known then."""
+    forward = standing.forward
+    answered = np.full(len(forward.labels), np.nan)
+    months: list[PolicyMonth] = []
+    champion = forward.folds[0]
+    for fold in forward.folds:
+        promoted = fold is champion
+        if not promoted:
+            promoted = policy.decide(_history(trainer, standing, champion, fold), fold.period).result.passed
+            champion = fold if promoted else champion
+        rows = forward.rows(fold.period)
+        answered[rows] = _answers(trainer, standing, champion, fold)
+        months.append(PolicyMonth(fold.period, champion.labelled[-1], promoted, standing.history[champion.period]))
+    predictions = Predictions(forward.periods, forward.labels, answered)
+    return Backtest(tuple(months), predictions, standing.thresholds)
+
+
+def _history(trainer: Trainer, standing: Standing, champion: Fold, now: Fold) -> ChallengeHistory:
+    """What the model of `champion` would have answered: its table's before it was fitted, its own from then on."""
+    forward, predictions = standing.forward, standing.predictions
+    baseline = np.full(len(forward.labels), np.nan)
+    for fold in forward.folds:
+        if fold.period in now.labelled:
+            baseline[forward.rows(fold.period)] = _answers(trainer, standing, champion, fold)
+    return ChallengeHistory(
+        ChallengeKind.REFRESH,
+        forward.periods,
+        forward.labels,
+        predictions.probabilities,
+        baseline,
+        standing.thresholds,
+        np.where(forward.periods > champion.period, standing.threshold(champion), standing.thresholds),
+        champion.labelled[-1],
+    )
+
+
+def _answers(trainer: Trainer, standing: Standing, champion: Fold, fold: Fold) -> Values:
+    """Of a fold's month, by the model that was fitted for `champion`'s."""
+    rows = standing.forward.rows(fold.period)
+    if fold.period <= champion.period:
+        return standing.predictions.probabilities[rows]
+    weights = standing.history[champion.period]
+    encoded, members = trainer.fit(champion.labelled, [each for each in trainer.recipes if each.name in weights])
+    matrix = encoded.encoder.encode_columns(trainer.months[fold.period])
+    return sigmoid(mix(members, weights, encoded.encoder).log_odds(matrix))
+
+
+@dataclass(frozen=True)
+class EvaluatedModel:
+    """The policy, or one recipe: metrics with both intervals, and the curve by month."""
+
+    name: str
+    by_rows: Mapping[str, Interval]
+    by_months: Mapping[str, Interval]
+    curve: tuple[MonthMetrics, ...]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A dataset's months, each scored by what saw only the labelled months before it."""
+
+    dataset: str
+    months: tuple[PolicyMonth, ...]
+    policy: EvaluatedModel
+    recipes: tuple[EvaluatedModel, ...]
+
+
+def evaluate_dataset(
+    settings: Settings, dataset: str | None = None, periods: Sequence[str] = (), progress: Progress = log_progress
+) -> Evaluation:
+    """Score the policy and each recipe forward in time on a dataset version, the one ingested last by default.
+
+    Args:
+        settings: prices, label delay and the rest.
+        dataset: its version.
+        periods: months to leave out, their data being broken.
+        progress: told of each month.
+
+    Raises SourceError (no such dataset), DataError (too short a history), IntegrityError or UpstreamError.
+    """
+    version = dataset or history.newest_dataset(settings.store).version
+    frame = datasets.load(ObjectStore(settings.store).data, version, tuple(periods))
+    trainer = trainer_of(settings, frame, progress)
+    standing = Standing(trainer.score(), settings.select.rule)
+    policy = RefitPolicy(settings.select, settings.train.label_delay, settings.train.bootstrap, settings.train.seed)
+    lived = backtest(trainer, standing, policy)
+    progress("resampling calls and months")
+    recipes = [
+        _evaluated(settings, name, member_predictions(standing.forward, name), lived.thresholds)
+        for name in standing.forward.recipes
+    ]
+    answered = _evaluated(settings, "policy", lived.predictions, lived.thresholds)
+    return Evaluation(version, lived.months, answered, tuple(recipes))
+
+
+def _evaluated(settings: Settings, name: str, predictions: Predictions, thresholds: Values) -> EvaluatedModel:
+    economics, train = Economics.of(settings.economics), settings.train
+
+    def intervals(resampled: Resampled) -> dict[str, Interval]:
+        return evaluate(predictions, thresholds, economics, train.bootstrap, train.seed, resampled)
+
+    return EvaluatedModel(name, intervals("rows"), intervals("months"), by_month(predictions, economics))

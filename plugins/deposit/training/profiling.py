@@ -1,0 +1,60 @@
+"""What a model is trained on, counted for monitoring. Pure."""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from deposit.data.columns import CATEGORIES, NAMES
+from deposit.model.artifact import Probabilities
+from deposit.model.evaluation import MONTH_ROWS
+from deposit.model.reference import SCORE, UNKNOWN, Histogram, ReferenceProfile
+
+_BINS = 10
+_FEW = 100
+"""Periods with fewer rows do not say how a column is when all is well."""
+
+
+def profile_reference(frame: pd.DataFrame, probabilities: Probabilities) -> ReferenceProfile:
+    """Count the rows that a model was fitted on, and its scores of them."""
+    periods = frame["period"].to_numpy(dtype=str)
+    columns = {
+        name: _category(frame[name], periods, CATEGORIES[name].allowed)
+        if name in CATEGORIES
+        else _number(frame[name], periods)
+        for name in NAMES
+    }
+    columns[SCORE] = _number(pd.Series(probabilities), periods)
+    return ReferenceProfile(len(frame), float(frame["y"].mean()), *_extreme_rates(frame), columns)
+
+
+def _extreme_rates(frame: pd.DataFrame) -> tuple[float, float]:
+    """Lowest and highest share that subscribed in a month of enough rows; that of all rows if there is none."""
+    months = frame.groupby("period")["y"].agg(["size", "mean"])
+    rates = months["mean"][months["size"] >= MONTH_ROWS]
+    if rates.empty:
+        return (float(frame["y"].mean()),) * 2
+    return float(rates.min()), float(rates.max())
+
+
+def _category(values: pd.Series, periods: NDArray[np.str_], labels: tuple[str, ...]) -> Histogram:
+    counts = tuple(int((values == label).sum()) for label in labels)
+    unknown = _highest((values == UNKNOWN).groupby(periods).mean(), periods)
+    return Histogram((), labels, counts, _mode_share(values, periods), unknown)
+
+
+def _number(values: pd.Series, periods: NDArray[np.str_]) -> Histogram:
+    numbers = values.to_numpy(np.float64)
+    cuts = np.quantile(numbers, np.arange(1, _BINS) / _BINS, method="inverted_cdf")
+    edges = np.unique(cuts[cuts > numbers.min()])
+    counts = np.bincount(np.searchsorted(edges, numbers, side="right"), minlength=len(edges) + 1)
+    return Histogram(tuple(edges.tolist()), (), tuple(counts.tolist()), _mode_share(values, periods), 0.0)
+
+
+def _mode_share(values: pd.Series, periods: NDArray[np.str_]) -> float:
+    return _highest(values.groupby(periods).agg(lambda rows: rows.value_counts(normalize=True).iloc[0]), periods)
+
+
+def _highest(shares: pd.Series, periods: NDArray[np.str_]) -> float:
+    sizes = pd.Series(periods).value_counts()
+    shares_of_many = shares[sizes[shares.index] >= min(_FEW, sizes.max())]
+    return float(shares_of_many.max())
