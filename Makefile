@@ -6,6 +6,8 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9
+ACTIONLINT_VERSION := 1.7.12
+ZIZMOR_VERSION := 1.32.0
 UV := .tools/bin/uv
 RUN := $(UV) run --frozen --no-sync
 # the interpreter that made .tools, whatever shim stands for it on the PATH; if it does not fit, one that uv has or fetches
@@ -40,7 +42,7 @@ WORKERS ?= 2
 COMPOSE ?= docker compose
 export REVISION ?= $(shell git rev-parse HEAD 2> /dev/null || echo unknown)
 
-.PHONY: help setup moved demo stop status ours up down credentials bench fuzz test test-fast test-servers coverage test-chaos test-page test-dags test-e2e images test-compose chromium screenshots check format lint lint-docker types hooks clean
+.PHONY: help setup moved demo stop status ours up down credentials bench bench-models fuzz test test-fast test-servers coverage test-chaos test-page test-dags test-e2e test-aws images test-compose chromium screenshots check format lint lint-docker lint-workflows types hooks clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -76,16 +78,16 @@ down: ours ## Stop the stack with Docker; its data stays in its volumes, DOWN=--
 credentials: ours ## The logins and API keys of the stack with Docker
 	@$(COMPOSE) run --rm --no-deps -T credentials
 
-test: check test-servers coverage test-chaos test-page test-dags test-e2e ## Every test (check, DAGs, the whole stack); 2 cores, 20 minutes
+test: check test-servers coverage test-chaos test-page test-dags test-e2e test-aws ## Every test (check, DAGs, the whole stack); 2 cores, 20 minutes
 
 check: lint types test-fast ## Lint, types and the tests that start no servers
 
 test-fast: setup
-	$(RUN) pytest --numprocesses $(WORKERS) --dist loadfile --cov --cov-report= --cov-fail-under=0 -m "not servers and not e2e" --ignore=tests/dags --ignore=tests/compose
+	$(RUN) pytest --numprocesses $(WORKERS) --dist loadfile --cov --cov-report= --cov-fail-under=0 -m "not servers and not e2e" --ignore=tests/dags --ignore=tests/compose --ignore=tests/terraform
 	$(RUN) pytest --quiet --doctest-modules $$(grep --recursive --files-with-matches --include='*.py' '>>> ' plugins/deposit bento/serving)
 
 test-servers: setup ## Contracts with real servers: PostgreSQL, S3, MLflow, Caddy, supervisor, the service
-	$(RUN) pytest --numprocesses $(WORKERS) --dist loadfile --cov --cov-append --cov-report= --cov-fail-under=0 -m "servers and not e2e" --ignore=tests/dags --ignore=tests/chaos --ignore=tests/page --ignore=tests/compose
+	$(RUN) pytest --numprocesses $(WORKERS) --dist loadfile --cov --cov-append --cov-report= --cov-fail-under=0 -m "servers and not e2e" --ignore=tests/dags --ignore=tests/chaos --ignore=tests/page --ignore=tests/compose --ignore=tests/terraform
 
 coverage: setup ## What test-fast and test-servers have covered, branches too; fails below the floor
 	$(RUN) coverage report
@@ -113,11 +115,21 @@ bench: setup ## The service and its monitoring beside what most would write, on 
 	$(RUN) python -m benchmarks.run --rounds $(BENCH_ROUNDS) --seconds $(BENCH_SECONDS)
 	PYTHONPATH=tests/support $(RUN) python -m benchmarks.monitoring --rounds $(BENCH_ROUNDS) --rows $(BENCH_ROWS)
 
+bench-models: setup ## Every recipe, the refit policy and naive ways on the same months; 3 minutes
+	$(RUN) python -m benchmarks.models
+
 test-dags: setup ## The DAGs, in Airflow's own environment
 	PYTHONPATH=plugins:dags .venv-airflow/bin/python -m pytest -c tests/dags/pytest.ini tests/dags
 
 test-e2e: setup ## The whole stack, through its public face
 	$(RUN) pytest -m e2e tests/e2e
+
+# where no registry of providers can be reached: a folder that holds registry.terraform.io
+export TERRAFORM_PLUGINS ?=
+
+test-aws: setup ## terraform/ on a simulated AWS: apply, read back, policies, checkov, destroy; needs Terraform 1.11
+	@if command -v terraform > /dev/null; then $(RUN) pytest tests/terraform; \
+	  else echo "test-aws is skipped: terraform is not installed, so nothing of terraform/ is tested"; fi
 
 images: ## Build the images of the stack with Docker
 	$(COMPOSE) build --quiet
@@ -129,6 +141,14 @@ lint-docker: setup ## Dockerfile and compose files
 	$(RUN) hadolint docker/Dockerfile
 	docker compose --profile '*' config --quiet
 	docker compose -f docker-compose.yml -f docker-compose.seaweedfs.yml --profile '*' config --quiet
+	docker compose --env-file .env.aws.example -f docker-compose.yml -f docker-compose.aws.yml --profile '*' config --quiet
+
+lint-workflows: .tools/bin/uv ## Workflows of GitHub: what is unsafe in them and, where Go is at hand, their form
+	@if command -v go > /dev/null; then \
+	  GOBIN="$$(pwd -P)/.tools/bin" go install github.com/rhysd/actionlint/cmd/actionlint@v$(ACTIONLINT_VERSION) && \
+	  .tools/bin/actionlint -shellcheck= -pyflakes=; \
+	  else echo "Go is not at hand, so the form of the workflows is not checked (actionlint)"; fi
+	$(UV) tool run --quiet zizmor==$(ZIZMOR_VERSION) --offline --quiet .github/workflows
 
 lint: setup ## Style, and the direction of imports
 	$(RUN) ruff format --check

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import bentoml
 
-from deposit.log.spool import Spool
+from deposit.log.destination import prediction_log
 from deposit.settings import service_settings
 from serving.access import Access
 from serving.application import Application, routes
@@ -39,9 +39,9 @@ class Deposit:
 
     def __init__(self) -> None:
         models = ModelCache(LoadedModel.open(Path(self.model.path)), settings)
-        spool = Spool.of(settings)
-        application.routes = routes(settings, models, spool, metrics)
-        self._traffic = TrafficLog(metrics.traffic, spool)
+        log = prediction_log(settings)
+        application.routes = routes(settings, models, log, metrics)
+        self._traffic = TrafficLog(metrics.traffic, log)
         # a full collection would walk through all that start-up made, and hold every request up for 100 ms
         gc.collect()
         gc.freeze()

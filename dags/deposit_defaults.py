@@ -6,7 +6,7 @@ from typing import Any
 
 from airflow.sdk import Asset, RetryDecision, RetryPolicy
 
-from deposit.settings import load_settings
+from deposit.settings import open_settings
 from deposit.tasks import REFUSED
 
 DATASET = Asset(uri="deposit://dataset", name="deposit_dataset", group="deposit")
@@ -33,6 +33,7 @@ class UnlessRefused(RetryPolicy):
 def report_failure(context: Any) -> None:
     """Record a run that failed, and call whoever is to be called."""
     from deposit.failures import report
+    from deposit.settings import load_settings
 
     run, dag = context["run_id"], context["dag"].dag_id
     instance = context.get("task_instance")
@@ -58,7 +59,9 @@ DEFAULTS: dict[str, Any] = {
     },
 }
 
-MODELS: dict[str, Any] = {"python": str(load_settings().python), "expect_airflow": False}
+SETTINGS = open_settings()
+"""What files of DAGs go by: they are read every minute, and need no secret."""
+MODELS: dict[str, Any] = {"python": str(SETTINGS.python), "expect_airflow": False}
 """A task's environment: the models', whose libraries Airflow's own never imports."""
 
 

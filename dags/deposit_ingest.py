@@ -5,25 +5,43 @@ Bad rows go to quarantine and to the table `rejects`; too many of them fail the 
 The months of the public data set are known; rows of another source need a column `period` or `date`, or the first row's
 year. A file whose months cannot be right fails the run, too, unless that is accepted by name.
 The same input twice makes no second version. What follows: `deposit_train`, by the asset `deposit_dataset`.
+
+What the form leaves empty is as the settings say. With source `s3` the triggerer waits for the bank's file first.
 """
 
+from datetime import date, timedelta
 from typing import Any
 
+from airflow.providers.amazon.aws.sensors.s3 import S3KeySensor
 from airflow.sdk import Param, dag, task
+from airflow.sdk.exceptions import AirflowSkipException
 
-from deposit.settings import load_settings
-from deposit_defaults import DATASET, DEFAULTS, MODELS, param
+from deposit_defaults import DATASET, DEFAULTS, MODELS, SETTINGS, param
 
+SOURCES = ["bundled", "uci", "kaggle", "file", "s3", "postgres"]
 RULES = {
     "macro": "macro: two months with the same price and confidence index, or one with several",
     "repeated": "repeated: rows that stand in the file twice",
     "future": "future: months that are still to come",
     "gaps": "gaps: more than two months missing in a row",
 }
+PATIENCE = timedelta(days=14)
 
 
-@task.external_python(**MODELS, outlets=[DATASET])
-def ingest(source: str, path: str | None, first_year: int | None, accept: list[str] | None) -> dict[str, Any]:
+@task
+def locate(source: str | None, uri: str | None, day: str) -> str | None:
+    """Where the bank's file of a day is to be; skipped, and the wait with it, where rows come from elsewhere."""
+    chosen = SETTINGS.changed("ingest", source=source, s3_uri=uri).ingest
+    expected = chosen.object_pattern(date.fromisoformat(day)) if chosen.source == "s3" else None
+    if expected is None:
+        raise AirflowSkipException("there is no object to wait for")
+    return expected
+
+
+@task.external_python(**MODELS, outlets=[DATASET], trigger_rule="none_failed")
+def ingest(
+    source: str | None, uri: str | None, path: str | None, first_year: int | None, accept: list[str] | None
+) -> dict[str, Any]:
     """Publish the source as a dataset version."""
     import dataclasses
 
@@ -32,20 +50,21 @@ def ingest(source: str, path: str | None, first_year: int | None, accept: list[s
     from deposit.tasks import running
 
     with running():
-        values = {"source": source, "path": path, "first_year": first_year, "accept": accept or None}
+        values = {"source": source, "s3_uri": uri, "path": path, "first_year": first_year, "accept": accept or None}
         return dataclasses.asdict(ingest(load_settings().changed("ingest", **values)))
 
 
 @dag(
     **DEFAULTS,
-    schedule=None,
+    schedule=SETTINGS.ingest.schedule,
     doc_md=__doc__,
     params={
         "source": Param(
-            load_settings().ingest.source,
-            enum=["bundled", "uci", "kaggle", "file", "postgres"],
-            description="Where the data comes from; file, kaggle and postgres have settings of their own.",
+            None,
+            enum=[None, *SOURCES],
+            description="Where the data comes from; file, s3, kaggle and postgres have settings of their own.",
         ),
+        "s3_uri": Param(None, type=["null", "string"], description="Source `s3`: URI, or pattern, of the object."),
         "path": Param(None, type=["null", "string"], description="Source `file`: path of the CSV."),
         "first_year": Param(
             None,
@@ -65,8 +84,13 @@ def ingest(source: str, path: str | None, first_year: int | None, accept: list[s
     },
 )
 def deposit_ingest() -> None:
-    """Ingest."""
-    ingest(param("source"), param("path"), param("first_year"), param("accept"))
+    """Wait for what source `s3` is to hold, then ingest."""
+    uri: Any = locate(param("source"), param("s3_uri"), "{{ dag_run.run_after.date().isoformat() }}")
+    file = S3KeySensor(
+        task_id="wait", bucket_key=uri, wildcard_match=True, deferrable=True, poke_interval=300,
+        timeout=PATIENCE.total_seconds(), execution_timeout=PATIENCE,
+    )  # fmt: skip
+    file >> ingest(param("source"), uri, param("path"), param("first_year"), param("accept"))
 
 
 deposit_ingest()

@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse
 from deposit import overview
 from deposit.errors import DataError, DepositError, SourceError
 from deposit.overview import POLICY, REPORT_POLICY, page
-from deposit.settings import load_settings
+from deposit.settings import load_settings, open_settings
 
 PREFIX = "/deposit"
 TITLES = {
@@ -50,7 +50,7 @@ def report(period: str, model_id: str) -> HTMLResponse:
 
 def views() -> list[dict[str, str]]:
     """The page, which opens inside the UI, and a link for each address that is set, which opens beside it."""
-    addresses = load_settings().links
+    addresses = open_settings().links
     links = [
         {"name": title, "href": href, "destination": "nav", "category": "deposit"}
         for name, title in TITLES.items()

@@ -12,6 +12,7 @@ from pathlib import Path
 import hypothesis
 import pandas as pd
 import pytest
+from secured import SecuredDatabase, tls_in_front, write_authority, write_server
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
@@ -31,7 +32,15 @@ from deposit.store import ObjectStore
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 # here, not on the command line: what they import is measured then
-pytest_plugins = ["served", "monitored"]
+pytest_plugins = [
+    "served",
+    "monitored",
+    "simulated_aws.server",
+    "registry_server",
+    "released",
+    "ecs_cloud",
+    "terraformed",
+]
 START_SECONDS = 60
 
 
@@ -73,6 +82,19 @@ def make_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable
         _wait(answers, OperationalError, folder / "log")
         yield make
         engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def secured_database(
+    make_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SecuredDatabase]:
+    """A real PostgreSQL that takes TLS alone, its certificate by an authority of its own."""
+    folder, plain = tmp_path_factory.mktemp("secured"), make_url(make_database())
+    ca_file, stranger = folder / "ours.pem", folder / "stranger.pem"
+    certificate, key = write_server("ours", write_authority("ours", ca_file), folder)
+    write_authority("stranger", stranger)
+    with tls_in_front(plain.port or 0, certificate, key) as port:
+        yield SecuredDatabase(port, str(plain.password), ca_file, stranger)
 
 
 @pytest.fixture(scope="session")

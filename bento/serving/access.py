@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 from deposit.keys import ADMIN, ANONYMOUS, OUTCOMES, PREDICT, RELEASER, ROLES, parse
 from deposit.sections import ServeSettings
+from serving.documents import keys_document
 from serving.problems import http_error
-from serving.reloading import ReloadingFile
+from serving.reloading import Reloading
 
 __all__ = ["ADMIN", "OUTCOMES", "PREDICT", "Access", "Client"]
 
@@ -52,11 +53,11 @@ _ANYBODY = Client(ANONYMOUS, _ALL_ROLES, _NO_LIMIT)
 class Access:
     """Authenticates requests and checks their roles; follows the keys file within a second of its change.
 
-    A damaged or missing keys file never opens the service: the keys read last stay good, and where there were none, all
-    are refused.
+    A secret that holds them is followed within a minute. A damaged or missing keys file never opens the service: the
+    keys read last stay good, and where there were none, all are refused.
 
     Args:
-        limits: keys file (None: no key is needed), rate and burst.
+        limits: where the keys are (nowhere: no key is needed), rate and burst.
         clock: seconds that only go up.
     """
 
@@ -65,9 +66,8 @@ class Access:
         self._limiter = RateLimiter(limits.burst, clock)
         self._anonymous = _Entry(b"", _ANYBODY, self._rate)
         self._releaser = _releaser(limits.releaser_key_sha256)
-        self._file: ReloadingFile[_Keys] | None = None
-        if limits.keys_file is not None:
-            self._file = ReloadingFile(limits.keys_file, self._entries, _log_problem, clock)
+        document = keys_document(limits)
+        self._keys = None if document is None else Reloading(document, self._entries, _log_problem, clock)
 
     def authorise(self, headers: dict[bytes, bytes], role: str | None) -> Client:
         """The client of a request for which `role` is needed. Raises RequestError 401, 403, 429 or 503."""
@@ -84,10 +84,10 @@ class Access:
         return entry.client
 
     def _entry(self, headers: dict[bytes, bytes]) -> _Entry:
-        if self._file is None:
+        if self._keys is None:
             return self._anonymous
-        keys = self._file.value()
-        if keys is None or (keys.open and not self._file.is_valid):
+        keys = self._keys.value()
+        if keys is None or (keys.open and not self._keys.is_valid):
             raise http_error(
                 503, "the service cannot read its API keys, so it answers nobody; tell its operator", headers=_LATER
             )

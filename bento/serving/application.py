@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextlib import aclosing
 from typing import Any
 
-from deposit.errors import SpoolError
-from deposit.log.spool import Spool
+from deposit.errors import LogError
+from deposit.log.destination import PredictionLog
 from deposit.settings import Settings
 from serving.access import ADMIN, OUTCOMES, PREDICT, Access
 from serving.http import JSON, Answer, Receive, Request, Route
@@ -113,9 +113,10 @@ def _request_id(headers: dict[bytes, bytes]) -> bytes:
     return header if _REQUEST_ID.fullmatch(header) else os.urandom(16).hex().encode()
 
 
-def routes(settings: Settings, models: ModelCache, spool: Spool, metrics: Metrics) -> Mapping[str, Route]:
+def routes(settings: Settings, models: ModelCache, log: PredictionLog, metrics: Metrics) -> Mapping[str, Route]:
     """All paths; there are none, so 503 for all, until the model is loaded."""
-    recorder = Recorder(spool)
+    recorder = Recorder(log)
+    batcher = MicroBatcher(recorder, metrics, settings.serve.max_answer_bytes)
     docs = encode(document(settings.serve.max_customers))
 
     async def show_models(_: Request) -> Answer:
@@ -123,8 +124,8 @@ def routes(settings: Settings, models: ModelCache, spool: Spool, metrics: Metric
 
     async def show_metrics(_: Request) -> Answer:
         try:
-            metrics.set_spool(await asyncio.to_thread(spool.state))
-        except SpoolError:
+            metrics.set_spool(await asyncio.to_thread(log.state))
+        except LogError:
             metrics.set_spool(None)
         return Answer(metrics.render(), CONTENT_TYPE)
 
@@ -135,7 +136,7 @@ def routes(settings: Settings, models: ModelCache, spool: Spool, metrics: Metric
         return Answer(docs)
 
     return {
-        "/predict": Route("POST", PREDICT, Predict(models, MicroBatcher(recorder, metrics), settings.serve)),
+        "/predict": Route("POST", PREDICT, Predict(models, batcher, settings.serve)),
         "/rank": Route("POST", PREDICT, Ranking(models, recorder, metrics, settings)),
         "/outcomes": Route("POST", OUTCOMES, Outcomes(recorder, settings.serve)),
         "/models": Route("GET", PREDICT, show_models),

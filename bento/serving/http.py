@@ -126,6 +126,15 @@ def charset_of(request: Request) -> str | None:
     return None
 
 
+def answer_too_large(size: int, limit: int) -> RequestError:
+    """A refusal of an answer of `size` bytes or more, before anything of it is recorded."""
+    return http_error(
+        413,
+        f"the answer would have {size:,} bytes or more, {limit:,} can be sent from here; send fewer customers: "
+        "nothing was recorded",
+    )
+
+
 def _too_large(limit: int) -> RequestError:
     return http_error(413, f"the body is larger than {limit} bytes; send fewer customers at a time")
 

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from deposit.errors import DataError, IntegrityError, UpstreamError
+from deposit.errors import ConfigError, DataError, IntegrityError, UpstreamError
 from deposit.model.artifact import BOOSTER, MODEL, PARITY, ModelArtifact, sha256_of
 from deposit.registry.catalog import CatalogModel, Files, parse_catalog
 from deposit.sections import StoreSettings
 from deposit.settings import Settings
+from serving.documents import catalog_document
 from serving.problems import http_error
-from serving.reloading import ReloadingFile
+from serving.reloading import Reloading
 from serving.request_schemas import encode
 
 logger = logging.getLogger("deposit.serving")
@@ -56,7 +57,7 @@ class ModelCache:
 
     Args:
         served: the baked-in model.
-        settings: catalog file, object store (its key needs no more than to read MLflow's bucket), models to keep, and
+        settings: catalog, object store (its key needs no more than to read MLflow's bucket), models to keep, and
             the economics that `listing` shows.
     """
 
@@ -67,7 +68,7 @@ class ModelCache:
             "call_cost": settings.economics.call_cost,
         }
         self._room = settings.serve.models_kept
-        self._catalog = ReloadingFile(settings.catalog_path, _by_id, partial(logger.warning, "models by id: %s"))
+        self._catalog = Reloading(catalog_document(settings), _by_id, partial(logger.warning, "models by id: %s"))
         self._fetcher = Fetcher(settings.store)
         self._threads = ThreadPoolExecutor(max_workers=_LOADS, thread_name_prefix="model")
         # by place and sha256, so that what was registered anew is loaded anew
@@ -133,7 +134,7 @@ class ModelCache:
         loop = asyncio.get_running_loop()
         try:
             artifact = await loop.run_in_executor(self._threads, self._fetcher.fetch, model.files)
-        except UpstreamError as error:
+        except (UpstreamError, ConfigError) as error:
             logger.warning("model %s cannot be loaded now: %s", model.model_id, error)
             message = f"model {model.model_id} cannot be loaded now, the object store does not answer; try again"
             raise http_error(503, message, "model", headers=_LATER) from error

@@ -5,6 +5,7 @@ its first row and 1 µs a row, so batching is what makes single rows fast; no re
 """
 
 import asyncio
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -14,7 +15,7 @@ import msgspec
 from deposit.log.entries import Entry, ScoredRequest, encode_entry
 from deposit.sections import ServeSettings
 from serving.bodies import as_utf8, read_leniently
-from serving.http import JSON, Answer, Request, charset_of, content_type, event_time_of, is_dry_run
+from serving.http import JSON, Answer, Request, answer_too_large, charset_of, content_type, event_time_of, is_dry_run
 from serving.models import LoadedModel, ModelCache
 from serving.problems import RequestError, http_error, problems_of
 from serving.recorder import BYTES, Recorder, new_ids, texts
@@ -109,11 +110,18 @@ _Pending = tuple[ScoringRequest, "asyncio.Future[bytes]"]
 
 
 class MicroBatcher:
-    """Scores requests and records them; the answer comes when it is durable."""
+    """Scores requests and records them; the answer comes when it is durable.
 
-    def __init__(self, recorder: Recorder, metrics: Metrics) -> None:
+    Args:
+        recorder: keeps what was answered.
+        metrics: counts it.
+        most: bytes of the largest answer; None for any.
+    """
+
+    def __init__(self, recorder: Recorder, metrics: Metrics, most: int | None = None) -> None:
         self._recorder = recorder
         self._metrics = metrics
+        self._most = sys.maxsize if most is None else most
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="scoring")
         self._waiting: list[_Pending] = []
 
@@ -144,14 +152,21 @@ class MicroBatcher:
                     _resolve(future, error)
 
     def _record(self, pairs: list[_Pending], results: list[ScoringResult]) -> None:
+        answered = []
+        for (request, future), result in zip(pairs, results, strict=True):
+            if len(result.answer) > self._most:
+                _resolve(future, answer_too_large(len(result.answer), self._most))
+            else:
+                answered.append((request, future, result))
+
         def done(error: BaseException | None) -> None:
-            for (request, future), result in zip(pairs, results, strict=True):
+            for request, future, result in answered:
                 if error is None and request.recorded:
                     no = len(request.customers) - result.yes
                     self._metrics.count_predictions(request.loaded.model_id, result.yes, no)
                 _resolve(future, error or result.answer)
 
-        entries = [result.entry for (request, _), result in zip(pairs, results, strict=True) if request.recorded]
+        entries = [result.entry for request, _, result in answered if request.recorded]
         if entries:
             self._recorder.submit(entries, done)
         else:

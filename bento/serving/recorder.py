@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from deposit.errors import SpoolError
+from deposit.errors import LogError
+from deposit.log.destination import PredictionLog
 from deposit.log.entries import Entry
-from deposit.log.spool import Spool
 from serving.problems import http_error
 
 logger = logging.getLogger("deposit.serving")
@@ -20,16 +20,16 @@ Done = Callable[[BaseException | None], None]
 
 
 class Recorder:
-    """Writes to the spool in a thread of its own; while one transaction is on the disk, the next one fills."""
+    """Writes to the log in a thread of its own; while one transaction is on its way, the next one fills."""
 
-    def __init__(self, spool: Spool) -> None:
-        self._spool = spool
-        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spool")
+    def __init__(self, log: PredictionLog) -> None:
+        self._log = log
+        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="log")
         self._waiting: list[tuple[Sequence[Entry], Done]] = []
         self._writing = False
 
     async def record(self, *entries: Entry) -> None:
-        """Return when the entries are on the disk. Raises RequestError 503 if they cannot be: then do not answer."""
+        """Return when the entries are safe. Raises RequestError 503 if they cannot be: then do not answer."""
         recorded = asyncio.get_running_loop().create_future()
 
         def done(error: BaseException | None) -> None:
@@ -53,14 +53,14 @@ class Recorder:
         batch, self._waiting = self._waiting, []
         self._writing = True
         entries = [entry for group, _ in batch for entry in group]
-        writing = asyncio.get_running_loop().run_in_executor(self._writer, self._spool.append, entries)
+        writing = asyncio.get_running_loop().run_in_executor(self._writer, self._log.append, entries)
         writing.add_done_callback(lambda written: self._written(batch, written.exception()))
 
     def _written(self, batch: list[tuple[Sequence[Entry], Done]], error: BaseException | None) -> None:
         self._writing = False
         if self._waiting:
             self._write()
-        if isinstance(error, SpoolError):
+        if isinstance(error, LogError):
             logger.error("%s", error)
             message = f"nothing was answered or kept, since the prediction log cannot be written ({error}); try again"
             error = http_error(503, message, headers=((b"retry-after", _RETRY_SECONDS),))

@@ -15,9 +15,10 @@ from functools import cache, partial
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from deposit.errors import SpoolError
+from deposit.errors import LogError
+from deposit.log.destination import PredictionLog
 from deposit.log.entries import Entry, Traffic, TrafficCount, encode_entry
-from deposit.log.spool import Spool, SpoolState
+from deposit.log.spool import SpoolState
 from deposit.progress import OnChange
 
 logger = logging.getLogger("deposit.serving")
@@ -69,16 +70,16 @@ class RequestCounters:
 
 
 class TrafficLog:
-    """Appends the counts to the spool, in the event loop that counts.
+    """Appends the counts to the log, in the event loop that counts.
 
     Args:
         counts: of the service's requests.
-        spool: while it cannot be written, what was counted waits here.
+        log: while it cannot be written, what was counted waits here.
     """
 
-    def __init__(self, counts: RequestCounters, spool: Spool) -> None:
+    def __init__(self, counts: RequestCounters, log: PredictionLog) -> None:
         self._counts = counts
-        self._spool = spool
+        self._log = log
         self._instance = f"{os.uname().nodename}-{os.urandom(4).hex()}"
         self._waiting: list[Entry] = []
         self._stop = asyncio.Event()
@@ -104,8 +105,8 @@ class TrafficLog:
         if not self._waiting:
             return
         try:
-            await asyncio.to_thread(self._spool.append, self._waiting)
-        except SpoolError as error:
+            await asyncio.to_thread(self._log.append, self._waiting)
+        except LogError as error:
             self._log_on_change(f"traffic is counted but cannot be stored: {error}; trying on")
         else:
             self._log_on_change("")

@@ -7,26 +7,37 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
-from deposit.errors import ConfigError, UpstreamError
+from deposit.conninfo import secured
+from deposit.errors import ConfigError, UpstreamError, remedy
 from deposit.sections import DatabaseSettings
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
 
+_SETTINGS = "deposit_settings"
+"""Of an engine's options: the settings that its connections come from."""
+
+
 def connect(settings: DatabaseSettings) -> Engine:
     """An engine for the `deposit` database. Raises ConfigError if its URL is missing or malformed."""
     if settings.url is None:
-        raise ConfigError("DEPOSIT_DATABASE__URL is not set: start the stack (`deposit up`) or set it")
-    return engine_for(settings.url.get_secret_value(), "DEPOSIT_DATABASE__URL")
+        raise ConfigError(f"DEPOSIT_DATABASE__URL is not set: {remedy(None)}, or set it")
+    return engine_for(settings.url.get_secret_value(), "DEPOSIT_DATABASE__URL", settings)
 
 
-def engine_for(url: str, setting: str) -> Engine:
-    """An engine for any SQLAlchemy URL; plain `postgresql://` means psycopg 3. Raises ConfigError."""
+def engine_for(url: str, setting: str, database: DatabaseSettings | None = None) -> Engine:
+    """An engine for any SQLAlchemy URL; plain `postgresql://` means psycopg 3. Raises ConfigError.
+
+    Args:
+        url: of the database.
+        setting: where the URL is from, for messages.
+        database: how the server is verified and the password made; None leaves both to the URL.
+    """
     try:
         parsed = make_url(url)
     except ArgumentError as error:
@@ -38,22 +49,38 @@ def engine_for(url: str, setting: str) -> Engine:
     postgres = parsed.drivername.startswith("postgresql")
     options = {"connect_args": {"connect_timeout": 5}, "pool_pre_ping": True} if postgres else {}
     try:
-        return create_engine(parsed, **options)
+        engine = create_engine(parsed, execution_options={_SETTINGS: _settings(setting, database)}, **options)
     except ImportError as error:
         raise ConfigError(f"{setting}: no driver for {parsed.drivername!r} is installed") from error
+    if database is not None:
+        # at each connection: a token is good for minutes, an engine for days
+        event.listen(engine, "do_connect", lambda _d, _r, _a, given: given.update(secured(given, database)))
+    return engine
+
+
+def _settings(setting: str, database: DatabaseSettings | None) -> str:
+    """What to correct where a connection fails."""
+    names = [setting]
+    if database is not None and database.ca_file:
+        names.append("DEPOSIT_DATABASE__CA_FILE")
+    if database is not None and database.iam:
+        names.append("the role's rds-db:connect")
+    return " or ".join(names)
 
 
 @contextmanager
-def reachable(engine: Engine, setting: str = "DEPOSIT_DATABASE__URL") -> Iterator[None]:
+def reachable(engine: Engine) -> Iterator[None]:
     """Turn a lost or refused connection inside the block into UpstreamError."""
     try:
         yield
     except OperationalError as error:
         # a password may stand in the query too
-        url = engine.url.set(query={}).render_as_string(hide_password=True)
+        url = engine.url.set(query={})
         first_line = str(error.orig).splitlines()[0]
+        settings = engine.get_execution_options().get(_SETTINGS, "its address")
         raise UpstreamError(
-            f"cannot use the database {url}: {first_line}; start it (`deposit up`) or correct {setting}"
+            f"cannot use the database {url.render_as_string(hide_password=True)}: {first_line}; "
+            f"{remedy(url.host)}, or correct {settings}"
         ) from error
     except DBAPIError as error:
         raise UpstreamError(f"the database refused a statement: {str(error.orig).splitlines()[0]}") from error

@@ -8,13 +8,15 @@ DepositError
 │   ├── TooLargeError     more than is taken at once
 │   └── IntegrityError    bytes differ from their recorded sha256
 ├── UpstreamError     a server that we depend on does not answer: wait or start it
-├── SpoolError        the prediction log cannot be written or read: free the disk; it recovers by itself
+├── LogError          the prediction log cannot be written or read: nothing is answered meanwhile; it recovers by itself
+│   └── SpoolError        its spool on the disk: free some space
 ├── GateError         there is no model that may become (or stay) champion
 └── ReleaseError      a release was refused or failed: the old one goes on serving
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ipaddress import ip_address
 
 
 class DepositError(Exception):
@@ -49,8 +51,12 @@ class UpstreamError(DepositError):
     """A server that this one depends on does not answer."""
 
 
-class SpoolError(DepositError):
-    """The spool of the prediction log cannot be written or read; the next attempt may succeed."""
+class LogError(DepositError):
+    """The prediction log cannot be written or read; the next attempt may succeed."""
+
+
+class SpoolError(LogError):
+    """The spool of the prediction log cannot be written or read."""
 
 
 class GateError(DepositError):
@@ -68,3 +74,24 @@ def located(where: str) -> Iterator[None]:
         yield
     except DataError as error:
         raise type(error)(f"{where}: {error}") from error
+
+
+def remedy(host: str | None) -> str:
+    """What brings a server back that does not answer: a stack's own by its command; another is somebody else's.
+
+    >>> remedy("127.0.0.1") == remedy("postgres") == remedy(None)
+    True
+    >>> remedy("deposit.abc.eu-central-1.rds.amazonaws.com")
+    'see that it runs and that this machine may reach it'
+    """
+    if host is None or _is_the_stacks_own(host):
+        return "start the stack (`deposit up`, with Docker `make up`)"
+    return "see that it runs and that this machine may reach it"
+
+
+def _is_the_stacks_own(host: str) -> bool:
+    """A machine's loopback, or a name of compose's, which has no domain."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return "." not in host

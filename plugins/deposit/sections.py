@@ -1,11 +1,18 @@
 """The sections of the settings: every `DEPOSIT_<SECTION>__<NAME>` with its meaning and default."""
 
 import re
+from datetime import date, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+RENAMED = {
+    "DEPOSIT_TRAIN__DEPOSIT_VALUE": "DEPOSIT_ECONOMICS__DEPOSIT_VALUE",
+    "DEPOSIT_TRAIN__CALL_COST": "DEPOSIT_ECONOMICS__CALL_COST",
+}
+"""Old names of settings that are still taken, with those that they have now."""
 
 FullPath = Annotated[Path, AfterValidator(Path.absolute)]
 """A file or folder; relative to where somebody works, absolute for parts that work elsewhere."""
@@ -39,6 +46,30 @@ class DatabaseSettings(Section):
     writer_url: SecretStr | None = Field(
         None, description="the same database for the shipper's role, which may only add predictions and outcomes"
     )
+    admin_url: SecretStr | None = Field(
+        None, description="on RDS: the server's URL for who may make roles and databases; only the preparation asks it"
+    )
+    mlflow_url: SecretStr | None = Field(
+        None, description="on RDS: URL of MLflow's database, which the preparation makes and its server uses"
+    )
+    airflow_url: SecretStr | None = Field(
+        None, description="on RDS: URL of Airflow's database, which the preparation makes and Airflow uses"
+    )
+    reader_password: SecretStr | None = Field(
+        None, description="on RDS: password of the role `reader`, by which Grafana reads; the preparation sets it"
+    )
+    ca_file: FullPath | None = Field(
+        None, description="PEM file of the authorities that the server's certificate is verified by, as RDS's bundle"
+    )
+    iam: bool = Field(
+        False, description="RDS: each connection's password is a fresh IAM token; the URLs hold none then"
+    )
+
+    @model_validator(mode="after")
+    def _token_goes_to_a_verified_server(self) -> Self:
+        if self.iam and not self.ca_file:
+            raise ValueError("`iam` needs DEPOSIT_DATABASE__CA_FILE: a token goes to a verified server alone")
+        return self
 
 
 class StoreSettings(Section):
@@ -48,6 +79,10 @@ class StoreSettings(Section):
     region: str = Field("us-east-1", description="S3 region")
     access_key: str | None = Field(None, description="S3 access key; empty means the AWS default chain")
     secret_key: SecretStr | None = Field(None, description="S3 secret key")
+    kms_key: str | None = Field(
+        None,
+        description="KMS key (ARN, id or alias) that encrypts new objects; empty leaves it to the bucket",
+    )
     data_bucket: str = Field("deposit-data", description="bucket of the dataset versions")
     mlflow_bucket: str = Field("deposit-mlflow", description="bucket of MLflow's artifacts (only its server needs it)")
     bentos_bucket: str = Field("deposit-bentos", description="bucket of the packaged services")
@@ -67,10 +102,23 @@ class Rule(StrEnum):
 class IngestSettings(Section):
     """Where the campaign history comes from and how much of it may be bad."""
 
-    source: Literal["bundled", "uci", "kaggle", "file", "postgres"] = Field("bundled", description="source of the data")
+    source: Literal["bundled", "uci", "kaggle", "file", "s3", "postgres"] = Field(
+        "bundled", description="source of the data"
+    )
+    schedule: str | None = Field(
+        None,
+        pattern=r"^(@(hourly|daily|weekly|monthly|yearly)|\S+( \S+){4})$",
+        description="when the DAG `deposit_ingest` runs by itself: a cron expression, or @monthly; empty means never",
+    )
     path: FullPath | None = Field(None, description="source `file`: the CSV file (plain, .gz or .xz)")
+    s3_uri: str | None = Field(
+        None,
+        pattern=r"^s3://[^/]+/.+$",
+        description="source `s3`: URI of the object, in which `{month}` is the last month that is over; of a pattern "
+        "with `*`, or of a folder, the newest object",
+    )
     sha256: str | None = Field(
-        None, description="sources `file`, `kaggle`: sha256 that the CSV, uncompressed, must have"
+        None, description="sources `file`, `s3`, `kaggle`: sha256 that the CSV, uncompressed, must have"
     )
     url: SecretStr | None = Field(None, description="source `postgres`: SQLAlchemy URL of the bank's database")
     query: str | None = Field(
@@ -99,6 +147,19 @@ class IngestSettings(Section):
         "the file is right all the same",
     )
 
+    def object_pattern(self, day: date) -> str | None:
+        """Source `s3`: the URI as a pattern, for a run of that day; None if it is not set.
+
+        >>> IngestSettings(s3_uri="s3://bank/calls-{month}.csv").object_pattern(date(2026, 1, 5))
+        's3://bank/calls-2025-12.csv'
+        >>> IngestSettings(s3_uri="s3://bank/calls/").object_pattern(date(2026, 1, 5))
+        's3://bank/calls/*'
+        """
+        if self.s3_uri is None:
+            return None
+        uri = self.s3_uri.replace("{month}", f"{day.replace(day=1) - timedelta(days=1):%Y-%m}")
+        return f"{uri}*" if uri.endswith("/") else uri
+
 
 class MlflowSettings(Section):
     """Where MLflow is."""
@@ -113,12 +174,16 @@ class MlflowSettings(Section):
 class TrainSettings(Section):
     """How candidates are trained and measured."""
 
-    test_share: float = Field(0.2, gt=0, lt=0.5, description="newest share of rows kept for the final test")
-    validation_share: float = Field(0.2, gt=0, lt=0.5, description="share of rows before the test used to choose")
+    label_delay: int = Field(0, ge=0, le=24, description="months after a month's end until its outcomes are known")
     trials: int = Field(20, ge=1, description="Optuna trials")
     seed: int = Field(7, description="seed of all randomness")
     threads: int = Field(2, ge=1, description="threads of one training")
     bootstrap: int = Field(500, ge=100, description="bootstrap resamples of each interval")
+    executor: str | None = Field(
+        None,
+        description="Airflow's executor of the task `train`, by its name in AIRFLOW__CORE__EXECUTOR, as `ecs`; empty "
+        "means the first there",
+    )
     with_faults: bool = Field(
         False, description="learn from months, too, in which monitoring found the data broken: it has been mended since"
     )
@@ -138,26 +203,57 @@ class SelectSettings(Section):
     """When a challenger replaces the champion."""
 
     rule: Literal["gate", "accuracy_f1"] = Field(
-        "gate", description="`gate`: paired log-loss interval and AUC guard; `accuracy_f1`: best accuracy and F1"
+        "gate",
+        description="`gate`: the mixture, by the paired log-loss interval; `accuracy_f1`: the one recipe with the best "
+        "accuracy and F1, by accuracy and F1",
     )
     confidence: float = Field(0.95, gt=0.5, lt=1, description="confidence of the paired interval")
-    max_auc_loss: float = Field(0.02, ge=0, description="how much worse the challenger's ROC AUC may be")
+    max_auc_loss: float = Field(0.02, ge=0, description="how much worse the ROC AUC of another table of recipes may be")
 
 
 class ReleaseSettings(Section):
     """How a champion gets to traffic."""
 
-    target: Literal["process", "docker"] = Field(
-        "process", description="where the service runs: a process under supervisor, or a container"
+    target: Literal["process", "docker", "ecs", "lambda"] = Field(
+        "process",
+        description="where the service runs: a process under supervisor, a container, a service of ECS, "
+        "or a function of Lambda",
     )
     base_image: str = Field(
-        "deposit-serving:local", description="target `docker`: image with the locked dependencies of the service"
+        "deposit-serving:local",
+        description="image with the locked dependencies of the service: the engine's own for target `docker`, one in "
+        "the registry of `ecr_repository` for `ecs` and `lambda`",
+    )
+    ecr_repository: str = Field(
+        "", description="targets `ecs`, `lambda`: repository of the services' images, as host/name, in the ECR"
+    )
+    registry_url: str | None = Field(
+        None, description="targets `ecs`, `lambda`: address of the registry's API; empty means https at its host"
+    )
+    architecture: Literal["amd64", "arm64"] = Field(
+        "amd64", description="targets `ecs`, `lambda`: processor that the services run on"
     )
     project: str = Field(
         "deposit", description="target `docker`: compose project whose networks and volumes services use"
     )
     memory_limit: Memory = Field("1g", description="target `docker`: memory that one service may take")
+    ecs_cluster: str = Field("", description="target `ecs`: cluster of the service, in the region of the store")
+    ecs_service: str = Field("", description="target `ecs`: service whose task definition a release replaces")
+    ecs_url: str = Field(
+        "", description="target `ecs`: address of the load balancer, where a release is tested once it has its traffic"
+    )
+    ecs_tasks: int = Field(1, ge=1, description="target `ecs`: tasks that a release gives to a service that has none")
+    ecs_timeout: float = Field(
+        900.0, gt=0, description="target `ecs`: seconds that a service has to replace its tasks by new ones"
+    )
     gateway_admin: str = Field("", description="Caddy's admin API: a unix socket's path")
+    lambda_function: str = Field("", description="target `lambda`: name of the function, in the region of the store")
+    lambda_alias: str = Field("live", description="target `lambda`: alias of the function that the HTTP API asks")
+    lambda_url: str = Field(
+        "",
+        description="target `lambda`: address of the HTTP API, where a release is tested once it has its traffic; "
+        "empty leaves that test out",
+    )
     supervisor_socket: str = Field("", description="target `process`: supervisor's unix socket")
     first_port: int = Field(
         8101, ge=1024, le=65000, description="target `process`: first of the ports services may take"
@@ -232,6 +328,11 @@ class ServeSettings(Section):
     keys_file: FullPath | None = Field(
         None, description="file of the API keys (`deposit keys`); empty means that no key is needed"
     )
+    keys_secret_id: str | None = Field(
+        None,
+        description="secret of AWS Secrets Manager (name or ARN) that holds what the keys file would, for services "
+        "without a disk of their own",
+    )
     releaser_key_sha256: str | None = Field(
         None,
         pattern="^[0-9a-f]{64}$",
@@ -242,12 +343,32 @@ class ServeSettings(Section):
     catalog_file: FullPath | None = Field(
         None, description="list of the registered models, kept by the releaser; empty means `<state_dir>/catalog.json`"
     )
+    catalog_uri: str | None = Field(
+        None,
+        pattern="^s3://[^/]+/.+",
+        description="the same list as an object (s3://bucket/key), which the releaser keeps too, for services "
+        "without a disk of their own",
+    )
+    max_answer_bytes: int | None = Field(
+        None, ge=1024, description="bytes in one answer to /predict or /rank; more is refused, and nothing recorded"
+    )
     models_kept: int = Field(4, ge=1, description="models besides the served one that stay loaded")
 
 
 class LogSettings(Section):
-    """The prediction log: a spool on this machine's disk, then PostgreSQL."""
+    """The prediction log: a spool on this machine's disk, then PostgreSQL; or PostgreSQL at once."""
 
+    destination: Literal["spool", "database"] = Field(
+        "spool",
+        description="where a prediction is before its answer leaves: a spool on the disk, or PostgreSQL "
+        "(for a function on Lambda, which has no disk that stays; it needs DEPOSIT_DATABASE__WRITER_URL)",
+    )
+    write_timeout: float = Field(
+        8.0,
+        gt=0,
+        le=60,
+        description="destination `database`: seconds that a statement may take",
+    )
     spool_max_bytes: int = Field(
         4 * 2**30, ge=2**20, description="largest size of the spool's file; beyond it predictions are refused"
     )
@@ -258,6 +379,15 @@ class LogSettings(Section):
     )
     ship_rows: int = Field(20_000, ge=1, description="rows that the shipper moves to PostgreSQL in one transaction")
     poll_seconds: float = Field(1.0, gt=0, description="pause of the shipper when the spool is empty")
+    stop_seconds: float = Field(
+        0.0, ge=0, le=100, description="seconds that a shipper which is stopped goes on shipping; 0 ends with its batch"
+    )
+    handover_uri: str | None = Field(
+        None,
+        pattern="^s3://[^/]+/.+$",
+        description="folder in the object store, as s3://bucket/folder/, for what a shipper could not ship before its "
+        "disk goes away with it; the next one ships it",
+    )
     retention_days: int | None = Field(
         None, ge=1, description="days after which stored predictions, outcomes and traffic are dropped; empty keeps all"
     )

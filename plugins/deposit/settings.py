@@ -7,6 +7,7 @@ Needs no model library, so that Airflow's environment can import it.
 import logging
 import os
 from collections.abc import Mapping
+from contextvars import ContextVar, copy_context
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from pydantic_settings import (
 from deposit.errors import ConfigError
 from deposit.files import StateFolder
 from deposit.sections import (
+    RENAMED,
     ApiSettings,
     DatabaseSettings,
     EconomicsSettings,
@@ -42,16 +44,13 @@ from deposit.sections import (
     StoreSettings,
     TrainSettings,
 )
-from deposit.variables import PREFIX, read_file, text_of, unknown, with_files, with_new_names
+from deposit.variables import PREFIX, read_file, text_of, unknown, with_new_names, with_references
 
 logger = logging.getLogger("deposit")
 
-RENAMED = {
-    "DEPOSIT_TRAIN__DEPOSIT_VALUE": "DEPOSIT_ECONOMICS__DEPOSIT_VALUE",
-    "DEPOSIT_TRAIN__CALL_COST": "DEPOSIT_ECONOMICS__CALL_COST",
-}
-"""Old names of settings that are still taken, with those that they have now."""
 REPOSITORY = Path(__file__).resolve().parents[2]
+_with_secrets: ContextVar[bool] = ContextVar("with_secrets", default=True)
+"""Whether Secrets Manager is asked; pydantic-settings gives its sources no argument of ours."""
 _LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what to ask, not where to listen
 
 
@@ -97,9 +96,9 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """What is given in code, then the environment with the values that it gives by file, then `settings.env`."""
+        """What is given in code, then the environment with the values that it refers to, then `settings.env`."""
         if isinstance(env_settings, EnvSettingsSource):
-            values = with_files(env_settings.env_vars, _accepted_names())
+            values = with_references(env_settings.env_vars, _accepted_names(), _with_secrets.get())
             env_settings.env_vars = with_new_names(values, RENAMED)
         if isinstance(dotenv_settings, DotEnvSettingsSource) and isinstance(dotenv_settings.env_file, Path):
             stored = read_file(dotenv_settings.env_file)
@@ -148,12 +147,19 @@ class Settings(BaseSettings):
 def load_settings() -> Settings:
     """Read the environment, and beneath it the running stack's `settings.env`.
 
-    `DEPOSIT_X_FILE` names a file that holds the value of `DEPOSIT_X`. Raises ConfigError naming each wrong or unknown
-    variable.
+    `DEPOSIT_X_FILE` names a file that holds the value of `DEPOSIT_X`, `DEPOSIT_X_SECRET` a secret of AWS. Raises
+    ConfigError naming each wrong or unknown variable, and UpstreamError if AWS does not answer.
     """
     _check_names(os.environ)
-    state_dir = with_files(os.environ, _accepted_names()).get(f"{PREFIX}STATE_DIR".lower())
+    state_dir = with_references(os.environ, _accepted_names(), with_secrets=False).get(f"{PREFIX}STATE_DIR".lower())
     return _settings(StateFolder(Path(state_dir or Settings.model_fields["state_dir"].default)).settings_file)
+
+
+def open_settings() -> Settings:
+    """As `load_settings`, without what is in Secrets Manager: for what is read every minute and uses no secret."""
+    context = copy_context()
+    context.run(_with_secrets.set, False)
+    return context.run(load_settings)
 
 
 def chosen_settings() -> Settings:
@@ -226,7 +232,7 @@ def _check_names(environ: Mapping[str, str]) -> None:
         raise ConfigError(f"unknown setting {', '.join(strange)}: docs/settings.md lists the names")
     names = {name.upper() for name, value in environ.items() if value}
     for old, new in RENAMED.items():
-        if names & {old, f"{old}_FILE"}:
+        if names & {old, f"{old}_FILE", f"{old}_SECRET"}:
             _notice(old, new)
 
 

@@ -5,6 +5,8 @@ Needs no model library, so that Airflow's environment can import it.
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,15 +16,18 @@ from boto3.exceptions import S3UploadFailedError
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from deposit.aws_errors import Refusal, code_of, refusal_of, refused_by_store
 from deposit.errors import ConfigError, SourceError, UpstreamError
 from deposit.sections import StoreSettings
 
-_ABSENT = {"404", "NoSuchKey", "NoSuchBucket", "NotFound"}
-_EXISTS = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
+_HOME = "us-east-1"
+"""The region of AWS whose buckets are made without naming it."""
 
 
 class ObjectStore:
     """The buckets of one store. Raises UpstreamError when the store does not answer or refuses.
+
+    Raises ConfigError where a setting must be corrected first: a bucket that is not there, or is another account's.
 
     Args:
         settings: where it is and the key to it.
@@ -36,43 +41,39 @@ class ObjectStore:
     ) -> None:
         self.settings = settings
         secret = settings.secret_key.get_secret_value() if settings.secret_key else None
-        self._where = settings.endpoint_url or f"AWS S3 ({settings.region})"
-        self._client = boto3.client(
-            "s3",
-            endpoint_url=settings.endpoint_url,
-            region_name=settings.region,
-            aws_access_key_id=settings.access_key,
-            aws_secret_access_key=secret,
-            config=Config(
-                retries={"max_attempts": retries, "mode": "standard"},
-                connect_timeout=connect_timeout,
-                read_timeout=read_timeout,
-                s3={"addressing_style": "path" if settings.endpoint_url else "auto"},
-            ),
+        config = Config(
+            retries={"max_attempts": retries, "mode": "standard"},
+            connect_timeout=connect_timeout,
+            read_timeout=read_timeout,
+            s3={"addressing_style": "path" if settings.endpoint_url else "auto"},
         )
+        with self._translated("connect"):
+            self._client = boto3.client(
+                "s3",
+                endpoint_url=settings.endpoint_url,
+                region_name=settings.region,
+                aws_access_key_id=settings.access_key,
+                aws_secret_access_key=secret,
+                config=config,
+            )
 
     def buckets(self) -> list[str]:
         """Names of the buckets that the product uses."""
-        names = self.settings
-        return [
-            names.data_bucket,
-            names.mlflow_bucket,
-            names.bentos_bucket,
-            names.reports_bucket,
-            names.logs_bucket,
-        ]
+        return list(_settings_of_buckets(self.settings))
 
     def ensure_buckets(self) -> None:
-        """Create the buckets that are missing."""
-        with self._translated("list buckets"):
-            present = {bucket["Name"] for bucket in self._client.list_buckets()["Buckets"]}
-            for bucket in self.buckets():
-                if bucket not in present:
-                    self._client.create_bucket(Bucket=bucket)
+        """Create the buckets that are missing; those that are there need no right but to be listed."""
+        for name in self.buckets():
+            if not self.bucket(name).is_there():
+                self._create(name)
 
-    def bucket(self, name: str) -> "Bucket":
-        """A bucket by name."""
-        return Bucket(self._client, name, self._translated)
+    def bucket(self, name: str, setting: str | None = None) -> "Bucket":
+        """A bucket by name; `setting` is the one that names it, if it is none of the product's own."""
+        translated = self._translated
+        named = setting or _settings_of_buckets(self.settings).get(name, "its name")
+        key = self.settings.kms_key
+        encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key} if key else {}
+        return Bucket(self._client, name, lambda action: translated(action, name, named), encryption)
 
     @property
     def data(self) -> "Bucket":
@@ -91,52 +92,84 @@ class ObjectStore:
 
     def download(self, uri: str, path: Path) -> None:
         """Read the object of an `s3://bucket/key` URI into a file."""
-        bucket, key = split_uri(uri)
-        with self._translated(f"read {uri}"):
-            self._client.download_file(bucket, key, str(path))
+        name, key = split_uri(uri)
+        self.bucket(name).download(key, path)
+
+    def _create(self, name: str) -> None:
+        region = self.settings.region
+        elsewhere = self.settings.endpoint_url is None and region != _HOME
+        place = {"CreateBucketConfiguration": {"LocationConstraint": region}} if elsewhere else {}
+        with self._translated("make a bucket", name, _settings_of_buckets(self.settings)[name]):
+            try:
+                self._client.create_bucket(Bucket=name, **place)
+            except ClientError as error:
+                if code_of(error) != "BucketAlreadyOwnedByYou":  # by another start, meanwhile
+                    raise
 
     @contextmanager
-    def _translated(self, action: str) -> Iterator[None]:
+    def _translated(self, action: str, bucket: str = "", setting: str = "") -> Iterator[None]:
         try:
             yield
-        except ClientError as error:
-            if _code(error) in _ABSENT:
-                raise SourceError(f"cannot {action} on {self._where}: there is no such object") from error
-            raise UpstreamError(f"cannot {action} on {self._where}: {error}") from error
+        except (ClientError, BotoCoreError) as error:
+            raise refused_by_store(self.settings, action, bucket, setting, error) from error
         except S3UploadFailedError as error:
-            raise UpstreamError(f"cannot {action} on {self._where}: {error}") from error
-        except BotoCoreError as error:
-            raise UpstreamError(
-                f"cannot {action}: the object store {self._where} does not answer ({type(error).__name__}); "
-                "start it (`deposit up`) or correct DEPOSIT_STORE__ENDPOINT_URL and its keys"
-            ) from error
+            cause = error.__context__
+            if not isinstance(cause, ClientError):
+                raise UpstreamError(f"cannot {action}: {error}") from error
+            raise refused_by_store(self.settings, action, bucket, setting, cause) from error
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """An object's key, and when it was written."""
+
+    key: str
+    written_at: datetime
 
 
 class Bucket:
     """Objects of one bucket by key; `ObjectStore` gives it. Raises as the store does."""
 
-    def __init__(self, client: Any, name: str, translated: Callable[[str], AbstractContextManager[None]]) -> None:
+    def __init__(
+        self,
+        client: Any,
+        name: str,
+        translated: Callable[[str], AbstractContextManager[None]],
+        encryption: dict[str, str],
+    ) -> None:
         self.name = name
         self._client = client
         self._translated = translated
+        self._encryption = encryption
 
     def uri(self, key: str) -> str:
         """Where an object is."""
         return f"s3://{self.name}/{key}"
 
+    def is_there(self) -> bool:
+        """Whether the bucket exists; by listing, whose answer says why where `head` has none to say."""
+        with self._translated(f"look at {self.name}"):
+            try:
+                self._client.list_objects_v2(Bucket=self.name, MaxKeys=1)
+            except ClientError as error:
+                if refusal_of(error) is Refusal.NO_BUCKET:
+                    return False
+                raise
+        return True
+
     def put(self, key: str, data: bytes, content_type: str = "application/octet-stream") -> str:
         """Write an object and return its URI."""
         with self._translated(f"write {self.name}/{key}"):
-            self._client.put_object(Bucket=self.name, Key=key, Body=data, ContentType=content_type)
+            self._client.put_object(Bucket=self.name, Key=key, Body=data, ContentType=content_type, **self._encryption)
         return self.uri(key)
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
         """Write an object unless the key exists; one of two racing writers wins. True if this one wrote."""
         with self._translated(f"publish {self.name}/{key}"):
             try:
-                self._client.put_object(Bucket=self.name, Key=key, Body=data, IfNoneMatch="*")
+                self._client.put_object(Bucket=self.name, Key=key, Body=data, IfNoneMatch="*", **self._encryption)
             except ClientError as error:
-                if _code(error) in _EXISTS:
+                if refusal_of(error) is Refusal.EXISTS:
                     return False
                 raise
         return True
@@ -158,16 +191,23 @@ class Bucket:
             try:
                 self._client.head_object(Bucket=self.name, Key=key)
             except ClientError as error:
-                if _code(error) in _ABSENT:
+                if refusal_of(error) in (Refusal.ABSENT, Refusal.NO_BUCKET):
                     return False
                 raise
         return True
 
-    def keys(self, prefix: str = "") -> list[str]:
-        """All keys under a prefix, sorted."""
+    def objects(self, prefix: str = "") -> list[StoredObject]:
+        """All objects under a prefix, sorted by key."""
         with self._translated(f"list {self.name}/{prefix}"):
             pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix)
-            return sorted(item["Key"] for page in pages for item in page.get("Contents", []))
+            listed = [
+                StoredObject(item["Key"], item["LastModified"]) for page in pages for item in page.get("Contents", [])
+            ]
+        return sorted(listed, key=lambda stored: stored.key)
+
+    def keys(self, prefix: str = "") -> list[str]:
+        """All keys under a prefix, sorted."""
+        return [stored.key for stored in self.objects(prefix)]
 
     def delete(self, key: str) -> None:
         """Remove an object; none there is fine."""
@@ -177,8 +217,13 @@ class Bucket:
     def upload(self, path: Path, key: str) -> str:
         """Write a file of any size and return its URI."""
         with self._translated(f"write {self.name}/{key}"):
-            self._client.upload_file(str(path), self.name, key)
+            self._client.upload_file(str(path), self.name, key, ExtraArgs=self._encryption)
         return self.uri(key)
+
+    def download(self, key: str, path: Path) -> None:
+        """Read an object of any size into a file."""
+        with self._translated(f"read {self.uri(key)}"):
+            self._client.download_file(self.name, key, str(path))
 
 
 def split_uri(uri: str) -> tuple[str, str]:
@@ -189,5 +234,7 @@ def split_uri(uri: str) -> tuple[str, str]:
     return parts.netloc, parts.path.lstrip("/")
 
 
-def _code(error: ClientError) -> str:
-    return str(error.response.get("Error", {}).get("Code", ""))
+def _settings_of_buckets(settings: StoreSettings) -> dict[str, str]:
+    """The buckets that the product uses, with the settings that name them."""
+    fields = ("data_bucket", "mlflow_bucket", "bentos_bucket", "reports_bucket", "logs_bucket")
+    return {getattr(settings, field): f"DEPOSIT_STORE__{field}".upper() for field in fields}

@@ -1,10 +1,10 @@
-"""Settings as environment variables: the text of a value, values given by file, and a file of variables.
+"""Settings as environment variables: the text of a value, values given by reference, and a file of variables.
 
 The names come from `settings.setting_names`; nothing here knows what they mean.
 """
 
 import json
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,9 @@ from typing import Any
 from pydantic import SecretStr
 
 from deposit.errors import ConfigError
+from deposit.secretsmanager import read_secret
 
 PREFIX = "DEPOSIT_"
-_FILE = "_FILE"
 
 
 def text_of(value: Any) -> str:
@@ -33,25 +33,29 @@ def unknown(environ: Mapping[str, str], names: Container[str]) -> list[str]:
     return sorted(
         name
         for name in environ
-        if name.startswith(PREFIX) and name.upper() not in names and _named_by(name, names) is None
+        if name.startswith(PREFIX) and name.upper() not in names and _named_by(name, names)[0] is None
     )
 
 
-def with_files(environ: Mapping[str, str | None], names: Container[str]) -> dict[str, str | None]:
-    """The variables by lower-case name, those that name a value's file (`<setting>_FILE`) replaced by the value.
+def with_references(
+    environ: Mapping[str, str | None], names: Container[str], with_secrets: bool = True
+) -> dict[str, str | None]:
+    """The variables by lower-case name, those that say where a value is replaced by the value.
 
-    Raises ConfigError, which never quotes a file's content.
+    `<setting>_FILE` names a file, `<setting>_SECRET` a secret of AWS Secrets Manager; the latter are left out unless
+    `with_secrets`. Raises ConfigError or UpstreamError, which never quote a value.
     """
     result = {name.lower(): value for name, value in environ.items()}
-    for variable, path in list(result.items()):
-        setting = _named_by(variable, names)
+    for variable, reference in list(result.items()):
+        setting, suffix = _named_by(variable, names)
         if setting is None:
             continue
         del result[variable]
-        if path and result.get(setting.lower()):
+        if not reference or (suffix == _SECRET and not with_secrets):
+            continue
+        if result.get(setting.lower()):
             raise ConfigError(f"{setting} and {variable.upper()} are both set: remove one of them")
-        if path:
-            result[setting.lower()] = _content(variable.upper(), path)
+        result[setting.lower()] = _READERS[suffix](variable.upper(), reference)
     return result
 
 
@@ -102,11 +106,14 @@ def read_file(path: Path) -> dict[str, str]:
     return result
 
 
-def _named_by(variable: str, names: Container[str]) -> str | None:
-    """The setting whose value is in the file that `<setting>_FILE` names; None if the variable is a setting itself."""
+def _named_by(variable: str, names: Container[str]) -> tuple[str | None, str]:
+    """The setting whose value is where the variable says, and by which suffix; None if it is a setting itself."""
     name = variable.upper()
-    setting = name.removesuffix(_FILE)
-    return setting if name not in names and setting != name and setting in names else None
+    for suffix in _READERS:
+        setting = name.removesuffix(suffix)
+        if name not in names and setting != name and setting in names:
+            return setting, suffix
+    return None, ""
 
 
 def _equal(one: str, other: str) -> bool:
@@ -129,3 +136,8 @@ def _content(variable: str, path: str) -> str:
 
 def _reason(error: OSError | UnicodeDecodeError) -> str:
     return getattr(error, "strerror", None) or "it is not text in UTF-8"
+
+
+_FILE, _SECRET = "_FILE", "_SECRET"
+_READERS: dict[str, Callable[[str, str], str]] = {_FILE: _content, _SECRET: read_secret}
+"""What reads a value, by the suffix of the variable that says where it is."""

@@ -50,7 +50,7 @@ def test_the_dags_are_there_unpaused_and_no_examples(compose: Compose, champion:
     assert set(CHAIN) <= set(dags)
     assert not any(dags.values())
     assert all(name.startswith("deposit_") for name in dags)
-    assert {"deposit_store", "deposit_postgres", "deposit_mlflow", "deposit_api"} <= connections
+    assert {"deposit_store", "aws_default"} <= connections
     assert errors == []
     links = [view["href"] for plugin in plugins if plugin["name"] == "deposit" for view in plugin["external_views"]]
     named = ("DEPOSIT_STACK__GATEWAY", "DEPOSIT_STACK__MLFLOW", "GRAFANA", "STORE_CONSOLE")

@@ -19,7 +19,9 @@ from deposit.registry.tags import Tag
 from deposit.release.catalog_publisher import keep_catalog, object_place, write_catalog
 from deposit.sections import MlflowSettings, StoreSettings
 from deposit.settings import Settings
+from deposit.store import ObjectStore
 from deposit.training import mlflow_logging
+from serving.documents import catalog_document
 from serving.models import Fetcher
 
 pytestmark = [
@@ -67,6 +69,16 @@ def _register(settings: Settings, model: ModelArtifact) -> Version:
     )
     mlflow_logging._log_model(client, run_id, model)
     return ModelRegistry(settings).register(client.get_run(run_id))
+
+
+def test_the_catalog_is_an_object_too_where_that_is_asked_for(settings: Settings) -> None:
+    bucket = ObjectStore(settings.store).bentos
+    settings = settings.changed("serve", catalog_uri=bucket.uri("catalog.json"))
+    for _ in range(2):
+        write_catalog(settings)
+        assert bucket.get("catalog.json") == settings.catalog_path.read_bytes()
+        assert catalog_document(settings).read(None) is not None
+        bucket.delete("catalog.json")  # the next look puts it there again, though the registry says the same
 
 
 def test_what_the_catalog_says_is_what_a_service_loads(settings: Settings, model: ModelArtifact) -> None:

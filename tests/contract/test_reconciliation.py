@@ -1,15 +1,17 @@
 """The releaser when a service is lost in the middle of a look: real rows, a target that loses it at that moment."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import httpx
 import pytest
 
 from deposit.database import connect, transaction
 from deposit.release import repository, requests
+from deposit.release.checks import plain_client
 from deposit.release.reconciler import Reconciliation
 from deposit.release.repository import BUILDING, TESTING, Release
 from deposit.sections import DatabaseSettings, ReleaseSettings
@@ -39,6 +41,9 @@ class Docker:
     def start(self, release: Release) -> str:
         self._services[release.id] = self.configuration(release)
         return self._address
+
+    def client(self, address: str) -> httpx.Client:
+        return plain_client(address)
 
     def stop(self, release_id: int) -> None:
         self._services.pop(release_id, None)
@@ -77,8 +82,15 @@ class Caddy:
     def upstream(self) -> str | None:
         return self.address
 
-    def point_to(self, address: str | None) -> None:
+    def switch(self, release: Release, address: str, test: Callable[[str], None]) -> str:
         self.address = address
+        return address
+
+    def withdraw(self) -> None:
+        self.address = None
+
+    def answers(self) -> bool:
+        return True
 
 
 class Ready(BaseHTTPRequestHandler):
@@ -111,7 +123,7 @@ def test_a_service_lost_after_it_was_repaired_is_brought_back_and_not_renewed(
             asked = repository.step(connection, asked, state)
         live = repository.go_live(connection, asked, address)
     engine, target, gateway = connect(database), Docker(address), Caddy()
-    reconciliation = Reconciliation(settings, engine, target, gateway)  # type: ignore[arg-type]
+    reconciliation = Reconciliation(settings, engine, target, gateway)
     try:
         reconciliation.reconcile()
         assert (target.running(), gateway.address) == ({live.id: address}, address)

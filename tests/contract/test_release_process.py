@@ -5,69 +5,23 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from load import Load
+from released import WAIT, release, releasing, until
 
 from deposit.errors import ReleaseError
-from deposit.model.artifact import ModelArtifact
-from deposit.registry.registry import ModelRegistry, Version
-from deposit.release import reconciler, requests
+from deposit.release import requests
 from deposit.release.gateway import Gateway
 from deposit.sections import DatabaseSettings, MlflowSettings, ReleaseSettings, StackSettings, StoreSettings
 from deposit.settings import Settings
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, pytest.mark.usefixtures("registered")]
 TOOLS = Path(sys.executable).parent
-WAIT = 60
-
-
-@pytest.fixture(scope="module")
-def models(make_model: Callable[..., ModelArtifact], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Two sound models, and one whose parity file lies."""
-    folders = {}
-    for version in (1, 2, 3):
-        folder = tmp_path_factory.mktemp(f"v{version}")
-        artifact = make_model(folder, version=version, seed=version)
-        (folder / "release.json").unlink()
-        if version == 3:
-            wrong = [probability + 0.01 for probability in artifact.parity.probabilities]
-            shutil.rmtree(folder)
-            lying = type(artifact.parity)(artifact.parity.rows, wrong)
-            ModelArtifact(**{**vars(artifact), "parity": lying}).save(folder)
-        folders[f"deposit-v{version}"] = folder
-    return folders
-
-
-@pytest.fixture(autouse=True)
-def registered(models: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The models as if MLflow had them."""
-
-    def by_id(_: ModelRegistry, model_id: str) -> Version:
-        number = int(model_id.rpartition("v")[2])
-        return Version(
-            model_id=model_id,
-            version=number,
-            run_id=f"run{number}",
-            metrics={"roc_auc": 0.7},
-            aliases=(),
-            created="2026",
-            dataset="d",
-        )
-
-    def download(_: ModelRegistry, version: Version, folder: Path) -> None:
-        shutil.copytree(models[version.model_id], folder, dirs_exist_ok=True)
-
-    monkeypatch.setattr(ModelRegistry, "by_id", by_id)
-    monkeypatch.setattr(ModelRegistry, "champion", lambda registry: by_id(registry, "deposit-v1"))
-    monkeypatch.setattr(ModelRegistry, "download", download)
 
 
 @pytest.fixture
@@ -121,37 +75,12 @@ files={folder}/supervisor/conf.d/*.conf
         env={**os.environ, "PYTHONWARNINGS": "ignore", "SECRET": "of the stack"},
     )
     try:
-        _until(lambda: _get(settings, "/").status_code == 503)
+        until(lambda: _get(settings, "/").status_code == 503)
         yield settings
     finally:
         supervisor.terminate()
         supervisor.wait(30)
         shutil.rmtree(folder)
-
-
-@contextmanager
-def _releaser(settings: Settings) -> Iterator[None]:
-    stop = threading.Event()
-    thread = threading.Thread(target=reconciler.run, args=(settings, stop))
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join(WAIT)
-        assert not thread.is_alive()
-
-
-def _until(look: Callable[[], bool], seconds: float = WAIT) -> None:
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            if look():
-                return
-        except httpx.TransportError:
-            pass
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
 
 
 def _get(settings: Settings, path: str) -> httpx.Response:
@@ -161,10 +90,6 @@ def _get(settings: Settings, path: str) -> httpx.Response:
 def _served(settings: Settings) -> str:
     response = _get(settings, "/models")
     return str(response.json()["models"][0]["model_id"]) if response.status_code == 200 else ""
-
-
-def _release(settings: Settings, model_id: str) -> requests.Release:
-    return requests.wait(settings, requests.request_release(settings, model_id).id, WAIT)
 
 
 def _service_pids(settings: Settings) -> list[int]:
@@ -185,21 +110,21 @@ def test_release_and_rollback_under_load_fail_no_request(stack: Settings, custom
     assert response.status_code == 503
     assert "deposit release" in response.json()["detail"][0]["message"]
     assert response.headers["x-request-id"]
-    with _releaser(stack):
-        first = _release(stack, "deposit-v1")
+    with releasing(stack):
+        first = release(stack, "deposit-v1")
         assert first.state == "live"
         assert requests.request_release(stack, "deposit-v1") == requests.live(stack)
         with pytest.raises(ReleaseError, match="nothing to roll back to"):
             requests.request_rollback(stack)
         with Load(stack.stack.gateway_port, customers[0]) as load:
-            _until(lambda: len(load.answers) > 50)
-            second = _release(stack, "deposit-v2")
+            until(lambda: len(load.answers) > 50)
+            second = release(stack, "deposit-v2")
             before = len(load.answers)
-            _until(lambda: len(load.answers) > before + 50)
+            until(lambda: len(load.answers) > before + 50)
             back = requests.wait(stack, requests.request_rollback(stack).id, WAIT)
-            _until(lambda: len(_service_pids(stack)) == 1)
+            until(lambda: len(_service_pids(stack)) == 1)
             after = len(load.answers)
-            _until(lambda: len(load.answers) > after + 50)
+            until(lambda: len(load.answers) > after + 50)
     assert load.failures == []
     assert set(load.answers) == {"deposit-v1", "deposit-v2"}
     assert load.answers[-1] == "deposit-v1"
@@ -218,25 +143,25 @@ def test_release_and_rollback_under_load_fail_no_request(stack: Settings, custom
 def test_a_lying_model_gets_no_traffic_and_a_killed_service_comes_back(
     stack: Settings, customers: list[dict[str, Any]]
 ) -> None:
-    with _releaser(stack):
-        live = _release(stack, "deposit-v1")
+    with releasing(stack):
+        live = release(stack, "deposit-v1")
         with Load(stack.stack.gateway_port, customers[0]) as load, pytest.raises(ReleaseError, match="parity"):
-            _release(stack, "deposit-v3")
+            release(stack, "deposit-v3")
         assert load.failures == []
         assert set(load.answers) == {"deposit-v1"}
         assert requests.live(stack) == live
         (pid,) = _service_pids(stack)
         os.kill(pid, signal.SIGKILL)
-        _until(lambda: _service_pids(stack) not in ([], [pid]))
-        _until(lambda: _served(stack) == "deposit-v1")
+        until(lambda: _service_pids(stack) not in ([], [pid]))
+        until(lambda: _served(stack) == "deposit-v1")
         # what a crashed gateway or a curious hand may leave behind
         Gateway(stack).point_to("127.0.0.1:1")
-        _until(lambda: Gateway(stack).upstream() == live.endpoint)
+        until(lambda: Gateway(stack).upstream() == live.endpoint)
 
 
 def test_a_releaser_killed_midway_is_finished_by_the_next(stack: Settings) -> None:
-    with _releaser(stack):
-        _release(stack, "deposit-v1")
+    with releasing(stack):
+        release(stack, "deposit-v1")
     asked = requests.request_release(stack, "deposit-v2")
     code = (
         "import threading; from deposit.release.reconciler import run; from deposit.settings import load_settings; "
@@ -245,15 +170,15 @@ def test_a_releaser_killed_midway_is_finished_by_the_next(stack: Settings) -> No
     for _ in range(2):
         before = requests.history(stack)[0].updated_at
         process = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, **_environment(stack)})
-        _until(lambda before=before: requests.history(stack)[0].updated_at > before)  # type: ignore[misc]
+        until(lambda before=before: requests.history(stack)[0].updated_at > before)  # type: ignore[misc]
         process.kill()
         process.wait()
         assert requests.history(stack)[0].state in {"building", "testing"}
         assert _served(stack) == "deposit-v1"
-    with _releaser(stack):
+    with releasing(stack):
         assert requests.wait(stack, asked.id, WAIT).state == "live"
         assert _served(stack) == "deposit-v2"
-        _until(lambda: len(_service_pids(stack)) == 1)
+        until(lambda: len(_service_pids(stack)) == 1)
 
 
 def test_the_archive_that_was_changed_is_refused(stack: Settings, object_store: StoreSettings) -> None:
@@ -265,7 +190,7 @@ def test_the_archive_that_was_changed_is_refused(stack: Settings, object_store: 
     content = store.get(key)
     store.put(key, content + secrets.token_bytes(8))
     try:
-        with _releaser(stack), pytest.raises(ReleaseError, match="sha256"):
+        with releasing(stack), pytest.raises(ReleaseError, match="sha256"):
             requests.wait(stack, asked.id, WAIT)
         assert _get(stack, "/").status_code == 503
     finally:

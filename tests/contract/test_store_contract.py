@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from moto.server import ThreadedMotoServer
 
-from deposit.errors import SourceError, UpstreamError
+from deposit.errors import ConfigError, SourceError, UpstreamError
 from deposit.sections import StoreSettings
 from deposit.store import Bucket, ObjectStore
 
@@ -115,8 +115,9 @@ def test_an_absent_key_is_named(store: ObjectStore, bucket: Bucket, tmp_path: Pa
 
 
 def test_an_absent_bucket_is_named(store: ObjectStore) -> None:
-    with pytest.raises(SourceError, match="no-such-bucket"):
-        store.bucket("no-such-bucket").keys()
+    with pytest.raises(ConfigError, match="bucket no-such-bucket does not exist: make it, or correct DEPOSIT_OF_IT"):
+        store.bucket("no-such-bucket", "DEPOSIT_OF_IT").keys()
+    assert not store.bucket("no-such-bucket").is_there()
 
 
 def test_wrong_keys_are_refused_by_the_embedded_server(object_store: StoreSettings) -> None:

@@ -1,19 +1,21 @@
 import ast
+import sys
 from pathlib import Path
 from subprocess import CalledProcessError
+from typing import get_args
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
-from airflow.sdk import RetryAction, RetryDecision
+from airflow.sdk import DAG, RetryAction, RetryDecision
 from airflow.sdk.exceptions import AirflowException, ParamValidationError
 from airflow.serialization.serialized_objects import DagSerialization
 
-from deposit.sections import Rule
+from deposit.sections import IngestSettings, Rule
 from deposit.tasks import REFUSED
 
 ROOT = Path(__file__).resolve().parents[2]
 DAGS = {
-    "deposit_ingest": {"ingest": set()},
+    "deposit_ingest": {"locate": {"wait", "ingest"}, "wait": {"ingest"}, "ingest": set()},
     "deposit_train": {"train": {"select"}, "select": set()},
     "deposit_release": {"request": {"wait"}, "wait": set()},
     "deposit_replay": {"replay": set()},
@@ -70,7 +72,8 @@ def test_files_are_short_and_import_nothing_heavy(path: Path) -> None:
     imports = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.Import | ast.ImportFrom)]
     roots = {node.module if isinstance(node, ast.ImportFrom) else node.names[0].name for node in imports}
     standard = {"datetime", "subprocess", "typing"}
-    assert roots <= {*standard, "airflow.sdk", "deposit_defaults", "deposit.settings", "deposit.tasks"}
+    airflow = {"airflow.sdk", "airflow.sdk.exceptions", "airflow.providers.amazon.aws.sensors.s3"}
+    assert roots <= {*standard, *airflow, "deposit_defaults", "deposit.settings", "deposit.tasks"}
 
 
 def test_the_form_of_ingest_offers_each_rule_that_may_be_accepted(bag: DagBag) -> None:
@@ -117,7 +120,7 @@ def _decision(bag: DagBag, dag_id: str, task_id: str, error: BaseException) -> R
 
 def test_a_task_that_is_refused_fails_at_once_with_its_reason(bag: DagBag, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
-    error = _run(bag, "deposit_ingest", "ingest", "fax", None, None, None)
+    error = _run(bag, "deposit_ingest", "ingest", "fax", None, None, None, None)
     assert isinstance(error, CalledProcessError)
     assert error.returncode == REFUSED
     assert _decision(bag, "deposit_ingest", "ingest", error).action is RetryAction.FAIL
@@ -127,7 +130,7 @@ def test_a_task_that_is_refused_fails_at_once_with_its_reason(bag: DagBag, caplo
 @pytest.mark.parametrize(
     ("dag_id", "task_id", "values"),
     [
-        ("deposit_ingest", "ingest", ("bundled", None, None, None)),
+        ("deposit_ingest", "ingest", ("bundled", None, None, None, None)),
         ("deposit_monitor", "alarm", (["2010-05"], "2010-06-01")),
         ("deposit_train", "train", (None,)),
     ],
@@ -140,6 +143,32 @@ def test_a_task_whose_server_is_down_is_tried_again(
     assert isinstance(error, AirflowException)
     assert "127.0.0.1:1" in str(error)
     assert _decision(bag, dag_id, task_id, error).action is RetryAction.DEFAULT
+
+
+def test_the_form_of_ingest_leaves_to_the_settings_what_nobody_chose(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEPOSIT_INGEST__SOURCE", "uci")
+    params = _parsed("deposit_ingest", monkeypatch).params
+    assert {name: params[name] for name in params} == dict.fromkeys(params)
+    sources = get_args(IngestSettings.model_fields["source"].annotation)
+    assert params.get_param("source").schema["enum"] == [None, *sources]
+
+
+@pytest.mark.parametrize("cron", ["0 6 3 * *", "@monthly"])
+def test_ingest_runs_by_itself_when_a_setting_says_so(cron: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEPOSIT_INGEST__SCHEDULE", cron)
+    assert _parsed("deposit_ingest", monkeypatch).schedule == cron
+
+
+def test_ingest_runs_when_it_is_asked_to_and_not_else(bag: DagBag) -> None:
+    assert bag.dags["deposit_ingest"].schedule is None
+
+
+def _parsed(dag_id: str, monkeypatch: pytest.MonkeyPatch) -> DAG:
+    """A DAG as a process reads it that starts with the environment of now."""
+    monkeypatch.delitem(sys.modules, "deposit_defaults", raising=False)
+    bag = DagBag(str(ROOT / "dags" / f"{dag_id}.py"))
+    assert bag.import_errors == {}
+    return bag.dags[dag_id]
 
 
 @pytest.mark.parametrize("dag_id", DAGS)

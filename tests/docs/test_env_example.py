@@ -5,18 +5,19 @@ from typing import Any
 import pytest
 import yaml
 
+from deposit.deploy.local.programs import ON_AWS_ALONE
 from deposit.settings import RENAMED, setting_names
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = (ROOT / ".env.example").read_text()
 COMPOSE = [(ROOT / name).read_text() for name in ("docker-compose.yml", "docker-compose.seaweedfs.yml")]
 
-# of the stack without Docker alone, or what one part gives another
+# of the stack without Docker alone, what one part gives another, or of .env.aws.example
 ELSEWHERE = {
     "DEPOSIT_STATE_DIR", "DEPOSIT_PYTHON", "DEPOSIT_REVISION", "DEPOSIT_RELEASE__SUPERVISOR_SOCKET",
     "DEPOSIT_RELEASE__FIRST_PORT", "DEPOSIT_RELEASE__STORE_SECRET_KEY", "DEPOSIT_SERVE__RELEASER_KEY_SHA256",
     "DEPOSIT_STACK__POSTGRES_PORT", "DEPOSIT_STACK__INTERNAL_PORT",
-}  # fmt: skip
+} | ON_AWS_ALONE  # fmt: skip
 LINE = re.compile(r"^# (?P<meaning>.+)\n#(?P<name>[A-Z][A-Z0-9_]*)=(?P<value>.*)$", re.MULTILINE)
 FOUND = {match["name"]: match for match in LINE.finditer(EXAMPLE)}
 

@@ -174,13 +174,15 @@ class Shipper:
             "DEPOSIT_STATE_DIR": str(settings.state_dir),
             "DEPOSIT_DATABASE__WRITER_URL": database.get_secret_value(),
             "DEPOSIT_LOG__POLL_SECONDS": "0.1",
+            "DEPOSIT_LOG__STOP_SECONDS": str(settings.log.stop_seconds),
+            **_handover(settings),
         }
-        self._log = settings.state_dir / "shipper.log"
+        self.log = settings.state_dir / "shipper.log"
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         command = [str(Path(sys.executable).with_name("deposit")), "shipper"]
-        with self._log.open("ab") as log:
+        with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log)
 
     def kill(self) -> None:
@@ -189,12 +191,22 @@ class Shipper:
         self._process.wait()
         self._process = None
 
-    def stop(self) -> None:
+    def terminate(self) -> None:
+        """SIGTERM, without waiting for what it does then."""
+        assert self._process is not None
+        self._process.terminate()
+
+    def wait(self) -> None:
+        """Until it has ended, in order."""
         if self._process is None:
             return
-        self._process.terminate()
-        assert self._process.wait(WAIT) == 0, self._log.read_text()[-2000:]
+        assert self._process.wait(WAIT) == 0, self.log.read_text()[-2000:]
         self._process = None
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self.terminate()
+            self.wait()
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -203,3 +215,16 @@ class Shipper:
             yield
         finally:
             self.stop()
+
+
+def _handover(settings: Settings) -> dict[str, str]:
+    store = settings.store
+    if settings.log.handover_uri is None:
+        return {}
+    assert store.secret_key is not None
+    return {
+        "DEPOSIT_LOG__HANDOVER_URI": settings.log.handover_uri,
+        "DEPOSIT_STORE__ENDPOINT_URL": str(store.endpoint_url),
+        "DEPOSIT_STORE__ACCESS_KEY": str(store.access_key),
+        "DEPOSIT_STORE__SECRET_KEY": store.secret_key.get_secret_value(),
+    }

@@ -28,11 +28,11 @@ def mlflow_server(
         yield uri
     finally:
         server.terminate()
-        server.wait(30)
+        server.wait(120)
 
 
 def _wait_until_healthy(uri: str, log: Path) -> None:
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
         try:
             if httpx.get(f"{uri}/health", timeout=2).is_success:

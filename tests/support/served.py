@@ -152,18 +152,26 @@ def customers(real_rows: list[list[Any]]) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="session")
-def bento(make_model: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An unpacked Bento around a small model, `deposit-v7`."""
+def bento_archive(make_model: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Bento around a small model, `deposit-v7`, as it is in the object store."""
     from deposit.release.packaging import built, write_context
-    from deposit.release.targets.image import unpack
 
     work = tmp_path_factory.mktemp("packaging")
     make_model(work / "model", version=7)
     write_context(work / "context", TAG)
     archive = work / "deposit.bento"
     archive.write_bytes(built(work, TAG))
-    unpack(archive, work / "bento")
-    return work / "bento"
+    return archive
+
+
+@pytest.fixture(scope="session")
+def bento(bento_archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, unpacked."""
+    from deposit.release.targets.image import unpack
+
+    folder = tmp_path_factory.mktemp("unpacked") / "bento"
+    unpack(bento_archive, folder)
+    return folder
 
 
 @pytest.fixture

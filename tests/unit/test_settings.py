@@ -33,8 +33,8 @@ def test_unknown_names_are_refused(name: str, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_wrong_value_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DEPOSIT_TRAIN__TEST_SHARE", "0.9")
-    with pytest.raises(ConfigError, match="DEPOSIT_TRAIN__TEST_SHARE"):
+    monkeypatch.setenv("DEPOSIT_TRAIN__LABEL_DELAY", "-1")
+    with pytest.raises(ConfigError, match="DEPOSIT_TRAIN__LABEL_DELAY"):
         load_settings()
 
 

@@ -1,9 +1,9 @@
 """The handler of `POST /rank`."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import aclosing, closing
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from deposit.data.tables.plaintext import plain_csv
 from deposit.log.entries import Entry
 from deposit.settings import Settings
 from serving.bodies import declared_codec, refusals
-from serving.http import JSON, Answer, Request, event_time_of, is_dry_run
+from serving.http import JSON, Answer, Request, answer_too_large, event_time_of, is_dry_run
 from serving.models import ModelCache
 from serving.problems import http_error
 from serving.ranking.rank_options import parse_options
@@ -47,18 +47,28 @@ class Ranking:
         if self._under_way >= _AT_ONCE:
             raise http_error(503, f"{_AT_ONCE} lists are being ranked already; try again in a moment", headers=_LATER)
         self._under_way += 1
+        held: list[Entry] | None = None if self._limits.max_answer_bytes is None else []
         try:
             upload = await receive(request, self._folder, self._limits.max_rank_bytes)
             try:
-                ranked = await self._ranked(request, upload)
+                ranked = await self._ranked(request, upload, held)
             except BaseException:
                 upload.file.close()
                 raise
         finally:
             self._under_way -= 1
-        return self._answer(ranked, b"text/csv" in request.headers.get(b"accept", b""))
+        as_csv = b"text/csv" in request.headers.get(b"accept", b"")
+        parts = self._streamed(ranked, as_csv)
+        if held is not None:
+            body = await self._whole(parts)
+            await self._recorder.record(*held)
+        if not is_dry_run(request):
+            yes = int((ranked.probabilities >= ranked.loaded.artifact.threshold).sum())
+            self._metrics.count_predictions(ranked.loaded.model_id, yes, len(ranked.numbers) - yes)
+        return _answer(ranked, parts if held is None else body, as_csv)
 
-    async def _ranked(self, request: Request, upload: Upload) -> "Ranked":
+    async def _ranked(self, request: Request, upload: Upload, held: list[Entry] | None) -> "Ranked":
+        """The list in order, each block recorded, or held where an answer may turn out to be too large."""
         options, codec = parse_options(upload.fields, self._economics), declared_codec(upload.charset)
         loaded = await self._models.get(options.model)
         # 60 MB of memory that a service which never sees a list does without
@@ -75,37 +85,48 @@ class Ranking:
         def record(entry: Entry) -> None:
             if dry_run:
                 return
+            if held is not None:
+                held.append(entry)
+                return
             written: Future[None] = asyncio.run_coroutine_threadsafe(self._recorder.record(entry), loop)
             written.result()
 
         await loop.run_in_executor(self._scoring, plain)
         work = partial(rank, upload.file, loaded, options, origin, self._limits.max_rank_rows, record)
-        ranked = await loop.run_in_executor(self._scoring, work)
-        if not dry_run:
-            yes = int((ranked.probabilities >= loaded.artifact.threshold).sum())
-            self._metrics.count_predictions(loaded.model_id, yes, len(ranked.numbers) - yes)
-        return ranked
+        return await loop.run_in_executor(self._scoring, work)
 
-    def _answer(self, ranked: "Ranked", as_csv: bool) -> Answer:
+    async def _streamed(self, ranked: "Ranked", as_csv: bool) -> AsyncGenerator[bytes, None]:
+        """The answer's parts, each made in a thread; the list's file is gone with the last."""
         from serving.ranking import responses
 
-        model_id = ranked.loaded.model_id
-        headers = (
-            (b"x-model", model_id.encode()),
-            (b"x-rows", str(len(ranked.numbers)).encode()),
-            (b"x-rejected", str(len(ranked.rejected)).encode()),
-            (b"x-extra-columns", ", ".join(ranked.extra).encode("ascii", "replace").replace(b"\n", b" ")),
-        )
-        if not as_csv:
-            return Answer(self._streamed(ranked, responses.as_json(ranked)), JSON, headers, model_id=model_id)
-        disposition = (b"content-disposition", b'attachment; filename="ranked.csv"')
-        return Answer(
-            self._streamed(ranked, responses.as_csv(ranked)), _CSV, (*headers, disposition), model_id=model_id
-        )
-
-    async def _streamed(self, ranked: "Ranked", parts: Iterator[bytes]) -> AsyncGenerator[bytes]:
-        """The parts, each made in a thread; the list's file is gone with the last."""
+        parts = responses.as_csv(ranked) if as_csv else responses.as_json(ranked)
         loop = asyncio.get_running_loop()
         with closing(ranked.file):
             while (part := await loop.run_in_executor(self._answering, next, parts, None)) is not None:
                 yield part
+
+    async def _whole(self, parts: AsyncGenerator[bytes, None]) -> bytes:
+        """All parts. Raises RequestError 413 if they are more than may be sent."""
+        most = self._limits.max_answer_bytes or 0
+        body = bytearray()
+        async with aclosing(parts):
+            async for part in parts:
+                body += part
+                if len(body) > most:
+                    raise answer_too_large(len(body), most)
+        return bytes(body)
+
+
+def _answer(ranked: "Ranked", body: bytes | AsyncGenerator[bytes, None], as_csv: bool) -> Answer:
+    """JSON, or the list as a file, with what is to be said of it in headers."""
+    model_id = ranked.loaded.model_id
+    headers = (
+        (b"x-model", model_id.encode()),
+        (b"x-rows", str(len(ranked.numbers)).encode()),
+        (b"x-rejected", str(len(ranked.rejected)).encode()),
+        (b"x-extra-columns", ", ".join(ranked.extra).encode("ascii", "replace").replace(b"\n", b" ")),
+    )
+    if not as_csv:
+        return Answer(body, JSON, headers, model_id=model_id)
+    disposition = (b"content-disposition", b'attachment; filename="ranked.csv"')
+    return Answer(body, _CSV, (*headers, disposition), model_id=model_id)

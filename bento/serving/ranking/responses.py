@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from deposit.data.columns import FEATURES
 from deposit.model.artifact import ModelArtifact
 from deposit.model.encoder import Matrix
+from deposit.model.mixture import Mixture, by_owner
 from serving.ranking.blocks import Rejected, read_rows
 from serving.ranking.ranked import Ranked
 from serving.recorder import texts
@@ -32,7 +33,7 @@ _VALUES = {
 
 
 def explanations(artifact: ModelArtifact, matrix: Matrix, columns: dict[str, NDArray[Any]]) -> list[list[Reason]]:
-    """The largest contributions of each row, by SHAP for trees (Lundberg, Lee 2017) and by coefficients otherwise."""
+    """The largest contributions of each row, by coefficients, and by SHAP of trees (Lundberg, Lee 2017) and rates."""
     used = artifact.encoder.columns
     contributions = contributions_by_column(artifact, matrix)
     best = np.argsort(-np.abs(contributions), axis=1, kind="stable")[:, :TOP]
@@ -44,17 +45,16 @@ def explanations(artifact: ModelArtifact, matrix: Matrix, columns: dict[str, NDA
 
 def contributions_by_column(artifact: ModelArtifact, matrix: Matrix) -> NDArray[np.float64]:
     """Effects in log-odds by the encoder's columns, shape (rows, columns); with the base they add up to the score."""
+    columns = {name: place for place, name in enumerate(artifact.encoder.columns)}
+    owners = np.array([columns[name.partition("=")[0]] for name in artifact.encoder.names()])
+    if isinstance(artifact.scorer, Mixture):
+        return artifact.scorer.contributions(matrix, owners, columns)
     if isinstance(artifact.scorer, xgboost.Booster):
         # the last column is the base
         contributions = artifact.scorer.predict(xgboost.DMatrix(matrix, nthread=1), pred_contribs=True)[:, :-1]
     else:
         contributions = matrix * artifact.scorer[:-1]
-    columns = list(artifact.encoder.columns)
-    owners = np.array([columns.index(name.partition("=")[0]) for name in artifact.encoder.names()])
-    summed = np.zeros((len(matrix), len(columns)))
-    for place in range(len(columns)):
-        summed[:, place] = contributions[:, owners == place].sum(axis=1)
-    return summed
+    return by_owner(contributions, owners, len(columns))
 
 
 def _reason(column: str, value: Any, contribution: float) -> Reason:

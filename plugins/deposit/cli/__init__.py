@@ -19,6 +19,7 @@ app = typer.Typer(
 for command in (
     model_commands.ingest,
     model_commands.train,
+    model_commands.evaluate,
     model_commands.select,
     model_commands.promote,
     release_commands.release,

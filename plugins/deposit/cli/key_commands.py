@@ -66,7 +66,13 @@ def remove_key(
 
 
 def _keys_file() -> Path:
-    path = load_settings().serve.keys_file
+    serve = load_settings().serve
+    path = serve.keys_file
+    if path is None and serve.keys_secret_id:
+        raise ConfigError(
+            f"the keys are in the secret {serve.keys_secret_id}: set DEPOSIT_SERVE__KEYS_FILE to a copy of it, "
+            "change that, and put it there by `aws secretsmanager put-secret-value --secret-string file://…`"
+        )
     if path is None:
         raise ConfigError(
             "DEPOSIT_SERVE__KEYS_FILE is not set, so no key is needed: start the stack (`deposit up`) or set it"

@@ -13,7 +13,7 @@ from deposit.data import contract, dataset, dating, sources, table
 from deposit.data.tables.formats import cut
 from deposit.data.violations import RowRule, RowViolation, reasons, summary
 from deposit.database import connect, reachable
-from deposit.errors import ConfigError, ContractError, SourceError, located
+from deposit.errors import ContractError, located
 from deposit.progress import Progress, log_progress
 from deposit.sections import IngestSettings
 from deposit.settings import Settings
@@ -60,11 +60,12 @@ def ingest(settings: Settings, progress: Progress = log_progress) -> IngestResul
     Bad rows go to a quarantine object and the `rejects` table. Raises DataError (the source, its columns, or too many
     bad rows), ConfigError or UpstreamError; then no version was published.
     """
-    bucket, engine = ObjectStore(settings.store).data, connect(settings.database)
+    store, engine = ObjectStore(settings.store), connect(settings.database)
+    bucket = store.data
     try:
         _check_servers(bucket, engine)
         with sources.folder() as folder:
-            source = sources.fetch(settings.ingest, folder, progress)
+            source = sources.fetch(settings.ingest, folder, progress, store)
             checked = check(source, progress)
         bad = reasons(checked.violations)
         quarantine_uri = _quarantine(bucket, engine, source, checked, bad) if bad else None
@@ -116,13 +117,7 @@ def _check_servers(bucket: Bucket, engine: Engine) -> None:
     """Raise UpstreamError or ConfigError unless the database answers and has its tables, and the bucket is there."""
     with reachable(engine), engine.connect() as connection:
         connection.execute(select(datasets.c.version).limit(1))
-    try:
-        bucket.keys(dataset.PREFIX)
-    except SourceError as error:
-        raise ConfigError(
-            f"the bucket {bucket.name} does not exist: start the stack (`deposit up`), make the bucket, "
-            "or correct DEPOSIT_STORE__DATA_BUCKET"
-        ) from error
+    bucket.keys(dataset.PREFIX)
 
 
 def _quarantine(

@@ -2,11 +2,14 @@
 
 import csv
 import errno
+import fnmatch
 import hashlib
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -16,8 +19,9 @@ from deposit.data.tables.formats import copy, unpacked
 from deposit.database import engine_for, reachable
 from deposit.errors import ConfigError, IntegrityError, SourceError, UpstreamError, located
 from deposit.progress import Progress
-from deposit.sections import IngestSettings
+from deposit.sections import IngestSettings, StoreSettings
 from deposit.settings import REPOSITORY
+from deposit.store import Bucket, ObjectStore, split_uri
 
 ORIGINAL = "bank-additional-full.csv"
 ORIGINAL_SHA256 = "74adfc578bf77a7ff4bb1ba4a9f8709d9e3c6907342959c2c8416847e0afb4d8"
@@ -34,11 +38,13 @@ class Source:
     sha256: str
 
 
-def fetch(settings: IngestSettings, folder: Path, progress: Progress) -> Source:
-    """Bring the source's rows into a CSV file in `folder`.
+def fetch(settings: IngestSettings, folder: Path, progress: Progress, store: ObjectStore | None = None) -> Source:
+    """Bring the source's rows into a CSV file in `folder`; source `s3` reads from `store`.
 
     Raises ConfigError (a setting is missing), SourceError, IntegrityError or UpstreamError.
     """
+    if settings.source == "s3":
+        return _s3(settings, folder, progress, store or ObjectStore(StoreSettings()))
     return _FETCH[settings.source](settings, folder, progress)
 
 
@@ -76,6 +82,30 @@ def _file(settings: IngestSettings, folder: Path, progress: Progress) -> Source:
     return Source(str(settings.path), path, _checked(path, str(settings.path), settings.sha256))
 
 
+def _s3(settings: IngestSettings, folder: Path, progress: Progress, store: ObjectStore) -> Source:
+    uri = settings.object_pattern(datetime.now(UTC).date())
+    if uri is None:
+        raise ConfigError("source `s3` needs DEPOSIT_INGEST__S3_URI: the object, like s3://bank/calls-{month}.csv")
+    name, pattern = split_uri(uri)
+    bucket = store.bucket(name, "DEPOSIT_INGEST__S3_URI")
+    key = _newest(bucket, pattern)
+    progress(f"reading {bucket.uri(key)}")
+    bucket.download(key, folder / "object")
+    path = from_file(folder / "object", folder / "s3.csv", bucket.uri(key), ORIGINAL)
+    return Source(bucket.uri(key), path, _checked(path, bucket.uri(key), settings.sha256))
+
+
+def _newest(bucket: Bucket, pattern: str) -> str:
+    """The key that was written last of those that a pattern matches, as Airflow's sensor matches them."""
+    prefix = re.split(r"[\[*?]", pattern, maxsplit=1)[0]
+    matching = [each for each in bucket.objects(prefix) if fnmatch.fnmatchcase(each.key, pattern)]
+    if not matching:
+        raise SourceError(
+            f"{bucket.uri(pattern)} is not there yet: wait for the file, or correct DEPOSIT_INGEST__S3_URI"
+        )
+    return max(matching, key=lambda each: (each.written_at, each.key)).key
+
+
 def _postgres(settings: IngestSettings, folder: Path, progress: Progress) -> Source:
     """Stream the query's rows through a server-side cursor; only one batch is in memory at a time."""
     if settings.url is None or not settings.query:
@@ -86,7 +116,7 @@ def _postgres(settings: IngestSettings, folder: Path, progress: Progress) -> Sou
     path, done = folder / "query.csv", 0
     options = {"stream_results": True, "max_row_buffer": _BATCH, "no_parameters": True, "postgresql_readonly": True}
     try:
-        with reachable(engine, "DEPOSIT_INGEST__URL"), engine.connect() as connection:
+        with reachable(engine), engine.connect() as connection:
             result = connection.execution_options(**options).exec_driver_sql(settings.query)
             if not result.returns_rows:
                 raise SourceError("DEPOSIT_INGEST__QUERY gives no rows: it must be one SELECT")

@@ -3,11 +3,13 @@
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from deposit.deploy.credentials import Credentials, write_private
 from deposit.deploy.layout import AIRFLOW, Layout
 from deposit.errors import ConfigError, UpstreamError
+from deposit.sections import StoreSettings
 from deposit.settings import REPOSITORY, Settings
 
 ADMIN = "admin"
@@ -73,9 +75,23 @@ def environment(settings: Settings, layout: Layout, secrets: Credentials) -> dic
         "AIRFLOW__API__SECRET_KEY": secrets.airflow_jwt,
         "AIRFLOW__API_AUTH__JWT_SECRET": secrets.airflow_jwt,
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(layout.logs / "airflow"),
+        # what waits for a file in the object store asks by it
+        "AIRFLOW_CONN_AWS_DEFAULT": json.dumps(
+            s3_connection(settings.store, f"http://127.0.0.1:{ports.store_port}", "pipeline", secrets.store_pipeline)
+        ),
         "DEPOSIT_STATE_DIR": str(layout.root),
         **{f"DEPOSIT_LINKS__{name}".upper(): address for name, address in links.items()},
     }
+
+
+def s3_connection(store: StoreSettings, endpoint: str, login: str, password: str) -> dict[str, Any]:
+    """A connection of Airflow's to an object store that is not AWS's."""
+    extra = {
+        "endpoint_url": endpoint,
+        "region_name": store.region,
+        "config_kwargs": {"s3": {"addressing_style": "path"}},
+    }
+    return {"conn_type": "aws", "login": login, "password": password, "extra": json.dumps(extra)}
 
 
 def prepare(settings: Settings, layout: Layout, secrets: Credentials) -> None:

@@ -48,8 +48,11 @@ def prepare_buckets(store: StoreSettings, endpoint: str, secrets: Credentials) -
     ObjectStore(StoreSettings.model_validate(store.model_dump() | admin)).ensure_buckets()
 
 
-def ensure_database(engine: Engine, name: str, owner: str, password: str) -> None:
-    """A database owned by a role that may log in with this password and do nothing elsewhere."""
+def ensure_database(engine: Engine, name: str, owner: str, password: str | None) -> None:
+    """A database owned by a role that may log in with this password and do nothing elsewhere.
+
+    Without a password it logs in with IAM tokens, as RDS has it.
+    """
     with reachable(engine), engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         _ensure_role(connection, owner, password)
         if not connection.scalar(text("SELECT 1 FROM pg_database WHERE datname = :name"), {"name": name}):
@@ -72,8 +75,11 @@ def ensure_reader(engine: Engine, database: str, owner: str, reader: str, passwo
             _execute(connection, sql.SQL(statement).format(**names))
 
 
-def ensure_writer(engine: Engine, database: str, writer: str, password: str) -> None:
-    """The shipper's role, which may only add to the log; `engine` is connected to `database`, which is migrated."""
+def ensure_writer(engine: Engine, database: str, writer: str, password: str | None) -> None:
+    """The shipper's role, which may only add to the log; `engine` is connected to `database`, which is migrated.
+
+    Without a password it logs in with IAM tokens, as RDS has it.
+    """
     with reachable(engine), engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         _ensure_role(connection, writer, password)
         names = {"database": sql.Identifier(database), "writer": sql.Identifier(writer)}
@@ -89,10 +95,17 @@ def ensure_writer(engine: Engine, database: str, writer: str, password: str) -> 
             _execute(connection, sql.SQL(statement).format(**names))
 
 
-def _ensure_role(connection: Connection, role: str, password: str) -> None:
+def _ensure_role(connection: Connection, role: str, password: str | None) -> None:
     there = connection.scalar(text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": role})
-    statement = sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}" if there else "CREATE ROLE {} LOGIN PASSWORD {}")
-    _execute(connection, statement.format(sql.Identifier(role), sql.Literal(password)))
+    name = sql.Identifier(role)
+    _execute(connection, sql.SQL("ALTER ROLE {} LOGIN" if there else "CREATE ROLE {} LOGIN").format(name))
+    if password is None:
+        _execute(connection, sql.SQL("GRANT rds_iam TO {}").format(name))
+    else:
+        _execute(connection, sql.SQL("ALTER ROLE {} PASSWORD {}").format(name, sql.Literal(password)))
+    if not connection.scalar(text("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")):
+        # who is no superuser, as on RDS, gives away what belongs to a role only as its member
+        _execute(connection, sql.SQL("GRANT {} TO CURRENT_USER").format(name))
 
 
 def _execute(connection: Connection, statement: sql.Composed) -> None:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from psycopg import Connection, Cursor, errors
 
-from deposit import tables
 from deposit.data.columns import FEATURES, NAMES, customer_struct
 from deposit.log.entries import RankedBlock, ScoredRequest, from_epoch_us
 from deposit.log.staging import Staging
@@ -19,11 +18,23 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_COLUMNS = (
-    "prediction_id", "customer_id", *(column.sql_name for column in FEATURES), "probability", "subscribes",
-    "event_time", "request_id", "model_id", "threshold", "latency_ms", "client",
-)  # fmt: skip
-STAGING = Staging(tables.predictions, _COLUMNS)
+_SQL_TYPES = {str: "TEXT", int: "SMALLINT", float: "DOUBLE PRECISION"}
+STAGING = Staging(
+    "predictions",
+    {
+        "prediction_id": "UUID",
+        "customer_id": "TEXT",
+        **{column.sql_name: _SQL_TYPES[column.kind] for column in FEATURES},
+        "probability": "DOUBLE PRECISION",
+        "subscribes": "BOOLEAN",
+        "event_time": "TIMESTAMP WITH TIME ZONE",
+        "request_id": "TEXT",
+        "model_id": "TEXT",
+        "threshold": "DOUBLE PRECISION",
+        "latency_ms": "REAL",
+        "client": "TEXT",
+    },
+)
 _INSERT = STAGING.sql(
     "INSERT INTO public.predictions ({columns}) SELECT {columns} FROM {staging} ON CONFLICT DO NOTHING"
 )
@@ -83,7 +94,7 @@ def ranked_csv(block: RankedBlock) -> bytes:
         ]
         written = io.BytesIO()
         # strings are quoted and null is empty, as COPY wants them
-        csv.write_csv(pa.table(columns, list(_COLUMNS)), written, csv.WriteOptions(include_header=False))
+        csv.write_csv(pa.table(columns, list(STAGING.types)), written, csv.WriteOptions(include_header=False))
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"the table cannot be read: {error}") from error
     return written.getvalue()

@@ -7,27 +7,19 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
-from typing import Any
+from contextlib import closing, suppress
+from typing import Any, Protocol
 
-import msgspec
 import psycopg
 
-from deposit.database import engine_for
-from deposit.errors import ConfigError, SpoolError
+from deposit.errors import DepositError, SpoolError, UpstreamError
 from deposit.files import beat
-from deposit.log import predictions, staging
-from deposit.log.entries import (
-    Content,
-    Entry,
-    RankedBlock,
-    ReportedOutcomes,
-    ScoredRequest,
-    date_from_epoch_us,
-    decode_entry,
-)
+from deposit.log import predictions
+from deposit.log.batch import UNREADABLE, UNSTORABLE, Batch, Connection, prepare
+from deposit.log.entries import Entry, decode_entry
+from deposit.log.handover import Handover, leave_rest
 from deposit.log.spool import Spool, SpoolState
-from deposit.sections import DatabaseSettings
+from deposit.log.writer import writer_parameters
 from deposit.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -55,6 +47,11 @@ class OutageLog:
         pause, self._pause = self._pause, min(2 * self._pause, _LONGEST_PAUSE)
         return pause
 
+    @property
+    def seconds(self) -> float:
+        """How long it has failed; 0 while it works."""
+        return 0.0 if self._failing_since is None else self._clock() - self._failing_since
+
     def on_success(self, rows: int, waiting: int) -> None:
         """A batch, of no rows perhaps, was shipped; so many rows wait."""
         now = self._clock()
@@ -80,11 +77,25 @@ def store(connection: psycopg.Connection[Any], state: SpoolState) -> None:
     connection.execute(_INSERT, [state.entries, state.rows, oldest, state.bytes, state.aside_rows, state.shipped_rows])
 
 
-Connection = psycopg.Connection[tuple[Any, ...]]
 Numbered = Sequence[tuple[int, Entry]]
+
+
+class EntrySource(Protocol):
+    """Where numbered entries came from."""
+
+    def remove(self, seqs: Sequence[int]) -> None:
+        """These are stored."""
+
+    def set_aside(self, seq: int, reason: str) -> None:
+        """This one cannot be stored, and is kept."""
+
 
 _MAINTENANCE_SECONDS = 3600.0
 _STATE_SECONDS = 15.0
+_HANDOVER_SECONDS = 60.0
+_OUTAGE_SECONDS = 60.0
+"""After which a spool is left in the object store while it waits: a host may be lost with its disk."""
+_TURN_SECONDS = 0.5
 _CONNECT: dict[str, Any] = {
     "autocommit": True,
     "connect_timeout": 5,
@@ -95,14 +106,12 @@ _CONNECT: dict[str, Any] = {
     "tcp_user_timeout": 30_000,
     "application_name": "deposit shipper",
 }
-_UNREADABLE = (ValueError, KeyError, TypeError, OverflowError, msgspec.MsgspecError)
-_UNSTORABLE = (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.ProgramLimitExceeded)
 
 
 def run(settings: Settings, stop: threading.Event) -> None:
-    """Ship until stopped, through outages; the batch in hand is finished. Raises ConfigError."""
-    address = _address(settings.database)
-    spool, outages = Spool.of(settings), OutageLog()
+    """Ship until stopped, through outages, and then for as long as a stop may take. Raises ConfigError."""
+    writer_parameters(settings.database)
+    spool, outages, handover = Spool.of(settings), OutageLog(), Handover.of(settings)
     restored = False
     while not stop.is_set():
         beat(settings.heartbeat_file)
@@ -110,26 +119,44 @@ def run(settings: Settings, stop: threading.Event) -> None:
             if not restored:
                 spool.restore()  # what this version could not store, the next one may
                 restored = True
-            with closing(psycopg.connect(address, **_CONNECT)) as connection:
-                _work(connection, spool, settings, outages, stop)
-        except (psycopg.Error, SpoolError) as error:
-            stop.wait(outages.on_failure(error))
+            with closing(_connected(settings)) as connection:
+                _work(connection, spool, handover, settings, outages, stop)
+        except (psycopg.Error, SpoolError, UpstreamError) as error:
+            pause = outages.on_failure(error)
+            if handover and outages.seconds >= _OUTAGE_SECONDS:
+                leave_rest(handover, spool, settings.log.ship_rows)
+            stop.wait(pause)
+    _finish(spool, handover, settings)
     spool.close()
 
 
-def ship(connection: Connection, spool: Spool, batch: Numbered) -> None:
+def _finish(spool: Spool, handover: Handover | None, settings: Settings) -> None:
+    """After the stop: ship for as long as that may take, then leave the rest to the next shipper."""
+    log, end = settings.log, time.monotonic() + settings.log.stop_seconds
+    with suppress(psycopg.Error, SpoolError, UpstreamError):  # what that is, has been said before or is said below
+        while time.monotonic() < end and spool.state().entries:
+            with suppress(psycopg.Error), closing(_connected(settings)) as connection:
+                prepare(connection)
+                while time.monotonic() < end and (batch := spool.read(log.ship_rows)):
+                    ship(connection, spool, batch)
+            time.sleep(_TURN_SECONDS)
+    if handover:
+        leave_rest(handover, spool, log.ship_rows)
+
+
+def ship(connection: Connection, spool: EntrySource, batch: Numbered) -> None:
     """Store a batch and remove it from the spool; what cannot be stored is set aside. Raises psycopg.Error."""
     rows, readable = Batch(), []
     for seq, entry in batch:
         try:
             rows.add(decode_entry(entry))
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             _dead_letter(spool, seq, entry, str(error) or type(error).__name__)
         else:
             readable.append((seq, entry))
     try:
         rows.store(connection)
-    except _UNSTORABLE as error:
+    except UNSTORABLE as error:
         if len(readable) == 1:
             # not its text, which may quote a customer
             _dead_letter(spool, *readable[0], f"PostgreSQL refuses it ({type(error).__name__})")
@@ -141,52 +168,17 @@ def ship(connection: Connection, spool: Spool, batch: Numbered) -> None:
         spool.remove([seq for seq, _ in readable])
 
 
-def prepare(connection: Connection) -> None:
-    """Make the session's staging tables. Raises psycopg.Error."""
-    for table in (predictions.STAGING, staging.OUTCOMES):
-        connection.execute(table.create)
-
-
-class Batch:
-    """A batch as rows."""
-
-    def __init__(self) -> None:
-        self._days: set[Any] = set()
-        self._rows: list[predictions.Row] = []
-        self._lists: list[bytes] = []
-        self._outcomes: list[staging.Row] = []
-        self._traffic: list[staging.Row] = []
-
-    def add(self, content: Content) -> None:
-        """Add what an entry held, all or nothing. Raises an error of `_UNREADABLE`."""
-        if isinstance(content, ScoredRequest):
-            self._rows += predictions.scored_rows(content)
-        elif isinstance(content, RankedBlock):
-            self._lists.append(predictions.ranked_csv(content))
-        elif isinstance(content, ReportedOutcomes):
-            self._outcomes += staging.outcome_rows(content)
-            return
-        else:
-            self._traffic += staging.traffic_rows(content)
-            return
-        self._days.add(date_from_epoch_us(content.event_time))
-
-    def store(self, connection: Connection) -> None:
-        """Add everything in one transaction. Raises psycopg.Error."""
-        with connection.transaction(), connection.cursor() as cursor:
-            if self._days:
-                predictions.create_partitions(cursor, self._days)
-                predictions.store(cursor, self._rows, self._lists)
-            if self._outcomes:
-                staging.store_outcomes(cursor, self._outcomes)
-            if self._traffic:
-                staging.store_traffic(cursor, self._traffic)
-
-
-def _work(connection: Connection, spool: Spool, settings: Settings, outages: OutageLog, stop: threading.Event) -> None:
+def _work(
+    connection: Connection,
+    spool: Spool,
+    handover: Handover | None,
+    settings: Settings,
+    outages: OutageLog,
+    stop: threading.Event,
+) -> None:
     log = settings.log
     prepare(connection)
-    maintenance, state = _Timer(_MAINTENANCE_SECONDS), _Timer(_STATE_SECONDS)
+    maintenance, state, left = _Timer(_MAINTENANCE_SECONDS), _Timer(_STATE_SECONDS), _Timer(_HANDOVER_SECONDS)
     while not stop.is_set():
         beat(settings.heartbeat_file)
         if maintenance.due():
@@ -198,9 +190,23 @@ def _work(connection: Connection, spool: Spool, settings: Settings, outages: Out
         outages.on_success(sum(entry.rows for _, entry in batch), waiting.rows)
         if state.due():
             store(connection, waiting)
+        if handover and left.due():
+            _take_over(connection, handover, stop)
         # small batches cost as much as large ones
         if waiting.rows < log.ship_rows / 2:
             stop.wait(log.poll_seconds)
+
+
+def _take_over(connection: Connection, handover: Handover, stop: threading.Event) -> None:
+    """Ship what others left, one object after the other. Raises psycopg.Error; the store's errors wait for the next."""
+    try:
+        for key in handover.waiting():
+            taken = None if stop.is_set() else handover.read(key)
+            if taken is not None:
+                ship(connection, taken, taken.batch)
+                handover.finish(key, taken)
+    except DepositError as error:
+        logger.error("what other shippers left cannot be taken over yet: %s", error)
 
 
 class _Timer:
@@ -218,7 +224,7 @@ class _Timer:
         return True
 
 
-def _dead_letter(spool: Spool, seq: int, entry: Entry, reason: str) -> None:
+def _dead_letter(spool: EntrySource, seq: int, entry: Entry, reason: str) -> None:
     spool.set_aside(seq, reason)
     logger.critical(
         "entry %d (%s, %d rows) cannot be stored: %s; it is set aside in the spool, and tried again when the shipper "
@@ -227,10 +233,6 @@ def _dead_letter(spool: Spool, seq: int, entry: Entry, reason: str) -> None:
     )  # fmt: skip
 
 
-def _address(settings: DatabaseSettings) -> str:
-    if settings.writer_url is None:
-        raise ConfigError("DEPOSIT_DATABASE__WRITER_URL is not set: `deposit up` starts a shipper that has it")
-    url = engine_for(settings.writer_url.get_secret_value(), "DEPOSIT_DATABASE__WRITER_URL").url
-    if url.get_backend_name() != "postgresql":
-        raise ConfigError("DEPOSIT_DATABASE__WRITER_URL must name a PostgreSQL database")
-    return url.set(drivername="postgresql").render_as_string(hide_password=False)
+def _connected(settings: Settings) -> Connection:
+    # parameters of this moment: a token among them is good for minutes
+    return psycopg.connect(**writer_parameters(settings.database), **_CONNECT)

@@ -1,13 +1,10 @@
 """How what was shipped enters its table: through a staging table, each entry once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from psycopg import Cursor, sql
-from sqlalchemy import Table
-from sqlalchemy.dialects import postgresql
 
-from deposit import tables
 from deposit.log.entries import ReportedOutcomes, Traffic, from_epoch_us
 
 
@@ -16,18 +13,20 @@ class Staging:
 
     Args:
         table: whose columns they are.
-        columns: their names, in the order in which rows are copied.
+        types: of its columns by name, in the order in which rows are copied, as PostgreSQL writes them; stated here,
+            since the role that may only add cannot ask the table for them.
         more: further columns, by name with their type.
     """
 
-    def __init__(self, table: Table, columns: Sequence[str], more: Sequence[tuple[str, str]] = ()) -> None:
-        dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
-        types = [(name, table.columns[name].type.compile(dialect)) for name in columns] + list(more)
+    def __init__(self, table: str, types: Mapping[str, str], more: Mapping[str, str] | None = None) -> None:
+        self.table = table
+        self.types = types
+        columns = {**types, **(more or {})}
         self._names = {
-            "staging": sql.Identifier("pg_temp", f"staged_{table.name}"),
-            "columns": sql.SQL(", ").join(sql.Identifier(name) for name, _ in types),
+            "staging": sql.Identifier("pg_temp", f"staged_{table}"),
+            "columns": sql.SQL(", ").join(sql.Identifier(name) for name in columns),
             "definitions": sql.SQL(", ").join(
-                sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(kind)) for name, kind in types
+                sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(kind)) for name, kind in columns.items()
             ),
         }
 
@@ -41,8 +40,18 @@ class Staging:
         return sql.SQL(statement).format(**self._names)
 
 
-_COLUMNS = ("prediction_id", "subscribed", "at", "received_at", "client", "request_id")
-OUTCOMES = Staging(tables.outcomes, _COLUMNS, more=[("dated", "boolean"), ("place", "bigint")])
+OUTCOMES = Staging(
+    "outcomes",
+    {
+        "prediction_id": "UUID",
+        "subscribed": "BOOLEAN",
+        "at": "TIMESTAMP WITH TIME ZONE",
+        "received_at": "TIMESTAMP WITH TIME ZONE",
+        "client": "TEXT",
+        "request_id": "TEXT",
+    },
+    more={"dated": "BOOLEAN", "place": "BIGINT"},
+)
 _INSERT_OUTCOMES = OUTCOMES.sql("""
 INSERT INTO public.outcomes (prediction_id, subscribed, at, received_at, client, request_id)
 SELECT prediction_id, subscribed, at, received_at, client, request_id

@@ -20,7 +20,7 @@ _OF_BOTH = frozenset({"f1", "roc_auc", "pr_auc", "lift_10", "capture_30"})
 SIGMAS = 4.0
 """Standard errors up to which a difference may be noise."""
 MAX_AUC_LOSS = 0.03
-"""How far ROC AUC may be below that of the test months in training, beyond noise."""
+"""How far ROC AUC may be below the mean of the months that training scored, beyond noise."""
 MAX_ECE_GAIN = 0.05
 """How far the calibration error, less its noise, may be above the upper bound of that in training."""
 MAX_RATE_SHIFT = 0.05
@@ -42,7 +42,7 @@ def performance(scored: BinnedOutcomes, threshold: float, economics: Economics) 
     ]
     drawn = {name: np.concatenate([block[name] for block in blocks]) for name in values}
     # one period is no months to take a mean of
-    names = [name for name in values if name != "roc_auc_month_mean" and (name not in _OF_BOTH or enough_of_each)]
+    names = [name for name in values if not name.endswith("_month_mean") and (name not in _OF_BOTH or enough_of_each)]
     intervals = {name: Interval(float(values[name][0]), *interval(drawn[name], CONFIDENCE)) for name in names}
     noise = _calibration_noise(scored)
     return intervals | {NOISE: Interval(noise, noise, noise)}
@@ -63,8 +63,10 @@ def degradations(expected: Mapping[str, float], metrics: Mapping[str, Interval],
     """
     worse = []
     if ranking_known(expected, metrics):
-        auc, promised = metrics["roc_auc"], expected["roc_auc"]
-        spread = sqrt(_error(auc.low, auc.high) ** 2 + _error(expected["roc_auc_low"], expected["roc_auc_high"]) ** 2)
+        # of a period it is what months had on average: pooled over months, rates that differ rank too
+        auc, name = metrics["roc_auc"], "roc_auc_month_mean" if "roc_auc_month_mean" in expected else "roc_auc"
+        promised = expected[name]
+        spread = sqrt(_error(auc.low, auc.high) ** 2 + _error(expected[f"{name}_low"], expected[f"{name}_high"]) ** 2)
         tolerance = max(MAX_AUC_LOSS, SIGMAS * spread)
         if promised - auc.value > tolerance:
             rule = MonitoringRule.RANKING

@@ -10,7 +10,7 @@ from deposit.files import replace_file
 from deposit.progress import OnChange
 from deposit.registry.catalog import Catalog, CatalogModel, Files, encode_catalog, parse_catalog
 from deposit.settings import Settings
-from deposit.store import split_uri
+from deposit.store import ObjectStore, split_uri
 
 if TYPE_CHECKING:
     from deposit.registry.registry import ArtifactLocation, Version
@@ -41,9 +41,9 @@ def keep_catalog(settings: Settings, stop: Event, again: Event) -> None:
 
 
 def write_catalog(settings: Settings) -> list[str]:
-    """Write the catalog if it is not what the registry says; gives the reasons why versions had to be left out.
+    """Write the catalog if it is not what the registry says, as a file and where asked for as an object.
 
-    Raises UpstreamError, and then leaves the file alone.
+    Gives the reasons why versions had to be left out. Raises UpstreamError, and then leaves the file alone.
     """
     from deposit.registry.registry import ModelRegistry  # MLflow takes two seconds to import
 
@@ -65,7 +65,17 @@ def write_catalog(settings: Settings) -> list[str]:
     if catalog != before or not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, encode_catalog(catalog))
+    if settings.serve.catalog_uri:
+        _publish(settings, settings.serve.catalog_uri, encode_catalog(catalog))
     return left_out
+
+
+def _publish(settings: Settings, uri: str, content: bytes) -> None:
+    """Write the object, for services that see no file of the releaser's, if it is not the same already."""
+    name, key = split_uri(uri)
+    bucket = ObjectStore(settings.store).bucket(name)
+    if not (bucket.exists(key) and bucket.get(key) == content):
+        bucket.put(key, content, "application/json")
 
 
 def _written(settings: Settings) -> Catalog:

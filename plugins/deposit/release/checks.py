@@ -16,6 +16,7 @@ _BATCH = 500
 _CUSTOMER_BYTES = 1024
 """More than a customer takes in a request's body."""
 _LOOK_SECONDS = 0.1
+_READY_SECONDS, _ANSWER_SECONDS = 2, 30
 
 
 def most_at_once(serve: ServeSettings) -> int:
@@ -23,12 +24,17 @@ def most_at_once(serve: ServeSettings) -> int:
     return max(1, min(_BATCH, serve.max_customers, serve.max_body_bytes // _CUSTOMER_BYTES))
 
 
-def wait_ready(address: str, timeout: float, problem: Callable[[], str | None]) -> None:
+def plain_client(address: str) -> httpx.Client:
+    """Asks a service at `host:port`, in a network of the stack's own."""
+    return httpx.Client(base_url=f"http://{address}", trust_env=False, verify=False)  # noqa: S501 - there is no TLS
+
+
+def wait_ready(client: httpx.Client, timeout: float, problem: Callable[[], str | None]) -> None:
     """Wait for /readyz. Raises ReleaseError after `timeout` s, or at once when `problem` tells that it is hopeless."""
 
     def is_ready() -> bool:
         try:
-            if httpx.get(f"http://{address}/readyz", timeout=2, trust_env=False).status_code == 200:
+            if client.get("/readyz", timeout=_READY_SECONDS).status_code == 200:
                 return True
         except httpx.TransportError:
             pass  # not listening yet
@@ -41,17 +47,18 @@ def wait_ready(address: str, timeout: float, problem: Callable[[], str | None]) 
         raise ReleaseError(f"the new service was not ready after {timeout:g} s: see its log")
 
 
-def smoke_test(address: str, model_id: str, parity: dict[str, Any], key: str | None = None) -> None:
+def smoke_test(client: httpx.Client, model_id: str, parity: dict[str, Any], key: str | None = None) -> None:
     """A few real rows one by one, and one bad row; `key` is for a service that asks for one. Raises ReleaseError."""
     for row in parity["rows"][:_SMOKE_ROWS]:
-        _scores(address, model_id, [row], key)
-    refused = _post(address, {"customers": [{}]}, key)
+        # by no model's id: what answers must be this one of itself, not as one that it could fetch
+        _scores(client, model_id, [row], key, pinned=False)
+    refused = _post(client, {"customers": [{}]}, key)
     if refused.status_code != 422:
         raise ReleaseError(f"smoke test: an empty customer was answered with {refused.status_code} instead of 422")
 
 
 def check_parity(
-    address: str, model_id: str, parity: dict[str, Any], tolerance: float, at_once: int, key: str | None = None
+    client: httpx.Client, model_id: str, parity: dict[str, Any], tolerance: float, at_once: int, key: str | None = None
 ) -> float:
     """The largest difference to the training process's probabilities, asked for `at_once` rows at a time.
 
@@ -62,7 +69,7 @@ def check_parity(
         raise ReleaseError(f"parity.json is broken: {len(rows)} rows and {len(expected)} probabilities")
     served: list[float] = []
     for start in range(0, len(rows), at_once):
-        served += _scores(address, model_id, rows[start : start + at_once], key)
+        served += _scores(client, model_id, rows[start : start + at_once], key)
     worst = largest_difference(served, expected)
     if not worst <= tolerance:
         raise ReleaseError(
@@ -78,19 +85,23 @@ def largest_difference(served: list[float], expected: list[float]) -> float:
     return math.inf if any(math.isnan(difference) for difference in differences) else max(differences)
 
 
-def _scores(address: str, model_id: str, rows: list[list[Any]], key: str | None) -> list[float]:
+def _scores(
+    client: httpx.Client, model_id: str, rows: list[list[Any]], key: str | None, pinned: bool = True
+) -> list[float]:
     customers = [dict(zip(NAMES, row, strict=True)) for row in rows]
-    response = _post(address, {"customers": customers, "model": model_id}, key)
+    response = _post(client, {"customers": customers, **({"model": model_id} if pinned else {})}, key)
     if response.status_code != 200:
         raise ReleaseError(f"smoke test: POST /predict gave {response.status_code}: {response.text[:200]}")
     answer = response.json()
+    if answer["model"] != model_id:
+        raise ReleaseError(f"smoke test: {answer['model']} answers instead of {model_id}")
     return [float(prediction["probability"]) for prediction in answer["predictions"]]
 
 
-def _post(address: str, body: dict[str, Any], key: str | None) -> httpx.Response:
+def _post(client: httpx.Client, body: dict[str, Any], key: str | None) -> httpx.Response:
     try:
         # what is scored for a check must not stand in the log as if a customer had been asked about
         headers = {"X-Dry-Run": "true", **({"Authorization": f"Bearer {key}"} if key else {})}
-        return httpx.post(f"http://{address}/predict", json=body, headers=headers, timeout=30, trust_env=False)
+        return client.post("/predict", json=body, headers=headers, timeout=_ANSWER_SECONDS)
     except httpx.HTTPError as error:
         raise ReleaseError(f"smoke test: POST /predict failed: {error!r}") from error

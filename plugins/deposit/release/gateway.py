@@ -9,12 +9,14 @@ file. So the admin API is used only when the configuration itself changes.
 import json
 import os
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 
-from deposit.errors import ConfigError, UpstreamError
+from deposit.errors import ConfigError, UpstreamError, remedy
 from deposit.release.caddy import NO_UPSTREAM, config
+from deposit.release.repository import Release
 from deposit.settings import Settings
 
 
@@ -52,6 +54,15 @@ class Gateway:
     def point_to(self, address: str | None) -> None:
         """Send all requests from now on to another service; those under way finish where they are."""
         _replace(self._upstream_file, address or NO_UPSTREAM)
+
+    def switch(self, release: Release, address: str, test: Callable[[str], None]) -> str:  # noqa: ARG002
+        """As `point_to`: requests go to the very address that was tested, so nothing is left to test."""
+        self.point_to(address)
+        return address
+
+    def withdraw(self) -> None:
+        """Answer requests with the word that nothing is released."""
+        self.point_to(None)
 
     def answers(self) -> bool:
         """Whether Caddy runs."""
@@ -128,6 +139,6 @@ def trust(settings: Settings) -> ssl.SSLContext:
         context.load_verify_locations(cafile=path)
     except (OSError, ssl.SSLError) as error:
         raise ConfigError(
-            f"cannot read the gateway's certificate {path}: start the gateway (`deposit up`), or correct its settings"
+            f"cannot read the gateway's certificate {path}: {remedy(None)}, or correct the gateway's settings"
         ) from error
     return context

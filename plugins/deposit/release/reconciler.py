@@ -22,9 +22,8 @@ from deposit.files import beat
 from deposit.progress import OnChange, Progress, log_progress
 from deposit.release import checks, leases, repository
 from deposit.release.catalog_publisher import keep_catalog
-from deposit.release.gateway import Gateway
 from deposit.release.repository import BUILDING, RENEWAL, TESTING, Release
-from deposit.release.targets import Target, target_for
+from deposit.release.targets import Target, Traffic, target_for
 from deposit.settings import Settings
 from deposit.store import ObjectStore
 
@@ -44,14 +43,14 @@ class Reconciliation:
         settings: Settings,
         engine: Engine,
         target: Target,
-        gateway: Gateway,
+        traffic: Traffic,
         progress: Progress = log_progress,
         released: Callable[[], None] = lambda: None,
     ) -> None:
         self._settings = settings
         self._engine = engine
         self._target = target
-        self._gateway = gateway
+        self._traffic = traffic
         self._store = ObjectStore(settings.store)
         self._log = OnChange(progress)
         self._released = released
@@ -63,7 +62,7 @@ class Reconciliation:
         self._recall()
         with reachable(self._engine), self._engine.connect() as connection:
             live, pending = repository.live(connection), repository.pending(connection)
-        if self._gateway.repair():
+        if self._traffic.repair():
             self._log("loaded the gateway's configuration")
         try:
             self._repair(live)
@@ -94,8 +93,8 @@ class Reconciliation:
 
     def _repair(self, live: Release | None) -> None:
         if live is None:
-            if self._gateway.upstream():
-                self._gateway.point_to(None)
+            if self._traffic.upstream():
+                self._traffic.withdraw()
             return
         address = self._target.running().get(live.id)
         if address is None or self._target.problem(live.id):
@@ -103,10 +102,10 @@ class Reconciliation:
             self._install(live)
             address = self._target.start(live)
             self._ready(live, address)
-        if self._gateway.upstream() != address:
-            self._log(f"pointing the gateway to the live release {live.id} at {address}")
+        if self._traffic.upstream() != address:
+            self._log(f"sending requests to the live release {live.id} at {address}")
             self._ready(live, address)
-            self._gateway.point_to(address)
+            self._traffic.switch(live, address, partial(self._test, live))
 
     def _renew(self, live: Release) -> bool:
         """Ask for a new service beside one that was started with other settings or secrets; whether that was needed.
@@ -139,10 +138,14 @@ class Reconciliation:
             release = self._transition(release, TESTING)
             self._ready(release, address)
             self._test(release, address)
+            # traffic first, then the rows: whoever reads `live` may rely on it; a crash between is repaired back
+            address = self._traffic.switch(release, address, partial(self._test, release))
         except (ReleaseError, DataError) as error:
             self._fail(release, str(error))
             return
-        self._switch(release, address)
+        with reachable(self._engine), self._engine.begin() as connection:
+            repository.go_live(connection, release, address)
+        self._released()
         self._log(
             f"release {release.id}: {release.model_id} is live at {address} after {time.monotonic() - started:.1f} s"
         )
@@ -162,29 +165,28 @@ class Reconciliation:
 
     def _ready(self, release: Release, address: str) -> None:
         timeout = self._settings.release.start_timeout
-        checks.wait_ready(address, timeout, lambda: self._target.problem(release.id))
+        with self._target.client(address) as client:
+            checks.wait_ready(client, timeout, lambda: self._target.problem(release.id))
 
     def _test(self, release: Release, address: str) -> None:
         parity = self._target.parity(release)
         rules = self._settings.release
         key = rules.service_key.get_secret_value() if rules.service_key else None
-        checks.smoke_test(address, release.model_id, parity, key)
         at_once = checks.most_at_once(self._settings.serve)
-        worst = checks.check_parity(address, release.model_id, parity, rules.parity_tolerance, at_once, key)
+        with self._target.client(address) as client:
+            checks.smoke_test(client, release.model_id, parity, key)
+            worst = checks.check_parity(client, release.model_id, parity, rules.parity_tolerance, at_once, key)
         self._log(f"release {release.id}: parity on {len(parity['rows'])} rows, largest difference {worst:.2g}")
-
-    def _switch(self, release: Release, address: str) -> None:
-        """Traffic first, then the rows: whoever reads `live` may rely on it; a crash between is repaired back."""
-        self._gateway.point_to(address)
-        with reachable(self._engine), self._engine.begin() as connection:
-            repository.go_live(connection, release, address)
-        self._released()
 
     def _fail(self, release: Release, reason: str) -> None:
         self._log(f"release {release.id} of {release.model_id} failed: {reason}")
-        self._target.stop(release.id)
-        if release.kind == RENEWAL:
-            self._refused = self._target.configuration(release)
+        try:
+            if release.kind == RENEWAL:
+                self._refused = self._target.configuration(release)
+            self._target.stop(release.id)
+        except ReleaseError as error:
+            # a target that refuses everything must not keep the reason from being recorded
+            self._log(f"what release {release.id} has left is not removed yet: {error}")
         with reachable(self._engine), self._engine.begin() as connection:
             repository.fail(connection, release, reason)
 
@@ -209,8 +211,8 @@ def run(settings: Settings, stop: Event) -> None:
     """Look every `poll_seconds` until `stop` is set; what is down is waited for, and reported once."""
     engine = connect(settings.database)
     released = Event()
-    target, gateway = target_for(settings), Gateway(settings)
-    reconciliation = Reconciliation(settings, engine, target, gateway, released=released.set)
+    target, traffic = target_for(settings)
+    reconciliation = Reconciliation(settings, engine, target, traffic, released=released.set)
     keeper = Thread(target=keep_catalog, args=(settings, stop, released), name="catalog", daemon=True)
     keeper.start()
     log = OnChange(partial(logger.warning, "%s"))
@@ -224,7 +226,7 @@ def run(settings: Settings, stop: Event) -> None:
         if not stop.is_set():
             log(message)
         stop.wait(settings.release.poll_seconds)
-    if not gateway.answers():
+    if not traffic.answers():
         logger.info("the gateway is gone, so the whole stack is being stopped, and its services with it")
         target.abandon()
     released.set()

@@ -17,6 +17,7 @@ from deposit.data.columns import FEATURES, NAMES, Category
 from deposit.database import connect, engine_for, migrate
 from deposit.deploy import servers
 from deposit.log import predictions, shipper
+from deposit.log.batch import prepare
 from deposit.log.entries import (
     Content,
     RankedBlock,
@@ -50,7 +51,7 @@ class Log:
         self.addresses = addresses
         self.spool = Spool.of(settings)
         self.writer = psycopg.connect(addresses.writer, autocommit=True)
-        shipper.prepare(self.writer)
+        prepare(self.writer)
         predictions.maintain_partitions(self.writer, None)
 
     def append(self, *contents: Content) -> None:

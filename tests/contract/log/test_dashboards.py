@@ -27,6 +27,7 @@ from deposit.data.columns import NAMES
 from deposit.database import connect
 from deposit.events import Event, EventKind
 from deposit.log import predictions, shipper
+from deposit.log.batch import prepare
 from deposit.log.entries import Traffic, TrafficCount, encode_entry, microseconds
 from deposit.log.spool import Spool
 from deposit.monitoring import metric_rows
@@ -103,7 +104,7 @@ def shown(
         spool.append([encode_entry(Traffic("before", at, counts), 3)])
         spool.append([encode_entry(scored(4, ids=["a", "b", 3, None], event_time=at), 4)])
     with psycopg.connect(addresses.writer, autocommit=True) as writer:
-        shipper.prepare(writer)
+        prepare(writer)
         predictions.maintain_partitions(writer, None)
         while batch := spool.read(20_000):
             shipper.ship(writer, spool, batch)

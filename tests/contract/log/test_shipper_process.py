@@ -189,7 +189,7 @@ def test_a_database_without_the_log_is_waited_for(
 
 
 @pytest.mark.parametrize(
-    ("url", "message"), [(None, "is not set"), ("sqlite:///x", "PostgreSQL"), ("nonsense", "is not a SQLAlchemy URL")]
+    ("url", "message"), [(None, "is not set"), ("sqlite:///x", "PostgreSQL"), ("nonsense", "like postgresql://")]
 )
 def test_a_wrong_address_is_told(tmp_path: Path, url: str | None, message: str) -> None:
     settings = Settings(state_dir=tmp_path, database=DatabaseSettings(writer_url=url))

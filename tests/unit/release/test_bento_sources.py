@@ -21,7 +21,7 @@ def test_requirements_are_pinned_and_lean() -> None:
 
 
 def test_a_bento_imports_nothing_that_its_image_lacks() -> None:
-    lacking = {"alembic", "mlflow", "pandas", "pandera", "psycopg", "scipy", "sklearn", "sqlalchemy"}
+    lacking = {"alembic", "mlflow", "pandas", "pandera", "scipy", "sklearn", "sqlalchemy"}
     for name, path in source_files().items():
         imported = re.findall(r"^(?:from|import) (\w+)", path.read_text(), re.MULTILINE) if name.endswith(".py") else []
         assert lacking.isdisjoint(imported), name

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from deposit.errors import ConfigError
 from deposit.keys import digest
 from deposit.release.repository import Release
 from deposit.release.targets.environment import service_variables
@@ -118,3 +119,8 @@ def test_a_program_tells_what_it_was_started_with(settings: Settings) -> None:
     path.write_text(target._program(RELEASE, 8101))
     assert target.started_with(1) == target.configuration(RELEASE)
     assert target.running() == {1: "127.0.0.1:8101"}
+
+
+def test_a_log_that_only_a_function_has_is_refused_by_name(settings: Settings) -> None:
+    with pytest.raises(ConfigError, match="DEPOSIT_LOG__DESTINATION=database is for a function"):
+        service_variables(settings.changed("log", destination="database"), Path("key"))

@@ -6,7 +6,7 @@ import pytest
 
 from deposit import keys
 from deposit.sections import ServeSettings
-from serving import reloading
+from serving import documents
 from serving.access import Access, Client, RateLimiter
 from serving.problems import RequestError
 
@@ -140,8 +140,8 @@ def test_between_two_looks_the_file_is_not_touched(file: Path, clock: Clock, mon
     _, secret = keys.add(file, "marketing", ["predict"])
     access = _access(file, clock)
     looks = []
-    signature = reloading._signature
-    monkeypatch.setattr(reloading, "_signature", lambda path: looks.append(path) or signature(path))
+    signature = documents._signature
+    monkeypatch.setattr(documents, "_signature", lambda path: looks.append(path) or signature(path))
     for _ in range(100):
         access.authorise(_bearer(secret), "predict")
     assert len(looks) == 1

@@ -26,7 +26,7 @@ def _imports(path: Path) -> list[str]:
 @pytest.mark.parametrize("start", ["service.py", "serving/application.py"])
 def test_a_service_starts_without_what_only_training_and_the_database_need(start: str) -> None:
     modules = _imports(ROOT / "bento" / start)
-    assert "deposit.log.spool" in modules
+    assert "deposit.log.destination" in modules
     done = subprocess.run(
         [sys.executable, "-c", CODE.format(absent=ABSENT, modules=modules)],
         env={"PYTHONPATH": f"{ROOT / 'plugins'}:{ROOT / 'bento'}"}, capture_output=True, text=True, check=False,

@@ -2,13 +2,11 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
-from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
+from deposit.deploy.airflow import s3_connection
 from deposit.deploy.credentials import Credentials
-from deposit.deploy.servers import READER
 from deposit.errors import ConfigError
 from deposit.sections import Section, StoreSettings
 from deposit.settings import Settings
@@ -16,46 +14,22 @@ from deposit.settings import Settings
 POSTGRES = "postgres:5432"
 STORE = "http://object-store:9000"
 MLFLOW = "http://mlflow:5000"
-API = "http://gateway:8001"
 REDIS = "redis:6379"
 
 
 def connections(store: StoreSettings, secrets: Credentials) -> str:
     """JSON of all connections; holds secrets, each of the least that the connection needs."""
-    database, database_port = POSTGRES.split(":")
     by_name = {
-        "deposit_postgres": {
-            "conn_type": "postgres",
-            "description": "Predictions, outcomes, releases, metrics: to read",
-            "host": database,
-            "port": int(database_port),
-            "schema": "deposit",
-            "login": READER,
-            "password": secrets.postgres_reader,
-        },
         "deposit_store": {
-            "conn_type": "aws",
+            **s3_connection(store, STORE, "airflow", secrets.store_airflow),
             "description": "The object store; this key reads and writes the tasks' logs alone",
-            "login": "airflow",
-            "password": secrets.store_airflow,
-            "extra": json.dumps(
-                {
-                    "endpoint_url": STORE,
-                    "region_name": store.region,
-                    "config_kwargs": {"s3": {"addressing_style": "path"}},
-                }
-            ),
         },
-        "deposit_mlflow": _http(MLFLOW, "Experiments and registry"),
-        "deposit_api": _http(API, "The model's API", {"Authorization": f"Bearer {secrets.api_airflow}"}),
+        "aws_default": {
+            **s3_connection(store, STORE, "pipeline", secrets.store_pipeline),
+            "description": "The object store; what waits for a file there asks by it",
+        },
     }
     return json.dumps(by_name, indent=1)
-
-
-def _http(url: str, description: str, headers: dict[str, str] | None = None) -> dict[str, Any]:
-    parts = urlsplit(url)
-    connection = {"conn_type": "http", "description": description, "host": f"{parts.scheme}://{parts.hostname}"}
-    return {**connection, "port": parts.port, **({"extra": json.dumps(headers)} if headers else {})}
 
 
 _SEEN_AS_LOCALHOST = ("127.0.0.1", "0.0.0.0", "::")  # noqa: S104 - what people ask, not where something listens

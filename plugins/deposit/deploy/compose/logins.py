@@ -15,7 +15,7 @@ from deposit.deploy.bucket_policies import ADMIN as STORE_ADMIN
 from deposit.deploy.compose.addresses import publication, urls
 from deposit.deploy.compose.secrets import ROOT, vault
 from deposit.deploy.credentials import Credentials, stored_credentials
-from deposit.settings import load_settings
+from deposit.settings import open_settings
 
 GRAFANA_ADMIN = "admin"
 HANDED_OUT = {"marketing": "predict, rank, state outcomes", "admin": "all, and send past or trial requests"}
@@ -41,7 +41,7 @@ def main(
     as_json: Annotated[bool, typer.Option("--json", help="Print them as JSON.")] = False,
 ) -> None:
     """Print the logins and API keys of a stack with Docker Compose."""
-    by_part = logins(urls(load_settings(), publication(os.environ)), stored_credentials(vault(root)))
+    by_part = logins(urls(open_settings(), publication(os.environ)), stored_credentials(vault(root)))
     if as_json:
         console.json(by_part)
         return

@@ -4,6 +4,7 @@ It answers to the names by which it is published, and to no other: a page from e
 name resolve to this machine, and read the registry through a person's browser.
 """
 
+import json
 import os
 from urllib.parse import urlsplit
 
@@ -12,6 +13,7 @@ import typer
 from deposit import console
 from deposit.deploy.compose import addresses
 from deposit.deploy.compose.addresses import Publication, bracketed, publication
+from deposit.deploy.rds_urls import Driver, driver_url
 from deposit.settings import Settings, load_settings
 
 PORT = 5000
@@ -52,6 +54,19 @@ def command(settings: Settings, published: Publication) -> list[str]:
     ]
 
 
+def variables(settings: Settings) -> dict[str, str]:
+    """What MLflow's server is told by its environment where its database is on RDS, its bucket on AWS; has a secret."""
+    told = {"AWS_DEFAULT_REGION": settings.store.region}
+    if settings.database.mlflow_url:
+        told["MLFLOW_BACKEND_STORE_URI"] = driver_url(
+            settings.database.mlflow_url, "DEPOSIT_DATABASE__MLFLOW_URL", Driver.PSYCOPG, settings.database
+        )
+    if settings.store.kms_key:
+        encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": settings.store.kms_key}
+        told["MLFLOW_S3_UPLOAD_EXTRA_ARGS"] = json.dumps(encryption)
+    return told
+
+
 def _literally(host: str) -> str:
     """For a pattern, in which `[` begins a set of characters."""
     return host.replace("[", "[[]")
@@ -60,8 +75,9 @@ def _literally(host: str) -> str:
 @app.command()
 def main() -> None:
     """Become MLflow's server of a stack with Docker Compose."""
-    line = command(load_settings(), publication(os.environ))
-    os.execvp(line[0], line)  # noqa: S606 - no shell is wanted
+    settings = load_settings()
+    line = command(settings, publication(os.environ))
+    os.execvpe(line[0], line, os.environ | variables(settings))  # noqa: S606 - no shell is wanted
 
 
 if __name__ == "__main__":

@@ -15,9 +15,11 @@ from deposit.deploy.bucket_policies import grants
 from deposit.deploy.compose import addresses
 from deposit.deploy.compose.secrets import ROOT, vault
 from deposit.deploy.credentials import Credentials, stored_credentials
+from deposit.deploy.rds import prepare_rds
 from deposit.progress import Progress, log_progress
 from deposit.release.gateway import Gateway
 from deposit.settings import Settings, load_settings
+from deposit.store import ObjectStore
 from deposit.waiting import retry_while_down
 
 TIMEOUT = 90.0
@@ -26,10 +28,14 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 class Store(StrEnum):
-    """The object store's server; SeaweedFS reads its keys from a file that `deposit.deploy.compose.secrets` wrote."""
+    """The object store's server; SeaweedFS reads its keys from a file that `deposit.deploy.compose.secrets` wrote.
+
+    With S3 the database is on RDS, and neither is this stack's: both are reached by settings.
+    """
 
     MINIO = "minio"
     SEAWEEDFS = "seaweedfs"
+    S3 = "s3"
 
 
 def prepare(
@@ -57,6 +63,15 @@ def prepare(
     progress("prepared")
 
 
+def prepare_aws(settings: Settings, progress: Progress = log_progress) -> None:
+    """Make of RDS and S3 what the stack needs. Raises ConfigError or UpstreamError, before the gateway is prepared."""
+    retry_while_down(lambda: prepare_rds(settings.database, progress), TIMEOUT)
+    progress(f"buckets in S3: {', '.join(ObjectStore(settings.store).buckets())}")
+    ObjectStore(settings.store).ensure_buckets()
+    progress("the gateway's configuration")
+    Gateway(settings).prepare()
+
+
 @app.command()
 def main(
     store: Annotated[Store, typer.Option(help="Server of the object store.")] = Store.MINIO,
@@ -66,6 +81,9 @@ def main(
 ) -> None:
     """Prepare the servers of a stack with Docker Compose."""
     with console.progress() as progress:
+        if store is Store.S3:
+            prepare_aws(load_settings(), progress)
+            return
         prepare(load_settings(), stored_credentials(vault(root)), store, postgres, object_store, progress)
 
 

@@ -23,7 +23,7 @@ from deposit.errors import ConfigError
 from deposit.files import exclusive, replace_file
 from deposit.progress import Progress, log_progress
 from deposit.sections import StoreSettings
-from deposit.settings import load_settings
+from deposit.settings import open_settings
 
 ROOT = Path("/secrets")
 PLACES = Path("/var/lib/deposit")
@@ -123,7 +123,7 @@ def main(
             progress(
                 f"this machine has {lack.present:.2g} {lack.what}, {lack.needed:g} are needed: parts may be killed"
             )
-        settings = load_settings()
+        settings = open_settings()
         make(root, settings.store, urls(settings, publication(os.environ)), progress, renew or ())
         give(places)
         open_to_readers(grafana)

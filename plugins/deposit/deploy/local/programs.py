@@ -28,6 +28,35 @@ WITH_DOCKER_ALONE = frozenset(
     }
 )
 """Settings that nothing in the stack without Docker follows."""
+ON_AWS_ALONE = frozenset(
+    {
+        "DEPOSIT_DATABASE__ADMIN_URL",
+        "DEPOSIT_DATABASE__AIRFLOW_URL",
+        "DEPOSIT_DATABASE__CA_FILE",
+        "DEPOSIT_DATABASE__IAM",
+        "DEPOSIT_DATABASE__MLFLOW_URL",
+        "DEPOSIT_DATABASE__READER_PASSWORD",
+        "DEPOSIT_LOG__DESTINATION",
+        "DEPOSIT_LOG__HANDOVER_URI",
+        "DEPOSIT_LOG__STOP_SECONDS",
+        "DEPOSIT_LOG__WRITE_TIMEOUT",
+        "DEPOSIT_RELEASE__ARCHITECTURE",
+        "DEPOSIT_RELEASE__ECR_REPOSITORY",
+        "DEPOSIT_RELEASE__ECS_CLUSTER",
+        "DEPOSIT_RELEASE__ECS_SERVICE",
+        "DEPOSIT_RELEASE__ECS_TASKS",
+        "DEPOSIT_RELEASE__ECS_TIMEOUT",
+        "DEPOSIT_RELEASE__ECS_URL",
+        "DEPOSIT_RELEASE__LAMBDA_ALIAS",
+        "DEPOSIT_RELEASE__LAMBDA_FUNCTION",
+        "DEPOSIT_RELEASE__LAMBDA_URL",
+        "DEPOSIT_RELEASE__REGISTRY_URL",
+        "DEPOSIT_SERVE__CATALOG_URI",
+        "DEPOSIT_SERVE__KEYS_SECRET_ID",
+        "DEPOSIT_STORE__KMS_KEY",
+    }
+)
+"""Settings of servers that the stack without Docker does not use: it has its own. Nor does a shipper's disk go away."""
 _PLACE = "DEPOSIT_STATE_DIR"
 _WRITER = "DEPOSIT_DATABASE__WRITER_URL"
 _SETTINGS = "SETTINGS_OF_DEPOSIT"
@@ -212,5 +241,7 @@ def require_possible(settings: Settings, layout: Layout, secrets: Credentials) -
         reasons.append(f"{', '.join(taken)}: the stack without Docker makes its own and takes no other")
     if foreign:
         reasons.append(f"{', '.join(foreign)}: only the stack with Docker goes by it")
+    if of_aws := sorted(ON_AWS_ALONE & wanted.keys()):
+        reasons.append(f"{', '.join(of_aws)}: the stack without Docker has servers of its own, not those of AWS")
     if reasons:
         raise ConfigError(f"{'; '.join(reasons)}; unset what is named here, and start again")

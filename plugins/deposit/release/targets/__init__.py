@@ -1,8 +1,12 @@
-"""Where services run; the reconciler knows only this interface."""
+"""Where services run and what leads clients to them; the reconciler knows only these interfaces."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
+import httpx
+
+from deposit.release.gateway import Gateway
 from deposit.release.repository import Release
 from deposit.settings import Settings
 
@@ -20,7 +24,10 @@ class Target(Protocol):
         """The training process's rows and probabilities (`parity.json`) of an installed release."""
 
     def start(self, release: Release) -> str:
-        """Start the service, or leave it running; its address as `host:port`."""
+        """Start the service, or leave it running; its address, which is the target's own word for it."""
+
+    def client(self, address: str) -> httpx.Client:
+        """What the service at an address is tested by; its paths are the service's."""
 
     def stop(self, release_id: int) -> None:
         """Stop a service and forget it; none there is fine."""
@@ -44,12 +51,48 @@ class Target(Protocol):
         """Remove installed Bentos but those with these sha256."""
 
 
-def target_for(settings: Settings) -> Target:
-    """The target that the settings name."""
+class Traffic(Protocol):
+    """Leads clients to one of a target's services. All methods may be repeated; UpstreamError where it is down."""
+
+    def repair(self) -> bool:
+        """Correct its configuration if it runs with another one; whether that was needed."""
+
+    def upstream(self) -> str | None:
+        """Address of the service that gets the requests now, as the target's `running` gives it; None if none does."""
+
+    def switch(self, release: Release, address: str, test: Callable[[str], None]) -> str:
+        """Send all requests to a service that passed its tests; the address at which it runs from then on.
+
+        Where clients reach it on another way than it was tested by, `test` is called with that address. Raises
+        ReleaseError if it does not take the requests or fails that test; what served before then does so again.
+        """
+
+    def withdraw(self) -> None:
+        """Send requests to no service."""
+
+    def answers(self) -> bool:
+        """Whether it is there: when it is gone, the whole stack is being stopped."""
+
+
+def target_for(settings: Settings) -> tuple[Target, Traffic]:
+    """The target that the settings name, and what leads clients to its services."""
     if settings.release.target == "docker":
         from deposit.release.targets.docker import DockerTarget
 
-        return DockerTarget(settings)
+        return DockerTarget(settings), Gateway(settings)
+    if settings.release.target == "ecs":
+        from deposit.release.targets.ecs import EcsTarget
+        from deposit.release.targets.fargate import EcsService
+        from deposit.release.targets.loadbalancer import EcsTraffic
+
+        service = EcsService(settings)
+        return EcsTarget(settings, service), EcsTraffic(settings, service)
+    if settings.release.target == "lambda":
+        from deposit.release.targets.lambda_function import LambdaFunction
+        from deposit.release.targets.lambda_target import AliasTraffic, LambdaTarget
+
+        function = LambdaFunction(settings)
+        return LambdaTarget(settings, function), AliasTraffic(settings, function)
     from deposit.release.targets.process import ProcessTarget
 
-    return ProcessTarget(settings)
+    return ProcessTarget(settings), Gateway(settings)

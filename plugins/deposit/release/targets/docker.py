@@ -1,7 +1,6 @@
 """The Docker engine: its client, and what it refuses or no longer has as errors of ours."""
 
 import io
-import json
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -9,15 +8,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import requests
 from docker.client import DockerClient, from_env
 from docker.errors import APIError, BuildError, DockerException, NotFound
 from docker.models.containers import Container
 
 from deposit.errors import ReleaseError, UpstreamError
+from deposit.release.checks import plain_client
 from deposit.release.repository import Release
 from deposit.release.targets.container import CONFIGURATION, PROJECT, RELEASE, Plan
-from deposit.release.targets.image import BENTO, build_context
+from deposit.release.targets.image import BENTO, build_context, read_parity
 from deposit.settings import Settings
 
 _PATIENCE_SECONDS = 120
@@ -118,13 +119,7 @@ class DockerTarget:
             stream, _ = container.get_archive(f"{BENTO}/models")
             packed = b"".join(stream)
         with tarfile.open(fileobj=io.BytesIO(packed)) as models:
-            for member in models:
-                file = models.extractfile(member) if member.name.endswith("/parity.json") else None
-                with suppress(ValueError):
-                    if file is not None:
-                        content: dict[str, Any] = json.load(file)
-                        return content
-        raise ReleaseError(f"{release.bento_tag} has no readable parity.json: package it again")
+            return read_parity(models, release.bento_tag)
 
     def start(self, release: Release) -> str:
         """Leave a container that runs and can be reached; put a new one in the place of any other.
@@ -140,6 +135,10 @@ class DockerTarget:
                 container = self._create(client, release)
             container.start()
         return self._plan.address(release.id)
+
+    def client(self, address: str) -> httpx.Client:
+        """Of `host:port`."""
+        return plain_client(address)
 
     def stop(self, release_id: int) -> None:
         """Let the service finish what is in flight, then remove its container."""

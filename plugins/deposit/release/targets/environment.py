@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from deposit.errors import ConfigError
 from deposit.keys import digest
 from deposit.release.repository import Release
 from deposit.settings import Settings
@@ -28,7 +29,14 @@ def service_variables(settings: Settings, store_key: Path) -> dict[str, str]:
     Args:
         settings: of the releaser.
         store_key: file with the S3 secret key for services, as the service will see it.
+
+    Raises ConfigError for a log that only a function on Lambda can have.
     """
+    if settings.log.destination != "spool":
+        raise ConfigError(
+            "DEPOSIT_LOG__DESTINATION=database is for a function on Lambda alone, the services of this target have a "
+            "spool: remove it"
+        )
     serve, release = settings.serve, settings.release
     files = {"keys_file": serve.keys_file.resolve() if serve.keys_file else None, "catalog_file": settings.catalog_path}
     tested_by = digest(release.service_key.get_secret_value()) if release.service_key else None

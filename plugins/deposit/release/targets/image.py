@@ -1,11 +1,13 @@
 """A Bento's archive, unpacked. Python before 3.11.4 has no extraction filters, and Debian 12's is older."""
 
+import json
 import shutil
 import tarfile
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from deposit.errors import ReleaseError
 
@@ -42,21 +44,40 @@ def _write(content: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> N
 
 BENTO = Path("/bento")
 """Where the Bento lies in the image."""
-_USER = "10001:10001"
+USER = 10001
+"""User and group of what serves."""
 _MADE_AT_START = ("bentos", "envs", "models", "tmp")
 """BentoML makes these folders of its home at start, which a read-only file system would refuse."""
 
 
 @contextmanager
-def build_context(archive: Path, base: str) -> Iterator[Path]:
-    """A folder with a Dockerfile and the unpacked Bento, for as long as the block lasts.
+def unpacked_bento(archive: Path) -> Iterator[Path]:
+    """A folder whose `bento` is what an image holds at `BENTO`, for as long as the block lasts.
 
-    Raises ReleaseError if `archive` is not one.
+    Raises ReleaseError if `archive` is no Bento.
     """
     with tempfile.TemporaryDirectory(prefix="image-") as folder:
-        context = Path(folder)
-        unpack(archive, context / "bento")
+        bento = Path(folder) / "bento"
+        unpack(archive, bento)
         for name in _MADE_AT_START:
-            (context / "bento" / name).mkdir(exist_ok=True)
-        (context / "Dockerfile").write_text(f"FROM {base}\nCOPY --chown={_USER} bento {BENTO}\n")
+            (bento / name).mkdir(exist_ok=True)
+        yield Path(folder)
+
+
+@contextmanager
+def build_context(archive: Path, base: str) -> Iterator[Path]:
+    """A folder with a Dockerfile and the unpacked Bento. Raises ReleaseError as `unpacked_bento`."""
+    with unpacked_bento(archive) as context:
+        (context / "Dockerfile").write_text(f"FROM {base}\nCOPY --chown={USER}:{USER} bento {BENTO}\n")
         yield context
+
+
+def read_parity(image: tarfile.TarFile, bento_tag: str) -> dict[str, Any]:
+    """The rows and probabilities of the model in an image's files. Raises ReleaseError if missing or broken."""
+    for member in image:
+        file = image.extractfile(member) if member.name.endswith("/parity.json") else None
+        with suppress(ValueError):
+            if file is not None:
+                content: dict[str, Any] = json.load(file)
+                return content
+    raise ReleaseError(f"{bento_tag} has no readable parity.json: package it again")

@@ -10,8 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from deposit.errors import ReleaseError
 from deposit.files import replace_file
+from deposit.release.checks import plain_client
 from deposit.release.repository import Release
 from deposit.release.targets.environment import bentoml_variables, configuration_digest, script, service_variables
 from deposit.release.targets.image import unpack
@@ -74,6 +77,10 @@ class ProcessTarget:
             replace_file(path, self._program(release, port).encode())
         self._add(f"{_PREFIX}{release.id}")
         return address
+
+    def client(self, address: str) -> httpx.Client:
+        """Of `host:port`."""
+        return plain_client(address)
 
     def stop(self, release_id: int) -> None:
         """Remove the program's file first, so that no reboot brings it back, then the process."""

@@ -17,8 +17,9 @@ FOR_PEOPLE = {"airflow_admin", "grafana_admin", "store_admin", "api_marketing", 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    secrets.make(tmp_path, StoreSettings(), dict.fromkeys(LINKED, "http://localhost"))
-    return tmp_path
+    folder = tmp_path / "secrets"
+    secrets.make(folder, StoreSettings(), dict.fromkeys(LINKED, "http://localhost"))
+    return folder
 
 
 def run(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -50,6 +51,18 @@ def test_the_logins_are_printed_as_json(root: Path) -> None:
 def test_people_are_told_their_secrets_and_no_other(root: Path, options: list[str]) -> None:
     told = run(f"--root={root}", *options).stdout
     assert {name for name, value in asdict(known(root)).items() if value in told} == FOR_PEOPLE
+
+
+def test_secrets_that_aws_keeps_are_not_asked_for_where_there_is_no_network(root: Path) -> None:
+    given = {"DEPOSIT_DATABASE__URL_SECRET": "deposit-dev/database/url", "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
+    places = root.parent / "places"
+    places.mkdir()
+    (root.parent / "grafana").mkdir()
+    again = [f"--root={root}", f"--places={places}", f"--grafana={root.parent / 'grafana'}"]
+    command = [sys.executable, "-m", "deposit.deploy.compose.secrets", *again]
+    made = subprocess.run(command, env=os.environ | given, capture_output=True, text=True, check=False)
+    assert made.returncode == 0, made.stderr
+    assert run(f"--root={root}", "--json", **given).returncode == 0
 
 
 def test_before_the_first_start_it_says_so_and_makes_nothing(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ import sys
 import threading
 from dataclasses import asdict
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 from sqlalchemy.engine import make_url
@@ -42,7 +41,7 @@ MAY_SEE = {
     "store": {"store_admin", "store_pipeline", "store_mlflow", "store_serving", "store_airflow"},
     "mlflow": {"postgres_mlflow", "store_mlflow"},
     "airflow": {
-        "postgres_airflow", "postgres_deposit", "postgres_reader", "store_pipeline", "store_airflow", "airflow_admin",
+        "postgres_airflow", "postgres_deposit", "store_pipeline", "store_airflow", "airflow_admin",
         "airflow_jwt", "airflow_fernet", "api_airflow", "redis",
     },
     "releaser": {"postgres_deposit", "store_pipeline", "releaser_key"},
@@ -266,16 +265,14 @@ def test_urls_name_the_parts_of_the_compose_file() -> None:
 def test_airflows_connections_carry_the_least() -> None:
     credentials = random_credentials()
     found = json.loads(contents(credentials)["airflow"]["connections.json"])
-    assert set(found) == {"deposit_postgres", "deposit_store", "deposit_mlflow", "deposit_api"}
-    assert (found["deposit_postgres"]["login"], found["deposit_postgres"]["password"]) == (
-        "reader",
-        credentials.postgres_reader,
-    )
-    assert found["deposit_store"]["login"] == "airflow"
-    assert json.loads(found["deposit_store"]["extra"])["endpoint_url"] == "http://object-store:9000"
-    assert json.loads(found["deposit_api"]["extra"]) == {"Authorization": f"Bearer {credentials.api_airflow}"}
-    for name, service in (("deposit_mlflow", "mlflow:5000"), ("deposit_api", "gateway:8001")):
-        assert f"{urlsplit(found[name]['host']).hostname}:{found[name]['port']}" == service
+    keys = {"deposit_store": credentials.store_airflow, "aws_default": credentials.store_pipeline}
+    assert {name: each["password"] for name, each in found.items()} == keys
+    assert {name: each["login"] for name, each in found.items()} == {
+        "deposit_store": "airflow",
+        "aws_default": "pipeline",
+    }
+    for connection in found.values():
+        assert json.loads(connection["extra"])["endpoint_url"] == "http://object-store:9000"
 
 
 def test_airflow_leads_to_where_people_reach_the_other_parts() -> None:

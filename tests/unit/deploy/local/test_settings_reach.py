@@ -12,7 +12,14 @@ from pydantic import SecretStr
 from deposit.deploy import objectstore
 from deposit.deploy.credentials import random_credentials
 from deposit.deploy.layout import Layout, layout
-from deposit.deploy.local.programs import WITH_DOCKER_ALONE, programs, require_possible, settings_of, stack_variables
+from deposit.deploy.local.programs import (
+    ON_AWS_ALONE,
+    WITH_DOCKER_ALONE,
+    programs,
+    require_possible,
+    settings_of,
+    stack_variables,
+)
 from deposit.errors import ConfigError
 from deposit.release.caddy import config
 from deposit.release.targets.environment import service_variables
@@ -23,12 +30,17 @@ SECRETS = random_credentials()
 TEXT = """o'dd "text" $HOME ${PATH} %(here)s 100% #1 back\\slash é"""
 ODD: dict[str, str] = {
     "DEPOSIT_INGEST__SOURCE": "postgres",
+    "DEPOSIT_INGEST__SCHEDULE": "30 5 3 * *",
+    "DEPOSIT_INGEST__S3_URI": "s3://bank/{month}/%20 $HOME/'*'.csv",
     "DEPOSIT_INGEST__ACCEPT": '["gaps", "future"]',
     "DEPOSIT_INGEST__FIRST_YEAR": "1999",
     "DEPOSIT_ECONOMICS__CAPACITY": "500",
     "DEPOSIT_SELECT__RULE": "accuracy_f1",
     "DEPOSIT_RELEASE__TARGET": "docker",
     "DEPOSIT_RELEASE__MEMORY_LIMIT": "1.5g",
+    "DEPOSIT_RELEASE__ARCHITECTURE": "arm64",
+    "DEPOSIT_LOG__HANDOVER_URI": "s3://bucket/spool/",
+    "DEPOSIT_LOG__STOP_SECONDS": "2.5",
     "DEPOSIT_GATEWAY__LISTEN": "127.0.0.9",
     "DEPOSIT_GATEWAY__TLS": "internal",
     "DEPOSIT_GATEWAY__NAMES": '["bank.example"]',
@@ -36,6 +48,9 @@ ODD: dict[str, str] = {
     "DEPOSIT_SERVE__RELEASER_KEY_SHA256": "a" * 64,
     "DEPOSIT_SERVE__RATE_PER_SECOND": "2.5",
     "DEPOSIT_LOG__RETENTION_DAYS": "31",
+    "DEPOSIT_LOG__DESTINATION": "database",
+    "DEPOSIT_SERVE__CATALOG_URI": "s3://bentos/catalog.json",
+    "DEPOSIT_SERVE__MAX_ANSWER_BYTES": "5000000",
 }
 """Those whose values are not any text, number or file."""
 CERTIFICATE = {
@@ -43,7 +58,11 @@ CERTIFICATE = {
     "DEPOSIT_GATEWAY__CERTIFICATE_FILE": "/chain.pem",
     "DEPOSIT_GATEWAY__KEY_FILE": "/key.pem",
 }
-BESIDE = {"DEPOSIT_GATEWAY__CERTIFICATE_FILE": CERTIFICATE, "DEPOSIT_GATEWAY__KEY_FILE": CERTIFICATE}
+BESIDE = {
+    "DEPOSIT_GATEWAY__CERTIFICATE_FILE": CERTIFICATE,
+    "DEPOSIT_GATEWAY__KEY_FILE": CERTIFICATE,
+    "DEPOSIT_DATABASE__IAM": {"DEPOSIT_DATABASE__CA_FILE": "/bundle.pem"},
+}
 """What else must be set for a setting to mean anything."""
 FILES = ("_FILE", "__PATH", "__WORKSPACE", "DEPOSIT_PYTHON")
 SERVICE = {
@@ -110,7 +129,7 @@ def test_a_setting_reaches_the_parts_or_is_refused(name: str, place: Layout, tmp
     settings = read_by(chosen_settings, at | BESIDE.get(name, {}) | {name: odd(name, tmp_path)})
     wanted = value(settings, name)
     assert wanted != setting_names()[name][1]
-    if name in WITH_DOCKER_ALONE | stack_variables(settings, place, SECRETS).keys():
+    if name in WITH_DOCKER_ALONE | ON_AWS_ALONE | stack_variables(settings, place, SECRETS).keys():
         with pytest.raises(ConfigError, match=name) as refused:
             require_possible(settings, place, SECRETS)
         assert odd(name, tmp_path) not in str(refused.value)

@@ -71,8 +71,9 @@ def test_each_part_is_given_only_its_own_secrets(place: Layout) -> None:
     allowed = {
         "mlflow": {secrets.postgres_mlflow, secrets.store_mlflow},
         "shipper": {secrets.postgres_writer},
-        **{f"airflow-{part}": {secrets.postgres_airflow, secrets.airflow_jwt, secrets.airflow_fernet}
-           for part in ("api-server", "scheduler", "dag-processor", "triggerer")},
+        **{f"airflow-{part}": {
+               secrets.postgres_airflow, secrets.airflow_jwt, secrets.airflow_fernet, secrets.store_pipeline,
+           } for part in ("api-server", "scheduler", "dag-processor", "triggerer")},
     }  # fmt: skip
     for program in programs(load_settings(), place, secrets):
         seen = {value for value in vars(secrets).values() if value in " ".join(program.environment.values())}

@@ -28,9 +28,9 @@ print(httpx.get(f"{api.url}/models", headers=headers, trust_env=False).json()["m
 """
 
 
-def _predicts(client: httpx.Client, url: str, body: dict[str, Any]) -> bool:
+def _predicts(client: httpx.Client, url: str, body: dict[str, Any], **options: Any) -> bool:
     try:
-        return client.post(url, json=body).status_code == 200
+        return client.post(url, json=body, **options).status_code == 200
     except httpx.TransportError:  # not listening yet, or without its certificate
         return False
 
@@ -142,43 +142,6 @@ def test_it_comes_back_with_tls_outside_and_its_parts_ask_inside(
         assert compose.run(*inside).stdout.strip() == live
 
 
-@pytest.fixture
-def given_certificate() -> Iterator[Path]:
-    """The folder of a certificate and its key, which the gateway's user can reach."""
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        certificate(Path(folder, "given"))
-        yield Path(folder, "given")
-
-
-def test_it_comes_back_at_ipv6_with_a_given_certificate(
-    compose: Compose, logins: dict[str, Any], customers: list[dict[str, Any]], given_certificate: Path, tmp_path: Path
-) -> None:
-    override = tmp_path / "override.yml"
-    override.write_text(json.dumps({"services": {"gateway": {"volumes": [f"{given_certificate}:/certificates:ro"]}}}))
-    files = {
-        "DEPOSIT_GATEWAY__CERTIFICATE_FILE": "/certificates/chain.pem",
-        "DEPOSIT_GATEWAY__KEY_FILE": "/certificates/key.pem",
-        "DEPOSIT_GATEWAY__NAMES": '["localhost"]',
-    }
-    composed = {"COMPOSE_FILE": f"{ROOT / 'docker-compose.yml'}:{override}", "BIND_ADDRESS": "::1"}
-    url = f"https://localhost:{compose.ports['DEPOSIT_STACK__GATEWAY']}"
-    trusting = ssl.create_default_context(cafile=str(given_certificate / "chain.pem"))
-    headers = {"Authorization": f"Bearer {logins['api']['marketing']}"}
-    with (
-        compose.settings(DEPOSIT_GATEWAY__TLS="files", **files, **composed),
-        httpx.Client(verify=trusting, headers=headers, timeout=30, trust_env=False) as client,
-    ):
-        compose.up()
-        until(functools.partial(_predicts, client, f"{url}/predict", {"customers": customers[:1]}))
-        printed = compose.logins()
-    assert printed["api"]["url"] == url
-    mlflow = httpx.get(f"http://[::1]:{compose.ports['DEPOSIT_STACK__MLFLOW']}/version", trust_env=False)
-    assert mlflow.status_code == 200
-    with pytest.raises(httpx.ConnectError):
-        httpx.get(f"http://127.0.0.1:{compose.ports['DEPOSIT_STACK__MLFLOW']}/version", trust_env=False)
-
-
 def test_mlflow_answers_by_its_published_names_alone(compose: Compose) -> None:
     url, port = compose.url("DEPOSIT_STACK__MLFLOW"), compose.ports["DEPOSIT_STACK__MLFLOW"]
     path = "/api/2.0/mlflow/experiments/search?max_results=1"
@@ -242,6 +205,45 @@ def test_a_releaser_that_is_stopped_while_it_starts_ends() -> None:
         assert json.loads(docker("inspect", started))[0]["State"]["ExitCode"] != killed
     finally:
         docker("rm", "--force", started)
+
+
+@pytest.fixture
+def given_certificate() -> Iterator[Path]:
+    """The folder of a certificate and its key, which the gateway's user can reach."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        certificate(Path(folder, "given"))
+        yield Path(folder, "given")
+
+
+def test_it_comes_back_at_ipv6_with_a_given_certificate(
+    compose: Compose, logins: dict[str, Any], customers: list[dict[str, Any]], given_certificate: Path, tmp_path: Path
+) -> None:
+    override = tmp_path / "override.yml"
+    override.write_text(json.dumps({"services": {"gateway": {"volumes": [f"{given_certificate}:/certificates:ro"]}}}))
+    files = {
+        "DEPOSIT_GATEWAY__CERTIFICATE_FILE": "/certificates/chain.pem",
+        "DEPOSIT_GATEWAY__KEY_FILE": "/certificates/key.pem",
+        "DEPOSIT_GATEWAY__NAMES": '["localhost"]',
+    }
+    composed = {"COMPOSE_FILE": f"{ROOT / 'docker-compose.yml'}:{override}", "BIND_ADDRESS": "::1"}
+    port = compose.ports["DEPOSIT_STACK__GATEWAY"]
+    trusting = ssl.create_default_context(cafile=str(given_certificate / "chain.pem"))
+    headers = {"Authorization": f"Bearer {logins['api']['marketing']}"}
+    with (
+        compose.settings(DEPOSIT_GATEWAY__TLS="files", **files, **composed),
+        httpx.Client(verify=trusting, headers=headers, timeout=30, trust_env=False) as client,
+    ):
+        compose.up()
+        # the certificate has a name, and this machine need not know it as this address
+        named, body = {"sni_hostname": "localhost"}, {"customers": customers[:1]}
+        until(functools.partial(_predicts, client, f"https://[::1]:{port}/predict", body, extensions=named))
+        printed = compose.logins()
+    assert printed["api"]["url"] == f"https://localhost:{port}"
+    mlflow = httpx.get(f"http://[::1]:{compose.ports['DEPOSIT_STACK__MLFLOW']}/version", trust_env=False)
+    assert mlflow.status_code == 200
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"http://127.0.0.1:{compose.ports['DEPOSIT_STACK__MLFLOW']}/version", trust_env=False)
 
 
 def test_plain_down_leaves_nothing_though_the_releaser_is_dead(compose: Compose) -> None:

@@ -1,0 +1,117 @@
+"""What AWS, and servers that speak its protocols, refuse: the kinds of a refusal, by the codes that they answer."""
+
+from enum import StrEnum
+from urllib.parse import urlsplit
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    HTTPClientError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    SSOError,
+    TokenRetrievalError,
+)
+from botocore.exceptions import ConnectionError as NoConnection
+
+from deposit.errors import ConfigError, DepositError, SourceError, UpstreamError, remedy
+from deposit.sections import StoreSettings
+
+
+class Refusal(StrEnum):
+    """Why a request was not carried out."""
+
+    ABSENT = "absent"
+    NO_BUCKET = "no bucket"
+    EXISTS = "exists"
+    TAKEN = "taken"
+    CREDENTIALS = "credentials"
+    DENIED = "denied"
+    REGION = "region"
+    KEY = "key"
+    CLOCK = "clock"
+    SILENCE = "silence"
+    OTHER = "other"
+
+
+_CODES = {
+    Refusal.ABSENT: {"404", "NotFound", "NoSuchKey", "ResourceNotFoundException"},
+    Refusal.NO_BUCKET: {"NoSuchBucket"},
+    Refusal.EXISTS: {"412", "PreconditionFailed", "409", "ConditionalRequestConflict"},
+    Refusal.TAKEN: {"BucketAlreadyExists"},
+    Refusal.CREDENTIALS: {
+        "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidSignatureException", "IncompleteSignature",
+        "InvalidClientTokenId", "UnrecognizedClientException", "InvalidToken", "ExpiredToken", "ExpiredTokenException",
+        "TokenRefreshRequired", "AuthFailure",
+    },
+    Refusal.DENIED: {"403", "Forbidden", "AccessDenied", "AccessDeniedException", "AllAccessDisabled"},
+    Refusal.REGION: {
+        "301", "PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed",
+        "IllegalLocationConstraintException", "InvalidLocationConstraint",
+    },
+    Refusal.CLOCK: {"RequestTimeTooSkewed", "RequestExpired"},
+}  # fmt: skip
+_BY_CODE = {code: refusal for refusal, codes in _CODES.items() for code in codes}
+_WITHOUT_CREDENTIALS = (
+    NoCredentialsError, PartialCredentialsError, ProfileNotFound, CredentialRetrievalError, SSOError,
+    TokenRetrievalError,
+)  # fmt: skip
+
+
+def code_of(error: ClientError) -> str:
+    """The code of an answer; of one without a body it is the HTTP status."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def refusal_of(error: ClientError | BotoCoreError) -> Refusal:
+    """Of which kind an error is."""
+    if isinstance(error, ClientError):
+        code = code_of(error)
+        return Refusal.KEY if code.startswith("KMS.") else _BY_CODE.get(code, Refusal.OTHER)
+    if isinstance(error, _WITHOUT_CREDENTIALS):
+        return Refusal.CREDENTIALS
+    return Refusal.SILENCE if isinstance(error, NoConnection | HTTPClientError) else Refusal.OTHER
+
+
+_KEYS = "DEPOSIT_STORE__ACCESS_KEY and DEPOSIT_STORE__SECRET_KEY"
+_SENTENCES: dict[Refusal, tuple[type[DepositError], str]] = {
+    Refusal.ABSENT: (SourceError, "there is no such object"),
+    Refusal.NO_BUCKET: (ConfigError, "the bucket {bucket} does not exist: make it, or correct {setting}"),
+    Refusal.TAKEN: (ConfigError, "the bucket {bucket} is another account's: choose another name by {setting}"),
+    Refusal.REGION: (ConfigError, "{bucket} is not in that region ({reason}): correct DEPOSIT_STORE__REGION"),
+    Refusal.CREDENTIALS: (UpstreamError, "these credentials are unknown, or have expired ({reason}): {renew}"),
+    Refusal.DENIED: (
+        UpstreamError,
+        "access to {bucket} is denied: give these credentials the right to it, or, if the bucket is another account's, "
+        "correct {setting}",
+    ),
+    Refusal.KEY: (UpstreamError, "the KMS key cannot be used ({reason}): correct DEPOSIT_STORE__KMS_KEY"),
+    Refusal.CLOCK: (UpstreamError, "this machine's clock is wrong ({reason}): set it"),
+    Refusal.SILENCE: (UpstreamError, "the object store does not answer ({reason}): {start}"),
+    Refusal.OTHER: (UpstreamError, "{words}"),
+}
+"""What is wrong and what to do, after what could not be done and where. A right or a token may come yet: wait."""
+
+
+def refused_by_store(
+    settings: StoreSettings, action: str, bucket: str, setting: str, error: ClientError | BotoCoreError
+) -> DepositError:
+    """The error for one of a store's client; `setting` is the one that names the bucket."""
+    kind, sentence = _SENTENCES[refusal_of(error)]
+    if settings.endpoint_url:
+        where = settings.endpoint_url
+        start = f"{remedy(urlsplit(where).hostname)}, or correct DEPOSIT_STORE__ENDPOINT_URL"
+    else:
+        where = f"AWS S3 ({settings.region})"
+        start = "see that this machine reaches AWS, or correct DEPOSIT_STORE__REGION"
+    reason = sentence.format(
+        bucket=bucket,
+        setting=setting,
+        reason=code_of(error) if isinstance(error, ClientError) else type(error).__name__,
+        renew=f"correct {_KEYS}" if settings.access_key else f"renew the role's or AWS_PROFILE's, or set {_KEYS}",
+        start=start,
+        words=error,
+    )
+    return kind(f"cannot {action} on {where}: {reason}")

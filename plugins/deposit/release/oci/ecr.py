@@ -1,0 +1,168 @@
+"""The service's images in the ECR: the base that was pushed there and, on top, a Bento as one layer."""
+
+import io
+import json
+import re
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from deposit.errors import ConfigError, ReleaseError
+from deposit.release.aws import answered, aws_client
+from deposit.release.oci.distribution import ImageRepository
+from deposit.release.oci.layer import bento_layer
+from deposit.release.oci.manifest import INDEXES, ImageManifest, of_architecture, with_layer
+from deposit.release.repository import Release
+from deposit.release.targets.image import BENTO, read_parity
+from deposit.sections import ReleaseSettings
+
+_ECR = re.compile(r"\d{12}\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?")
+_NAME = re.compile(r"(?P<host>[^/]+)/(?P<repository>[^:@]+)(?::(?P<tag>[^:@]+))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?")
+_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+_DIGITS = 12
+"""Of a digest in a tag."""
+_TIMEOUT = httpx.Timeout(30, read=120)
+
+
+@dataclass(frozen=True)
+class ImageName:
+    """`host/repository`, with a tag or a digest where one image is meant."""
+
+    host: str
+    repository: str
+    reference: str
+
+    @classmethod
+    def parse(cls, text: str, setting: str) -> "ImageName":
+        """From a setting's value. Raises ConfigError naming the setting."""
+        parts = _NAME.fullmatch(text)
+        if parts is None:
+            raise ConfigError(
+                f"{setting} is no image in a registry: {text!r} (expected host/repository, and :tag or @sha256:…)"
+            )
+        return cls(parts["host"], parts["repository"], parts["digest"] or parts["tag"] or "")
+
+
+class ServiceImages:
+    """Images of services by release, each known by its digest.
+
+    Raises ReleaseError for what the registry refuses, UpstreamError if it does not answer.
+    """
+
+    def __init__(self, settings: ReleaseSettings) -> None:
+        self._settings = settings
+        self._name = ImageName.parse(settings.ecr_repository, "DEPOSIT_RELEASE__ECR_REPOSITORY")
+        self._base = ImageName.parse(settings.base_image, "DEPOSIT_RELEASE__BASE_IMAGE")
+        if self._base.host != self._name.host:
+            raise ConfigError(
+                f"DEPOSIT_RELEASE__BASE_IMAGE is of {self._base.host} and DEPOSIT_RELEASE__ECR_REPOSITORY of "
+                f"{self._name.host}: push the base image to the same registry"
+            )
+        self._url = settings.registry_url or f"https://{self._name.host}"
+        parts = urlsplit(self._url)
+        if parts.scheme != "https" and (parts.scheme != "http" or parts.hostname not in _LOOPBACK):
+            raise ConfigError("DEPOSIT_RELEASE__REGISTRY_URL must be https, or http on this machine alone")
+
+    def find(self, release: Release) -> str | None:
+        """The image of a release on the base of today, as `host/repository@sha256:…`; None if it must be pushed."""
+        with self._repositories() as (images, bases):
+            image = images.manifest(self._tag(release, self._base_manifest(bases)))
+            return None if image is None else self._by_digest(image)
+
+    def push(self, release: Release, archive: Path) -> str:
+        """Put the Bento's layer on the base and push what the registry lacks; may be repeated. As `find` gives it.
+
+        Raises ReleaseError too if there is no base, or if another image has the tag, which cannot be moved.
+        """
+        layer = bento_layer(archive)
+        with self._repositories() as (images, bases):
+            base = self._base_manifest(bases)
+            labels = {
+                "deposit.bento.sha256": release.bento_sha256,
+                "deposit.base": base.digest,
+                "org.opencontainers.image.title": f"deposit: {release.model_id}",
+                "org.opencontainers.image.version": release.bento_tag,
+            }
+            config = bases.blob(base.config_digest)
+            image, config = with_layer(base, config, layer, labels, f"deposit: {release.bento_tag} in {BENTO}")
+            tag = self._tag(release, base)
+            there = images.manifest(tag)
+            if there is not None:
+                if there.digest != image.digest and layer.diff_id not in _diff_ids(images, there):
+                    raise ReleaseError(
+                        f"{self._settings.ecr_repository}:{tag} is another image than this Bento's: remove it, and "
+                        "release again"
+                    )
+                return self._by_digest(there)
+            for below in base.layers:
+                images.copy_blob(below["digest"], below["size"], bases)
+            images.put_blob(layer.digest, layer.data)
+            images.put_blob(image.config_digest, config)
+            images.put_manifest(tag, image)
+        return self._by_digest(image)
+
+    def parity(self, release: Release) -> dict[str, Any]:
+        """The rows and probabilities in the baked-in model. Raises ReleaseError if they are missing or broken."""
+        with self._repositories() as (images, bases):
+            image = images.manifest(self._tag(release, self._base_manifest(bases)))
+            if image is None:
+                raise ReleaseError(f"the image of {release.bento_tag} is gone from the registry: release again")
+            packed = images.blob(image.layers[-1]["digest"])
+        with tarfile.open(fileobj=io.BytesIO(packed)) as layer:
+            return read_parity(layer, release.bento_tag)
+
+    def _base_manifest(self, bases: ImageRepository) -> ImageManifest:
+        reference = self._base.reference or "latest"
+        manifest = bases.manifest(reference)
+        if manifest is not None and manifest.media_type in INDEXES:
+            manifest = bases.manifest(of_architecture(manifest, self._settings.architecture))
+        if manifest is None:
+            raise ReleaseError(
+                f"there is no base image {self._settings.base_image}: push it, or correct DEPOSIT_RELEASE__BASE_IMAGE"
+            )
+        return manifest
+
+    def _tag(self, release: Release, base: ImageManifest) -> str:
+        """Of both digests: a tag cannot be moved, and a new base makes a new image of the same Bento."""
+        return f"{release.bento_sha256[:_DIGITS]}-{base.digest.partition(':')[2][:_DIGITS]}"
+
+    def _by_digest(self, image: ImageManifest) -> str:
+        return f"{self._name.host}/{self._name.repository}@{image.digest}"
+
+    @contextmanager
+    def _repositories(self) -> Iterator[tuple[ImageRepository, ImageRepository]]:
+        """Of the services' images, and of the base."""
+        headers = {"Authorization": f"Basic {token}"} if (token := _token(self._name.host)) else {}
+        with httpx.Client(
+            base_url=self._url,
+            headers=headers,
+            timeout=_TIMEOUT,
+            follow_redirects=True,  # the ECR gives blobs from S3
+            trust_env=self._url.startswith("https:"),  # no proxy leads to this machine
+        ) as client:
+            host = self._name.host
+            yield (
+                ImageRepository(client, host, self._name.repository),
+                ImageRepository(client, host, self._base.repository),
+            )
+
+
+def _diff_ids(images: ImageRepository, image: ImageManifest) -> list[str]:
+    config = json.loads(images.blob(image.config_digest))
+    return list(config["rootfs"]["diff_ids"])
+
+
+def _token(host: str) -> str | None:
+    """What the ECR takes for a password for twelve hours, base64 of `user:password`; None for another registry."""
+    ecr = _ECR.fullmatch(host)
+    if ecr is None:
+        return None
+    with answered("log in to the ECR"):
+        answer = aws_client("ecr", ecr["region"]).get_authorization_token()
+    return str(answer["authorizationData"][0]["authorizationToken"])

@@ -1,0 +1,131 @@
+"""The compose file in front of AWS: what is left out, and who gets which secret."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from sqlalchemy.engine import make_url
+
+from deposit.deploy.compose.mlflow import variables
+from deposit.deploy.local.programs import ON_AWS_ALONE
+from deposit.sections import DatabaseSettings, StoreSettings
+from deposit.settings import REPOSITORY, Settings, setting_names
+
+BASE = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())["services"]
+TEXT = (REPOSITORY / "docker-compose.aws.yml").read_text()
+AWS: dict[str, Any] = {
+    name: service or {}
+    for name, service in yaml.safe_load(re.sub(r"!(reset|override)\b", "", TEXT))["services"].items()
+}
+EXAMPLE = (REPOSITORY / ".env.aws.example").read_text()
+LINE = re.compile(r"^# (?P<meaning>.+)\n#?(?P<name>[A-Z][A-Z0-9_]*)=(?P<value>.*)$", re.MULTILINE)
+FOUND = {match["name"]: match for match in LINE.finditer(EXAMPLE)}
+DATABASE_SECRETS = {
+    name for name in setting_names() if name.startswith("DEPOSIT_DATABASE__") and name.endswith(("URL", "PASSWORD"))
+}
+MAY_SEE = {
+    "init": DATABASE_SECRETS,
+    "mlflow": {"DEPOSIT_DATABASE__MLFLOW_URL"},
+    "shipper": {"DEPOSIT_DATABASE__WRITER_URL"},
+    "releaser": {"DEPOSIT_DATABASE__URL"},
+    "deposit": {"DEPOSIT_DATABASE__URL"},
+    **{
+        name: {"DEPOSIT_DATABASE__URL", "DEPOSIT_DATABASE__AIRFLOW_URL"} for name in BASE if name.startswith("airflow-")
+    },
+}
+BUNDLE = Path("/opt/deposit/authorities/rds.pem")
+
+
+def test_the_servers_that_aws_has_are_left_out() -> None:
+    assert re.findall(r"^  ([a-z-]+): !reset null$", TEXT, re.MULTILINE) == ["postgres", "object-store"]
+    waiting = {
+        name for name, service in BASE.items() if {"postgres", "object-store"} & set(service.get("depends_on", ()))
+    }
+    assert waiting == {"init"}
+    assert set(AWS["init"]["depends_on"]) == {"secrets"}
+
+
+@pytest.mark.parametrize("name", sorted(MAY_SEE))
+def test_each_part_is_given_the_databases_that_it_uses(name: str) -> None:
+    given = AWS[name]["environment"]
+    for setting in DATABASE_SECRETS:
+        # null hands on what a person set; an empty text keeps what `.env` holds from this part
+        expected = None if setting in MAY_SEE[name] else ""
+        assert {given[form] for form in (setting, f"{setting}_SECRET")} == {expected}, setting
+        assert given[f"{setting}_FILE"] == ""
+
+
+def test_no_part_keeps_the_keys_of_a_store_that_is_not_there() -> None:
+    for name, service in BASE.items():
+        given = AWS.get(name, {}).get("environment") or {}
+        # MLflow's is replaced, the others' are merged
+        environment = given if name == "mlflow" else (service.get("environment") or {}) | given
+        kept = {key for key, value in environment.items() if "object-store" in str(value)}
+        assert name == "object-store" or kept <= {"NO_PROXY", "no_proxy"}, name
+        assert not environment.get("DEPOSIT_STORE__ACCESS_KEY"), name
+
+
+def test_no_secret_is_in_the_files() -> None:
+    for line in (*TEXT.splitlines(), *EXAMPLE.splitlines()):
+        assert not re.search(r"AKIA|ASIA|aws_secret_access_key *= *\S|://[^/\s:]+:[^@\s$]+@", line), line
+    assert "AWS_SECRET_ACCESS_KEY:\n" in TEXT
+
+
+@pytest.mark.parametrize("name", sorted(ON_AWS_ALONE))
+def test_each_setting_of_aws_is_in_the_example_with_its_meaning(name: str) -> None:
+    found = FOUND.get(name) or FOUND[f"{name}_SECRET"]
+    assert setting_names()[name][0] in found["meaning"]
+
+
+def test_the_example_sets_nothing_that_nobody_reads() -> None:
+    interpolated = set(re.findall(r"\$\{([A-Z_]+)", TEXT)) | {
+        "COMPOSE_FILE",
+        "AWS_PROFILE",
+        "AIRFLOW__SECRETS__BACKEND",
+    }
+    environments = [service.get("environment") or {} for service in AWS.values()]
+    handed_on = {name for given in environments for name, value in given.items() if value is None}
+    settings = setting_names().keys() | {f"{name}_SECRET" for name in setting_names()}
+    assert set(FOUND) <= settings | interpolated | handed_on
+    assert len(FOUND) > 15
+
+
+def test_mlflow_reaches_rds_verified_and_writes_with_the_key() -> None:
+    database = DatabaseSettings.model_validate(
+        {"mlflow_url": "postgresql://mlflow:p%401@db.test:5432/mlflow", "ca_file": BUNDLE}
+    )
+    told = variables(Settings(database=database, store=StoreSettings(kms_key="alias/x", region="eu-west-1")))
+    url = make_url(told["MLFLOW_BACKEND_STORE_URI"])
+    assert (url.drivername, url.password) == ("postgresql+psycopg", "p@1")
+    assert url.query == {"sslmode": "verify-full", "sslrootcert": str(BUNDLE)}
+    assert json.loads(told["MLFLOW_S3_UPLOAD_EXTRA_ARGS"]) == {
+        "ServerSideEncryption": "aws:kms",
+        "SSEKMSKeyId": "alias/x",
+    }
+    assert told["AWS_DEFAULT_REGION"] == "eu-west-1"
+    assert set(variables(Settings())) == {"AWS_DEFAULT_REGION"}
+
+
+@pytest.mark.parametrize(("options", "driver"), [([], "psycopg2"), (["--asynchronous"], "psycopg")])
+def test_airflow_asks_for_the_url_of_its_database(options: list[str], driver: str) -> None:
+    environment = {
+        "PYTHONPATH": str(REPOSITORY / "plugins"),
+        "DEPOSIT_DATABASE__AIRFLOW_URL": "postgresql://airflow:secret@db.test:5432/airflow",
+        "DEPOSIT_DATABASE__CA_FILE": str(BUNDLE),
+    }
+    command = [sys.executable, "-m", "deposit.deploy.rds_urls", *options]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    url = make_url(done.stdout)
+    assert not done.stdout.endswith("\n")
+    assert url.drivername == f"postgresql+{driver}"
+    assert url.query == {"sslmode": "verify-full", "sslrootcert": str(BUNDLE)}
+    refused = subprocess.run(
+        command, env={"PYTHONPATH": environment["PYTHONPATH"]}, capture_output=True, text=True, check=False
+    )
+    assert refused.returncode == 1
+    assert "DEPOSIT_DATABASE__AIRFLOW_URL is not set" in refused.stderr
