@@ -100,7 +100,8 @@ def test_the_second_look_finds_what_the_decoder_refused(data: st.DataObject) -> 
         end = start + data.draw(st.integers(0, 6))
         body = body[:start] + data.draw(st.sampled_from(PIECES)) + body[end:]
     try:
-        decode_request(body)
+        # a byte order mark is taken off before
+        decode_request(body.removeprefix(b"\xef\xbb\xbf"))
     except (msgspec.DecodeError, UnicodeDecodeError):
         error = _refused(body)
         assert "RFC" not in str(error)  # the words for what nobody can explain
