@@ -78,7 +78,7 @@ down: ours ## Stop the stack with Docker; its data stays in its volumes, DOWN=--
 credentials: ours ## The logins and API keys of the stack with Docker
 	@$(COMPOSE) run --rm --no-deps -T credentials
 
-test: check test-servers coverage test-chaos test-page test-dags test-e2e test-aws ## Every test (check, DAGs, the whole stack); 2 cores, 20 minutes
+test: check test-servers coverage test-chaos test-page test-dags test-e2e test-aws ## Every test (check, DAGs, the whole stack); 2 cores, 35 minutes
 
 check: lint types test-fast ## Lint, types and the tests that start no servers
 
