@@ -36,12 +36,15 @@ def secured(parameters: dict[str, Any], database: DatabaseSettings) -> dict[str,
 
     Raises ConfigError if AWS gives this machine no credentials, or no region is set.
     """
-    added: dict[str, Any] = {}
-    if database.ca_file:
-        added |= {"sslmode": "verify-full", "sslrootcert": str(database.ca_file)}
+    added: dict[str, Any] = verified(database)
     if database.iam:
         added["password"] = _token(str(parameters["host"]), int(parameters.get("port") or _PORT), parameters["user"])
     return added
+
+
+def verified(database: DatabaseSettings) -> dict[str, Any]:
+    """The options by which libpq verifies the server, where its authorities are given."""
+    return {"sslmode": "verify-full", "sslrootcert": str(database.ca_file)} if database.ca_file else {}
 
 
 def _token(host: str, port: int, user: str) -> str:

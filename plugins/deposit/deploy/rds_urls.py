@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 
 from deposit import console
+from deposit.conninfo import verified
 from deposit.errors import ConfigError
 from deposit.sections import DatabaseSettings
 from deposit.settings import load_settings
@@ -29,9 +30,7 @@ def driver_url(secret: SecretStr | None, setting: str, driver: Driver, database:
     """A database's URL for a driver; holds the password. Raises ConfigError if it is not set."""
     if secret is None:
         raise ConfigError(f"{setting} is not set: give it, or {setting}_SECRET")
-    url = make_url(secret.get_secret_value()).set(drivername=driver)
-    if database.ca_file:
-        url = url.update_query_dict({"sslmode": "verify-full", "sslrootcert": str(database.ca_file)})
+    url = make_url(secret.get_secret_value()).set(drivername=driver).update_query_dict(verified(database))
     return url.render_as_string(hide_password=False)
 
 

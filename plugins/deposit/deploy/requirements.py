@@ -2,7 +2,6 @@
 
 import os
 import platform
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -34,7 +33,6 @@ class Machine:
 
     system: str
     processor: str
-    python: tuple[int, int]
     processors: int
     memory: int
 
@@ -42,7 +40,7 @@ class Machine:
     def this(cls) -> "Machine":
         """The one that this runs on; a container sees its host's."""
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        return cls(platform.system(), platform.machine(), sys.version_info[:2], os.cpu_count() or 1, memory)
+        return cls(platform.system(), platform.machine(), os.cpu_count() or 1, memory)
 
 
 @dataclass(frozen=True)

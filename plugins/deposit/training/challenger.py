@@ -78,7 +78,7 @@ def make_challenger(
     """Refit the members on every labelled month, and measure what they did forward in time."""
     weights, labelled = standing.weights(), sorted(trainer.months)
     rows, members = trainer.fit(labelled, [each for each in trainer.recipes if each.name in weights])
-    artifact = _artifact(trainer, standing, rows, members, provenance)
+    artifact = _artifact(trainer, standing, weights, rows, members, provenance)
     predictions, thresholds = standing.predictions, standing.thresholds
     measured = (predictions, thresholds, economics, settings.bootstrap, settings.seed)
     return Challenger(
@@ -88,7 +88,7 @@ def make_challenger(
         evaluate(*measured, "rows"),
         evaluate(*measured, "months"),
         by_month(predictions, economics),
-        tuple(_scored(standing, recipe, economics) for recipe in trainer.recipes),
+        tuple(_scored(standing, recipe, weights.get(recipe.name, 0.0), economics) for recipe in trainer.recipes),
     )
 
 
@@ -104,9 +104,14 @@ def forward_months(trainer: Trainer, standing: Standing) -> tuple[ForwardMonth, 
 
 
 def _artifact(
-    trainer: Trainer, standing: Standing, rows: EncodedRows, members: list[Member], provenance: Provenance
+    trainer: Trainer,
+    standing: Standing,
+    weights: Mapping[str, float],
+    rows: EncodedRows,
+    members: list[Member],
+    provenance: Provenance,
 ) -> ModelArtifact:
-    weights, labelled = standing.weights(), sorted(trainer.months)
+    labelled = sorted(trainer.months)
     encoder, mixture = rows.encoder, mix(members, weights, rows.encoder)
     plain = ModelArtifact(MIXTURE, encoder, mixture, 0.0, standing.threshold())
     frame, folds = pd.concat([trainer.months[period] for period in labelled]), standing.forward.folds
@@ -140,12 +145,12 @@ def table_of(trainer: Trainer, standing: Standing) -> str:
     return table_key(trainer.recipes, standing.choice, ETA, SHARE, LEAST_WEIGHT)
 
 
-def _scored(standing: Standing, recipe: Recipe, economics: Economics) -> ScoredRecipe:
+def _scored(standing: Standing, recipe: Recipe, weight: float, economics: Economics) -> ScoredRecipe:
     predictions = member_predictions(standing.forward, recipe.name)
     weights = {period: each.get(recipe.name, 0.0) for period, each in standing.history.items()}
     return ScoredRecipe(
         recipe,
-        standing.weights().get(recipe.name, 0.0),
+        weight,
         weights,
         point_metrics(predictions, standing.thresholds, economics),
         by_month(predictions, economics),

@@ -22,7 +22,7 @@ README = (REPOSITORY / "README.md").read_text()
 
 
 def machine(processors: int = 2, memory: float = 6) -> Machine:
-    return Machine("Linux", "x86_64", (3, 11), processors, int(memory * GIB))
+    return Machine("Linux", "x86_64", processors, int(memory * GIB))
 
 
 @pytest.mark.parametrize(

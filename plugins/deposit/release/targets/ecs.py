@@ -14,11 +14,11 @@ import httpx
 
 from deposit.errors import ReleaseError
 from deposit.release.checks import plain_client
-from deposit.release.oci.ecr import ServiceImages
 from deposit.release.repository import Release
 from deposit.release.targets.environment import bentoml_variables, configuration_digest, service_variables
 from deposit.release.targets.fargate import EcsService, RegisteredDefinition
 from deposit.release.targets.image import BENTO
+from deposit.release.targets.pushed import PushedTarget
 from deposit.release.targets.taskdefinition import CONFIGURATION_TAG, derive, release_tags
 from deposit.settings import Settings
 from deposit.waiting import wait_until
@@ -27,26 +27,14 @@ _NO_FILE = Path("/nonexistent")
 """A service on AWS has its task's role and no key to the object store."""
 
 
-class EcsTarget:
+class EcsTarget(PushedTarget):
     """Services as tasks of the ECS: one to test a release, and those of the service, which have its traffic."""
 
     def __init__(self, settings: Settings, service: EcsService) -> None:
+        super().__init__(settings)
         self._settings = settings
         self._service = service
-        self._images = ServiceImages(settings.release)
         self._url = settings.release.ecs_url
-
-    def install(self, release: Release, archive: Path) -> None:
-        """Push the image: seconds, since the base is there."""
-        self._images.push(release, archive)
-
-    def installed(self, release: Release) -> bool:
-        """Whether the registry has the image, on the base of today."""
-        return self._images.find(release) is not None
-
-    def parity(self, release: Release) -> dict[str, Any]:
-        """The rows and probabilities in the image's layer."""
-        return self._images.parity(release)
 
     def start(self, release: Release) -> str:
         """Run one task of the release's definition, or leave the one that runs. Raises ReleaseError if it ends."""
@@ -137,9 +125,7 @@ class EcsTarget:
         )
 
     def _register(self, release: Release) -> RegisteredDefinition:
-        image = self._images.find(release)
-        if image is None:
-            raise ReleaseError(f"the image of {release.bento_tag} is gone from the registry: release again")
+        image = self.image(release)
         tags = release_tags(release, self.configuration(release), self._template().tags)
         return self._service.register(self._derived(image), tags)
 

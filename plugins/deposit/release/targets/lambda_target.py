@@ -7,49 +7,33 @@ Each release's version has an alias of its own, `release-<id>`: two releases of 
 import json
 import ssl
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import httpx
 
 from deposit.errors import ReleaseError
-from deposit.release.oci.ecr import ServiceImages
 from deposit.release.repository import Release
 from deposit.release.targets.environment import configuration_digest
 from deposit.release.targets.invocation import invoking
 from deposit.release.targets.lambda_function import LambdaFunction
+from deposit.release.targets.pushed import PushedTarget
 from deposit.settings import Settings
 
 _PREFIX = "release-"
 
 
-class LambdaTarget:
+class LambdaTarget(PushedTarget):
     """Services as versions of one function, `<function>:<version>`."""
 
     def __init__(self, settings: Settings, function: LambdaFunction) -> None:
+        super().__init__(settings)
         self._function = function
-        self._images = ServiceImages(settings.release)
-
-    def install(self, release: Release, archive: Path) -> None:
-        """Push the image: seconds, since the base is there."""
-        self._images.push(release, archive)
-
-    def installed(self, release: Release) -> bool:
-        """Whether the registry has the image, on the base of today."""
-        return self._images.find(release) is not None
-
-    def parity(self, release: Release) -> dict[str, Any]:
-        """The rows and probabilities in the image's layer."""
-        return self._images.parity(release)
 
     def start(self, release: Release) -> str:
         """Publish a version, or leave the one that is there with what it is to be started with by now."""
         alias, wanted = f"{_PREFIX}{release.id}", self.configuration(release)
         there = self._function.aliases().get(alias)
         if there is None or there.description != wanted:
-            image = self._images.find(release)
-            if image is None:
-                raise ReleaseError(f"the image of {release.bento_tag} is gone from the registry: release again")
+            image = self.image(release)
             version = self._function.publish(image, f"release {release.id} of {release.model_id}")
             self._function.point(alias, version, wanted)
             return self._address(version)
