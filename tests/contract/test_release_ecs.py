@@ -103,10 +103,12 @@ def test_a_service_that_was_changed_by_hand_is_brought_back(cloud: Cloud) -> Non
     names = {"cluster": cloud.settings.release.ecs_cluster, "service": cloud.settings.release.ecs_service}
     with releasing(cloud.settings):
         live = release(cloud.settings, "deposit-v1")
-        cloud.aws.client("ecs").update_service(**names, taskDefinition=template)
-        until(lambda: cloud.service["taskDefinition"] != template and cloud.served() == "deposit-v1")
-        cloud.aws.client("ecs").update_service(**names, desiredCount=0)
-        until(lambda: cloud.service["desiredCount"] == 1 and cloud.served() == "deposit-v1")
+        until(lambda: cloud.tasks() == [])
+        for change in ({"taskDefinition": template}, {"desiredCount": 0}):
+            cloud.aws.client("ecs").update_service(**names, **change)
+            until(lambda: cloud.service["taskDefinition"] != template and cloud.service["desiredCount"] == 1)
+            # the releaser is done: it ends its test last
+            until(lambda: cloud.tasks() == [] and cloud.served() == "deposit-v1")
         assert requests.live(cloud.settings) == live
 
 

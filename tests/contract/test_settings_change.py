@@ -35,7 +35,7 @@ from deposit.settings import Settings, chosen_settings, load_settings
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]
 PARTS = ("postgres", "objectstore", "gateway", "releaser")
-WAIT = 60
+WAIT = 120
 
 
 def up() -> Settings:
@@ -268,10 +268,13 @@ def test_a_replay_keeps_its_traffic_when_postgres_restarts_and_when_it_is_run_ag
         until(lambda: not holder_is_gone(stack))
         with pytest.raises(ReleaseError, match="another replay"), borrowed_traffic(replaying, log_progress):
             pass
+        # the releaser would take the traffic back if the next one were slow to start
+        supervisor.call("stopProcess", "releaser")
         process.kill()
         process.wait()
         until(lambda: holder_is_gone(stack))
     with replay_process() as process:
+        supervisor.call("startProcess", "releaser")
         assert requests.live(stack) == borrowed
         process.terminate()  # at once, and what was live before the first of both
         assert process.wait(WAIT) == 130

@@ -203,6 +203,17 @@ def test_retention_drops_a_day_once_all_of_it_was_stored_long_ago(log: Any, scor
     assert f"predictions_{datetime.now(UTC):%Y%m%d}" in _days(log)
 
 
+@pytest.mark.parametrize("avoided", [("nestloop",), ("nestloop", "hashjoin"), ("indexscan",)], ids="-".join)
+def test_old_days_are_dropped_by_any_plan(log: Any, scored: Callable[..., Any], avoided: tuple[str, ...]) -> None:
+    log.append(scored(1, event_time=LONG_AGO))
+    log.ship()
+    _age(log, 31)
+    for path in avoided:
+        log.writer.execute(f"SET enable_{path} = off")
+    _drop(log, 30)
+    assert log.count() == 0
+
+
 def test_without_a_retention_everything_stays(log: Any, scored: Callable[..., Any]) -> None:
     log.append(scored(1, event_time=LONG_AGO))
     log.ship()
