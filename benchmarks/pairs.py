@@ -7,6 +7,7 @@ import numpy as np
 
 from deposit.model import metrics
 from deposit.model.evaluation import MONTH_ROWS, bootstrap_weights, interval
+from deposit.model.metrics import RankedScores
 from deposit.model.mixture import Values
 from deposit.training.rolling_origin import ForwardPredictions
 from deposit.training.weighting import sigmoid
@@ -43,7 +44,7 @@ class _Month:
 
     losses: Values
     samples: Values
-    auc: Values
+    auc_samples: Values
     f1: Values
     accuracy: Values
 
@@ -80,7 +81,7 @@ def _month(forward: ForwardPredictions, rows: np.ndarray, log_odds: list[Values]
     return _Month(
         losses.mean(axis=1),
         weights @ losses.T / len(labels),
-        np.array([metrics.roc_auc(labels, each) for each in probabilities]),
+        np.stack([RankedScores(labels, each, weights).roc_auc() for each in probabilities], axis=1),
         np.array([metrics.f1(labels, each, ones)[0] for each in called]),
         np.array([metrics.mean(each == (labels == 1), ones)[0] for each in called]),
     )
@@ -89,12 +90,13 @@ def _month(forward: ForwardPredictions, rows: np.ndarray, log_odds: list[Values]
 def _gates(now: _Month, challenger: int, champion: int, same: bool) -> dict[str, bool]:
     low, high = interval(now.samples[:, challenger] - now.samples[:, champion], 0.95)
     clearly_better, not_worse = high < 0, low <= 0
-    ranks = bool(now.auc[challenger] - now.auc[champion] >= -MAX_AUC_LOSS)
+    _, auc_high = interval(now.auc_samples[:, challenger] - now.auc_samples[:, champion], 0.95)
+    ranks = auc_high >= -MAX_AUC_LOSS
     return {
         "always": True,
         "log loss lower": bool(now.losses[challenger] < now.losses[champion]),
         "clearly better (95 % interval below 0)": clearly_better,
-        "clearly better, and AUC not worse by .02 (rule for a change of the table)": clearly_better and ranks,
+        "clearly better, and AUC not clearly worse by .02 (rule for a change of the table)": clearly_better and ranks,
         "not clearly worse (rule for a refresh)": not_worse,
         "**the policy**: refresh for the same recipe, change for another": not_worse
         if same

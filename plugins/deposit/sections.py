@@ -208,7 +208,9 @@ class SelectSettings(Section):
         "accuracy and F1, by accuracy and F1",
     )
     confidence: float = Field(0.95, gt=0.5, lt=1, description="confidence of the paired interval")
-    max_auc_loss: float = Field(0.02, ge=0, description="how much worse the ROC AUC of another table of recipes may be")
+    max_auc_loss: float = Field(
+        0.02, ge=0, description="how much worse the ROC AUC of another table of recipes may be, beyond noise"
+    )
 
 
 class ReleaseSettings(Section):

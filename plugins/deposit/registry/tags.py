@@ -35,6 +35,7 @@ class Tag(StrEnum):
     GATE = "deposit.gate"
     GATE_LOG_LOSS = "deposit.gate.log_loss_difference_upper_end"
     GATE_LOG_LOSS_LOWER = "deposit.gate.log_loss_difference_lower_end"
+    GATE_ROC_AUC_UPPER = "deposit.gate.roc_auc_difference_upper_end"
     GATE_ROC_AUC = "deposit.gate.roc_auc_difference"
     GATE_ACCURACY = "deposit.gate.accuracy_difference"
     GATE_F1 = "deposit.gate.f1_difference"

@@ -15,7 +15,9 @@ class CriterionName(StrEnum):
 
     LOG_LOSS = "log_loss_difference_upper_end"
     LOG_LOSS_LOWER = "log_loss_difference_lower_end"
+    ROC_AUC_UPPER = "roc_auc_difference_upper_end"
     ROC_AUC = "roc_auc_difference"
+    """Of decisions before the interval counted."""
     ACCURACY = "accuracy_difference"
     F1 = "f1_difference"
     LARGER = "larger_of_both_differences"
@@ -41,9 +43,9 @@ class Criterion:
 
 @dataclass(frozen=True)
 class PairedInterval:
-    """The mean difference of log losses row by row, and its interval at a confidence."""
+    """A metric of the challenger less that of its baseline, on the same rows, and the interval at a confidence."""
 
-    mean: float
+    difference: float
     low: float
     high: float
     confidence: float
@@ -51,10 +53,11 @@ class PairedInterval:
 
 @dataclass(frozen=True)
 class GateResult:
-    """Passed only if there are criteria and every one is; `log_loss` is what the rule `gate` looks at."""
+    """Passed only if there are criteria and every one is; the intervals are what the rule `gate` looks at."""
 
     criteria: tuple[Criterion, ...]
     log_loss: PairedInterval | None = None
+    roc_auc: PairedInterval | None = None
 
     @property
     def passed(self) -> bool:
@@ -208,12 +211,17 @@ def _findings(window: SharedWindow, result: GateResult, kind: ChallengeKind) -> 
     if result.log_loss is None:
         accuracy, f1 = criteria[CriterionName.ACCURACY], criteria[CriterionName.F1]
         return f"accuracy {accuracy.value:+.4f} and F1 {f1.value:+.4f} (neither worse, at least one better)"
-    loss = result.log_loss
-    interval = f"log loss {loss.mean:+.4f} ({loss.confidence:.0%} paired interval {loss.low:+.4f} to {loss.high:+.4f}"
-    if kind is ChallengeKind.REFRESH:
+    loss, auc = result.log_loss, result.roc_auc
+    interval = (
+        f"log loss {loss.difference:+.4f} ({loss.confidence:.0%} paired interval {loss.low:+.4f} to {loss.high:+.4f}"
+    )
+    if kind is ChallengeKind.REFRESH or auc is None:
         return f"{interval}; the same recipes on newer months pass unless it lies above 0)"
-    auc = criteria[CriterionName.ROC_AUC]
-    return f"{interval}, must lie below 0), ROC AUC {auc.value:+.4f} (at least {auc.threshold:+.2f})"
+    least = criteria[CriterionName.ROC_AUC_UPPER].threshold
+    return (
+        f"{interval}, must lie below 0), ROC AUC {auc.difference:+.4f} ({auc.low:+.4f} to {auc.high:+.4f}, must not "
+        f"lie below {least:+.2f})"
+    )
 
 
 def _way_out(model_id: str, overtaken: Overtaken | None) -> str:

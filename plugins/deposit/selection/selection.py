@@ -33,6 +33,7 @@ from deposit.training import history
 _CRITERION_TAGS = {
     CriterionName.LOG_LOSS: Tag.GATE_LOG_LOSS,
     CriterionName.LOG_LOSS_LOWER: Tag.GATE_LOG_LOSS_LOWER,
+    CriterionName.ROC_AUC_UPPER: Tag.GATE_ROC_AUC_UPPER,
     CriterionName.ROC_AUC: Tag.GATE_ROC_AUC,
     CriterionName.ACCURACY: Tag.GATE_ACCURACY,
     CriterionName.F1: Tag.GATE_F1,

@@ -186,7 +186,7 @@ def test_decisions_are_stored_with_version_and_run(good, own, client) -> None:
     stored = json.loads(mlflow.artifacts.load_text(f"runs:/{champion.run_id}/gate.json"))
 
     assert tags["deposit.gate"] == "passed"
-    assert tags["deposit.gate.roc_auc_difference"].startswith("passed: ")
+    assert tags["deposit.gate.roc_auc_difference_upper_end"].startswith("passed: ")
     assert stored["reason"] == selected.reason
     assert [item["name"] for item in stored["criteria"]] == [criterion.name for criterion in selected.criteria]
 

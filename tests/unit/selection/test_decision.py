@@ -20,7 +20,7 @@ from deposit.selection.decision import (
     parse_decision,
 )
 
-AUC = Criterion(CriterionName.ROC_AUC, -0.1, -0.02, passed=False)
+AUC = Criterion(CriterionName.ROC_AUC_UPPER, -0.07, -0.02, passed=False)
 LOSS = Criterion(CriterionName.LOG_LOSS, -0.001, 0.0, passed=True)
 REFUSED = Decision(False, "it lost", "deposit-v2", (AUC,), {"rule": "gate"})
 WINDOW = SharedWindow("2009-04", 1234, "2009-05", "2010-11", 2)
@@ -46,11 +46,12 @@ def test_another_refusal_has_no_way_out() -> None:
 
 
 def test_a_comparison_is_told_with_all_that_it_was_judged_by() -> None:
-    result = GateResult((LOSS, AUC), PairedInterval(-0.0123, -0.02, -0.001, 0.95))
+    intervals = PairedInterval(-0.0123, -0.02, -0.001, 0.95), PairedInterval(-0.1, -0.13, -0.07, 0.95)
+    result = GateResult((LOSS, AUC), *intervals)
     assert describe("deposit-v3", None, Comparison(WINDOW, result, ChallengeKind.FIRST)) == (
         "deposit-v3 is refused, there is no champion: against a constant (the rate of the months before), "
         "1,234 calls of 2009-05 to 2010-11: log loss -0.0123 (95% paired interval -0.0200 to -0.0010, "
-        "must lie below 0), ROC AUC -0.1000 (at least -0.02)"
+        "must lie below 0), ROC AUC -0.1000 (-0.1300 to -0.0700, must not lie below -0.02)"
     )
 
 
@@ -124,7 +125,7 @@ def test_a_decision_of_an_earlier_version_is_read() -> None:
     criterion: dict[str, Any] = {"name": "roc_auc_difference", "value": -0.1, "threshold": -0.02, "passed": False}
     content = {"champion_before": None, "promoted": False, "criteria": [criterion], "reason": "it lost"}
     assert parse_decision(json.dumps(content | {"rules": {"rule": "gate"}})) == Decision(
-        False, "it lost", None, (AUC,), {"rule": "gate"}
+        False, "it lost", None, (Criterion(CriterionName.ROC_AUC, -0.1, -0.02, passed=False),), {"rule": "gate"}
     )
     assert parse_decision(None) is None
 

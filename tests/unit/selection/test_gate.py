@@ -32,7 +32,7 @@ def test_a_clearly_better_challenger_passes() -> None:
     found = verdict(TRUTH, noisy(1.0))
 
     assert found.passed
-    assert [item.name for item in found.criteria] == ["log_loss_difference_upper_end", "roc_auc_difference"]
+    assert [item.name for item in found.criteria] == ["log_loss_difference_upper_end", "roc_auc_difference_upper_end"]
     assert found.criteria[0].value < found.criteria[0].threshold == 0
 
 
