@@ -20,6 +20,7 @@ from deposit.log.entries import Entry, decode_entry
 from deposit.log.handover import Handover, leave_rest
 from deposit.log.spool import Spool, SpoolState
 from deposit.log.writer import writer_parameters
+from deposit.sections import DatabaseSettings
 from deposit.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -119,7 +120,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
             if not restored:
                 spool.restore()  # what this version could not store, the next one may
                 restored = True
-            with closing(_connected(settings)) as connection:
+            with closing(_connected(settings.database)) as connection:
                 _work(connection, spool, handover, settings, outages, stop)
         except (psycopg.Error, SpoolError, UpstreamError) as error:
             pause = outages.on_failure(error)
@@ -135,7 +136,7 @@ def _finish(spool: Spool, handover: Handover | None, settings: Settings) -> None
     log, end = settings.log, time.monotonic() + settings.log.stop_seconds
     with suppress(psycopg.Error, SpoolError, UpstreamError):  # what that is, has been said before or is said below
         while time.monotonic() < end and spool.state().entries:
-            with suppress(psycopg.Error), closing(_connected(settings)) as connection:
+            with suppress(psycopg.Error), closing(_connected(settings.database)) as connection:
                 prepare(connection)
                 while time.monotonic() < end and (batch := spool.read(log.ship_rows)):
                     ship(connection, spool, batch)
@@ -233,6 +234,6 @@ def _dead_letter(spool: EntrySource, seq: int, entry: Entry, reason: str) -> Non
     )  # fmt: skip
 
 
-def _connected(settings: Settings) -> Connection:
+def _connected(database: DatabaseSettings) -> Connection:
     # parameters of this moment: a token among them is good for minutes
-    return psycopg.connect(**writer_parameters(settings.database), **_CONNECT)
+    return psycopg.connect(**writer_parameters(database), **_CONNECT)

@@ -3,8 +3,9 @@
 import json
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from deposit.sections import GatewaySettings
 from deposit.settings import Settings
 
 NO_UPSTREAM = "none"
@@ -37,20 +38,20 @@ def config(settings: Settings, upstream_file: Path, access_log: Path) -> dict[st
     encrypted = gateway.tls != "off"
     host = f"[{gateway.listen}]" if ":" in gateway.listen else gateway.listen
     public = f"{host}:{settings.stack.gateway_port}"
-    servers = {"public": _server(settings, upstream_file, public, encrypted)}
+    servers = {"public": _server(gateway, upstream_file, public, encrypted)}
     apps: dict[str, Any] = {"http": {"grace_period": "30s", "servers": servers}}
     if gateway.inside:
-        servers["inside"] = _server(settings, upstream_file, gateway.inside, encrypted=False)
+        servers["inside"] = _server(gateway, upstream_file, gateway.inside, encrypted=False)
     if encrypted:
-        apps |= _certificates(settings)
+        apps |= _certificates(gateway)
     return {
         "admin": {"listen": f"unix/{settings.release.gateway_admin}", "config": {"persist": False}},
-        "logging": _logging(settings, access_log),
+        "logging": _logging(gateway.access_log, access_log),
         "apps": apps,
     }
 
 
-def _server(settings: Settings, upstream_file: Path, address: str, encrypted: bool) -> dict[str, Any]:
+def _server(gateway: GatewaySettings, upstream_file: Path, address: str, encrypted: bool) -> dict[str, Any]:
     server: dict[str, Any] = {
         "listen": [address],
         "routes": _routes(str(upstream_file), encrypted),
@@ -61,7 +62,7 @@ def _server(settings: Settings, upstream_file: Path, address: str, encrypted: bo
         "logs": {"default_logger_name": "public"},
     }
     if encrypted:
-        shown = _to_the_nameless(settings.gateway.names)
+        shown = _to_the_nameless(gateway.names)
         server["tls_connection_policies"] = [{"default_sni": shown, "fallback_sni": shown}]
     return server
 
@@ -82,8 +83,7 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def _certificates(settings: Settings) -> dict[str, Any]:
-    gateway = settings.gateway
+def _certificates(gateway: GatewaySettings) -> dict[str, Any]:
     if gateway.tls == "files":
         files = {"certificate": str(gateway.certificate_file), "key": str(gateway.key_file)}
         return {"tls": {"certificates": {"load_files": [files]}}}
@@ -96,14 +96,14 @@ def _certificates(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _logging(settings: Settings, access_log: Path) -> dict[str, Any]:
+def _logging(output: Literal["file", "stdout"], access_log: Path) -> dict[str, Any]:
     """One line a request: no headers, which hold keys, and no query, which may hold what a person typed."""
     fields: dict[str, Any] = {
         name: {"filter": "delete"} for name in ("request>headers", "resp_headers", "request>tls")
     } | {"request>uri": {"filter": "regexp", "regexp": r"\?.*", "value": "?"}}
     file = {"output": "file", "filename": str(access_log), "roll_size_mb": 20, "roll_keep": 3}
     access = {
-        "writer": file if settings.gateway.access_log == "file" else {"output": "stdout"},
+        "writer": file if output == "file" else {"output": "stdout"},
         "encoder": {"format": "filter", "wrap": {"format": "json"}, "fields": fields},
         "include": [_ACCESS],
     }

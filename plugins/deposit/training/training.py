@@ -104,9 +104,9 @@ def trainer_of(settings: Settings, frame: pd.DataFrame, progress: Progress = log
     return Trainer(frame, fitting, ForwardCache(ObjectStore(settings.store).data), progress)
 
 
-def recorded(settings: Settings, run_id: str) -> TrainingResult:
+def recorded(tracking_uri: str, run_id: str) -> TrainingResult:
     """What the runs of a finished training record. Raises DataError (no such training) or UpstreamError."""
-    client = tracking.connect(settings.mlflow.tracking_uri)
+    client = tracking.connect(tracking_uri)
     with tracking.mlflow_errors(client):
         return result_of(client, history.training_by_run(client, run_id), reused=False)
 

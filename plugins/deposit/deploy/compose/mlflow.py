@@ -21,22 +21,25 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
-def allowed_hosts(settings: Settings, published: Publication) -> list[str]:
-    """MLflow's patterns of `Host` headers: any port of this machine's own names, for tunnels end at any."""
+def allowed_hosts(link: str | None, published: Publication) -> list[str]:
+    """MLflow's patterns of `Host` headers: any port of this machine's own names, for tunnels end at any.
+
+    `link` is the address that people are given, if a setting says so.
+    """
     names = [bracketed(name) for name in dict.fromkeys((*_LOOPBACK, published.bind_address))]
-    link = urlsplit(settings.links.mlflow or "").netloc
+    linked = urlsplit(link or "").netloc
     return [
         urlsplit(addresses.MLFLOW).netloc,
         *names,
         *(f"{_literally(name)}:*" for name in names),
-        *([link] if link else []),
+        *([linked] if linked else []),
     ]
 
 
-def allowed_origins(settings: Settings, published: Publication) -> list[str]:
+def allowed_origins(link: str | None, published: Publication) -> list[str]:
     """MLflow's patterns of pages that may change something, besides this machine's own, which always may."""
-    bound, link = _literally(bracketed(published.bind_address)), urlsplit(settings.links.mlflow or "")
-    return [f"http://{bound}:*", *([f"{link.scheme}://{link.netloc}"] if link.netloc else [])]
+    bound, linked = _literally(bracketed(published.bind_address)), urlsplit(link or "")
+    return [f"http://{bound}:*", *([f"{linked.scheme}://{linked.netloc}"] if linked.netloc else [])]
 
 
 def command(settings: Settings, published: Publication) -> list[str]:
@@ -49,8 +52,8 @@ def command(settings: Settings, published: Publication) -> list[str]:
         "--workers=1",
         "--serve-artifacts",
         f"--artifacts-destination=s3://{settings.store.mlflow_bucket}",
-        f"--allowed-hosts={','.join(allowed_hosts(settings, published))}",
-        f"--cors-allowed-origins={','.join(allowed_origins(settings, published))}",
+        f"--allowed-hosts={','.join(allowed_hosts(settings.links.mlflow, published))}",
+        f"--cors-allowed-origins={','.join(allowed_origins(settings.links.mlflow, published))}",
     ]
 
 

@@ -76,7 +76,7 @@ def _summary(settings: Settings, ingested: dict[str, object], training_run: str)
         f"{ingested['rejected']} rejected, as dataset {ingested['version']}"
         + ("" if ingested["created"] else " (already there)")
     )
-    trained = recorded(settings, training_run)
+    trained = recorded(settings.mlflow.tracking_uri, training_run)
     print_training(trained)
     # repeatable: it returns what the DAG's task recorded
     print_selection(challenge(settings, training_run))

@@ -75,7 +75,7 @@ def _memory(settings: Settings) -> str:
 
 
 def _ports(settings: Settings) -> str:
-    wanted = lifecycle.wanted_ports(settings)
+    wanted = lifecycle.wanted_ports(settings.stack)
     processes.require_free(wanted)
     return f"{len(wanted)} free"
 

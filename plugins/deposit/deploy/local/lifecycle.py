@@ -16,6 +16,7 @@ from deposit.deploy.local.programs import Program, programs, require_possible, s
 from deposit.errors import ConfigError, UpstreamError
 from deposit.progress import Progress, log_progress
 from deposit.release.gateway import Gateway
+from deposit.sections import StackSettings
 from deposit.settings import Settings, load_settings
 from deposit.variables import file_of
 from deposit.waiting import retry_while_down, wait_until
@@ -54,7 +55,7 @@ def up(settings: Settings, progress: Progress = log_progress) -> list[ServiceSta
         require_possible(settings, place, secrets)
         parts = programs(settings, place, secrets)
         if not supervision.running(place):
-            processes.require_free(wanted_ports(settings))
+            processes.require_free(wanted_ports(settings.stack))
         _lay_out(settings, place, secrets)
     except OSError as error:
         raise ConfigError(
@@ -126,9 +127,9 @@ def require_disk(folder: Path) -> int:
     return free
 
 
-def wanted_ports(settings: Settings) -> dict[str, int]:
+def wanted_ports(stack: StackSettings) -> dict[str, int]:
     """Every port the stack listens on, by the setting that moves it."""
-    wanted = {f"DEPOSIT_STACK__{name}".upper(): port for name, port in settings.stack.model_dump().items()}
+    wanted = {f"DEPOSIT_STACK__{name}".upper(): port for name, port in stack.model_dump().items()}
     first = wanted.pop("DEPOSIT_STACK__INTERNAL_PORT")
     inner = {f"DEPOSIT_STACK__INTERNAL_PORT + {n}": first + n for n in range(objectstore.INTERNAL_PORTS)}
     return wanted | inner

@@ -82,7 +82,7 @@ class Program:
 def programs(settings: Settings, layout: Layout, secrets: Credentials) -> list[Program]:
     """All parts, in the order in which they start."""
     return [
-        _postgres(settings, layout),
+        _postgres(settings.stack.postgres_port, layout),
         _store(settings, layout, secrets),
         _mlflow(settings, layout, secrets),
         _gateway(settings, layout),
@@ -98,8 +98,7 @@ def programs(settings: Settings, layout: Layout, secrets: Credentials) -> list[P
     ]
 
 
-def _postgres(settings: Settings, layout: Layout) -> Program:
-    port = settings.stack.postgres_port
+def _postgres(port: int, layout: Layout) -> Program:
     return Program(
         "postgres",
         postgres.command(layout.cluster, port),

@@ -5,10 +5,10 @@ from mlflow.server.security_utils import is_allowed_host_header, should_block_co
 
 from deposit.deploy.compose.addresses import Publication
 from deposit.deploy.compose.mlflow import allowed_hosts, allowed_origins, command
-from deposit.sections import LinksSettings, StoreSettings
+from deposit.sections import StoreSettings
 from deposit.settings import Settings
 
-LINKED = Settings(links=LinksSettings(mlflow="https://mlflow.bank.test"))
+LINK = "https://mlflow.bank.test"
 
 
 @pytest.mark.parametrize("bound", ["127.0.0.1", "::1", "10.0.0.5", "2001:db8::7"])
@@ -17,7 +17,7 @@ LINKED = Settings(links=LinksSettings(mlflow="https://mlflow.bank.test"))
     ["mlflow:5000", "localhost:5000", "localhost:31999", "localhost", "127.0.0.1:1", "[::1]:5000", "[::1]:31999"],
 )
 def test_it_is_asked_inside_and_from_this_machine_by_any_port(bound: str, host: str) -> None:
-    assert is_allowed_host_header(allowed_hosts(Settings(), Publication(bind_address=bound)), host)
+    assert is_allowed_host_header(allowed_hosts(None, Publication(bind_address=bound)), host)
 
 
 @pytest.mark.parametrize(
@@ -25,21 +25,21 @@ def test_it_is_asked_inside_and_from_this_machine_by_any_port(bound: str, host: 
 )
 def test_it_is_asked_by_the_address_that_is_bound(bound: str, host: str) -> None:
     published = Publication(bind_address=bound)
-    assert is_allowed_host_header(allowed_hosts(Settings(), published), host)
-    assert not should_block_cors_request(f"http://{host}", "POST", allowed_origins(Settings(), published))
+    assert is_allowed_host_header(allowed_hosts(None, published), host)
+    assert not should_block_cors_request(f"http://{host}", "POST", allowed_origins(None, published))
 
 
 def test_it_is_asked_by_the_name_that_a_person_set() -> None:
-    assert is_allowed_host_header(allowed_hosts(LINKED, Publication()), "mlflow.bank.test")
-    assert not should_block_cors_request("https://mlflow.bank.test", "POST", allowed_origins(LINKED, Publication()))
+    assert is_allowed_host_header(allowed_hosts(LINK, Publication()), "mlflow.bank.test")
+    assert not should_block_cors_request("https://mlflow.bank.test", "POST", allowed_origins(LINK, Publication()))
 
 
 @pytest.mark.parametrize("host", ["evil.test", "evil.test:5000", "1:5000", ":5000", "localhost.evil.test:5000", ""])
 @pytest.mark.parametrize("bound", ["127.0.0.1", "::1", "0.0.0.0"])
 def test_nobody_else_is_answered(bound: str, host: str) -> None:
     published = Publication(bind_address=bound)
-    assert not is_allowed_host_header(allowed_hosts(LINKED, published), host)
-    assert should_block_cors_request(f"http://{host}x", "POST", allowed_origins(LINKED, published))
+    assert not is_allowed_host_header(allowed_hosts(LINK, published), host)
+    assert should_block_cors_request(f"http://{host}x", "POST", allowed_origins(LINK, published))
 
 
 def test_the_bucket_is_the_one_that_is_set() -> None:
