@@ -36,12 +36,14 @@ _SEEN_AS_LOCALHOST = ("127.0.0.1", "0.0.0.0", "::")  # noqa: S104 - what people 
 
 
 class Publication(Section):
-    """What is compose's own, not a setting of ours: the address on which ports are published, and two of them."""
+    """What is compose's own, no setting of ours: where ports are published, two of them, whether there is a store."""
 
     bind_address: str = "127.0.0.1"
     grafana_port: int = 3000
     # 0 where the object store has no console, and its S3 is all there is
     store_console_port: int = 9001
+    # whether the store is a part of the stack: it is not in front of AWS
+    object_store: bool = True
 
 
 def publication(environ: Mapping[str, str]) -> Publication:

@@ -32,7 +32,7 @@ def logins(addresses: dict[str, str], secrets: Credentials) -> dict[str, dict[st
         "store": {"user": STORE_ADMIN, "password": secrets.store_admin},
         "mlflow": {},
     }
-    return {part: {"url": addresses[part], **login} for part, login in by_part.items()}
+    return {part: {"url": addresses[part], **login} for part, login in by_part.items() if part in addresses}
 
 
 @app.command()
@@ -41,7 +41,11 @@ def main(
     as_json: Annotated[bool, typer.Option("--json", help="Print them as JSON.")] = False,
 ) -> None:
     """Print the logins and API keys of a stack with Docker Compose."""
-    by_part = logins(urls(open_settings(), publication(os.environ)), stored_credentials(vault(root)))
+    published = publication(os.environ)
+    addresses = urls(open_settings(), published)
+    if not published.object_store:
+        del addresses["store"]
+    by_part = logins(addresses, stored_credentials(vault(root)))
     if as_json:
         console.json(by_part)
         return

@@ -31,6 +31,11 @@ def known(root: Path) -> Credentials:
     return stored_credentials(secrets.vault(root))
 
 
+def test_a_store_that_is_no_part_of_the_stack_has_no_login(root: Path) -> None:
+    listed = json.loads(run(f"--root={root}", "--json", OBJECT_STORE="false").stdout)
+    assert listed.keys() == {"api", "airflow", "grafana", "mlflow"}
+
+
 def test_the_logins_are_printed_as_json(root: Path) -> None:
     found = json.loads(run(f"--root={root}", "--json", GRAFANA_PORT="3300").stdout)
     assert found["airflow"] == {
