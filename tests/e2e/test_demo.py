@@ -234,6 +234,9 @@ def test_a_month_is_monitored_by_command_and_by_dag_alike_and_its_decay_acted_on
     assert [model["model_id"] for model in stack.json("models")] == ["deposit-v1"]
     reports = [note for name, _, _, note in by_command if name == "report"]
     assert reports == ["s3://deposit-reports/monitoring/2010-05/deposit-v1.html"]
+    by_evidently = {(name, column) for name, column, _, _ in by_command if name.startswith("evidently_")}
+    figures = {("evidently_roc_auc", ""), ("evidently_drifted_columns_share", ""), ("evidently_drift", "age")}
+    assert by_evidently >= figures
     with httpx.Client(base_url=stack.url("evidently"), timeout=30, trust_env=False) as evidently:
         [project] = evidently.get("/api/projects").raise_for_status().json()
         # twice written, once there

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from math import isfinite
 
 from sqlalchemy import Connection, delete, insert, or_
-from sqlalchemy.dialects.postgresql import insert as upsert
 
 from deposit.model.reference import Histogram, ReferenceProfile
 from deposit.monitoring.assessment import Assessment, describe
@@ -17,6 +16,10 @@ from deposit.tables import metrics
 
 SERVICE = "service"
 """Scope of what all models did together; the others are model ids."""
+REPORT = "report"
+"""Rows of the sample that a report is of, its address as the note."""
+EVIDENTLY = "evidently_"
+"""Begins the names of what Evidently computed, on a sample; all other metrics are counted in SQL, on all rows."""
 _RECEIVED, _UNKNOWN, _LIMIT = "outcomes_received", "outcomes_unknown", "outcomes_unknown_limit"
 """Of each day by client, whichever period it was monitored with."""
 
@@ -68,11 +71,11 @@ def _histograms(model_id: str, column: str, histogram: Histogram, counts: Column
             yield MetricRow(model_id, f"{kind}_{place:02d}", number / rows, column, label)
 
 
-def add(connection: Connection, period: str, row: MetricRow) -> None:
-    """Put one metric beside the others, in the place of its like."""
-    statement = upsert(metrics).values({"period": period, **vars(row)})
-    kept = {name: statement.excluded[name] for name in ("value", "note")}
-    connection.execute(statement.on_conflict_do_update(constraint=metrics.primary_key, set_=kept))
+def replace_report(connection: Connection, period: str, model_id: str, rows: Sequence[MetricRow]) -> None:
+    """Put what Evidently computed of a model's period, and its report, in the place of those before."""
+    of_report = (metrics.c.name == REPORT) | metrics.c.name.startswith(EVIDENTLY, autoescape=True)
+    connection.execute(delete(metrics).where(metrics.c.period == period, metrics.c.scope == model_id, of_report))
+    _insert(connection, [{"period": period, **vars(row)} for row in rows if isfinite(row.value)])
 
 
 def replace(connection: Connection, period: str, name: str, rows: list[MetricRow], kept: Sequence[str] = ()) -> None:

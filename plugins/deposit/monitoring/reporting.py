@@ -4,6 +4,7 @@ Evidently's defaults choose a test by the number of rows and call everything dri
 of Jensen and Shannon from 0.2 on for every column, on samples of fixed size. The assessment does not rest on it.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -111,6 +112,27 @@ def evidently_report(subject: ReportSubject, current: pd.DataFrame, reference: p
         )
 
 
+_FIGURES = {
+    "DriftedColumnsCount": "drifted_columns_share",
+    "ValueDrift": "drift",
+    "MissingValueCount": "missing_share",
+    "Accuracy": "accuracy",
+    "F1Score": "f1",
+    "RocAuc": "roc_auc",
+}
+"""Evidently's metrics that are kept, by its own names."""
+
+
+def evidently_metrics(model_id: str, snapshot: Snapshot) -> Iterator[MetricRow]:
+    """What Evidently computed, as rows of `metrics`; of counts the share, of drift the distance."""
+    for metric in snapshot.dict()["metrics"]:
+        name = _FIGURES.get(metric["config"]["type"].rpartition(":")[2])
+        if name:
+            value = metric["value"]["share"] if isinstance(metric["value"], dict) else metric["value"]
+            column = metric["config"].get("column", "")
+            yield MetricRow(model_id, metric_rows.EVIDENTLY + name, float(value), column)
+
+
 def _dataset(frame: pd.DataFrame, labelled: bool) -> Dataset:
     types: dict[str, type] = dict.fromkeys(_NUMBERS, float) | dict.fromkeys(_CATEGORIES, object)
     labels = [SUBSCRIBED, CALLED] if labelled else []
@@ -161,7 +183,9 @@ def write_reports(settings: Settings, period: str, progress: Progress = log_prog
             current = sample_predictions(connection, span, model_id, rows)
             snapshot = evidently_report(subject, current, sample_training_rows(settings, artifact, rows))
             uri = _keep(settings, subject, snapshot)
-            metric_rows.add(connection, span.name, MetricRow(model_id, "report", float(len(current)), note=uri))
+            report = MetricRow(model_id, metric_rows.REPORT, float(len(current)), note=uri)
+            figures = [report, *evidently_metrics(model_id, snapshot)]
+            metric_rows.replace_report(connection, span.name, model_id, figures)
             written.append(WrittenReport(span.name, model_id, uri))
     return written
 
