@@ -43,6 +43,14 @@ def test_no_part_asks_another_by_a_proxy_of_dockers_client(name: str) -> None:
     assert {"localhost", "127.0.0.1", "::1"} <= set(spared)
 
 
+def test_who_becomes_another_user_takes_a_home_with_it() -> None:
+    # libpq fails where it may not look into $HOME/.postgresql, as soon as it verifies a server
+    entries = {name: " ".join(service.get("entrypoint", [])) for name, service in SERVICES.items()}
+    becoming = {name: words for name, words in entries.items() if "setpriv" in words}
+    assert becoming.keys() == {"releaser", "cleanup"}
+    assert all("export HOME=/tmp; exec setpriv --reuid=10001 " in words for words in becoming.values())
+
+
 def test_nothing_leads_to_a_console_that_seaweedfs_has_not() -> None:
     services = yaml.safe_load(re.sub(r"!(reset|override) ?(null)?", "", SEAWEEDFS))["services"]
     assert [port["target"] for port in services["object-store"]["ports"]] == [9000]
