@@ -105,6 +105,7 @@ def _paths() -> dict[str, Any]:
         "/models": _get("The served model and its out-of-time metrics", _json("the models", "Models"), problem),
         "/metrics": _get("Prometheus metrics", _plain("text/plain"), problem),
         "/docs.json": _get("This document", _plain("application/json")),
+        "/docs": _get("This document, to read and to try", _plain("text/html")),
         "/": _get("A page for people", _plain("text/html")),
         "/livez": _get("Whether the process lives", _plain("text/plain")),
         "/readyz": _get("Whether it can answer", _plain("text/plain")),

@@ -1,12 +1,14 @@
-"""The page at `/` and what it needs: static files, read once, with strict headers."""
+"""The page at `/`, the API's at `/docs`, and what they need: static files with strict headers."""
 
 import gzip
 import hashlib
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from serving.http import Answer, Handler, Request
 
+_PATHS = {"index.html": "/", "docs.html": "/docs"}
 _STATIC = Path(__file__).parent / "static"
 _TYPES = {
     ".html": b"text/html; charset=utf-8",
@@ -30,24 +32,29 @@ _HEADERS = (
 
 
 def pages() -> Mapping[str, Handler]:
-    """Handlers by path: `/`, and `/assets/<name>` for each file."""
+    """Handlers by path: `/`, `/docs`, and `/assets/<name>` for each other file."""
     files = [path for path in sorted(_STATIC.rglob("*")) if path.suffix in _TYPES]
-    return {"/" if path.name == "index.html" else f"/assets/{path.name}": _shown(path) for path in files}
+    return {_PATHS.get(path.name, f"/assets/{path.name}"): _shown(path) for path in files}
 
 
 def _shown(path: Path) -> Handler:
-    content, kind = path.read_bytes(), _TYPES[path.suffix]
-    plain = Answer(content, kind, (*_HEADERS, (b"etag", _tag(content))))
-    small = gzip.compress(content, mtime=0)
-    packed = Answer(small, kind, (*_HEADERS, (b"etag", _tag(small)), (b"content-encoding", b"gzip")))
-
     async def show(request: Request) -> Answer:
-        answer = packed if b"gzip" in request.headers.get(b"accept-encoding", b"") else plain
+        answer = _answer(path, b"gzip" in request.headers.get(b"accept-encoding", b""))
         tags = request.headers.get(b"if-none-match", b"")
         unchanged = any(value in tags for name, value in answer.headers if name == b"etag")
         return answer._replace(body=b"", status=304) if unchanged else answer
 
     return show
+
+
+@cache
+def _answer(path: Path, packed: bool) -> Answer:
+    """Made when somebody asks first: most services are asked by programs alone."""
+    content = path.read_bytes()
+    if packed:
+        content = gzip.compress(content, mtime=0)
+    encoding = ((b"content-encoding", b"gzip"),) if packed else ()
+    return Answer(content, _TYPES[path.suffix], (*_HEADERS, (b"etag", _tag(content)), *encoding))
 
 
 def _tag(content: bytes) -> bytes:

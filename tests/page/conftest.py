@@ -132,7 +132,7 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Desk]]:
         if not request.url.startswith(("http://127.0.0.1:", "data:", "blob:")):
             said.append(f"asked for {request.url}")
 
-    def open_(url: str, refusals: bool = False, **options: Any) -> Desk:
+    def open_(url: str, refusals: bool = False, ready: str = "#fields label", **options: Any) -> Desk:
         def listen(message: ConsoleMessage) -> None:
             if not (refusals and _REFUSED.match(message.text)):
                 said.append(message.text)
@@ -144,7 +144,7 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Desk]]:
         page.on("pageerror", lambda error: said.append(str(error)))
         page.on("console", listen)
         page.goto(url)
-        page.wait_for_selector("#fields label")
+        page.wait_for_selector(ready)
         return Desk(page)
 
     yield open_

@@ -3,19 +3,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from looks import LOOKS, violations
 from playwright.sync_api import expect
 
 from deposit.settings import REPOSITORY
 
 pytestmark = pytest.mark.servers
 
-AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text()
-LOOKS = {
-    "page": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "light"},
-    "page-dark": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark"},
-    "page-phone": {"viewport": {"width": 360, "height": 800}, "color_scheme": "light"},
-    "page-phone-dark": {"viewport": {"width": 360, "height": 800}, "color_scheme": "dark"},
-}
 KEPT = {"page", "page-phone-dark"}
 Open = Callable[..., Any]
 
@@ -31,9 +25,7 @@ def test_it_is_accessible_and_fits_as_the_screenshots_show(
     desk.page.click("#one-form > button")
     expect(desk.page.locator("#one")).to_be_visible()
     assert desk.page.evaluate("document.documentElement.scrollWidth") <= LOOKS[name]["viewport"]["width"]
-    desk.page.evaluate(AXE)
-    found = desk.page.evaluate("axe.run(document).then((done) => done.violations)")
-    assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found] == []
+    assert violations(desk.page) == []
     keep = name in KEPT and request.config.getoption("--screenshots")
     folder = REPOSITORY / "docs" / "screenshots" if keep else tmp_path
     desk.page.evaluate("scrollTo(0, 0)")
@@ -45,9 +37,7 @@ def test_dialogs_and_problems_are_accessible(open_page: Open, site: str) -> None
     desk = open_page(site)
     desk.page.click("#rank")
     desk.page.click("#columns")
-    desk.page.evaluate(AXE)
-    found = desk.page.evaluate("axe.run(document).then((done) => done.violations)")
-    assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found] == []
+    assert violations(desk.page) == []
 
 
 def test_the_keyboard_is_enough(open_page: Open, site: str) -> None:

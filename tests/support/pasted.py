@@ -7,11 +7,11 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
-def block(page: str, heading: str) -> str:
-    """The shell commands under a heading of a page."""
+def block(page: str, heading: str, language: str = "sh") -> str:
+    """The code in a language, as a rule the shell's, under a heading of a page."""
     section = re.split(r"^## ", (ROOT / page).read_text(), flags=re.MULTILINE)
     text = next(each for each in section if each.startswith(f"{heading}\n"))
-    return "".join(re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL))
+    return "".join(re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL))
 
 
 def paste(page: str, heading: str, gateway: str, folder: Path, key: str = "") -> str:

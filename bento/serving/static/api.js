@@ -1,6 +1,7 @@
 // Calls to the service: one place for the key, for progress and for what errors mean.
 
-const KEY = "deposit.key";
+/** Where the tab keeps the key. */
+export const KEY = "deposit.key";
 const WORDS = {
   0: "The service does not answer, or it ended the connection. Is the network up? If the list is very large, split it.",
   413: "The list is too large for this service. Split it.",
