@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from botocore.exceptions import ClientError
 from composed import Compose
@@ -22,6 +23,34 @@ RIGHTS = {
     "serving": set(),
 }
 """Which buckets each key may write; services read models alone."""
+GUARDED = {
+    "DEPOSIT_STACK__GATEWAY": ("models", "metrics", "predict", "rank", "outcomes", "card"),
+    "DEPOSIT_STACK__AIRFLOW": (
+        "api/v2/dags",
+        "api/v2/dags/deposit_train/dagRuns",
+        "api/v2/connections",
+        "api/v2/variables",
+        "api/v2/config",
+        "api/v2/eventLogs",
+        "api/v2/assets",
+        "api/v2/pools",
+        "api/v2/importErrors",
+        "api/v2/plugins",
+        "api/v2/providers",
+        "api/v2/jobs",
+        "api/v2/dagSources/deposit_train",
+        "ui/dags",
+        "ui/config",
+        "ui/dashboard/dag_stats",
+        "deposit/",
+        "deposit/reports/2010-05/deposit-v1",
+        "deposit/cards/deposit-v1",
+        "execution/variables/x",
+    ),
+    "DEPOSIT_STACK__STORE": ("", *sorted(BUCKETS), "deposit-data?list-type=2", "deposit-data?policy"),
+}
+"""Paths that hold data, by the port of what is published beyond this machine."""
+REFUSALS = {401, 403, 405}
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +73,13 @@ def test_a_key_opens_its_buckets_alone(compose: Compose, vault: dict[str, str], 
         assert _refused("put_object", compose, vault, user, Bucket=bucket, Key="probe", Body="x") != own, bucket
         assert _refused("list_objects_v2", compose, vault, user, Bucket=bucket) != own, bucket
     assert _refused("create_bucket", compose, vault, user, Bucket="another")
+
+
+@pytest.mark.parametrize("part", GUARDED)
+def test_what_may_be_published_answers_nothing_without_a_login(compose: Compose, part: str) -> None:
+    with httpx.Client(base_url=compose.url(part), timeout=30, trust_env=False) as client:
+        answered = {path: client.get(f"/{path}").status_code for path in GUARDED[part]}
+    assert {path: status for path, status in answered.items() if status not in REFUSALS} == {}
 
 
 def test_a_service_reads_models_and_nothing_else(compose: Compose, vault: dict[str, str]) -> None:

@@ -226,7 +226,11 @@ def test_it_comes_back_at_ipv6_with_a_given_certificate(
         "DEPOSIT_GATEWAY__KEY_FILE": "/certificates/key.pem",
         "DEPOSIT_GATEWAY__NAMES": '["localhost"]',
     }
-    composed = {"COMPOSE_FILE": f"{ROOT / 'docker-compose.yml'}:{override}", "BIND_ADDRESS": "::1"}
+    composed = {
+        "COMPOSE_FILE": f"{ROOT / 'docker-compose.yml'}:{override}",
+        "BIND_ADDRESS": "::1",
+        "LOOPBACK_ADDRESS": "::1",
+    }
     port = compose.ports["DEPOSIT_STACK__GATEWAY"]
     trusting = ssl.create_default_context(cafile=str(given_certificate / "chain.pem"))
     headers = {"Authorization": f"Bearer {logins['api']['marketing']}"}

@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Mapping
+from ipaddress import ip_address
 
-from pydantic import ValidationError
+from pydantic import ValidationError, field_validator
 
 from deposit.deploy.airflow import s3_connection
 from deposit.deploy.credentials import Credentials
@@ -39,26 +40,38 @@ class Publication(Section):
     """What is compose's own, no setting of ours: where ports are published, two of them, whether there is a store."""
 
     bind_address: str = "127.0.0.1"
+    # of what has no login
+    loopback_address: str = "127.0.0.1"
     grafana_port: int = 3000
     # 0 where the object store has no console, and its S3 is all there is
     store_console_port: int = 9001
     # whether the store is a part of the stack: it is not in front of AWS
     object_store: bool = True
 
+    @field_validator("loopback_address")
+    @classmethod
+    def _is_of_this_machine_alone(cls, address: str) -> str:
+        if not ip_address(address).is_loopback:
+            raise ValueError("is reached from other machines")
+        return address
+
 
 def publication(environ: Mapping[str, str]) -> Publication:
-    """From variables by these names in capitals. Raises ConfigError if a port is no number."""
+    """From variables by these names in capitals. Raises ConfigError naming those that are wrong."""
     values = {name: environ[name.upper()] for name in Publication.model_fields if environ.get(name.upper())}
     try:
         return Publication.model_validate(values)
     except ValidationError as error:
         names = ", ".join(str(fault["loc"][0]).upper() for fault in error.errors())
-        raise ConfigError(f"{names} must be a port's number: correct it in .env") from error
+        raise ConfigError(
+            f"{names} cannot be: a port is a number, LOOPBACK_ADDRESS is 127.0.0.1 or ::1, since MLflow and Evidently "
+            "have no login; correct it in .env"
+        ) from error
 
 
 def urls(settings: Settings, published: Publication) -> dict[str, str]:
     """Addresses by part. Those that a person set under `links` stand; the rest follows from what is published."""
-    host, links = url_host(published.bind_address), settings.links
+    host, own, links = url_host(published.bind_address), url_host(published.loopback_address), settings.links
     api = f"http://{host}"
     if settings.gateway.tls != "off":
         # the certificate is for these names alone
@@ -67,7 +80,7 @@ def urls(settings: Settings, published: Publication) -> dict[str, str]:
     return {
         "api": links.api or f"{api}:{settings.stack.gateway_port}",
         "airflow": f"http://{host}:{settings.stack.airflow_port}",
-        "mlflow": links.mlflow or f"http://{host}:{settings.stack.mlflow_port}",
+        "mlflow": links.mlflow or f"http://{own}:{settings.stack.mlflow_port}",
         "grafana": links.grafana or f"http://{host}:{published.grafana_port}",
         "store": links.store or f"http://{host}:{store_port}",
     }

@@ -26,7 +26,7 @@ def allowed_hosts(link: str | None, published: Publication) -> list[str]:
 
     `link` is the address that people are given, if a setting says so.
     """
-    names = [bracketed(name) for name in dict.fromkeys((*_LOOPBACK, published.bind_address))]
+    names = [bracketed(name) for name in dict.fromkeys((*_LOOPBACK, published.loopback_address))]
     linked = urlsplit(link or "").netloc
     return [
         urlsplit(addresses.MLFLOW).netloc,
@@ -38,7 +38,7 @@ def allowed_hosts(link: str | None, published: Publication) -> list[str]:
 
 def allowed_origins(link: str | None, published: Publication) -> list[str]:
     """MLflow's patterns of pages that may change something, besides this machine's own, which always may."""
-    bound, linked = _literally(bracketed(published.bind_address)), urlsplit(link or "")
+    bound, linked = _literally(bracketed(published.loopback_address)), urlsplit(link or "")
     return [f"http://{bound}:*", *([f"{linked.scheme}://{linked.netloc}"] if linked.netloc else [])]
 
 

@@ -22,7 +22,8 @@ def test_the_host_is_the_one_that_ports_are_published_on(bound: str, host: str) 
     assert found == {
         "api": f"http://{host}:8000",
         "airflow": f"http://{host}:8080",
-        "mlflow": f"http://{host}:5000",
+        # it has no login
+        "mlflow": "http://localhost:5000",
         "grafana": f"http://{host}:3000",
         "store": f"http://{host}:9001",
     }
@@ -44,7 +45,7 @@ def test_with_tls_the_api_is_asked_by_the_first_name_of_its_certificate(tls: str
     gateway = {"tls": tls, "names": ["bank.test", "::1"], "certificate_file": "/c.pem", "key_file": "/k.pem"}
     settings = Settings(gateway=GatewaySettings.model_validate(gateway))
     found = urls(settings, Publication(bind_address="10.0.0.5"))
-    assert (found["api"], found["mlflow"]) == ("https://bank.test:8000", "http://10.0.0.5:5000")
+    assert (found["api"], found["mlflow"]) == ("https://bank.test:8000", "http://localhost:5000")
 
 
 def test_addresses_that_a_person_set_stand() -> None:
@@ -55,5 +56,12 @@ def test_addresses_that_a_person_set_stand() -> None:
 
 
 def test_a_port_that_is_none_is_named() -> None:
-    with pytest.raises(ConfigError, match=r"^GRAFANA_PORT must be a port's number: correct it in \.env$"):
+    with pytest.raises(ConfigError, match=r"^GRAFANA_PORT cannot be: a port is a number"):
         publication({"GRAFANA_PORT": "three"})
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "::", "192.168.1.5", "mlflow.bank.test"])
+def test_what_has_no_login_is_for_this_machine_alone(address: str) -> None:
+    with pytest.raises(ConfigError, match=r"^LOOPBACK_ADDRESS cannot be: .* have no login; correct it in \.env$"):
+        publication({"LOOPBACK_ADDRESS": address})
+    assert publication({"LOOPBACK_ADDRESS": "::1"}).loopback_address == "::1"
