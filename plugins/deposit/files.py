@@ -45,6 +45,11 @@ class StateFolder:
         return self.root / "catalog.json"
 
     @property
+    def scoring(self) -> Path:
+        """What batch scoring has not finished."""
+        return self.root / "scoring"
+
+    @property
     def workspace(self) -> Path:
         """What Evidently's UI shows."""
         return self.root / "workspace"

@@ -8,6 +8,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
+CRON = r"^(@(hourly|daily|weekly|monthly|yearly)|\S+( \S+){4})$"
+"""A schedule of a DAG."""
 RENAMED = {
     "DEPOSIT_TRAIN__DEPOSIT_VALUE": "DEPOSIT_ECONOMICS__DEPOSIT_VALUE",
     "DEPOSIT_TRAIN__CALL_COST": "DEPOSIT_ECONOMICS__CALL_COST",
@@ -107,7 +109,7 @@ class IngestSettings(Section):
     )
     schedule: str | None = Field(
         None,
-        pattern=r"^(@(hourly|daily|weekly|monthly|yearly)|\S+( \S+){4})$",
+        pattern=CRON,
         description="when the DAG `deposit_ingest` runs by itself: a cron expression, or @monthly; empty means never",
     )
     path: FullPath | None = Field(None, description="source `file`: the CSV file (plain, .gz or .xz)")
@@ -392,6 +394,35 @@ class LogSettings(Section):
     )
     retention_days: int | None = Field(
         None, ge=1, description="days after which stored predictions, outcomes and traffic are dropped; empty keeps all"
+    )
+
+
+class ScoreSettings(Section):
+    """Batch scoring: what the DAG `deposit_score` reads and writes, and how."""
+
+    schedule: str | None = Field(
+        None,
+        pattern=CRON,
+        description="when the DAG `deposit_score` runs by itself: a cron expression, or @daily; empty means never",
+    )
+    input: str | None = Field(
+        None,
+        description="what the DAG `deposit_score` scores unless its form says otherwise: a file, a folder or a "
+        "pattern, or the same as `s3://bucket/…`; `{day}` in it is the day of the run",
+    )
+    output: str | None = Field(
+        None,
+        description="folder of the results of the DAG `deposit_score`, with `{day}` as in the input; empty means "
+        "`s3://<data bucket>/scores/{day}`",
+    )
+    log: bool = Field(
+        False, description="whether scored rows go to the table `predictions`, for monitoring and for outcomes"
+    )
+    threads: int = Field(2, ge=1, le=64, description="threads that score")
+    work_dir: FullPath | None = Field(
+        None,
+        description="folder for what a run has not finished: 50 bytes a row, and one input of the object store; "
+        "empty means `<state_dir>/scoring`",
     )
 
 

@@ -37,6 +37,7 @@ from deposit.sections import (
     MlflowSettings,
     MonitorSettings,
     ReleaseSettings,
+    ScoreSettings,
     Section,
     SelectSettings,
     ServeSettings,
@@ -84,6 +85,7 @@ class Settings(BaseSettings):
     links: LinksSettings = LinksSettings()
     serve: ServeSettings = ServeSettings()
     log: LogSettings = LogSettings()
+    score: ScoreSettings = ScoreSettings()
     monitor: MonitorSettings = MonitorSettings()
     stack: StackSettings = StackSettings()
 
@@ -227,8 +229,7 @@ def _accepted_names() -> set[str]:
 
 def _check_names(environ: Mapping[str, str]) -> None:
     """Refuse unknown names, and say of old ones what they are called now."""
-    strange = unknown(environ, _accepted_names())
-    if strange:
+    if strange := unknown(environ, _accepted_names()):
         raise ConfigError(f"unknown setting {', '.join(strange)}: docs/settings.md lists the names")
     names = {name.upper() for name, value in environ.items() if value}
     for old, new in RENAMED.items():

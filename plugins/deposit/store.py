@@ -121,10 +121,12 @@ class ObjectStore:
 
 @dataclass(frozen=True)
 class StoredObject:
-    """An object's key, and when it was written."""
+    """An object's key, when it was written, its bytes, and the store's tag of its content."""
 
     key: str
     written_at: datetime
+    size: int = 0
+    etag: str = ""
 
 
 class Bucket:
@@ -201,7 +203,9 @@ class Bucket:
         with self._translated(f"list {self.name}/{prefix}"):
             pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix)
             listed = [
-                StoredObject(item["Key"], item["LastModified"]) for page in pages for item in page.get("Contents", [])
+                StoredObject(item["Key"], item["LastModified"], item["Size"], item["ETag"].strip('"'))
+                for page in pages
+                for item in page.get("Contents", [])
             ]
         return sorted(listed, key=lambda stored: stored.key)
 

@@ -19,6 +19,7 @@ DAGS = {
     "deposit_train": {"train": {"select"}, "select": set()},
     "deposit_release": {"request": {"wait"}, "wait": set()},
     "deposit_replay": {"replay": set()},
+    "deposit_score": {"score": set()},
     "deposit_monitor": {"monitor": {"report", "alarm"}, "report": set(), "alarm": set()},
 }
 
@@ -91,6 +92,9 @@ def test_the_form_of_ingest_offers_each_rule_that_may_be_accepted(bag: DagBag) -
         ("deposit_release", "model", [None, "deposit-v3", "a.b-c-v10"], ["v3", "deposit", "deposit-v0", "deposit-v3 "]),
         ("deposit_replay", "from", ["2008-11"], ["2008-13", "2008-1", "2008-11-01", "nov 2008"]),
         ("deposit_replay", "to", ["2010-01"], ["2010-00", "10-11"]),
+        ("deposit_score", "model", [None, "deposit-v3"], ["v3", ""]),
+        ("deposit_score", "period", [None, "2010-05", "2010-05-31"], ["2010-13", ""]),
+        ("deposit_score", "input", [None, "s3://bank/customers/*.parquet"], [""]),
         ("deposit_monitor", "period", [None, "2010-05", "2010-05-31"], ["2010-13", "2010-05-32", "05/2010", ""]),
     ],
 )
@@ -154,13 +158,22 @@ def test_the_form_of_ingest_leaves_to_the_settings_what_nobody_chose(monkeypatch
 
 
 @pytest.mark.parametrize("cron", ["0 6 3 * *", "@monthly"])
-def test_ingest_runs_by_itself_when_a_setting_says_so(cron: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DEPOSIT_INGEST__SCHEDULE", cron)
-    assert _parsed("deposit_ingest", monkeypatch).schedule == cron
+@pytest.mark.parametrize("name", ["ingest", "score"])
+def test_it_runs_by_itself_when_a_setting_says_so(name: str, cron: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"DEPOSIT_{name.upper()}__SCHEDULE", cron)
+    assert _parsed(f"deposit_{name}", monkeypatch).schedule == cron
 
 
-def test_ingest_runs_when_it_is_asked_to_and_not_else(bag: DagBag) -> None:
-    assert bag.dags["deposit_ingest"].schedule is None
+@pytest.mark.parametrize("name", ["ingest", "score"])
+def test_it_runs_when_it_is_asked_to_and_not_else(bag: DagBag, name: str) -> None:
+    assert bag.dags[f"deposit_{name}"].schedule is None
+
+
+def test_a_score_of_nothing_is_refused_with_what_to_set(bag: DagBag, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    error = _run(bag, "deposit_score", "score", None, None, None, None, False, False, "2026-11-30")
+    assert _decision(bag, "deposit_score", "score", error).action is RetryAction.FAIL
+    assert caplog.messages[-1].startswith("ERROR:deposit:there is no input")
 
 
 def _parsed(dag_id: str, monkeypatch: pytest.MonkeyPatch) -> DAG:

@@ -54,8 +54,8 @@ def registered(models: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None
             dataset="d",
         )
 
-    def download(_: ModelRegistry, version: Version, folder: Path) -> None:
-        shutil.copytree(models[version.model_id], folder, dirs_exist_ok=True)
+    def download(_: ModelRegistry, version: Version, folder: Path) -> Path:
+        return Path(shutil.copytree(models[version.model_id], folder, dirs_exist_ok=True))
 
     monkeypatch.setattr(ModelRegistry, "by_id", by_id)
     monkeypatch.setattr(ModelRegistry, "champion", lambda registry: by_id(registry, "deposit-v1"))

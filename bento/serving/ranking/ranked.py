@@ -1,7 +1,7 @@
 """A list scored and put in order: the best calls first."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import IO, NamedTuple
 
@@ -9,15 +9,15 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from deposit.data.blocks import ID, Block, Rejected, read_blocks
 from deposit.data.columns import LEAKAGE_COLUMN, NAMES
 from deposit.data.tables.formats import cut
 from deposit.data.tables.header import Header, plain, read_header
 from deposit.data.tables.records import Records, find_records
-from deposit.log.entries import Entry, RankedBlock, encode_entry
+from deposit.log.entries import Entry, RankedBlock, encode_entry, encode_table
 from serving.bodies import refusals
 from serving.models import LoadedModel
 from serving.problems import Problem, RequestError, http_error
-from serving.ranking.blocks import ID, Block, Rejected, read_blocks
 from serving.ranking.rank_options import RankOptions
 from serving.recorder import BYTES, new_ids
 
@@ -89,7 +89,7 @@ def rank(
     if len(records) > max_rows:
         raise http_error(413, f"has {len(records):,} rows, {max_rows:,} are taken at once; split it", "file")
     blocks = []
-    for block in read_blocks(file, records, header):
+    for block in _blocks(file, records, header):
         probabilities = loaded.artifact.probabilities(loaded.artifact.encoder.encode_columns(block.columns))
         ids = new_ids(len(probabilities))
         if len(probabilities):
@@ -112,6 +112,11 @@ def rank(
     )
 
 
+def _blocks(file: IO[bytes], records: Records, header: Header) -> Iterator[Block]:
+    with refusals(422, "file"):
+        yield from read_blocks(file, records, header)
+
+
 def _called(probabilities: NDArray[np.float64], options: RankOptions) -> int:
     if options.capacity is not None:
         return min(options.capacity, len(probabilities))
@@ -121,19 +126,6 @@ def _called(probabilities: NDArray[np.float64], options: RankOptions) -> int:
 def _entry(
     block: Block, probabilities: NDArray[np.float64], ids: bytes, loaded: LoadedModel, origin: RequestOrigin
 ) -> Entry:
-    table = pa.table(
-        {
-            **{name: block.columns[name] for name in NAMES},
-            ID: block.ids,
-            "prediction_id": pa.FixedSizeBinaryArray.from_buffers(
-                pa.binary(BYTES), len(probabilities), [None, pa.py_buffer(ids)]
-            ),
-            "probability": probabilities,
-        }
-    )
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer:
-        writer.write_table(table)
     logged = RankedBlock(
         request_id=origin.request_id,
         client=origin.client,
@@ -141,7 +133,7 @@ def _entry(
         threshold=loaded.artifact.threshold,
         event_time=origin.event_time,
         latency_ms=(time.perf_counter() - origin.started) * 1000,
-        table=sink.getvalue().to_pybytes(),
+        table=encode_table(block.columns, block.ids, ids, probabilities),
     )
     return encode_entry(logged, len(probabilities))
 

@@ -11,11 +11,11 @@ import numpy as np
 import xgboost
 from numpy.typing import NDArray
 
+from deposit.data.blocks import Rejected, read_rows
 from deposit.data.columns import FEATURES
 from deposit.model.artifact import ModelArtifact
 from deposit.model.encoder import Matrix
 from deposit.model.mixture import Mixture, by_owner
-from serving.ranking.blocks import Rejected, read_rows
 from serving.ranking.ranked import Ranked
 from serving.recorder import texts
 from serving.request_schemas import ExtraColumn, RankedRow, RankSummary, Reason, RejectedRow, encode
@@ -32,7 +32,7 @@ _VALUES = {
 """Values that say more in words of their own."""
 
 
-def explanations(artifact: ModelArtifact, matrix: Matrix, columns: dict[str, NDArray[Any]]) -> list[list[Reason]]:
+def explanations(artifact: ModelArtifact, matrix: Matrix, columns: dict[str, Any]) -> list[list[Reason]]:
     """The largest contributions of each row, by coefficients, and by SHAP of trees (Lundberg, Lee 2017) and rates."""
     used = artifact.encoder.columns
     contributions = contributions_by_column(artifact, matrix)

@@ -8,7 +8,14 @@ import os
 import typer
 
 from deposit import console, proxies
-from deposit.cli import key_commands, model_commands, monitoring_commands, release_commands, stack_commands
+from deposit.cli import (
+    key_commands,
+    model_commands,
+    monitoring_commands,
+    release_commands,
+    scoring_commands,
+    stack_commands,
+)
 
 app = typer.Typer(
     name="deposit",
@@ -23,6 +30,7 @@ for command in (
     model_commands.select,
     model_commands.promote,
     release_commands.release,
+    scoring_commands.score,
     monitoring_commands.monitor,
     monitoring_commands.replay,
     release_commands.rollback,

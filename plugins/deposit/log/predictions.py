@@ -10,7 +10,7 @@ import msgspec
 from psycopg import Connection, Cursor, errors
 
 from deposit.data.columns import FEATURES, NAMES, customer_struct
-from deposit.log.entries import RankedBlock, ScoredRequest, from_epoch_us
+from deposit.log.entries import ID_BYTES, RankedBlock, ScoredRequest, from_epoch_us
 from deposit.log.staging import Staging
 
 if TYPE_CHECKING:
@@ -38,7 +38,6 @@ STAGING = Staging(
 _INSERT = STAGING.sql(
     "INSERT INTO public.predictions ({columns}) SELECT {columns} FROM {staging} ON CONFLICT DO NOTHING"
 )
-_ID_BYTES = 16
 _DAYS_AHEAD = 7
 _NUL, _INSTEAD = "\0", "�"
 """PostgreSQL's text holds every character but this one."""
@@ -61,7 +60,7 @@ def scored_rows(request: ScoredRequest) -> list[Row]:
     customers: list[Any] = _read_body(request.body).customers
     head = _head(request)
     digits = request.prediction_ids.hex()
-    ids = [digits[start : start + 2 * _ID_BYTES] for start in range(0, len(digits), 2 * _ID_BYTES)]
+    ids = [digits[start : start + 2 * ID_BYTES] for start in range(0, len(digits), 2 * ID_BYTES)]
     threshold = request.threshold
     return [
         (prediction_id, _identity(id_), *features, probability, probability >= threshold, *head)
@@ -132,12 +131,12 @@ def _uuids(column: "pa.ChunkedArray") -> "pa.Array":
     """16 bytes as 32 hexadecimal digits, all rows at once."""
     import pyarrow as pa
 
-    ids = column.cast(pa.binary(_ID_BYTES)).combine_chunks()
+    ids = column.cast(pa.binary(ID_BYTES)).combine_chunks()
     if ids.null_count:
         raise ValueError("the table has rows without a prediction_id")
-    start = ids.offset * _ID_BYTES
-    digits = memoryview(ids.buffers()[1])[start : start + len(ids) * _ID_BYTES].hex().encode()
-    offsets = pa.array(range(0, len(digits) + 1, 2 * _ID_BYTES), pa.int32())
+    start = ids.offset * ID_BYTES
+    digits = memoryview(ids.buffers()[1])[start : start + len(ids) * ID_BYTES].hex().encode()
+    offsets = pa.array(range(0, len(digits) + 1, 2 * ID_BYTES), pa.int32())
     return pa.StringArray.from_buffers(len(ids), offsets.buffers()[1], pa.py_buffer(digits))
 
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from deposit.data.coded import CodedTexts
 from deposit.data.columns import CATEGORIES, FEATURES, LEAKAGE_COLUMN, NAMES, NUMBERS
 from deposit.errors import DataError
 
@@ -85,16 +86,16 @@ class Encoder:
         """
         count = len(columns[self.columns[0]])
         matrix = np.zeros((count, self._width), dtype=np.float32)
-        rows = np.arange(count)
+        flat, starts = matrix.reshape(-1), np.arange(0, matrix.size, self._width)
         for place, offset, mean, scale in self._number_plan:
             matrix[:, offset] = (_numbers(NAMES[place], columns[NAMES[place]]) - mean) / scale
         for place, positions in self._category_plan:
-            values = np.asarray(columns[NAMES[place]], dtype=object)
-            codes = np.fromiter(map(positions.get, values, repeat(-1)), np.int64, count)
-            if (codes < 0).any():
+            values = columns[NAMES[place]]
+            codes = _places(values, positions)
+            if count and codes.min() < 0:
                 row = int(codes.argmin())
-                raise _not_allowed(row, NAMES[place], values[row], positions)
-            matrix[rows, codes] = 1.0
+                raise _not_allowed(row, NAMES[place], np.asarray(values, dtype=object)[row], positions)
+            flat[starts + codes] = 1.0
         self._refuse_infinite(matrix)
         return matrix
 
@@ -169,6 +170,13 @@ def _scale(values: NDArray[np.float64]) -> float:
     """The standard deviation; 1 for a column that is constant but for rounding."""
     deviation = float(values.std())
     return deviation if deviation > _CONSTANT * max(1.0, float(np.abs(values).max())) else 1.0
+
+
+def _places(values: Any, positions: Mapping[str, int]) -> NDArray[np.int64]:
+    """Where each value is in a row of the matrix, -1 where it is not allowed; coded texts are looked up once each."""
+    if isinstance(values, CodedTexts):
+        return np.fromiter(map(positions.get, values.texts, repeat(-1)), np.int64, len(values.texts))[values.codes]
+    return np.fromiter(map(positions.get, np.asarray(values, dtype=object), repeat(-1)), np.int64, len(values))
 
 
 def _numbers(name: str, values: Any) -> NDArray[np.float64]:

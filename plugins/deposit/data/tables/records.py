@@ -9,6 +9,7 @@ import csv
 import io
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO
 
@@ -80,19 +81,28 @@ def read_at(file: IO[bytes], start: int, size: int) -> bytes:
 
 def find_records(file: IO[bytes], header: Header) -> Records:
     """All rows under the header of a file in UTF-8. Raises SourceError naming the line of a wrong quote."""
+    parts = list(scan_records(file, header))
+    starts, ends, lines = (
+        np.concatenate([np.empty(0, np.int64), *(getattr(part, name) for part in parts)])
+        for name in ("starts", "ends", "lines")
+    )
+    return Records(starts, ends, lines, bool(parts) and parts[-1].cut)
+
+
+def scan_records(file: IO[bytes], header: Header) -> Iterator[Records]:
+    """The same, the rows of some MiB at a time: for files of any size."""
     scan = _Scan(file, header)
-    file.seek(header.end)
     position, rest, chunk = header.end, b"", b"?"
     while chunk:
-        chunk = file.read(_CHUNK)
+        chunk = read_at(file, position + len(rest), _CHUNK)
         content = rest + chunk
         end = _whole_lines(content) if chunk else len(content)
         if end:
-            scan.take(content[:end], position)
+            yield scan.take(content[:end], position)
         rest, position = content[end:], position + end
         if len(rest) > _MOST_LINE:
             raise SourceError(f"line {scan.line} is longer than {_MOST_LINE // 2**20} MiB: this is no table")
-    return scan.records()
+    scan.finish()
 
 
 def _whole_lines(content: bytes) -> int:
@@ -118,7 +128,7 @@ def _opens(content: bytes, quotes: list[int], separator: int, is_open: bool) -> 
 
 
 class _Scan:
-    """Takes whole lines, some at a time, and joins those over which a quoted cell goes."""
+    """Makes rows of whole lines, some at a time, and joins those over which a quoted cell goes."""
 
     def __init__(self, file: IO[bytes], header: Header) -> None:
         self.line = header.line + 1
@@ -129,13 +139,11 @@ class _Scan:
         self._edge[[self._sign, _LF, _CR, _QUOTE]] = True
         self._open: tuple[int, int] | None = None
         """Start and line of the row in which a quoted cell is open."""
-        self._rows: list[NDArray[np.int64]] = []
-        self._cut = False
 
-    def take(self, content: bytes, position: int) -> None:
-        """Add lines that begin at `position` of the file."""
-        self._cut = not content.endswith((b"\n", b"\r"))
-        padded = b"\n" + content + (b"\n" if self._cut else b"")  # so that every quote has neighbours
+    def take(self, content: bytes, position: int) -> Records:
+        """The rows that end in some lines, which begin at `position` of the file."""
+        cut = not content.endswith((b"\n", b"\r"))
+        padded = b"\n" + content + (b"\n" if cut else b"")  # so that every quote has neighbours
         array = np.frombuffer(padded, np.uint8)
         starts, ends = _lines(array, b"\r" in content)
         numbers = self.line + np.arange(len(ends))
@@ -153,14 +161,13 @@ class _Scan:
         rows = np.stack([begun[0], ends[closes] + position - 1, begun[1]])
         if is_open or after.any():
             self._check(rows[:, rows[2] != numbers[closes]], position + len(content))
-        self._rows.append(rows[:, rows[1] > rows[0]])
+        starts, ends, lines = rows[:, rows[1] > rows[0]]
+        return Records(starts, ends, lines, cut)
 
-    def records(self) -> Records:
-        """All rows taken. Raises SourceError if a quote is open."""
+    def finish(self) -> None:
+        """No more lines come. Raises SourceError if a quote is open."""
         if self._open:
             raise SourceError(f"a quote that opens on line {self._open[1]} never closes: correct that line")
-        starts, ends, lines = np.concatenate([np.empty((3, 0), np.int64), *self._rows], axis=1)
-        return Records(starts, ends, lines, self._cut)
 
     def _open_after(self, padded: bytes, array: NDArray[np.uint8], starts: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Of each line, whether a quoted cell is open after it."""

@@ -1,6 +1,6 @@
-"""The rows of a list, block by block: their values, or what is wrong with them."""
+"""The rows of a list of customers, block by block: their values, or what is wrong with them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, NamedTuple
 
@@ -9,10 +9,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import compute, csv
 
+from deposit.data.coded import CodedTexts
 from deposit.data.columns import FEATURES, Category, Number
 from deposit.data.tables.header import Header
 from deposit.data.tables.records import Records
-from serving.problems import http_error
+from deposit.errors import SourceError
 
 _SHOWN = 40
 
@@ -37,19 +38,19 @@ class Block:
 
     Args:
         records: numbers of the good rows' records, shape (n,).
-        columns: the good rows' values by feature, shape (n,) each: float64, or object for categories.
+        columns: the good rows' values by feature, shape (n,) each: float64, or coded texts for categories.
         ids: the good rows' ids as text, nulls where there is none.
         rejected: the bad rows, in order.
     """
 
     records: NDArray[np.int64]
-    columns: dict[str, NDArray[Any]]
+    columns: dict[str, Any]
     ids: pa.Array
     rejected: list[Rejected]
 
 
 def read_blocks(file: IO[bytes], records: Records, header: Header) -> Iterator[Block]:
-    """All rows, in order. Raises RequestError 422 where the file is no CSV."""
+    """All rows, in order. Raises SourceError where the file is no CSV."""
     for first in range(0, len(records), BLOCK_ROWS):
         last = min(first + BLOCK_ROWS, len(records))
         yield _read_block(file, records, header, np.arange(first, last))
@@ -64,27 +65,43 @@ def _read_block(file: IO[bytes], records: Records, header: Header, chosen: NDArr
     table, misshapen = _parsed(_content(file, records, chosen), header)
     if table is None or len(table) + len(misshapen) != len(chosen):
         line = int(records.lines[chosen[0]])
-        raise http_error(422, f"the rows from line {line} on cannot be told apart; look for quotes there", "file")
+        raise SourceError(f"the rows from line {line} on cannot be told apart; look for quotes there")
     rejected = [_misshapen(int(chosen[number - 1]), cells, records, header) for number, cells in misshapen]
     kept = np.delete(chosen, [number - 1 for number, _ in misshapen])
-    good = np.ones(len(kept), dtype=bool)
+    return check_table(table, kept, header.decimal_comma, rejected)
+
+
+def check_table(
+    table: pa.Table, records: NDArray[np.int64], decimal_comma: bool = False, misshapen: Sequence[Rejected] = ()
+) -> Block:
+    """Rows of any types, by the names of the features and `id`, checked by the contract.
+
+    Args:
+        table: text is parsed, numbers are taken as they are, null is as an empty cell.
+        records: number of each row, shape (n,).
+        decimal_comma: whether `4,5` is a number.
+        misshapen: rows that are rejected already.
+    """
+    good = np.ones(len(table), dtype=bool)
     reasons: dict[int, list[str]] = {}
-    columns: dict[str, NDArray[Any]] = {}
+    columns: dict[str, Any] = {}
     for column in FEATURES:
-        values, wrong = _values(table[column.name], column, header.decimal_comma)
+        values, wrong = _values(table[column.name], column, decimal_comma)
         columns[column.name] = values
         for row, reason in wrong:
             good[row] = False
             reasons.setdefault(row, []).append(reason)
     ids = _ids(table)
-    for row in np.flatnonzero(compute.greater(compute.binary_length(ids), _MAX_ID_BYTES).fill_null(False)).tolist():
+    longest = compute.max(compute.binary_length(ids)).as_py() or 0
+    long = np.flatnonzero(compute.greater(compute.binary_length(ids), _MAX_ID_BYTES)) if longest > _MAX_ID_BYTES else ()
+    for row in map(int, long):
         good[row] = False
         reasons.setdefault(row, []).append(f"id is longer than {_MAX_ID_BYTES} bytes")
-    rejected += [Rejected(int(kept[row]), "; ".join(texts), in_shape=True) for row, texts in reasons.items()]
+    rejected = [Rejected(int(records[row]), "; ".join(texts), in_shape=True) for row, texts in reasons.items()]
     if not good.all():
         columns = {name: values[good] for name, values in columns.items()}
-        kept, ids = kept[good], ids.filter(pa.array(good))
-    return Block(kept, columns, ids, sorted(rejected))
+        records, ids = records[good], ids.filter(pa.array(good))
+    return Block(records, columns, ids, sorted([*misshapen, *rejected]))
 
 
 def _content(file: IO[bytes], records: Records, chosen: NDArray[np.int64]) -> bytes:
@@ -132,27 +149,50 @@ def _parsed(content: bytes, header: Header) -> tuple[pa.Table | None, list[tuple
     return table.rename_columns([used[place] for place in table.column_names]).combine_chunks(), misshapen
 
 
-def _values(
-    cells: pa.ChunkedArray, column: Category | Number, decimal_comma: bool
-) -> tuple[NDArray[Any], list[tuple[int, str]]]:
-    """A column's values; each distinct cell is read once. Where wrong, the row's number and the reason."""
-    kind = object if column.kind is str else np.float64
-    parts: list[NDArray[Any]] = [np.empty(0, kind)]
-    wrong: list[tuple[int, str]] = []
-    offset = 0
-    for chunk in cells.chunks:
-        texts = [cell.decode() for cell in chunk.dictionary.to_pylist()]
-        values = [column.parse(text, decimal_comma) for text in texts]
-        distinct = np.empty(len(values), kind)
-        distinct[:] = values
-        codes = chunk.indices.to_numpy(zero_copy_only=False)
-        bad = {code: _reason(column, texts[code]) for code, value in enumerate(values) if not column.contains(value)}
-        if bad:
-            rows = np.flatnonzero(np.isin(codes, list(bad)))
-            wrong += [(offset + int(row), bad[int(codes[row])]) for row in rows]
-        parts.append(distinct[codes])
-        offset += len(codes)
-    return np.concatenate(parts), wrong
+Wrong = list[tuple[int, str]]
+"""Numbers of bad rows, each with the reason."""
+
+
+def _values(cells: pa.ChunkedArray, column: Category | Number, decimal_comma: bool) -> tuple[Any, Wrong]:
+    """A column's values, and where they are wrong."""
+    if isinstance(column, Number) and (pa.types.is_integer(cells.type) or pa.types.is_floating(cells.type)):
+        return _numbers(cells, column)
+    texts, codes = _distinct(cells)
+    values = [column.parse(text, decimal_comma) for text in texts]
+    bad = {code: _reason(column, texts[code]) for code, value in enumerate(values) if not column.contains(value)}
+    rows = np.flatnonzero(np.isin(codes, list(bad))) if bad else ()
+    wrong = [(int(row), bad[int(codes[row])]) for row in rows]
+    if isinstance(column, Category):
+        return CodedTexts(tuple(map(str, values)), codes), wrong
+    numbers = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+    return numbers[codes] if len(codes) else np.empty(0), wrong
+
+
+def _distinct(cells: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int32]]:
+    """The distinct texts of cells of any type, each to be read once, and which of them each row has."""
+    if not pa.types.is_dictionary(cells.type):
+        cells = cells.cast(pa.binary() if pa.types.is_binary(cells.type) else pa.string()).dictionary_encode()
+    whole = cells.unify_dictionaries().combine_chunks()
+    whole = whole.chunk(0) if isinstance(whole, pa.ChunkedArray) else whole
+    distinct = whole.dictionary.cast(pa.binary() if pa.types.is_binary(whole.type.value_type) else pa.string())
+    texts = [text.decode(errors="replace") if isinstance(text, bytes) else text for text in distinct.to_pylist()]
+    codes = whole.indices.cast(pa.int32())
+    if codes.null_count:
+        codes = codes.fill_null(pa.scalar(len(texts), pa.int32()))
+    return [*texts, ""], codes.to_numpy()
+
+
+def _numbers(cells: pa.ChunkedArray, column: Number) -> tuple[NDArray[np.float64], Wrong]:
+    # where it is null, NumPy has NaN
+    values: NDArray[np.float64] = cells.cast(pa.float64()).to_numpy()
+    right = (values >= column.low) & (values <= column.high)
+    if column.integer and pa.types.is_floating(cells.type):
+        right &= np.floor(values) == values
+    if right.all():
+        return values, []
+    rows = np.flatnonzero(~right).tolist()
+    texts = ["" if cell is None else str(cell) for cell in cells.take(pa.array(rows)).to_pylist()]
+    return values, [(row, _reason(column, text)) for row, text in zip(rows, texts, strict=True)]
 
 
 def _reason(column: Category | Number, text: str) -> str:

@@ -1,0 +1,218 @@
+"""Batch scoring from Parquet to Parquet in a local S3, beside XGBoost alone on arrays in memory: `make bench-score`."""
+
+import json
+import os
+import platform
+import secrets
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from argparse import ArgumentParser
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from pyarrow import parquet
+
+from benchmarks.processes import running
+from benchmarks.report import Table, spread
+from deposit import console
+from deposit.data import ingest, periods, sources
+from deposit.data.columns import CATEGORIES, NAMES
+from deposit.deploy import objectstore
+from deposit.deploy.layout import Layout
+from deposit.errors import UpstreamError
+from deposit.model.artifact import ModelArtifact
+from deposit.progress import log_progress
+from deposit.sections import IngestSettings, ScoreSettings, StoreSettings, TrainSettings
+from deposit.settings import REPOSITORY, Settings, variables
+from deposit.store import ObjectStore
+from deposit.training.fitting import EncodedRows, fit, mix
+from deposit.training.recipes import RECIPES, Trees
+
+PORT = 18_970
+ROWS = (1_000_000, 10_000_000)
+_FILE_ROWS = 1_000_000
+_START_SECONDS = 60
+Measured = dict[tuple[int, str], list[dict[str, float]]]
+
+
+def main() -> None:
+    """Measure, print and write."""
+    parser = ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rows", type=int, nargs="+", default=ROWS)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="folder of SCORING.md")
+    parser.add_argument("--child", help="what one process of the measurement does")
+    options = parser.parse_args()
+    if options.child:
+        sys.stdout.write(json.dumps(_CHILDREN[options.child](options.rows[0])) + "\n")
+        return
+    state = REPOSITORY / ".deposit"
+    state.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=state) as name, _object_store(Path(name)) as store:
+        settings = Settings(
+            state_dir=Path(name), store=store, score=ScoreSettings(threads=1), train=TrainSettings(threads=1)
+        )  # one thread, so that what is compared is the work of one core
+        measured = _measure(settings, Path(name), options.rows, options.rounds)
+    table = _table(measured, options.rows)
+    console.table(table.title, table.columns, table.rows)
+    (options.out / "SCORING.md").write_text(_markdown(table, options.rounds))
+
+
+@contextmanager
+def _object_store(folder: Path) -> Iterator[StoreSettings]:
+    place = Layout(folder / "objects")
+    place.make()
+    identity = objectstore.Identity("bench", "bench-key", secrets.token_hex(8), ("Admin",))
+    place.identities.write_text(objectstore.identities_file([identity]))
+    objectstore.write(place.guard, secrets.token_hex(8))
+    command = objectstore.command(place, PORT, PORT + 1)
+    settings = StoreSettings(
+        endpoint_url=f"http://127.0.0.1:{PORT}", access_key=identity.access_key, secret_key=identity.secret_key
+    )
+    with running(command, {"PATH": os.defpath}, frozenset(os.sched_getaffinity(0)), place.root / "output"):
+        deadline = time.monotonic() + _START_SECONDS
+        while True:
+            try:
+                ObjectStore(settings).ensure_buckets()
+                break
+            except UpstreamError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
+        yield settings
+
+
+def _measure(settings: Settings, folder: Path, sizes: Sequence[int], rounds: int) -> Measured:
+    frame = _history(folder)
+    _artifact(frame).save(folder / "model")
+    measured: Measured = {}
+    for rows in sizes:
+        _write(settings, frame, rows, folder)
+        for number in range(1, rounds + 1):
+            for child in _CHILDREN:
+                log_progress(f"{child}: {rows:,} rows, round {number} of {rounds}")
+                measured.setdefault((rows, child), []).append(_run(settings, child, rows))
+    return measured
+
+
+def _history(folder: Path) -> pd.DataFrame:
+    good = ingest.check(sources.fetch(IngestSettings(), folder, log_progress), log_progress).good
+    return good.assign(period=periods.assign(good["month"], 2008, 2026))
+
+
+def _artifact(frame: pd.DataFrame) -> ModelArtifact:
+    """Every recipe of the table with the same weight: as many trees as a champion has that `deposit train` makes."""
+    learned = EncodedRows.of(frame)
+    members = [fit(recipe, learned, Trees(), seed=7) for recipe in RECIPES]
+    weights = dict.fromkeys((member.recipe.name for member in members), 1 / len(members))
+    return ModelArtifact("mixture", learned.encoder, mix(members, weights, learned.encoder), 0.0, 0.1)
+
+
+def _write(settings: Settings, frame: pd.DataFrame, rows: int, folder: Path) -> None:
+    """The real rows over and over, in another order each time and with another Euribor rate, as files in the store."""
+    table = pa.Table.from_pandas(frame[list(NAMES)].astype(dict.fromkeys(CATEGORIES, object)), preserve_index=False)
+    random, bucket = np.random.default_rng(7), ObjectStore(settings.store).data
+    for first in range(0, rows, _FILE_ROWS):
+        path, count = folder / "rows.parquet", min(_FILE_ROWS, rows - first)
+        part = table.take(pa.array(random.integers(0, len(table), count)))
+        place = NAMES.index("euribor3m")
+        rates = np.round(part["euribor3m"].to_numpy() * 1000 + random.integers(-30, 30, count)) / 1000
+        part = part.set_column(place, "euribor3m", pa.array(rates))
+        parquet.write_table(part.append_column("id", pa.array(np.arange(first, first + count))), path)
+        bucket.upload(path, f"bench/{rows}/{first // _FILE_ROWS:04d}.parquet")
+
+
+def _run(settings: Settings, child: str, rows: int) -> dict[str, float]:
+    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.scoring", "--child", child, "--rows", str(rows)]
+    environment = {**{name: os.environ[name] for name in ("PATH", "HOME")}, **variables(settings)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=REPOSITORY)
+    if done.returncode:
+        raise SystemExit(f"error: {child} failed: {done.stderr[-2000:]}")
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def _alone(rows: int) -> dict[str, float]:
+    """XGBoost on an encoded matrix in memory, again and again until it has had so many rows."""
+    from deposit.data.blocks import check_table
+    from deposit.settings import load_settings
+
+    settings = load_settings()
+    path = settings.state_dir / "rows.parquet"
+    artifact = ModelArtifact.load(settings.state_dir / "model", threads=1)
+    table = parquet.read_table(path)
+    matrix = artifact.encoder.encode_columns(check_table(table, np.arange(len(table))).columns)
+    forest: Any = artifact.scorer.forest  # type: ignore[union-attr]
+    begun, cpu, done = time.perf_counter(), time.process_time(), 0
+    while done < rows:
+        forest.inplace_predict(matrix, predict_type="margin")
+        done += len(matrix)
+    return _figures(done, time.perf_counter() - begun, time.process_time() - cpu)
+
+
+def _scored(rows: int) -> dict[str, float]:
+    """`deposit score` from the store to the store, with the model at hand: MLflow is not asked."""
+    from deposit.registry.registry import ModelRegistry, Version
+    from deposit.scoring.score import ScoreRequest, score
+    from deposit.settings import load_settings
+
+    settings = load_settings()
+    version = Version("deposit-v1", 1, "run", "2026", "d", {}, ("champion",))
+    setattr(ModelRegistry, "champion", lambda _: version)  # noqa: B010
+    setattr(ModelRegistry, "load", lambda *_: ModelArtifact.load(settings.state_dir / "model", threads=1))  # noqa: B010
+    request = ScoreRequest(
+        f"s3://{settings.store.data_bucket}/bench/{rows}", f"s3://{settings.store.data_bucket}/scores/{rows}",
+        overwrite=True, restart=True,
+    )  # fmt: skip
+    begun, cpu = time.perf_counter(), time.process_time()
+    result = score(settings, request, lambda *_: None)
+    return _figures(result.rows, time.perf_counter() - begun, time.process_time() - cpu)
+
+
+def _figures(rows: int, seconds: float, cpu: float) -> dict[str, float]:
+    peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return {"seconds": seconds, "rate": rows / seconds, "per_core": rows / cpu, "peak": int(peak.split()[1]) / 1024}
+
+
+_CHILDREN = {"alone": _alone, "scored": _scored}
+_TITLES = {"alone": "`inplace_predict` on a matrix in memory", "scored": "`deposit score`, S3 to S3"}
+
+
+def _table(measured: Measured, sizes: Sequence[int]) -> Table:
+    rows = []
+    for size in sizes:
+        alone = statistics.median(each["per_core"] for each in measured[size, "alone"])
+        for child, title in _TITLES.items():
+            runs = measured[size, child]
+            figures = [spread(each[name] for each in runs) for name in ("seconds", "rate", "per_core", "peak")]
+            share = statistics.median(each["per_core"] for each in runs) / alone
+            rows.append([f"{size:,}", title, *figures, f"{share:.0%}"])
+    columns = ["rows", "by", "s", "rows/s", "rows/s of a core", "peak memory, MiB", "share"]
+    return Table("Parquet to Parquet", columns, rows)
+
+
+def _markdown(table: Table, rounds: int) -> str:
+    cores = len(os.sched_getaffinity(0))
+    return (
+        f"# Batch scoring, timed\n\nMade by `make bench-score`.\n\n"
+        "The real rows in another order each time, in files of a million, in SeaweedFS on the same machine. One thread "
+        "scores. `deposit score` is timed with everything that it does (download, check, encode, score, sort, rank, "
+        "write, upload, manifest) but its imports and MLflow; XGBoost is given a matrix that is encoded and in memory. "
+        f"Rows of a core are those of a second of processor time. The model mixes all {len(RECIPES)} recipes. "
+        f"{rounds} rounds, in turn; cells show the median and, in brackets, the lowest and the highest.\n\n"
+        f"{table.markdown()}\n"
+        f"{datetime.now(UTC):%Y-%m-%d}, {cores} cores, load {os.getloadavg()[0]:.1f}, "
+        f"{platform.system()}, Python {platform.python_version()}.\n"
+    )
+
+
+if __name__ == "__main__":
+    main()

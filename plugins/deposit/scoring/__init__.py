@@ -1,0 +1,1 @@
+"""Batch scoring: files of any size in, ranked customers out."""

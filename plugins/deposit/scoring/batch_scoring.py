@@ -1,0 +1,196 @@
+"""Batch scoring: every row of some files through one model, into a folder of ranked rows. Safe to kill at any point."""
+
+import csv
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from deposit.errors import ContractError
+from deposit.model.artifact import ModelArtifact, Probabilities
+from deposit.progress import Progress
+from deposit.scoring import runs
+from deposit.scoring.bulk_log import BulkLog
+from deposit.scoring.journal import Journal, RunDone, ScorePlan
+from deposit.scoring.output import QUARANTINE, OutputFolder, ScoreManifest, publish
+from deposit.scoring.ranked_parts import PART_ROWS, write_parts
+from deposit.scoring.reading import InputBlock, read_inputs
+from deposit.store import ObjectStore
+
+RUN_ROWS = 400_000
+"""Rows, good and bad, that are scored between two entries of the journal."""
+_REASONS_SHOWN = 3
+_MIB = 2**20
+
+
+@dataclass(frozen=True)
+class BatchScoring:
+    """One run, with all that it works with.
+
+    Args:
+        plan: what it is to do.
+        journal: what of that is done.
+        artifact: the model.
+        threads: that encode and score.
+        store: of inputs.
+        folder: of the results.
+        scratch: folder of this machine for what is not finished.
+        log: of predictions, if they are logged.
+    """
+
+    plan: ScorePlan
+    journal: Journal
+    artifact: ModelArtifact = field(repr=False)
+    threads: int
+    store: ObjectStore
+    folder: OutputFolder
+    scratch: Path
+    log: BulkLog | None
+    progress: Progress
+
+    def carry_out(self) -> ScoreManifest:
+        """Do what is not done yet, and publish. Raises DepositError; what is done by then is kept."""
+        self._score()
+        self._rank()
+        manifest = self._manifest()
+        publish(self.folder, manifest, self.scratch)
+        return manifest
+
+    def _score(self) -> None:
+        done = self.journal.runs
+        first, skip = (done[-1].source, done[-1].end) if done else (0, 0)
+        row, pending = sum(run.rows for run in done), _Pending()
+        blocks = read_inputs(self.plan.inputs, first, skip, self.store, self.scratch)
+        with closing(_with_probabilities(blocks, self.artifact, self.threads)) as scored:
+            for block, probabilities in scored:
+                rows = _rows(block, probabilities, row)
+                if self.log is not None and len(rows):
+                    self.log.add(rows, block.block.columns)
+                pending.add(block, rows)
+                row += block.rows
+                if pending.rows >= RUN_ROWS:
+                    self._keep(pending)
+                    self._report(row, block.source, block.share)
+                    pending = _Pending()
+        if pending.rows:
+            self._keep(pending)
+        self._report(row, len(self.plan.inputs), 0.0)
+
+    def _keep(self, pending: "_Pending") -> None:
+        """Make a run of rows: once it is in the journal, they need not be scored again."""
+        number = len(self.journal.runs)
+        rows = pa.concat_tables(pending.tables).combine_chunks()
+        runs.write_run(self._run_path(number), rows)
+        probability = rows["probability"].to_numpy()
+        worth = probability * self.plan.deposit_value > self.plan.call_cost
+        self.journal.add(
+            RunDone(
+                source=pending.source,
+                end=pending.end,
+                rows=pending.rows,
+                rejected=pending.rows - len(rows),
+                expected_subscriptions=float(probability.sum()),
+                worth_calling=int(worth.sum()),
+                quarantine=self._quarantine(number, pending.bad) if pending.bad else "",
+            )
+        )
+
+    def _quarantine(self, number: int, bad: Sequence[tuple[int, int, str]]) -> str:
+        path, name = self.scratch / "quarantine.csv", f"{QUARANTINE}/run-{number:05d}.csv"
+        with path.open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(("file", "line", "reason"))
+            writer.writerows((self.plan.inputs[source].uri, line, reason) for source, line, reason in bad)
+        self.folder.put(path, name)
+        return name
+
+    def _rank(self) -> None:
+        rows = sum(run.rows - run.rejected for run in self.journal.runs)
+        if not rows:
+            raise ContractError(self._no_rows())
+        paths = [self._run_path(number) for number in range(len(self.journal.runs))]
+        merged = runs.merge_runs(paths, self.scratch)
+        total, first = -(-rows // PART_ROWS), len(self.journal.parts)
+        for number, (path, part) in enumerate(write_parts(merged, self.plan, first, self.scratch), first + 1):
+            self.folder.put(path, part.name)
+            self.journal.add(part)
+            self.progress("ranking, files written", number, total)
+
+    def _manifest(self) -> ScoreManifest:
+        done = self.journal.runs
+        rejected = sum(run.rejected for run in done)
+        return ScoreManifest(
+            plan=self.plan,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            rows=sum(run.rows for run in done) - rejected,
+            rejected=rejected,
+            expected_subscriptions=sum(run.expected_subscriptions for run in done),
+            worth_calling=sum(run.worth_calling for run in done),
+            parts=tuple(self.journal.parts),
+            quarantine=tuple(run.quarantine for run in done if run.quarantine),
+        )
+
+    def _report(self, row: int, source: int, share: float) -> None:
+        """Say how many rows are done, and of the bytes how many: those of the first files, and a share of the next."""
+        sizes = [each.size for each in self.plan.inputs]
+        read = sum(sizes[:source]) + share * sum(sizes[source : source + 1])
+        self.progress(f"{row:,} rows scored, MiB read", -(-int(read) // _MIB), -(-sum(sizes) // _MIB))
+
+    def _run_path(self, number: int) -> Path:
+        return self.scratch / f"run-{number:05d}.arrow"
+
+    def _no_rows(self) -> str:
+        bad = [run.quarantine for run in self.journal.runs if run.quarantine]
+        if not bad:
+            return "the files have columns but no row under them: nothing was scored"
+        content = (self.folder.get(bad[0]) or b"").decode().splitlines()[1 : _REASONS_SHOWN + 1]
+        return f"no row keeps to the contract, nothing was scored; {'; '.join(content)}; all: {self.folder.uri}"
+
+
+class _Pending:
+    """Scored rows that are in no run yet."""
+
+    def __init__(self) -> None:
+        self.tables = [runs.SCHEMA.empty_table()]
+        self.bad: list[tuple[int, int, str]] = []
+        self.rows = self.source = self.end = 0
+
+    def add(self, block: InputBlock, rows: pa.Table) -> None:
+        self.tables.append(rows)
+        self.rows, self.source, self.end = self.rows + block.rows, block.source, block.end
+        self.bad += [
+            (block.source, line, bad.reason) for line, bad in zip(block.lines, block.block.rejected, strict=True)
+        ]
+
+
+def _with_probabilities(
+    blocks: Iterator[InputBlock], artifact: ModelArtifact, threads: int
+) -> Generator[tuple[InputBlock, Probabilities]]:
+    """Blocks with their rows' probabilities, in order; of each thread one block is in memory, and one more."""
+
+    def score(block: InputBlock) -> tuple[InputBlock, Probabilities]:
+        if not len(block.block.records):
+            return block, np.empty(0)
+        return block, artifact.probabilities(artifact.encoder.encode_columns(block.block.columns))
+
+    with ThreadPoolExecutor(threads, thread_name_prefix="score") as pool:
+        waiting: deque[Future[tuple[InputBlock, Probabilities]]] = deque()
+        for block in blocks:
+            waiting.append(pool.submit(score, block))
+            if len(waiting) > threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _rows(block: InputBlock, probabilities: Probabilities, first: int) -> pa.Table:
+    """The good rows as `runs.SCHEMA` has them; `first` is the number of the block's first row in the whole input."""
+    numbers = first + block.block.records
+    ids = block.block.ids if block.has_ids else pa.array(numbers + 1).cast(pa.string())
+    return pa.table([pa.array(probabilities), pa.array(numbers), ids], schema=runs.SCHEMA)

@@ -1,0 +1,115 @@
+"""Ranks over any number of rows, exactly, in bounded memory: an external merge sort.
+
+Some hundred thousand scored rows at a time are sorted and kept as a *run* on the disk; the runs are then merged, of
+each a few thousand rows in memory. Best first, equal ones in the order of the input, so the result is one and the same
+however the rows were cut into runs. The rank is that of competitions: 1 and the number of rows with a higher
+probability.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+SCHEMA = pa.schema([("probability", pa.float64()), ("row", pa.int64()), ("id", pa.string())])
+RANK = "rank"
+FAN_IN = 128
+"""Runs that are merged at once."""
+_BATCH_ROWS = 4096
+_HELD_ROWS = 200_000
+
+
+def write_run(path: Path, rows: pa.Table) -> None:
+    """Sort rows of `SCHEMA`, which are in the input's order, and keep them: whole and on the disk, or not at all."""
+    order = np.argsort(-rows["probability"].to_numpy(), kind="stable")
+    _write(path, iter([rows.take(pa.array(order))]))
+
+
+def merge_runs(paths: Sequence[Path], folder: Path) -> Iterator[pa.Table]:
+    """All rows of the runs, best first, as tables of `SCHEMA` and `rank`; `folder` takes runs of runs."""
+    rest = list(paths)
+    level = 0
+    while len(rest) > FAN_IN:
+        groups = [rest[first : first + FAN_IN] for first in range(0, len(rest), FAN_IN)]
+        merged = [folder / f"merged-{level}-{number:05d}.arrow" for number in range(len(groups))]
+        for path, group in zip(merged, groups, strict=True):
+            if not path.exists():
+                _write(path, _merged(group))
+        rest, level = merged, level + 1
+    yield from _ranked(_merged(rest))
+
+
+def _write(path: Path, tables: Iterator[pa.Table]) -> None:
+    fresh = path.with_suffix(".fresh")
+    with fresh.open("wb") as file:
+        with pa.ipc.new_stream(file, SCHEMA) as writer:
+            for table in tables:
+                writer.write_table(table, _BATCH_ROWS)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+
+
+class _Cursor:
+    """The rest of a run, of which some rows are in memory."""
+
+    def __init__(self, path: Path, opened: ExitStack) -> None:
+        self._reader = opened.enter_context(pa.ipc.open_stream(opened.enter_context(pa.OSFile(str(path)))))
+        self.rows = SCHEMA.empty_table()
+        self.is_read = False
+        """Whether no rows are left on the disk."""
+
+    def fill(self, wanted: int) -> None:
+        """Have so many rows in memory, or all that are left."""
+        batches: list[pa.RecordBatch] = []
+        count = len(self.rows)
+        while count < wanted and not self.is_read:
+            try:
+                batches.append(self._reader.read_next_batch())
+                count += len(batches[-1])
+            except StopIteration:
+                self.is_read = True
+        if batches:
+            self.rows = pa.concat_tables([self.rows, pa.Table.from_batches(batches)]).combine_chunks()
+        self.keys: NDArray[np.float64] = -self.rows["probability"].to_numpy()
+
+    def take(self, last: float, row: int) -> pa.Table:
+        """The rows up to the key `last`; of those that have it, up to the input's row `row`."""
+        lower, upper = (int(np.searchsorted(self.keys, last, side)) for side in ("left", "right"))
+        numbers = self.rows["row"].slice(lower, upper - lower).to_numpy()
+        count = lower + int(np.searchsorted(numbers, row, "right"))
+        taken, self.rows = self.rows.slice(0, count), self.rows.slice(count)
+        return taken
+
+
+def _merged(paths: Sequence[Path]) -> Iterator[pa.Table]:
+    """The rows of some runs, whose rows follow each other in the input, in one order."""
+    wanted = max(_BATCH_ROWS, _HELD_ROWS // max(1, len(paths)))
+    with ExitStack() as opened:
+        cursors = [_Cursor(path, opened) for path in paths]
+        while cursors:
+            for cursor in cursors:
+                cursor.fill(wanted)
+            # what comes after the last row in memory of any run may still be on the disk
+            ends = [(cursor.keys[-1], cursor.rows["row"][-1].as_py()) for cursor in cursors if not cursor.is_read]
+            last, row = min(ends, default=(np.inf, 0))
+            taken = pa.concat_tables([cursor.take(last, row) for cursor in cursors]).combine_chunks()
+            # stable: the runs are in the order of the input
+            yield taken.take(pa.array(np.argsort(-taken["probability"].to_numpy(), kind="stable")))
+            cursors = [cursor for cursor in cursors if len(cursor.rows) or not cursor.is_read]
+
+
+def _ranked(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    done, rank, probability = 0, 0, np.nan
+    for table in tables:
+        if not len(table):
+            continue
+        values = table["probability"].to_numpy()
+        is_lower = np.diff(values, prepend=probability) != 0
+        ranks = np.maximum.accumulate(np.where(is_lower, done + 1 + np.arange(len(values)), rank))
+        done, rank, probability = done + len(values), int(ranks[-1]), values[-1]
+        yield table.append_column(RANK, pa.array(ranks))

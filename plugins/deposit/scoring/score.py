@@ -1,0 +1,191 @@
+"""What `deposit score` and the DAG `deposit_score` do: one run from what is asked for to what is published."""
+
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+
+from deposit.data.period import parse_period
+from deposit.errors import ConfigError, DataError, GateError
+from deposit.files import exclusive
+from deposit.log.entries import microseconds
+from deposit.progress import Progress, log_progress
+from deposit.registry.registry import ModelRegistry, Version
+from deposit.scoring.batch_scoring import BatchScoring
+from deposit.scoring.bulk_log import BulkLog
+from deposit.scoring.inputs import find_inputs
+from deposit.scoring.journal import Journal, ScorePlan
+from deposit.scoring.output import (
+    QUARANTINE,
+    OutputFolder,
+    ScoreManifest,
+    output_folder,
+    prepare,
+    read_manifest,
+)
+from deposit.settings import Settings
+from deposit.store import ObjectStore
+
+
+@dataclass(frozen=True)
+class ScoreRequest:
+    """What is to be scored.
+
+    Args:
+        source: a file, a folder or a pattern, here or as `s3://bucket/…`.
+        output: folder of the results.
+        model: model id; None means the champion.
+        period: month or day that logged predictions count as made in; None means now.
+        overwrite: whether the results of another run may be replaced.
+        restart: whether a run that was not finished is begun anew.
+    """
+
+    source: str
+    output: str
+    model: str | None = None
+    period: str | None = None
+    overwrite: bool = False
+    restart: bool = False
+
+
+@dataclass(frozen=True)
+class ScoreResult:
+    """What was published; `created` is False if the same was there already, `seconds` are those of this call."""
+
+    output: str
+    model_id: str
+    rows: int
+    rejected: int
+    expected_subscriptions: float
+    worth_calling: int
+    parts: int
+    quarantine: str | None
+    logged: bool
+    created: bool
+    seconds: float
+
+
+def score(settings: Settings, request: ScoreRequest, progress: Progress = log_progress) -> ScoreResult:
+    """Score files and publish the ranked rows; a run that was killed goes on where it was.
+
+    Raises DataError (the files), GateError (no champion), ConfigError (the folder, or an unfinished run that differs)
+    or UpstreamError; then nothing was published.
+    """
+    started, store = time.monotonic(), ObjectStore(settings.store)
+    folder = output_folder(request.output, store)
+    registry = ModelRegistry(settings.changed("train", threads=1))  # each thread scores a block of its own
+    version = _version(registry, request.model)
+    plan = _plan(settings, request, version, folder, store)
+    work = settings.score.work_dir or settings.state.scoring
+    scratch = work / sha256(folder.uri.encode()).hexdigest()[:16]
+    scratch.mkdir(parents=True, exist_ok=True)
+    with exclusive(scratch.with_suffix(".lock")):
+        manifest = read_manifest(folder)
+        created = manifest is None or request.restart or bool(manifest.plan.differences(plan))
+        if manifest is None or created:
+            prepare(folder, request.overwrite)
+            journal = _journal(scratch, plan, request.restart)
+            plan, artifact = journal.plan or plan, registry.load(version)
+            log = BulkLog(settings.database, plan, artifact.threshold) if plan.is_logged else None
+            with closing(log) if log else nullcontext(), _forgotten_if_refused(scratch):
+                manifest = BatchScoring(
+                    plan, journal, artifact, settings.score.threads, store, folder, scratch, log, progress
+                ).carry_out()
+        shutil.rmtree(scratch)
+    return _result(manifest, folder, created, time.monotonic() - started)
+
+
+def with_defaults(settings: Settings, source: str | None, output: str | None, day: str) -> tuple[str, str]:
+    """What a run of a day reads and writes where neither is given. Raises ConfigError if no input is set either."""
+    source = source or settings.score.input
+    if source is None:
+        raise ConfigError("there is no input: name one in the form, or set DEPOSIT_SCORE__INPUT")
+    output = output or settings.score.output or f"s3://{settings.store.data_bucket}/scores/{{day}}"
+    return source.replace("{day}", day), output.replace("{day}", day)
+
+
+def _version(registry: ModelRegistry, model: str | None) -> Version:
+    version = registry.by_id(model) if model else registry.champion()
+    if version is None:
+        raise GateError("there is no champion yet: run `deposit train` and `deposit select`, or name a model")
+    return version
+
+
+def _plan(
+    settings: Settings, request: ScoreRequest, version: Version, folder: OutputFolder, store: ObjectStore
+) -> ScorePlan:
+    inputs = find_inputs(request.source, store)
+    inside = next((source.uri for source in inputs if source.uri.startswith(f"{folder.uri.rstrip('/')}/")), None)
+    if inside:
+        raise ConfigError(f"{inside} is to be scored and in the folder of the results: name another folder for these")
+    return ScorePlan(
+        run_id=secrets.token_hex(16),
+        output=folder.uri,
+        inputs=tuple(inputs),
+        model_id=version.model_id,
+        deposit_value=settings.economics.deposit_value,
+        call_cost=settings.economics.call_cost,
+        period=request.period or "",
+        is_logged=settings.score.log,
+        event_time=microseconds(_event_time(request.period)),
+    )
+
+
+def _event_time(period: str | None) -> datetime:
+    now = datetime.now(UTC)
+    if period is None:
+        return now
+    start = parse_period(period).start
+    if start > now:
+        raise ConfigError(f"the period {period} is still to come: predictions count as made in one that has begun")
+    return start
+
+
+@contextmanager
+def _forgotten_if_refused(scratch: Path) -> Iterator[None]:
+    """What is wrong with the files, waiting does not mend: others are another run, and no `--restart` is needed."""
+    try:
+        yield
+    except DataError:
+        shutil.rmtree(scratch)
+        raise
+
+
+def _journal(scratch: Path, plan: ScorePlan, restart: bool) -> Journal:
+    """What an unfinished run to the same folder has done; a new journal if there is none, or it shall be forgotten."""
+    path = scratch / "journal.jsonl"
+    journal = Journal(path) if not restart else None
+    if journal is not None and journal.plan is not None:
+        differences = journal.plan.differences(plan)
+        if differences:
+            raise ConfigError(
+                f"a run to {plan.output} was not finished, and {' and '.join(differences)} changed since: go on with "
+                "what it was given, or begin anew with --restart"
+            )
+        return journal
+    shutil.rmtree(scratch)
+    scratch.mkdir()
+    journal = Journal(path)
+    journal.add(plan)
+    return journal
+
+
+def _result(manifest: ScoreManifest, folder: OutputFolder, created: bool, seconds: float) -> ScoreResult:
+    return ScoreResult(
+        output=folder.uri,
+        model_id=manifest.plan.model_id,
+        rows=manifest.rows,
+        rejected=manifest.rejected,
+        expected_subscriptions=manifest.expected_subscriptions,
+        worth_calling=manifest.worth_calling,
+        parts=len(manifest.parts),
+        quarantine=f"{folder.uri.rstrip('/')}/{QUARANTINE}/" if manifest.quarantine else None,
+        logged=manifest.plan.is_logged,
+        created=created,
+        seconds=seconds,
+    )
