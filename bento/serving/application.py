@@ -20,7 +20,7 @@ from serving.outcome_reports import Outcomes
 from serving.page import pages
 from serving.predict import MicroBatcher, Predict
 from serving.problems import Error, Problem, RequestError, http_error
-from serving.ranking import Ranking
+from serving.ranking import Ranking, Workbooks
 from serving.recorder import Recorder
 from serving.request_counts import CONTENT_TYPE, Metrics
 from serving.request_schemas import encode
@@ -117,6 +117,7 @@ def routes(settings: Settings, models: ModelCache, log: PredictionLog, metrics: 
     """All paths; there are none, so 503 for all, until the model is loaded."""
     recorder = Recorder(log)
     batcher = MicroBatcher(recorder, metrics, settings.serve.max_answer_bytes)
+    workbooks = Workbooks(settings)
     docs = encode(document(settings.serve.max_customers))
 
     async def show_models(_: Request) -> Answer:
@@ -137,7 +138,8 @@ def routes(settings: Settings, models: ModelCache, log: PredictionLog, metrics: 
 
     return {
         "/predict": Route("POST", PREDICT, Predict(models, batcher, settings.serve)),
-        "/rank": Route("POST", PREDICT, Ranking(models, recorder, metrics, settings)),
+        "/rank": Route("POST", PREDICT, Ranking(models, recorder, metrics, settings, workbooks)),
+        "/workbook": Route("POST", PREDICT, workbooks),
         "/outcomes": Route("POST", OUTCOMES, Outcomes(recorder, settings.serve)),
         "/models": Route("GET", PREDICT, show_models),
         "/metrics": Route("GET", ADMIN, show_metrics),

@@ -4,6 +4,7 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, MutableMapping
+from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from serving.problems import RequestError, http_error
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 JSON = b"application/json"
+XLSX = b"application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _PARAMETER = re.compile(rb';\s*([^\s=;"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*))')
 
 
@@ -177,3 +179,14 @@ def is_dry_run(request: Request) -> bool:
 def _require_admin(request: Request, header: str) -> None:
     if ADMIN not in request.client.roles:
         raise http_error(403, f"{header} is for keys with the role admin; leave it out", header)
+
+
+async def whole(parts: AsyncGenerator[bytes, None], most: int) -> bytes:
+    """All parts of an answer. Raises RequestError 413 if they are more than may be sent."""
+    body = bytearray()
+    async with aclosing(parts):
+        async for part in parts:
+            body += part
+            if len(body) > most:
+                raise answer_too_large(len(body), most)
+    return bytes(body)

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from deposit.data.columns import FEATURES
+from serving.http import XLSX
 from serving.problems import Error
 from serving.request_schemas import (
     Models,
@@ -25,6 +26,9 @@ EXAMPLE_OUTCOMES: dict[str, Any] = {
         {"prediction_id": "0190a6b3-7c1e-7d52-9c3a-5e0f6a1b2c3d", "subscribed": True, "at": "2026-03-02T16:20:00Z"}
     ]
 }
+_XLSX = XLSX.decode()
+_TEXT = {"schema": {"type": "string"}}
+_BYTES = {"schema": {"type": "string", "format": "binary"}}
 _OUTCOMES_CSV = "columns prediction_id, subscribed (yes or no) and, optionally, at; separated by ; or ,"
 _ERRORS = {
     "400": "malformed body",
@@ -89,6 +93,7 @@ def _paths() -> dict[str, Any]:
             }
         },
         "/rank": _rank(problem),
+        "/workbook": _workbook(problem),
         "/outcomes": {
             "post": {
                 "summary": "Tell what came of calls; again, late, early or corrected, all is well",
@@ -97,6 +102,7 @@ def _paths() -> dict[str, Any]:
                     "content": {
                         "application/json": {"schema": ref("OutcomesRequest"), "example": EXAMPLE_OUTCOMES},
                         "text/csv": {"schema": {"type": "string", "description": _OUTCOMES_CSV}},
+                        _XLSX: _BYTES,
                     },
                 },
                 "responses": {"200": _json("how many were accepted", "OutcomesResponse"), **problem},
@@ -127,23 +133,33 @@ def _rank(problem: dict[str, Any]) -> dict[str, Any]:
         "model": {"type": "string", "description": "the registered model to answer by"},
         "charset": {"type": "string", "description": "of the list's text, like windows-1252; UTF-8 if left out"},
     }
-    file = {"type": "string", "format": "binary", "description": "the CSV; see docs/ranking.md"}
+    file = {"type": "string", "format": "binary", "description": "the CSV or .xlsx; see docs/ranking.md"}
     form = {"type": "object", "properties": {"file": file, **wishes}, "required": ["file"]}
     query = [
         {"name": name, "in": "query", "schema": schema, "description": "the same as the form's field"}
         for name, schema in wishes.items()
     ]
     ranked = _json("the list, best calls first", "RankResponse")
-    ranked["content"]["text/csv"] = {"schema": {"type": "string"}}
+    ranked["content"] |= {"text/csv": _TEXT, _XLSX: _BYTES}
     return {
         "post": {
-            "summary": "Rank a CSV of customers by the expected value of calling them",
+            "summary": "Rank a list of customers by the expected value of calling them",
             "parameters": [_EVENT_TIME, _DRY_RUN, *query],
             "requestBody": {
                 "required": True,
-                "content": {"multipart/form-data": {"schema": form}, "text/csv": {"schema": {"type": "string"}}},
+                "content": {"multipart/form-data": {"schema": form}, "text/csv": _TEXT, _XLSX: _BYTES},
             },
             "responses": {"200": ranked, **problem},
+        }
+    }
+
+
+def _workbook(problem: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "post": {
+            "summary": "Make an .xlsx of a ranked list, as /rank gives it as CSV; nothing is scored or recorded",
+            "requestBody": {"required": True, "content": {"text/csv": _TEXT}},
+            "responses": {"200": {"description": "the list", "content": {_XLSX: _BYTES}}, **problem},
         }
     }
 

@@ -19,7 +19,7 @@ from deposit.data.tables.records import find_records
 from deposit.log.entries import ReportedOutcome, ReportedOutcomes, encode_entry, microseconds
 from deposit.sections import ServeSettings
 from serving.bodies import as_utf8, declared_codec, read_leniently, refusals
-from serving.http import JSON, Answer, Request, charset_of, content_type
+from serving.http import JSON, XLSX, Answer, Request, charset_of, content_type
 from serving.problems import MAX_PROBLEMS, Problem, RequestError, http_error
 from serving.recorder import Recorder
 from serving.request_schemas import encode
@@ -40,12 +40,12 @@ class Outcomes:
     async def __call__(self, request: Request) -> Answer:
         """The JSON answer `{"accepted": n}`. Raises RequestError with the problems found."""
         kind = content_type(request)
-        if kind not in {JSON, _CSV}:
-            raise http_error(415, "send the outcomes as Content-Type: application/json or text/csv")
+        if kind not in {JSON, _CSV, XLSX}:
+            raise http_error(415, f"send the outcomes as Content-Type: application/json, text/csv or {XLSX.decode()}")
         received = time.time_ns() // 1000
         body = await request.body(self._limits.max_body_bytes)
         content = kind, body, charset_of(request), received
-        if len(body) <= _LARGE_BODY:
+        if kind == JSON and len(body) <= _LARGE_BODY:  # a table may be a workbook, which takes a process
             outcomes = self._read(*content)
         else:
             outcomes = await asyncio.get_running_loop().run_in_executor(self._pool, self._read, *content)
@@ -54,7 +54,7 @@ class Outcomes:
         return Answer(encode({"accepted": len(outcomes)}))
 
     def _read(self, kind: bytes, body: bytes, charset: str | None, received: int) -> list[ReportedOutcome]:
-        if kind == _CSV:
+        if kind != JSON:
             rows = parse_csv(body, self._limits.max_body_bytes, declared_codec(charset))
         else:
             rows = parse_json(body, charset)

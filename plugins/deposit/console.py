@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -20,6 +21,8 @@ from deposit.progress import Progress
 
 _PLAIN_WIDTH = 160
 """Of tables that go to a file or a pipe, where no terminal tells its width."""
+
+_MOST_LETTERS, _MOST_DETAILS = 200, 10
 
 out = Console(highlight=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
 err = Console(stderr=True, highlight=False)
@@ -78,17 +81,44 @@ def json(value: Any) -> None:
 
 
 def error(message: str) -> None:
-    """Print an error as one line."""
-    err.print(f"error: {message}", style="bold red", markup=False, soft_wrap=True)
+    """Print an error as one line of at most 200 letters; of a longer one the middle is left out, and all is above."""
+    line = f"error: {' '.join(message.split())}"
+    if len(line) > _MOST_LETTERS:
+        _print_plain(line)
+        half = (_MOST_LETTERS - 3) // 2  # what is wrong stands first in a message, what to do last
+        line = f"{line[:half]} … {line[-half:]}"
+    err.print(line, style="bold red", markup=False, soft_wrap=True)
+
+
+def report(failure: DepositError) -> None:
+    """Print an error of our own: ten of its details at most, where the rest is, and its sentence last."""
+    lines = [" ".join(str(detail).split()) for detail in failure.details]
+    for line in lines[:_MOST_DETAILS]:
+        _print_plain(f"  {line if len(line) <= _MOST_LETTERS else line[: _MOST_LETTERS - 1] + '…'}")
+    if len(lines) > _MOST_DETAILS or (failure.kept and lines):
+        more = f"and {len(lines) - _MOST_DETAILS} more; " if len(lines) > _MOST_DETAILS else ""
+        _print_plain(f"  {more}all of them: {failure.kept or _written(lines)}")
+    error(str(failure))
+
+
+def _print_plain(line: str) -> None:
+    err.print(line, markup=False, soft_wrap=True)
+
+
+def _written(lines: list[str]) -> Path:
+    """A file with all details of an error."""
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", prefix="deposit-", suffix=".txt", delete=False) as file:
+        file.writelines(f"{line}\n" for line in lines)
+    return Path(file.name)
 
 
 def run(app: Callable[[], Any]) -> None:
-    """Run a command; our own errors become one line and exit code 1, anything else keeps its trace."""
+    """Run a command; our own errors end in one line and exit code 1, anything else keeps its trace."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         app()
     except DepositError as failure:
-        error(str(failure))
+        report(failure)
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         error("interrupted; run the command again to go on")

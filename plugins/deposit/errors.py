@@ -14,13 +14,31 @@ DepositError
 └── ReleaseError      a release was refused or failed: the old one goes on serving
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from ipaddress import ip_address
 
+_FEW = 3
+
 
 class DepositError(Exception):
-    """Base of all errors that are shown to a person as one line."""
+    """Base of all errors that are shown to a person: one sentence, below what it is about.
+
+    Args:
+        sentence: what is wrong, where, and what to do, in at most 200 letters.
+        details: each thing that is wrong, as a value whose text is a line.
+        kept: where all details stand already, a file or an object; None if nowhere.
+    """
+
+    def __init__(self, sentence: str = "", details: Sequence[object] = (), kept: str | None = None) -> None:
+        super().__init__(sentence)
+        self.details = tuple(details)
+        self.kept = kept
+
+    @property
+    def whole(self) -> str:
+        """The sentence and a few details, for a place that has one field for both."""
+        return "; ".join([str(self), *map(str, self.details[:_FEW])])
 
 
 class ConfigError(DepositError):
@@ -73,7 +91,7 @@ def located(where: str) -> Iterator[None]:
     try:
         yield
     except DataError as error:
-        raise type(error)(f"{where}: {error}") from error
+        raise type(error)(f"{where}: {error}", error.details, error.kept) from error
 
 
 def remedy(host: str | None) -> str:

@@ -112,7 +112,7 @@ class IngestSettings(Section):
         pattern=CRON,
         description="when the DAG `deposit_ingest` runs by itself: a cron expression, or @monthly; empty means never",
     )
-    path: FullPath | None = Field(None, description="source `file`: the CSV file (plain, .gz or .xz)")
+    path: FullPath | None = Field(None, description="source `file`: the file: CSV, .xlsx or Parquet, packed or not")
     s3_uri: str | None = Field(
         None,
         pattern=r"^s3://[^/]+/.+$",
@@ -132,7 +132,7 @@ class IngestSettings(Section):
     )
     kaggle_url: str = Field("https://www.kaggle.com", description="source `kaggle`: address of its API")
     kaggle_dataset: str = Field("henriqueyamahata/bank-marketing", description="source `kaggle`: owner/dataset")
-    kaggle_token: SecretStr | None = Field(None, description="source `kaggle`: API token, as `username:key`")
+    kaggle_token: SecretStr | None = Field(None, description="source `kaggle`: API token (`KGAT_…`), or `username:key`")
     first_year: int | None = Field(
         None,
         ge=1970,

@@ -143,7 +143,7 @@ class Settings(BaseSettings):
         try:
             return self.model_copy(update={section: type(before).model_validate(content)})
         except ValidationError as error:
-            raise ConfigError(_explain(error, section)) from error
+            raise _wrong(error, section) from error
 
 
 def load_settings() -> Settings:
@@ -188,7 +188,7 @@ def _settings(beneath: Path | None) -> Settings:
     try:
         return Settings(_env_file=beneath)
     except ValidationError as error:
-        raise ConfigError(_explain(error)) from error
+        raise _wrong(error) from error
     except SettingsError as error:
         lists = ", ".join(name for name, (_, default) in setting_names().items() if isinstance(default, tuple))
         raise ConfigError(f'a list is written as JSON, like ["one", "two"]: correct what is set of {lists}') from error
@@ -230,7 +230,7 @@ def _accepted_names() -> set[str]:
 def _check_names(environ: Mapping[str, str]) -> None:
     """Refuse unknown names, and say of old ones what they are called now."""
     if strange := unknown(environ, _accepted_names()):
-        raise ConfigError(f"unknown setting {', '.join(strange)}: docs/settings.md lists the names")
+        raise ConfigError(f"unknown setting {strange[0]}: docs/settings.md lists the names", strange)
     names = {name.upper() for name, value in environ.items() if value}
     for old, new in RENAMED.items():
         if names & {old, f"{old}_FILE", f"{old}_SECRET"}:
@@ -242,9 +242,8 @@ def _notice(old: str, new: str) -> None:
     logger.warning("%s is now called %s: set that instead, the old name will not be taken for ever", old, new)
 
 
-def _explain(error: ValidationError, *section: str) -> str:
-    lines = []
-    for item in error.errors():
-        name = PREFIX + "__".join(str(part) for part in (*section, *item["loc"])).upper()
-        lines.append(f"{name}: {item['msg']}")
-    return "wrong setting: " + "; ".join(lines)
+def _wrong(error: ValidationError, *section: str) -> ConfigError:
+    named = [(PREFIX + "__".join(map(str, (*section, *item["loc"]))).upper(), item["msg"]) for item in error.errors()]
+    first, *more = [f"{name}: {message}" for name, message in named]
+    beside = f"; {len(more)} more are wrong, see above" if more else ""
+    return ConfigError(f"wrong setting: {first}{beside}", [first, *more] if more else ())

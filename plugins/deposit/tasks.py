@@ -13,6 +13,7 @@ REFUSED = 98
 """Exit code of a task that will be refused again however often it is tried."""
 SKIP = 99
 """Exit code of a task that has nothing to pass on: it is skipped, and so is what follows it."""
+_MOST_DETAILS = 10
 _MAY_PASS = (UpstreamError, SpoolError)
 
 logger = logging.getLogger("deposit")
@@ -27,6 +28,10 @@ def running() -> Iterator[None]:
     except _MAY_PASS:
         raise
     except DepositError as error:
+        for detail in error.details[:_MOST_DETAILS]:
+            logger.error("%s", detail)
+        if len(error.details) > _MOST_DETAILS:
+            logger.error("and %s more; %s", len(error.details) - _MOST_DETAILS, error.kept or "all by `deposit`")
         logger.error("%s", error)
         raise SystemExit(REFUSED) from None
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from inprocess import InProcess
+from workbooks import workbook
 
 from deposit.errors import SpoolError
 from deposit.log.entries import ReportedOutcome, ReportedOutcomes
@@ -94,6 +95,7 @@ def test_outcomes_are_in_the_spool_before_the_answer(service: Service) -> None:
         (f"prediction_id\tdeposit\r{P}\tno\r{Q}\t1.0\r", [(False, None), (True, None)]),
         (gzip.compress(f"prediction_id,subscribed\n{P},yes\n".encode(), mtime=0), [(True, None)]),
         (f"prediction_id;subscribed\n{P};yes\n".encode("utf-16"), [(True, None)]),
+        (workbook([["prediction_id", "subscribed"], [P, True], [Q, 0]]), [(True, None), (False, None)]),
     ],
 )
 def test_csv(service: Service, body: bytes | str, expected: list[tuple[bool, str | None]]) -> None:

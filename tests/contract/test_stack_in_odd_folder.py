@@ -131,7 +131,7 @@ def test_a_second_stack_is_told_which_one_holds_its_ports(stack: Started) -> Non
     supervisor = supervision.supervisor(place).call("getPID")
     with pytest.raises(ConfigError) as refused:
         processes.require_free(lifecycle.wanted_ports(settings.stack))
-    message = str(refused.value)
+    message = refused.value.whole
     assert message.count("the stack in") == 1
     assert f"the stack in {place.root} (supervisord, pid {supervisor})" in message
     assert "DEPOSIT_STACK__GATEWAY_PORT" in message

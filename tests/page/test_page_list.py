@@ -8,7 +8,7 @@ from playwright.sync_api import Route, expect
 pytestmark = pytest.mark.servers
 
 Open = Callable[..., Any]
-WORKBOOK = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(1000)
+OLD_WORKBOOK = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(1000)
 
 
 def test_a_list_in_another_encoding_is_read_once_that_is_stated(open_page: Open, site: str, rows: str) -> None:
@@ -157,7 +157,7 @@ def test_rejected_rows_are_told_and_can_be_downloaded(open_page: Open, site: str
 def test_a_bad_file_is_explained(open_page: Open, site: str) -> None:
     desk = open_page(site, refusals=True)
     for content, words in (
-        (WORKBOOK, "is a workbook (.xlsx, .xls or .ods), not a CSV: in the spreadsheet choose Save as, CSV"),
+        (OLD_WORKBOOK, "an old Excel workbook (.xls), not a CSV: in the spreadsheet choose Save as, Excel workbook"),
         (b"", "is empty"),
         (b"age;job\n1;2\n", "marital: the list has no such column"),
         (b"\x00\x01\x02", "this is not a text file"),

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import aclosing, closing
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,11 +11,12 @@ from deposit.data.tables.plaintext import plain_csv
 from deposit.log.entries import Entry
 from deposit.settings import Settings
 from serving.bodies import declared_codec, refusals
-from serving.http import JSON, Answer, Request, answer_too_large, event_time_of, is_dry_run
+from serving.http import JSON, XLSX, Answer, Request, event_time_of, is_dry_run, whole
 from serving.models import ModelCache
 from serving.problems import http_error
 from serving.ranking.rank_options import parse_options
 from serving.ranking.upload import Upload, receive
+from serving.ranking.workbooks import Workbooks
 from serving.recorder import Recorder
 from serving.request_counts import Metrics
 
@@ -25,16 +26,21 @@ if TYPE_CHECKING:
 _AT_ONCE = 4
 """Lists that may be on their way; one is scored at a time."""
 _LATER = ((b"retry-after", b"10"),)
-_CSV = b"text/csv; charset=utf-8"
+_CSV = b"text/csv"
+_KINDS = {XLSX: (XLSX, b"ranked.xlsx"), _CSV: (b"text/csv; charset=utf-8", b"ranked.csv")}
+"""What Accept may ask for beside JSON: the answer's type, and its name as a file."""
 
 
 class Ranking:
     """Takes a list to the disk, scores it in a thread, and answers when every prediction is recorded."""
 
-    def __init__(self, models: ModelCache, recorder: Recorder, metrics: Metrics, settings: Settings) -> None:
+    def __init__(
+        self, models: ModelCache, recorder: Recorder, metrics: Metrics, settings: Settings, workbooks: Workbooks
+    ) -> None:
         self._models = models
         self._recorder = recorder
         self._metrics = metrics
+        self._workbooks = workbooks
         self._limits = settings.serve
         self._economics = settings.economics
         self._folder = settings.state.uploads
@@ -43,7 +49,7 @@ class Ranking:
         self._under_way = 0
 
     async def __call__(self, request: Request) -> Answer:
-        """JSON, or the list itself with columns added for `Accept: text/csv`. Raises RequestError."""
+        """JSON, or the list itself with columns added if `Accept` names CSV or .xlsx. Raises RequestError."""
         if self._under_way >= _AT_ONCE:
             raise http_error(503, f"{_AT_ONCE} lists are being ranked already; try again in a moment", headers=_LATER)
         self._under_way += 1
@@ -57,15 +63,18 @@ class Ranking:
                 raise
         finally:
             self._under_way -= 1
-        as_csv = b"text/csv" in request.headers.get(b"accept", b"")
-        parts = self._streamed(ranked, as_csv)
+        accept = request.headers.get(b"accept", b"")
+        kind = next((kind for kind in _KINDS if kind in accept), JSON)
+        parts = self._streamed(ranked, as_csv=kind != JSON)
+        if kind == XLSX:
+            parts = await self._workbooks.of_csv(parts)
         if held is not None:
-            body = await self._whole(parts)
+            body = await whole(parts, self._limits.max_answer_bytes or 0)
             await self._recorder.record(*held)
         if not is_dry_run(request):
             yes = int((ranked.probabilities >= ranked.loaded.artifact.threshold).sum())
             self._metrics.count_predictions(ranked.loaded.model_id, yes, len(ranked.numbers) - yes)
-        return _answer(ranked, parts if held is None else body, as_csv)
+        return _answer(ranked, parts if held is None else body, kind)
 
     async def _ranked(self, request: Request, upload: Upload, held: list[Entry] | None) -> "Ranked":
         """The list in order, each block recorded, or held where an answer may turn out to be too large."""
@@ -105,19 +114,8 @@ class Ranking:
             while (part := await loop.run_in_executor(self._answering, next, parts, None)) is not None:
                 yield part
 
-    async def _whole(self, parts: AsyncGenerator[bytes, None]) -> bytes:
-        """All parts. Raises RequestError 413 if they are more than may be sent."""
-        most = self._limits.max_answer_bytes or 0
-        body = bytearray()
-        async with aclosing(parts):
-            async for part in parts:
-                body += part
-                if len(body) > most:
-                    raise answer_too_large(len(body), most)
-        return bytes(body)
 
-
-def _answer(ranked: "Ranked", body: bytes | AsyncGenerator[bytes, None], as_csv: bool) -> Answer:
+def _answer(ranked: "Ranked", body: bytes | AsyncGenerator[bytes, None], kind: bytes) -> Answer:
     """JSON, or the list as a file, with what is to be said of it in headers."""
     model_id = ranked.loaded.model_id
     headers = (
@@ -126,7 +124,8 @@ def _answer(ranked: "Ranked", body: bytes | AsyncGenerator[bytes, None], as_csv:
         (b"x-rejected", str(len(ranked.rejected)).encode()),
         (b"x-extra-columns", ", ".join(ranked.extra).encode("ascii", "replace").replace(b"\n", b" ")),
     )
-    if not as_csv:
+    if kind == JSON:
         return Answer(body, JSON, headers, model_id=model_id)
-    disposition = (b"content-disposition", b'attachment; filename="ranked.csv"')
-    return Answer(body, _CSV, (*headers, disposition), model_id=model_id)
+    content_type, name = _KINDS[kind]
+    disposition = (b"content-disposition", b'attachment; filename="' + name + b'"')
+    return Answer(body, content_type, (*headers, disposition), model_id=model_id)

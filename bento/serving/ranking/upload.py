@@ -1,4 +1,4 @@
-"""An upload on its way to the disk: a multipart form or a bare CSV, never whole in memory."""
+"""An upload on its way to the disk: a multipart form or a bare list, never whole in memory."""
 
 import tempfile
 from collections.abc import AsyncIterator
@@ -10,8 +10,8 @@ from urllib.parse import parse_qsl
 from python_multipart.exceptions import FormParserError, MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from deposit.data.tables.formats import NewFile
-from serving.http import Request, charset_of, content_type
+from deposit.data.tables.unpacking import NewFile
+from serving.http import XLSX, Request, charset_of, content_type
 from serving.problems import http_error
 
 FILE = "file"
@@ -47,8 +47,12 @@ class Upload:
 async def receive(request: Request, folder: Path, limit: int) -> Upload:
     """The upload. Raises RequestError 400, 413, 415 or 422; then nothing stays on the disk."""
     kind = content_type(request)
-    if kind not in (_FORM, _CSV):
-        raise http_error(415, "send a form (multipart/form-data) with the CSV as `file`, or the CSV itself as text/csv")
+    if kind not in (_FORM, _CSV, XLSX):
+        raise http_error(
+            415,
+            "send a form (multipart/form-data) with the list as `file`, or the list itself: a CSV as text/csv, "
+            f"an .xlsx as {XLSX.decode()}",
+        )
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def new() -> IO[bytes]:
@@ -56,7 +60,7 @@ async def receive(request: Request, folder: Path, limit: int) -> Upload:
 
     upload = Upload(new(), new, _query(request))
     try:
-        if kind == _CSV:
+        if kind != _FORM:
             upload.part_charset = charset_of(request)
             async for part in request.chunks(limit):
                 upload.file.write(part)
@@ -84,7 +88,7 @@ async def _read_form(chunks: AsyncIterator[bytes], header: bytes, upload: Upload
     if not form.complete:
         raise http_error(400, "the form ends before its last part does; send it again")
     if not form.has_file:
-        raise http_error(422, "is required: the CSV with the customers", FILE)
+        raise http_error(422, "is required: the list of customers", FILE)
 
 
 class _Form:

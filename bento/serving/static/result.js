@@ -1,7 +1,8 @@
 // The ranked list as a whole: the plan of so many calls, its figures, the downloads, the rejected rows.
 
+import { call } from "./api.js";
 import { ask } from "./desk.js";
-import { amount, byId, element, number, percent, save } from "./dom.js";
+import { amount, byId, element, number, percent, save, showProblems } from "./dom.js";
 import { GainCurve } from "./gain.js";
 import { Plan } from "./plan.js";
 import { Table } from "./table.js";
@@ -16,7 +17,8 @@ export class Result {
     byId("slider").addEventListener("input", (event) => this.plan(event.target.valueAsNumber));
     byId("best").addEventListener("click", () => this.plan(this.outlooks.mostProfitable()));
     for (const id of ["value", "cost"]) byId(id).addEventListener("change", () => this.#reprice());
-    byId("download").addEventListener("click", () => this.#download());
+    byId("download").addEventListener("click", () => this.#download("download", "csv", (csv) => csv));
+    byId("download-workbook").addEventListener("click", () => this.#download("download-workbook", "xlsx", workbookOf));
     byId("rejected-download").addEventListener("click", async () => save(await ask("rejected"), `${this.name}-rejected.csv`));
   }
 
@@ -32,6 +34,7 @@ export class Result {
   async show(summary, { name, sent }) {
     Object.assign(this, { summary, sent, name: name.replace(/\.\w+$/, ""), calls: summary.called });
     byId("result").hidden = false;
+    byId("download-problem").replaceChildren();
     byId("told").textContent = `${count(summary.count, "customer")} ranked${summary.rejected ? `, ${count(summary.rejected, "row")} rejected (see below)` : ""}.`;
     const unused = this.table.unused(summary);
     byId("extra").hidden = unused.length === 0;
@@ -73,12 +76,20 @@ export class Result {
     this.plan(this.calls);
   }
 
-  async #download() {
+  /** Save the list as it is planned; `make` gives the file of its CSV. */
+  async #download(id, ending, make) {
     const { value, cost } = this.prices;
     const asSent = value === this.sent.value && cost === this.sent.cost;
-    byId("download").setAttribute("aria-busy", "true");
-    save(await ask("csv", { calls: this.calls, prices: { value, cost }, asSent }), `${this.name}-ranked.csv`);
-    byId("download").removeAttribute("aria-busy");
+    const [button, name] = [byId(id), this.name];
+    byId("download-problem").replaceChildren();
+    button.setAttribute("aria-busy", "true");
+    try {
+      save(await make(await ask("csv", { calls: this.calls, prices: { value, cost }, asSent })), `${name}-ranked.${ending}`);
+    } catch (error) {
+      showProblems(byId("download-problem"), error);
+    } finally {
+      button.removeAttribute("aria-busy");
+    }
   }
 
   #showRejected() {
@@ -89,6 +100,11 @@ export class Result {
     const more = rejected > problems.length ? [element("li", {}, `and ${number(rejected - problems.length)} more, all in the download`)] : [];
     byId("rejected").querySelector("ul").replaceChildren(...problems.map((problem) => element("li", {}, problem)), ...more);
   }
+}
+
+/** The service makes workbooks; it keeps nothing of the list. */
+async function workbookOf(csv) {
+  return (await call("POST", "/workbook", { body: csv, type: "text/csv" })).blob;
 }
 
 function count(value, thing) {

@@ -27,7 +27,7 @@ DATED = ("period", "date")
 OPTIONAL = ("id", *DATED, LEAKAGE_COLUMN)
 ALIASES = {"deposit": TARGET, "subscribed": TARGET}
 _ID = r"(?:0|[1-9]\d{0,17})"
-_NAMED = 10
+_NAMED, _QUOTED = 5, 2
 _DTYPES: dict[str, Any] = {
     **{name: pd.CategoricalDtype(list(column.allowed)) for name, column in CATEGORIES.items()},
     **{name: np.dtype(column.kind) for name, column in NUMBERS.items()},
@@ -53,13 +53,16 @@ def check_columns(names: Sequence[str]) -> None:
     repeated = sorted({name for name in names if list(names).count(name) > 1})
     unknown = [name for name in names if name not in REQUIRED and name not in OPTIONAL]
     if missing:
-        raise ContractError(_lacking(names, missing))
+        raise ContractError(_lacking(names, missing), _beyond(missing, _NAMED))
     if repeated:
         raise ContractError(
-            f"column {few([quote(name) for name in repeated], _NAMED)} is there more than once: keep one"
+            f"column {few([quote(name) for name in repeated], _QUOTED)} is there more than once: keep one",
+            _beyond(repeated, _QUOTED),
         )
     if unknown:
-        raise ContractError(f"unknown column {few([quote(name) for name in unknown], _NAMED)}: remove it")
+        raise ContractError(
+            f"unknown column {few([quote(name) for name in unknown], _QUOTED)}: remove it", _beyond(unknown, _QUOTED)
+        )
 
 
 def validate_rows(raw: pd.DataFrame, decimal_comma: bool = False) -> ValidationResult:
@@ -99,14 +102,19 @@ def schema(dated: tuple[str, ...]) -> pa.DataFrameSchema:
     return pa.DataFrameSchema(parts, strict=True)
 
 
+def _beyond(names: list[str], most: int) -> list[str]:
+    """All names, where a sentence does not hold them."""
+    return names if len(names) > most else []
+
+
 def _lacking(names: Sequence[str], missing: list[str]) -> str:
     if set(names) <= {LEAKAGE_COLUMN, TARGET, "id", "period"} and LEAKAGE_COLUMN in names:
         return (
             f"the only column is `{LEAKAGE_COLUMN}`, which is known only after the call and never used; "
-            f"missing {', '.join(missing)}"
+            f"missing {few(missing, _NAMED)}"
         )
-    few = f" (it has {len(names)} of {len(REQUIRED)})" if len(names) < len(REQUIRED) else ""
-    return f"missing column {', '.join(missing)}{few}: add what is missing, with the names of data/README.md"
+    share = f" (it has {len(names)} of {len(REQUIRED)})" if len(names) < len(REQUIRED) else ""
+    return f"missing column {few(missing, _NAMED)}{share}: add what is missing, with the names of data/README.md"
 
 
 def _typed(raw: pd.DataFrame, decimal_comma: bool) -> pd.DataFrame:

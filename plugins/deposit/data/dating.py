@@ -49,7 +49,7 @@ def date_rows(rows: pd.DataFrame, settings: IngestSettings, today: date) -> Date
     violations = find_violations(dated, settings.macro_tolerance, today)
     refused = [violation for violation in violations if violation.rule not in settings.accept]
     if refused:
-        raise ContractError(refusal(refused))
+        raise refusal(refused)
     return Dated(dated, violations)
 
 
@@ -71,10 +71,12 @@ def _public(rows: pd.DataFrame) -> pd.Series:
         line = dated.index[int(dated.isna().to_numpy().argmax())]
         price, confidence, month = rows.loc[line, ["cons.price.idx", "cons.conf.idx", "month"]]
         raise ContractError(
-            f"the year of the rows is not known: add a column `period` (YYYY-MM) or `date` (YYYY-MM-DD), or state the "
-            f"first row's year (--first-year, DEPOSIT_INGEST__FIRST_YEAR, `first_year` in the DAG's form). Only the "
-            f"public data set needs neither, and line {line} is not of it: no {month} there has a price index of "
-            f"{price:g} and a confidence index of {confidence:g}"
+            "the year of the rows is not known: add a column `period` (YYYY-MM) or `date` (YYYY-MM-DD), or state the "
+            "first row's year: --first-year, `first_year` in the DAG's form",
+            [
+                f"line {line} is not of the public data set, whose years are known: no {month} there has a price index "
+                f"of {price:g} and a confidence index of {confidence:g}"
+            ],
         )
     return dated
 

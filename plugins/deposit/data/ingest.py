@@ -70,7 +70,7 @@ def ingest(settings: Settings, progress: Progress = log_progress) -> IngestResul
         bad = reasons(checked.violations)
         quarantine_uri = _quarantine(bucket, engine, source, checked, bad) if bad else None
         first = tuple(Rejection(line, cut(text, _REASON_LETTERS)) for line, text in islice(bad.items(), _REASONS_SHOWN))
-        _refuse_bad_share(checked, source, settings.ingest.max_bad_share, first, quarantine_uri)
+        _refuse_bad_share(checked, source, settings.ingest.max_bad_share, bad, quarantine_uri)
         rows = _dated(checked.good, source.name, settings.ingest, progress)
         progress(f"publishing {len(rows)} rows")
         manifest, created = dataset.publish(bucket, rows, dataset.Origin(source.name, source.sha256, len(bad)))
@@ -152,17 +152,17 @@ def _refuse_bad_share(
     checked: contract.ValidationResult,
     source: sources.Source,
     most: float,
-    first: tuple[Rejection, ...],
+    bad: Mapping[int, str],
     quarantine_uri: str | None,
 ) -> None:
-    bad, rows = len(checked.rejected), len(checked.rejected) + len(checked.good)
-    if bad / rows <= most:
+    rows = len(checked.rejected) + len(checked.good)
+    if len(checked.rejected) / rows <= most:
         return
-    shown = "; ".join(f"line {row.line}: {row.reason}" for row in first)
     raise ContractError(
-        f"{source.name}: {bad} of {rows} rows break the contract ({bad / rows:.2%}; "
-        f"DEPOSIT_INGEST__MAX_BAD_SHARE allows {most:.2%}), nothing was published; {shown}; "
-        f"all of them: {quarantine_uri}"
+        f"{source.name}: {len(bad)} of {rows} rows break the contract ({len(bad) / rows:.2%}), nothing was published: "
+        f"correct them, or raise DEPOSIT_INGEST__MAX_BAD_SHARE ({most:.2%})",
+        [f"line {line}: {reason}" for line, reason in bad.items()],
+        quarantine_uri,
     )
 
 

@@ -15,9 +15,10 @@ from pathlib import Path
 import httpx
 from sqlalchemy import URL
 
-from deposit.data.tables.formats import copy, unpacked
+from deposit.data.downloads import Bearer, download
+from deposit.data.tables.unpacking import copy, unpacked
 from deposit.database import engine_for, reachable
-from deposit.errors import ConfigError, IntegrityError, SourceError, UpstreamError, located
+from deposit.errors import ConfigError, IntegrityError, SourceError, located
 from deposit.progress import Progress
 from deposit.sections import IngestSettings, StoreSettings
 from deposit.settings import REPOSITORY
@@ -31,7 +32,7 @@ _BATCH = 10_000
 
 @dataclass(frozen=True)
 class Source:
-    """A source's rows as an unpacked file, CSV or Parquet; `name` says where they are from, without secrets."""
+    """A source's rows as an unpacked file, CSV, .xlsx or Parquet; `name` says where they are from, without secrets."""
 
     name: str
     path: Path
@@ -61,21 +62,30 @@ def _uci(settings: IngestSettings, folder: Path, progress: Progress) -> Source:
 
 
 def _kaggle(settings: IngestSettings, folder: Path, progress: Progress) -> Source:
-    user, _, key = (settings.kaggle_token.get_secret_value() if settings.kaggle_token else "").partition(":")
-    if not user or not key:
-        raise ConfigError(
-            "source `kaggle` needs DEPOSIT_INGEST__KAGGLE_TOKEN as username:key (kaggle.com, Settings, API)"
-        )
     url = f"{settings.kaggle_url.rstrip('/')}/api/v1/datasets/download/{settings.kaggle_dataset}"
-    archive = download(url, folder / "kaggle.zip", progress, (user, key), "DEPOSIT_INGEST__KAGGLE_TOKEN")
+    archive = download(url, folder / "kaggle.zip", progress, _kaggle_auth(settings), "DEPOSIT_INGEST__KAGGLE_TOKEN")
     path = from_file(archive, folder / ORIGINAL, url, ORIGINAL)
     return Source(f"kaggle {settings.kaggle_dataset}", path, _checked(path, f"{ORIGINAL} of {url}", settings.sha256))
+
+
+def _kaggle_auth(settings: IngestSettings) -> httpx.Auth:
+    """By an API token (`KGAT_…`), or by the older pair of username and key, which alone has a colon."""
+    token = settings.kaggle_token.get_secret_value().strip() if settings.kaggle_token else ""
+    user, colon, key = token.partition(":")
+    if colon and user and key:
+        return httpx.BasicAuth(user, key)
+    if colon or not token or not token.isascii() or not token.isprintable():
+        raise ConfigError(
+            "source `kaggle` needs DEPOSIT_INGEST__KAGGLE_TOKEN: an API token (KGAT_…) or username:key of kaggle.com, "
+            "Settings, API"
+        )
+    return Bearer(token)
 
 
 def _file(settings: IngestSettings, folder: Path, progress: Progress) -> Source:
     if settings.path is None:
         raise ConfigError(
-            "source `file` needs DEPOSIT_INGEST__PATH: the file (CSV or Parquet; plain, .gz, .xz or .zip)"
+            "source `file` needs DEPOSIT_INGEST__PATH: the file (CSV, .xlsx or Parquet; plain, .gz, .xz or .zip)"
         )
     progress(f"reading {settings.path}")
     path = from_file(settings.path, folder / "file.csv", wanted=ORIGINAL)
@@ -156,48 +166,6 @@ def _checked(path: Path, where: str, expected: str | None) -> str:
 def _sha256(path: Path) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-_OFFLINE = "try again later, or use DEPOSIT_INGEST__SOURCE=bundled, which needs no network"
-
-
-def download(
-    url: str, target: Path, progress: Progress, auth: tuple[str, str] | None = None, auth_setting: str = ""
-) -> Path:
-    """Download `url` to `target`, following redirects; credentials stay with the first host.
-
-    Raises UpstreamError (no answer, 5xx), ConfigError (credentials refused) or SourceError (other refusals).
-    """
-    progress(f"downloading {url}")
-    timeout = httpx.Timeout(30, connect=10)
-    transport = httpx.HTTPTransport(retries=2)
-    try:
-        with httpx.Client(timeout=timeout, transport=transport, follow_redirects=True, auth=auth) as client:
-            _stream(client, url, target, progress, auth_setting)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise UpstreamError(f"cannot download {url}: {type(error).__name__} ({error}); {_OFFLINE}") from error
-    return target
-
-
-def _stream(client: httpx.Client, url: str, target: Path, progress: Progress, auth_setting: str) -> None:
-    with client.stream("GET", url) as answer:
-        _refuse(answer, url, auth_setting)
-        total = int(answer.headers.get("content-length", 0))
-        with target.open("wb") as file:
-            for part in answer.iter_bytes(2**20):
-                file.write(part)
-                progress(f"downloading {url}", answer.num_bytes_downloaded, total)
-
-
-def _refuse(answer: httpx.Response, url: str, auth_setting: str) -> None:
-    status = answer.status_code
-    if answer.is_success:
-        return
-    if status in (401, 403) and auth_setting:
-        raise ConfigError(f"{url} refused the credentials (HTTP {status}): renew {auth_setting}")
-    if status >= 500 or status == 429:
-        raise UpstreamError(f"cannot download {url}: HTTP {status}; {_OFFLINE}")
-    raise SourceError(f"cannot download {url}: HTTP {status}: correct the address or the dataset's name")
 
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}

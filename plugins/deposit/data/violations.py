@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from deposit.data.columns import FEATURES, TARGET
 from deposit.data.tables.formats import cut
+from deposit.errors import ContractError
 from deposit.sections import Rule
 
 ANSWERS = ("no", "yes")
@@ -207,15 +208,14 @@ def summary(violations: Sequence[Violation]) -> str:
     return "; ".join(f"{same[0].rule}: {same[0]}{_more(len(same) - 1)}" for same in kinds.values())
 
 
-def refusal(violations: Sequence[Violation]) -> str:
-    """The violations in one line, with what to do about them."""
-    rules = list(dict.fromkeys(violation.rule for violation in violations))
+def refusal(violations: Sequence[Violation]) -> ContractError:
+    """The violations, with what to do about them."""
+    rules = dict.fromkeys(violation.rule for violation in violations)
     options = " ".join(f"--accept {rule}" for rule in rules)
-    names = ", ".join(f'"{rule}"' for rule in rules)
-    return (
-        f"the months cannot be right, nothing was published: {summary(violations)}. Correct the file or its dates; if "
-        f"it is right all the same, accept that by name: {options} (DEPOSIT_INGEST__ACCEPT=[{names}], `accept` in the "
-        "DAG's form)"
+    return ContractError(
+        f"the months cannot be right, nothing was published: correct the file, or accept by name what is right: "
+        f"{options}",
+        [f"{violation.rule}: {violation}" for violation in violations],
     )
 
 

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from messages import refuses
 
 from deposit.data.dating import date_rows
 from deposit.data.violations import Gap, SharedFigures
@@ -45,13 +46,13 @@ def right_or_refused(rows: pd.DataFrame, first_year: int | None, why: str) -> No
     try:
         found = dated(rows, first_year=first_year)
     except ContractError as error:
-        refusal = str(error)
+        refusal, lines = str(error), "; ".join([*map(str, error.details), str(error)])
     else:
         assert found == rows["truth"].tolist()
         return
-    assert re.search(why, refusal)
-    assert "\n" not in refusal
-    assert len(refusal) < 1200
+    assert re.search(why, lines)
+    assert "\n" not in lines
+    assert len(refusal) < 200
 
 
 @pytest.mark.parametrize("first_year", [None, 2008])
@@ -76,7 +77,7 @@ def test_each_month_alone_is_dated(original: pd.DataFrame) -> None:
 
 def test_a_year_left_out_is_seen_and_may_be_accepted(thin: pd.DataFrame) -> None:
     rows = numbered(thin[~thin["truth"].str.startswith("2009")])
-    with pytest.raises(ContractError, match=r"gaps: line \d+: 2010-03 follows 2008-12, 14 months .*--accept gaps"):
+    with refuses(ContractError, r"gaps: line \d+: 2010-03 follows 2008-12, 14 months .*--accept gaps"):
         dated(rows)
     result = date_rows(rows, IngestSettings(accept=["gaps"]), TODAY)
     assert result.rows["period"].tolist() == rows["truth"].tolist()
@@ -85,9 +86,7 @@ def test_a_year_left_out_is_seen_and_may_be_accepted(thin: pd.DataFrame) -> None
 
 def test_rows_of_another_bank_need_a_period_or_a_year(thin: pd.DataFrame) -> None:
     rows = own(thin)
-    with pytest.raises(
-        ContractError, match=r"column `period` .*`date` .*--first-year.*FIRST_YEAR.*line 2 is not of it"
-    ):
+    with refuses(ContractError, r"line 2 is not of .*column `period` .*`date` .*--first-year"):
         dated(rows)
     moved = [f"{int(period[:4]) + 7}{period[4:]}" for period in rows["truth"]]
     assert dated(rows, first_year=2015) == moved
@@ -98,13 +97,13 @@ def test_rows_of_another_bank_need_a_period_or_a_year(thin: pd.DataFrame) -> Non
 def test_one_row_that_is_not_of_the_original_is_named(thin: pd.DataFrame) -> None:
     rows = thin.copy()
     rows.loc[17, "cons.price.idx"] = 94.0
-    with pytest.raises(ContractError, match=r"line 17 is not of it: no may there has a price index of 94 and"):
+    with refuses(ContractError, r"line 17 is not of the public data set, .* no may there has a price index of 94 and"):
         dated(rows)
     assert dated(rows, first_year=2008) == rows["truth"].tolist()
 
 
 def test_the_original_of_a_wrong_year_is_caught(thin: pd.DataFrame) -> None:
-    with pytest.raises(ContractError, match=r"macro: line 2: 2015-05 .* of 2008-05 in the public data set .* 25 more"):
+    with refuses(ContractError, r"macro: line 2: 2015-05 .* of 2008-05 in the public data set .*2017-11"):
         dated(thin, first_year=2015)
     assert dated(thin, first_year=2015, accept=["macro"])[0] == "2015-05"
 
@@ -112,32 +111,30 @@ def test_the_original_of_a_wrong_year_is_caught(thin: pd.DataFrame) -> None:
 def test_rows_that_are_not_in_time_order_are_refused_whatever_is_accepted(thin: pd.DataFrame) -> None:
     rows = numbered(thin.sort_values("age", kind="stable"))
     for stated in ({}, {"first_year": 2008}):
-        with pytest.raises(ContractError, match=r"line \d+: .*sort the rows oldest first"):
+        with refuses(ContractError, r"line \d+: .*sort the rows oldest first"):
             dated(rows, accept=["macro", "repeated", "gaps"], **stated)
-    with pytest.raises(ContractError, match=r"line \d+: period .* comes after"):
+    with refuses(ContractError, r"line \d+: period .* comes after"):
         dated(rows.assign(period=rows["truth"]))
 
 
 def test_the_future_is_refused_unless_accepted(thin: pd.DataFrame) -> None:
     rows = own(thin).assign(period=[f"{int(period[:4]) + 16}{period[4:]}" for period in thin["truth"]])
     assert dated(rows) == rows["period"].tolist()
-    with pytest.raises(
-        ContractError, match=r"future: line \d+: 2026-10 is still to come \(and 1 more\).*accept future"
-    ):
+    with refuses(ContractError, r"future: line \d+: 2026-10 is still to come.*2026-11.*accept future"):
         date_rows(rows, IngestSettings(), date(2026, 9, 30))
     assert date_rows(rows, IngestSettings(), date(2026, 11, 1)).accepted == ()
     stated = rows.drop(columns="period")
     assert date_rows(stated, IngestSettings(first_year=2024, accept=["future"]), date(2025, 1, 1)).accepted
 
 
-def test_all_violations_are_in_one_line_and_each_is_accepted_by_its_name(thin: pd.DataFrame) -> None:
+def test_all_violations_are_listed_and_each_is_accepted_by_its_name(thin: pd.DataFrame) -> None:
     rows = numbered(pd.concat([own(thin)] * 2))
-    with pytest.raises(ContractError) as caught:
+    with refuses(ContractError, "--accept") as caught:
         dated(rows, first_year=2020)
-    text = str(caught.value)
+    text = "; ".join([*map(str, caught.value.details), str(caught.value)])
     assert all(f"{rule}: " in text and f"--accept {rule}" in text for rule in (Rule.MACRO, Rule.REPEATED, Rule.GAPS))
-    assert "\n" not in text
-    with pytest.raises(ContractError, match="repeated: "):
+    assert len(str(caught.value)) < 200
+    with refuses(ContractError, "repeated: "):
         dated(rows, first_year=2020, accept=["macro", "gaps"])
     result = date_rows(rows, IngestSettings(first_year=2020, accept=["macro", "repeated", "gaps"]), TODAY)
     assert isinstance(result.accepted[0], SharedFigures)
@@ -151,10 +148,10 @@ def test_a_train_and_a_test_file_joined_are_refused(
 ) -> None:
     chosen = np.random.default_rng(seed).random(len(thin)) < share
     rows = numbered(pd.concat([thin[chosen], thin[~chosen]]))
-    with pytest.raises(ContractError, match=r"comes after|macro: "):
+    with refuses(ContractError, r"comes after|macro: "):
         dated(rows, first_year=year)
     if year:
-        with pytest.raises(ContractError, match="macro: "):
+        with refuses(ContractError, "macro: "):
             dated(own(rows), first_year=year)
 
 
@@ -163,10 +160,10 @@ def test_a_train_and_a_test_file_joined_are_refused(
 def test_a_file_several_times_is_refused(thin: pd.DataFrame, year: int | None, times: int, sort: bool) -> None:
     rows = pd.concat([thin] * times)
     rows = numbered(rows.sort_values("id", kind="stable") if sort else rows)
-    with pytest.raises(ContractError, match=r"comes after|macro: |repeated: "):
+    with refuses(ContractError, r"comes after|macro: |repeated: "):
         dated(rows, first_year=year)
     if year:
-        with pytest.raises(ContractError, match="repeated: "):
+        with refuses(ContractError, "repeated: "):
             dated(own(rows), first_year=year)
 
 

@@ -18,7 +18,11 @@ from deposit.progress import log_progress
 from deposit.sections import IngestSettings
 
 DATA = lzma.decompress(BUNDLED.read_bytes())
-TOKEN = "someone:very-secret-key"
+TOKENS = {
+    "someone:very-secret-key": "Basic " + base64.b64encode(b"someone:very-secret-key").decode(),
+    "KGAT_very-secret-key": "Bearer KGAT_very-secret-key",
+}
+"""Both forms in which Kaggle hands them out, and what each becomes in a request."""
 
 
 def zipped(name: str, data: bytes) -> bytes:
@@ -79,10 +83,15 @@ def uci(server: Server) -> IngestSettings:
     return IngestSettings(source="uci", uci_url=f"{server.url}/bank.zip")
 
 
+@pytest.fixture(params=TOKENS)
+def token(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture
-def kaggle(server: Server) -> IngestSettings:
+def kaggle(server: Server, token: str) -> IngestSettings:
     server.answers["/api/v1/datasets/download/a/b"] = (200, zipped("bank-additional-full.csv", DATA))
-    return IngestSettings(source="kaggle", kaggle_url=server.url, kaggle_dataset="a/b", kaggle_token=TOKEN)
+    return IngestSettings(source="kaggle", kaggle_url=server.url, kaggle_dataset="a/b", kaggle_token=token)
 
 
 def fetched(settings: IngestSettings, folder: Path) -> Source:
@@ -138,7 +147,7 @@ def test_no_network_is_told(tmp_path: Path, free_ports: Any) -> None:
 
 
 def test_kaggle_gets_the_token_and_no_one_else_does(
-    kaggle: IngestSettings, server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    kaggle: IngestSettings, token: str, server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG")
     other = Server()
@@ -152,7 +161,7 @@ def test_kaggle_gets_the_token_and_no_one_else_does(
     thread.join()
     other.server_close()
     assert source.path.read_bytes() == DATA
-    assert server.seen == [(path, "Basic " + base64.b64encode(TOKEN.encode()).decode())]
+    assert server.seen == [(path, TOKENS[token])]
     assert other.seen == [("/stored", None)]
     assert "very-secret-key" not in caplog.text + repr(source)
 
@@ -164,9 +173,9 @@ def test_a_refused_token_is_told_without_showing_it(kaggle: IngestSettings, serv
     assert "very-secret-key" not in str(caught.value)
 
 
-@pytest.mark.parametrize("token", [None, "", "no-colon", ":key", "user:"])
+@pytest.mark.parametrize("token", [None, "", " ", ":key", "user:", "KGAT_a\nb", "KGAT_ü"])
 def test_a_token_of_another_form_is_refused(token: str | None, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="as username:key"):
+    with pytest.raises(ConfigError, match=r"KGAT_…. or username:key"):
         fetched(IngestSettings(source="kaggle", kaggle_token=token), tmp_path)
 
 

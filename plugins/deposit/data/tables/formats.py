@@ -1,17 +1,12 @@
-"""What a message shows of something long: never more than fits a screen. Pure."""
+"""What a file is, by its content and never by its name; and how much of something long a message shows."""
 
-import gzip
-import lzma
 import re
 import zipfile
-import zlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
 from enum import Enum
-from pathlib import PurePosixPath
 from typing import IO
 
-from deposit.errors import SourceError, TooLargeError
+from deposit.errors import SourceError
 
 
 def cut(text: str, most: int) -> str:
@@ -26,8 +21,9 @@ def few(texts: Sequence[str], most: int) -> str:
 
 
 HEAD_BYTES = 1024
+_CHUNK = 2**20
 _TAR = slice(257, 262)
-_SAVE = "in the spreadsheet choose Save as, CSV"
+_SAVE = "in the spreadsheet choose Save as, Excel workbook (.xlsx) or CSV"
 _UNPACK = "unpack it and send the CSV"
 _EXPORT = "export the rows as CSV"
 
@@ -40,7 +36,11 @@ class Format(Enum):
     XZ = ("a .xz file", _UNPACK)
     ZIP = ("a .zip archive", _UNPACK)
     PARQUET = ("a .parquet file", _EXPORT)
-    WORKBOOK = ("a workbook (.xlsx, .xls or .ods)", _SAVE)
+    WORKBOOK = ("an Excel workbook (.xlsx)", "")
+    OLD_WORKBOOK = ("an old Excel workbook (.xls)", _SAVE)
+    BINARY_WORKBOOK = ("a binary Excel workbook (.xlsb)", _SAVE)
+    LOCKED = ("a document with a password", "open it, remove the password and save it again")
+    OPEN_DOCUMENT = ("an OpenDocument file (.ods)", _SAVE)
     DOCUMENT = ("a text document", "copy its table into a spreadsheet and save that as CSV")
     ZSTD = ("a .zst file", _UNPACK)
     BZIP2 = ("a .bz2 file", _UNPACK)
@@ -75,7 +75,7 @@ _MAGIC: tuple[tuple[bytes, Format], ...] = (
     (b"PK\x03\x04", Format.ZIP),
     (b"PK\x05\x06", Format.ZIP),
     (b"PAR1", Format.PARQUET),
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", Format.WORKBOOK),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", Format.OLD_WORKBOOK),
     (b"{\\rtf", Format.DOCUMENT),
     (b"\x28\xb5\x2f\xfd", Format.ZSTD),
     (b"BZh", Format.BZIP2),
@@ -111,129 +111,41 @@ def sniff(head: bytes) -> Format:
     return next((kind for pattern, kind in _MARKUP if pattern.match(text)), Format.TEXT)
 
 
-def in_archive(names: list[str]) -> Format | None:
-    """What a zip with these entries is if it is one document and no archive."""
-    if "[Content_Types].xml" in names:
-        return Format.WORKBOOK if any(name.startswith("xl/") for name in names) else Format.DOCUMENT
-    if names[:1] == ["mimetype"]:  # OpenDocument; of its kinds, tables are what people send
-        return Format.WORKBOOK
-    return None
-
-
-NewFile = Callable[[], IO[bytes]]
-Readable = IO[bytes] | gzip.GzipFile | lzma.LZMAFile
-_CHUNK = 2**20
-_LAYERS = 3
-_NAMED = 5
-_WHOLE = {Format.GZIP: ".gz file", Format.XZ: ".xz file", Format.ZIP: ".zip archive or workbook"}
-_DAMAGED = (lzma.LZMAError, gzip.BadGzipFile, zlib.error, zipfile.BadZipFile, EOFError)
-
-
 def format_of(file: IO[bytes]) -> Format:
     """What a file is; it is at its beginning afterwards. Raises SourceError for an empty one."""
     file.seek(0)
     head = file.read(HEAD_BYTES)
-    file.seek(0)
     if not head:
         raise SourceError("the file is empty")
-    return sniff(head)
+    kind = sniff(head)
+    if kind is Format.ZIP:
+        kind = _of_archive(file)
+    elif kind is Format.OLD_WORKBOOK and _is_encrypted(file):
+        kind = Format.LOCKED
+    file.seek(0)
+    return kind
 
 
-def unpacked(file: IO[bytes], new: NewFile, limit: int | None = None, wanted: str = "") -> IO[bytes]:
-    """The innermost file: `file` itself if it is not packed, else one of `new`; what is not given back is closed.
-
-    Of an archive with several files the one named `wanted` is taken. Raises SourceError (empty, damaged, neither text
-    nor Parquet, or which file?) or TooLargeError above `limit` bytes.
-    """
-    for _ in range(_LAYERS):
-        with owned(file):
-            kind = format_of(file)
-            if kind in (Format.TEXT, Format.PARQUET):
-                return file
-            if kind not in _WHOLE:
-                raise _refusal(kind)
-            inner = new()
-            with owned(inner):
-                _copy(file, kind, inner, limit, wanted)
-        file.close()
-        file = inner
-    file.close()
-    raise SourceError(f"the file is packed {_LAYERS} times or more: unpack it")
-
-
-@contextmanager
-def owned(file: IO[bytes]) -> Iterator[None]:
-    """Close a file if the block fails."""
+def _of_archive(file: IO[bytes]) -> Format:
+    """What a zip is: one document, or an archive, damaged or not."""
     try:
-        yield
-    except BaseException:
-        file.close()
-        raise
+        with zipfile.ZipFile(file) as archive:
+            names = archive.namelist()
+    except zipfile.BadZipFile:
+        return Format.ZIP
+    if "[Content_Types].xml" in names:
+        parts = {"xl/workbook.xml": Format.WORKBOOK, "xl/workbook.bin": Format.BINARY_WORKBOOK}
+        return next((kind for part, kind in parts.items() if part in names), Format.DOCUMENT)
+    # of OpenDocument's kinds, tables are what people send
+    return Format.OPEN_DOCUMENT if names[:1] == ["mimetype"] else Format.ZIP
 
 
-def _refusal(kind: Format) -> SourceError:
-    return SourceError(f"this is {kind.title}, not a CSV: {kind.advice}")
-
-
-def _copy(file: IO[bytes], kind: Format, target: IO[bytes], limit: int | None, wanted: str) -> None:
-    try:
-        if kind is Format.ZIP:
-            with zipfile.ZipFile(file) as archive:
-                _extract(archive, target, limit, wanted)
-        else:
-            with gzip.open(file) if kind is Format.GZIP else lzma.open(file) as stream:
-                copy(stream, target, limit)
-    except _DAMAGED as error:
-        raise SourceError(f"this is not a whole {_WHOLE[kind]}: fetch it again") from error
-
-
-def copy(stream: Readable, target: IO[bytes], limit: int | None) -> None:
-    """All of a stream to a file. Raises TooLargeError above `limit` bytes."""
-    size = 0
-    while chunk := stream.read(_CHUNK):
-        size += len(chunk)
-        if limit is not None and size > limit:
-            raise TooLargeError(f"unpacked, the file is larger than {limit} bytes; split it")
-        target.write(chunk)
-    target.flush()
-
-
-def _extract(archive: zipfile.ZipFile, target: IO[bytes], limit: int | None, wanted: str) -> None:
-    document = in_archive(archive.namelist())
-    if document:
-        raise _refusal(document)
-    entry = _entry(archive, wanted)
-    try:
-        with archive.open(entry) as stream:
-            copy(stream, target, limit)
-    except (RuntimeError, NotImplementedError) as error:  # a password, or a method that Python does not know
-        raise SourceError(
-            "the .zip archive is encrypted or packed in a rare way: unpack it and send the CSV"
-        ) from error
-
-
-def _entry(archive: zipfile.ZipFile, wanted: str) -> str:
-    """The entry to read: the one of the wanted name, a nested archive that holds it, or the only one."""
-    names = [name for name in archive.namelist() if _is_file(name)]  # macOS adds shadows of each file
-    named = [name for name in names if PurePosixPath(name).name == wanted]
-    named = named or [name for name in names if name.lower().endswith(".zip") and _holds(archive, name, wanted)]
-    if named or len(names) == 1:
-        return (named or names)[0]
-    if not names:
-        raise SourceError("the .zip archive holds no file: fetch it again")
-    holds = f"holds no {wanted} but" if wanted else "holds"
-    raise SourceError(
-        f"the .zip archive {holds} {len(names)} files ({few([name[:80] for name in names], _NAMED)}): "
-        "unpack it and send one"
-    )
-
-
-def _is_file(name: str) -> bool:
-    return not name.endswith("/") and not name.startswith("__MACOSX/") and PurePosixPath(name).name != ".DS_Store"
-
-
-def _holds(archive: zipfile.ZipFile, name: str, wanted: str) -> bool:
-    if not wanted:
-        return False
-    with archive.open(name) as stream, closing(zipfile.ZipFile(stream)) as inner:
-        return any(PurePosixPath(entry).name == wanted for entry in inner.namelist() if _is_file(entry))
+def _is_encrypted(file: IO[bytes]) -> bool:
+    """Whether a compound file holds an encrypted .xlsx, by the name of its stream (MS-OFFCRYPTO, 2.3.4)."""
+    name, rest = "EncryptedPackage".encode("utf-16-le"), b""
+    file.seek(0)
+    while chunk := file.read(_CHUNK):
+        if name in rest + chunk:
+            return True
+        rest = chunk[-len(name) :]
+    return False

@@ -11,7 +11,9 @@ from encodings import normalize_encoding
 from encodings.aliases import aliases
 from typing import IO, Any
 
-from deposit.data.tables.formats import Format, NewFile, format_of, owned, unpacked
+from deposit.data.tables.formats import Format, format_of
+from deposit.data.tables.unpacking import NewFile, owned, unpacked
+from deposit.data.tables.workbook import csv_of_workbook
 from deposit.errors import SourceError, TooLargeError
 
 CHUNK = 4 * 2**20
@@ -158,12 +160,15 @@ def _plain(field: Any) -> Any:
 
 
 def plain_csv(file: IO[bytes], new: NewFile, limit: int | None = None, codec: str | None = None) -> IO[bytes]:
-    """The CSV in a file that may be packed, Parquet, or text in another charset: `file` itself, or one of `new`.
+    """The CSV in a file that is text in any charset, Parquet or a workbook, packed or not: `file` itself, or a new one.
 
     What is not given back is closed. Raises SourceError or TooLargeError (above `limit` bytes).
     """
     file = unpacked(file, new, limit)
     with owned(file):
-        if format_of(file) is Format.PARQUET:
+        kind = format_of(file)
+        if kind is Format.PARQUET:
             return csv_of_parquet(file, new, limit)
+        if kind is Format.WORKBOOK:
+            return csv_of_workbook(file, new, limit)
         return utf8(file, new, codec)

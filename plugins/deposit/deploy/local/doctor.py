@@ -45,7 +45,7 @@ def _check(what: str, check: Callable[[Settings], str], settings: Settings) -> F
     try:
         return Finding(what, True, check(settings))
     except DepositError as error:
-        return Finding(what, False, str(error))
+        return Finding(what, False, error.whole)
 
 
 def _machine(_: Settings) -> str:

@@ -93,7 +93,10 @@ def require_free(ports: dict[str, int]) -> None:
             taken.setdefault(stack_of(process) if process else None, []).append((name, port))
     complaints = [_of_a_stack(stack, held) if stack else _of_others(held) for stack, held in taken.items()]
     if complaints:
-        raise ConfigError("; ".join(complaints) + "; or set other ports in the named settings")
+        raise ConfigError(
+            "ports that the stack needs are taken: stop what holds them, or set others in the named settings",
+            complaints,
+        )
 
 
 def _of_a_stack(stack: tuple[Path, int], held: list[tuple[str, int]]) -> str:

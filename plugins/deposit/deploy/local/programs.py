@@ -243,4 +243,6 @@ def require_possible(settings: Settings, layout: Layout, secrets: Credentials) -
     if of_aws := sorted(ON_AWS_ALONE & wanted.keys()):
         reasons.append(f"{', '.join(of_aws)}: the stack without Docker has servers of its own, not those of AWS")
     if reasons:
-        raise ConfigError(f"{'; '.join(reasons)}; unset what is named here, and start again")
+        raise ConfigError(
+            "settings are set that this stack cannot follow: unset what is named above, and start again", reasons
+        )

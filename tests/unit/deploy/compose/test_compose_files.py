@@ -64,3 +64,13 @@ def test_seaweedfs_lets_others_reach_s3_alone() -> None:
     assert "-disableHttp" in SEAWEEDFS
     assert "-config_dir=/run/deposit" in SEAWEEDFS
     assert re.findall(r"-\S*ip\.bind=0\.0\.0\.0", SEAWEEDFS) == ["-s3.ip.bind=0.0.0.0"]
+
+
+def test_secrets_of_sources_reach_only_what_ingests() -> None:
+    given = {
+        name
+        for name, service in SERVICES.items()
+        for secret in ("DEPOSIT_INGEST__KAGGLE_TOKEN", "DEPOSIT_INGEST__URL")
+        if service.get("env_file") and service.get("environment", {}).get(secret) != ""
+    }
+    assert given == {name for name in SERVICES if name.startswith("airflow-")} | {"deposit"}

@@ -5,6 +5,7 @@ import stat
 from collections.abc import Iterator
 
 import pytest
+from messages import refuses
 
 from deposit.deploy.credentials import credentials
 from deposit.deploy.layout import Layout, layout
@@ -104,7 +105,7 @@ def test_a_taken_port_is_named_with_its_holder_and_its_setting() -> None:
         server.bind(("127.0.0.1", 0))
         server.listen()
         port = server.getsockname()[1]
-        with pytest.raises(ConfigError, match=rf"port {port} \(DEPOSIT_STACK__GATEWAY_PORT\).*pid {os.getpid()}"):
+        with refuses(ConfigError, rf"port {port} \(DEPOSIT_STACK__GATEWAY_PORT\).*pid {os.getpid()}"):
             processes.require_free({"DEPOSIT_STACK__GATEWAY_PORT": port})
 
 

@@ -1,0 +1,67 @@
+"""Ranked lists as workbooks: of an answer to `/rank`, and of one that was planned otherwise, `POST /workbook`."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncGenerator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing, closing
+from typing import IO
+
+from deposit.data.tables.unpacking import owned
+from deposit.data.tables.workbook import convert
+from deposit.settings import Settings
+from serving.bodies import refusals
+from serving.http import XLSX, Answer, Request, whole
+from serving.ranking.upload import receive
+
+_PART = 2**20
+_AS_FILE = ((b"content-disposition", b'attachment; filename="ranked.xlsx"'),)
+_FAILED = "no workbook can be made of this: send a list as /rank answers it, in UTF-8"
+
+
+class Workbooks:
+    """Makes one at a time, by a process of its own."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._folder = settings.state.uploads
+        self._limits = settings.serve
+        self._making = ThreadPoolExecutor(max_workers=1, thread_name_prefix="workbooks")
+
+    async def __call__(self, request: Request) -> Answer:
+        """A list as `/rank` gives it for `Accept: text/csv`, as .xlsx; nothing is scored. Raises RequestError."""
+        upload = await receive(request, self._folder, self._limits.max_rank_bytes)
+        with closing(upload.file):
+            parts = await self._made(upload.file)
+        most = self._limits.max_answer_bytes
+        return Answer(parts if most is None else await whole(parts, most), XLSX, _AS_FILE)
+
+    async def of_csv(self, parts: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+        """The parts of a workbook of those of a CSV answer. Raises RequestError."""
+        with self._new() as file:
+            async with aclosing(parts):
+                async for part in parts:
+                    file.write(part)
+            file.flush()
+            return await self._made(file)
+
+    async def _made(self, file: IO[bytes]) -> AsyncGenerator[bytes, None]:
+        return _parts(await asyncio.get_running_loop().run_in_executor(self._making, self._make, file))
+
+    def _make(self, file: IO[bytes]) -> IO[bytes]:
+        from serving import workbook_writer  # and its library, which few services need
+        from serving.ranking.responses import ADDED
+
+        target = self._new()
+        with owned(target), refusals(422, "file"):
+            convert(workbook_writer.__name__, file, target, _FAILED, arguments=(str(self._folder), *ADDED))
+        target.seek(0)
+        return target
+
+    def _new(self) -> IO[bytes]:
+        return tempfile.TemporaryFile(dir=self._folder)
+
+
+async def _parts(file: IO[bytes]) -> AsyncGenerator[bytes, None]:
+    with closing(file):
+        while part := await asyncio.to_thread(file.read, _PART):
+            yield part

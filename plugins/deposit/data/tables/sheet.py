@@ -1,0 +1,181 @@
+"""The first visible sheet of a workbook as a CSV: standard input to standard output, in a process of its own.
+
+`workbook` starts it. A workbook may be packed a thousand times, name one long text in each cell, or have a cell in its
+last row and column, between which the reader makes a grid: here the kernel ends what asks for too much, and nobody
+else. Line n of the CSV is row n of the sheet, so a line end in a cell becomes a blank.
+"""
+
+import csv
+import io
+import posixpath
+import re
+import sys
+import zipfile
+from collections.abc import Iterator
+from datetime import date
+from typing import IO, Any
+from xml.etree import ElementTree
+
+from python_calamine import CalamineSheet, CalamineWorkbook, PasswordError, SheetTypeEnum, SheetVisibleEnum
+
+from deposit.data.tables.formats import cut
+from deposit.data.tables.workbook import MEMORY, Exit, limit_process
+from deposit.errors import SourceError
+
+SECONDS = 60
+"""Of the processor; 100,000 rows of 20 columns take 4."""
+SEPARATOR = ";"
+_CHUNK, _OVERLAP = 4 * 2**20, 2**16
+_NAMED = 40
+_MOST_EXACT = 2**53
+_BREAKS = re.compile("\r\n|[\r\n\0]")
+
+
+def main() -> Exit:
+    """Read the workbook; nothing but the CSV is written to standard output."""
+    limit_process(SECONDS)
+    text = io.TextIOWrapper(sys.stdout.buffer, "utf-8", newline="")
+    try:
+        _write(sys.stdin.buffer, text)
+        text.flush()
+    except SourceError as refusal:
+        sys.stderr.write(str(refusal))
+        return Exit.REFUSED
+    except MemoryError:
+        return Exit.MEMORY
+    return Exit.WHOLE
+
+
+def _write(file: IO[bytes], text: IO[str]) -> None:
+    file.seek(0)
+    with zipfile.ZipFile(file) as archive:
+        if sum(part.file_size for part in archive.infolist()) > MEMORY:
+            raise MemoryError
+    file.seek(0)
+    try:
+        workbook = CalamineWorkbook.from_filelike(file)
+    except PasswordError as error:
+        raise SourceError("the workbook has a password: open it, remove the password and save it again") from error
+    sheets = workbook.sheets_metadata
+    visible = (SheetVisibleEnum.Visible, SheetTypeEnum.WorkSheet)
+    place = next((number for number, each in enumerate(sheets) if (each.visible, each.typ) == visible), None)
+    if place is None:
+        raise SourceError("the workbook has no visible sheet: show the one with the customers and save it again")
+    name = cut(sheets[place].name, _NAMED)
+    with zipfile.ZipFile(file) as archive:
+        errors = _errors(archive, place, name)
+    sheet = workbook.get_sheet_by_index(place)
+    if sheet.start is None:
+        raise SourceError(f"the sheet {name!r} is empty: put the one with the rows first and save the workbook again")
+    writer = csv.writer(text, delimiter=SEPARATOR, lineterminator="\n")
+    for cells in _rows(sheet, name, errors):
+        if cells:
+            writer.writerow(cells)
+        else:
+            text.write("\n")
+
+
+def _rows(sheet: CalamineSheet, name: str, errors: dict[tuple[int, int], str]) -> Iterator[list[str]]:
+    """The cells of each row from the first on, without what is empty to the right of the header; none of empty rows."""
+    width, left = 0, (sheet.start or (0, 0))[1]
+    failed = {row for row, _ in errors}
+    for row, values in enumerate(sheet.iter_rows()):
+        cells = [_text(value) for value in values]
+        if row in failed:
+            cells = [errors.get((row, left + column), cell) for column, cell in enumerate(cells)]
+        while cells and not cells[-1]:
+            cells.pop()
+        if cells and not width:
+            width = len(cells)
+            _refuse_merged(sheet, row, name)
+        yield cells + [""] * (width - len(cells)) if cells else cells
+
+
+def _text(value: Any) -> str:
+    """A cell as a CSV has it: `41` of 41.0, `2010-05-03` of a date, `TRUE`."""
+    if isinstance(value, str):
+        return _BREAKS.sub(" ", value)
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() and abs(value) < _MOST_EXACT else repr(value)
+    if isinstance(value, bool):
+        return str(value).upper()
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+def _refuse_merged(sheet: CalamineSheet, header: int, name: str) -> None:
+    """Raise SourceError if a title or a heading over several columns stands where the names must be."""
+    for (first, _), (last, _) in sheet.merged_cell_ranges or []:
+        if first <= header <= last:
+            raise SourceError(
+                f"row {header + 1} of the sheet {name!r} has merged cells: the first row must name each column in a "
+                "cell of its own; unmerge them, and delete titles above"
+            )
+
+
+_FORMULA = re.compile(rb"<(?:\w+:)?f[\s/>]")
+_FORMULA_CELL = re.compile(
+    rb"<(?:\w+:)?c\s([^>]*[^/>])>\s*<(?:\w+:)?f(?:\s[^>]*)?(?:/>|>[^<]*</(?:\w+:)?f>)\s*"
+    rb"(</|<(?:\w+:)?v\s*/>|<(?:\w+:)?v>\s*</|<)"
+)
+_ERROR = rb't="e"'
+_ERROR_CELL = re.compile(
+    rb"<(?:\w+:)?c\s([^>]*[^/>])>\s*(?:<(?:\w+:)?f(?:\s[^>]*)?(?:/>|>[^<]*</(?:\w+:)?f>)\s*)?<(?:\w+:)?v>([^<]*)<"
+)
+_PLACE = re.compile(rb'\br="([A-Z]{1,3})(\d{1,7})"')
+_STRING = rb't="str"'
+"""A formula that gives text; the text may be empty."""
+
+
+def _errors(archive: zipfile.ZipFile, place: int, name: str) -> dict[tuple[int, int], str]:
+    """Cells with an error, like `#N/A`, by row and column from 0: the reader gives them as empty.
+
+    Raises SourceError where a formula has no result: nothing here calculates.
+    """
+    part, uncalculated = _part(archive, place)
+    errors: dict[tuple[int, int], str] = {}
+    rest = b""
+    with archive.open(part) as stream:
+        while chunk := stream.read(_CHUNK):
+            content = rest + chunk
+            if _FORMULA.search(content):
+                _refuse_uncalculated(content, uncalculated, name)
+            if _ERROR in content:
+                found = ((_PLACE.search(cell[1]), cell) for cell in _ERROR_CELL.finditer(content) if _ERROR in cell[1])
+                errors |= {_row_and_column(at): cell[2].decode() for at, cell in found if at}
+            rest = content[-_OVERLAP:]
+    return errors
+
+
+def _refuse_uncalculated(content: bytes, uncalculated: bool, name: str) -> None:
+    for cell in _FORMULA_CELL.finditer(content):
+        if uncalculated or (cell[2] != b"<" and (_STRING not in cell[1] or cell[2] == b"</")):
+            at = _PLACE.search(cell[1])
+            where = f"cell {(at[1] + at[2]).decode()} of the sheet {name!r}" if at else f"a cell of the sheet {name!r}"
+            raise SourceError(
+                f"{where} has a formula without its result: open the workbook in the spreadsheet, save it there and "
+                "send it again"
+            )
+
+
+def _row_and_column(place: re.Match[bytes]) -> tuple[int, int]:
+    column = 0
+    for letter in place[1]:
+        column = column * 26 + letter - ord("A") + 1
+    return int(place[2]) - 1, column - 1
+
+
+def _part(archive: zipfile.ZipFile, place: int) -> tuple[str, bool]:
+    """The part that holds a sheet, and whether its formulas are still to be calculated: a program wrote them."""
+    book = ElementTree.fromstring(archive.read("xl/workbook.xml"))  # noqa: S314 - expat bounds what entities become
+    relations = ElementTree.fromstring(archive.read("xl/_rels/workbook.xml.rels"))  # noqa: S314
+    sheets = book.find("{*}sheets")
+    calculation = book.find("{*}calcPr")
+    attributes = {} if sheets is None else sheets[place].attrib
+    relation = next(value for name, value in attributes.items() if name.endswith("}id"))
+    target = next(each.attrib["Target"] for each in relations if each.get("Id") == relation)
+    uncalculated = calculation is not None and calculation.get("fullCalcOnLoad") in ("1", "true")
+    return posixpath.normpath(posixpath.join("/xl", target)).lstrip("/"), uncalculated
+
+
+if __name__ == "__main__":
+    sys.exit(main())
