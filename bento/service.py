@@ -38,7 +38,7 @@ class Deposit:
     model = bentoml.models.BentoModel(MODEL_TAG)
 
     def __init__(self) -> None:
-        models = ModelCache(LoadedModel.open(Path(self.model.path)), settings)
+        models = ModelCache(LoadedModel.open(Path(self.model.path), settings.expiry), settings)
         log = prediction_log(settings)
         application.routes = routes(settings, models, log, metrics)
         self._traffic = TrafficLog(metrics.traffic, log)

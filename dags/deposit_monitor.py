@@ -3,9 +3,9 @@
 Every night: counts in PostgreSQL what each model predicted in the month of the day before and in the two months before
 that (outcomes come late), compares it with what the model was trained on and with how good it was to be expected, and
 keeps every figure and a **verdict** by model in the table `metrics`: stable, population shift, decay, or data fault.
-Then it writes Evidently's report of each, for people, to the object store and to Evidently's UI.
-A decay raises the asset `deposit_decay`, which has `deposit_train` look for a better model at once, but not again while
-the cool-down lasts; a row in `events` says so. Drift alone raises nothing.
+Then it writes Evidently's report of each. A decay raises the asset `deposit_decay`, which has `deposit_train` look for
+a better model at once, but not again while the cool-down lasts; a row in `events` says so. Drift alone raises nothing.
+The table of rates replaces a champion that is too old (`DEPOSIT_EXPIRY__REPLACE_AFTER`): `deposit_release` follows.
 A run replaces what an earlier one stored of its months. With `period`, that month or day alone.
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 from airflow.sdk import Param, dag, task
 
 from deposit.tasks import SKIP
-from deposit_defaults import DECAY, DEFAULTS, MODELS, MONTH_OR_DAY, param
+from deposit_defaults import CHAMPION, DECAY, DEFAULTS, MODELS, MONTH_OR_DAY, param
 
 
 @task.external_python(**MODELS)
@@ -60,6 +60,19 @@ def alarm(periods: list[str], day: str) -> list[str]:
         return decayed
 
 
+@task.external_python(**MODELS, outlets=[CHAMPION], skip_on_exit_code=SKIP)
+def replace_expired(day: str) -> str:
+    """Make the table of rates champion if the champion is too old, and return its model id; else skipped."""
+    from deposit.loop import replace_expired
+    from deposit.settings import load_settings
+    from deposit.tasks import running, skip_unless
+
+    with running():
+        selection = replace_expired(load_settings(), day[:7])
+        skip_unless(selection is not None)
+        return selection.model_id
+
+
 @dag(
     **DEFAULTS,
     schedule="0 2 * * *",
@@ -74,11 +87,12 @@ def alarm(periods: list[str], day: str) -> list[str]:
     },
 )
 def deposit_monitor() -> None:
-    """Monitor, then report, and raise the alarm if a model has decayed."""
+    """Monitor, then report, and raise the alarm if a model has decayed; beside it, replace a champion that expired."""
     day = "{{ dag_run.run_after.date().isoformat() }}"
     periods: Any = monitor(param("period"), day)
     report(periods)
     alarm(periods, day)
+    replace_expired(day)
 
 
 deposit_monitor()

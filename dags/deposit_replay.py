@@ -15,14 +15,14 @@ from deposit_defaults import DEFAULTS, MODELS, MONTH, param
 
 
 @task.external_python(**MODELS, execution_timeout=timedelta(hours=2))
-def replay(first: str, last: str) -> str:
+def replay(first: str, last: str, training: bool) -> str:
     """Replay the months from `first` to `last`, and return where the chart is."""
     from deposit.replay.replay import replay
     from deposit.settings import load_settings
     from deposit.tasks import running
 
     with running():
-        return replay(load_settings(), first, last).chart
+        return replay(load_settings(), first, last, training).chart
 
 
 @dag(
@@ -32,11 +32,14 @@ def replay(first: str, last: str) -> str:
     params={
         "from": Param("2008-11", type="string", pattern=MONTH, description="First month."),
         "to": Param("2010-11", type="string", pattern=MONTH, description="Last month."),
+        "training": Param(
+            True, type="boolean", description="Whether new labels train a new model; without, see how a model expires."
+        ),
     },
 )
 def deposit_replay() -> None:
     """Replay."""
-    replay(param("from"), param("to"))
+    replay(param("from"), param("to"), param("training"))
 
 
 deposit_replay()

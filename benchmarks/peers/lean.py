@@ -48,7 +48,7 @@ class Lean:
             form.Prediction(customer.id, "", probability, probability >= artifact.threshold)
             for customer, probability in zip(asked, probabilities, strict=True)
         ]
-        answer: bytes = form.encode(form.PredictResponse(MODEL_ID, predictions))
+        answer: bytes = form.encode(form.PredictResponse(MODEL_ID, False, predictions))
         return answer
 
 

@@ -86,7 +86,7 @@ def front_end(settings: Settings, model: Path) -> LambdaAdapter:
     if settings.serve.max_answer_bytes is None:
         settings = settings.changed("serve", max_answer_bytes=MAX_ANSWER_BYTES)
     metrics, log = Metrics(), prediction_log(settings)
-    access, models = Access(settings.serve), ModelCache(LoadedModel.open(model), settings)
+    access, models = Access(settings.serve), ModelCache(LoadedModel.open(model, settings.expiry), settings)
     application = Application(access, metrics, settings.serve.request_timeout)
     application.routes = routes(settings, models, log, metrics)
     _warm(access, models, log)

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,10 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from deposit.data.period import month_number
 from deposit.errors import ConfigError, DataError, IntegrityError, UpstreamError
 from deposit.model.artifact import BOOSTER, MODEL, PARITY, ModelArtifact, sha256_of
+from deposit.model.expiry import Expiry
 from deposit.registry.catalog import CatalogModel, Files, parse_catalog
-from deposit.sections import StoreSettings
+from deposit.sections import ExpirySettings, StoreSettings
 from deposit.settings import Settings
 from serving.documents import catalog_document
 from serving.problems import http_error
@@ -44,12 +47,17 @@ class LoadedModel:
     model_id: str
     artifact: ModelArtifact = field(repr=False)
     release: Mapping[str, Any] = field(repr=False)
+    expiry: Expiry
 
     @classmethod
-    def open(cls, folder: Path) -> "LoadedModel":
+    def open(cls, folder: Path, limits: ExpirySettings) -> "LoadedModel":
         """The model that lies in the Bento. Raises IntegrityError."""
-        release = json.loads((folder / "release.json").read_text())
-        return cls(release["model_id"], ModelArtifact.load(folder, threads=1), release)
+        release, artifact = json.loads((folder / "release.json").read_text()), ModelArtifact.load(folder, threads=1)
+        return cls(release["model_id"], artifact, release, Expiry.of(artifact.metadata, limits))
+
+    def is_stale(self, event_time: int) -> bool:
+        """Whether it is too old for a request of that time, in µs since the epoch."""
+        return self.expiry.is_stale(month_number(datetime.fromtimestamp(event_time // 1_000_000, UTC)))
 
 
 class ModelCache:
@@ -67,6 +75,7 @@ class ModelCache:
             "deposit_value": settings.economics.deposit_value,
             "call_cost": settings.economics.call_cost,
         }
+        self._limits = settings.expiry
         self._room = settings.serve.models_kept
         self._catalog = Reloading(catalog_document(settings), _by_id, partial(logger.warning, "models by id: %s"))
         self._fetcher = Fetcher(settings.store)
@@ -102,12 +111,15 @@ class ModelCache:
 
     def listing(self) -> bytes:
         """The answer to `GET /models`: the served model, the previous one, then the others, newest first."""
-        registered = self._catalog.value() or {}
+        registered, month = self._catalog.value() or {}, month_number(datetime.now(UTC))
         served = registered.get(self.served.model_id)
         first = {
             **self.served.release,
             "aliases": served.aliases if served else (),
             "threshold": self.served.artifact.threshold,
+            "trained_through": self.served.artifact.metadata.train_end,
+            "age_months": self.served.expiry.age(month),
+            "stale": self.served.expiry.is_stale(month),
             "live": True,
             "loaded": True,
         }
@@ -143,7 +155,7 @@ class ModelCache:
             message = f"model {model.model_id} is refused: its files are not as registered; tell the operator"
             raise http_error(502, message, "model") from error
         logger.warning("loaded model %s from the object store", model.model_id)
-        return LoadedModel(model.model_id, artifact, _facts(model))
+        return LoadedModel(model.model_id, artifact, _facts(model), Expiry.of(artifact.metadata, self._limits))
 
     def _keep(self, files: Files, loading: "asyncio.Task[LoadedModel]") -> None:
         del self._loading[files]

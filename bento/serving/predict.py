@@ -193,7 +193,7 @@ def _result(request: ScoringRequest, probabilities: list[float], ids: bytes) -> 
         Prediction(customer.id, prediction_id, probability, probability >= threshold)
         for customer, prediction_id, probability in zip(request.customers, texts(ids), probabilities, strict=True)
     ]
-    answer = encode(PredictResponse(model_id, predictions))
+    answer = encode(PredictResponse(model_id, request.loaded.is_stale(request.event_time), predictions))
     logged = ScoredRequest(
         request_id=request.request_id,
         client=request.client,

@@ -47,10 +47,14 @@ class Prediction(msgspec.Struct):
     subscribes: Annotated[bool, Meta(description="probability is at or above the model's threshold")]
 
 
+_Stale = Annotated[bool, Meta(description="whether the model is older than it may be for the time of the request")]
+
+
 class PredictResponse(msgspec.Struct):
     """Predictions in the order of the customers."""
 
     model: str
+    stale: _Stale
     predictions: list[Prediction]
 
 
@@ -127,6 +131,7 @@ class RankSummary(msgspec.Struct):
     """What is to be said of a whole list."""
 
     model: str
+    stale: _Stale
     rows: _Count
     rejected: _Count
     extra_columns: list[ExtraColumn]

@@ -7,19 +7,23 @@ from math import isfinite
 from typing import Any
 
 from deposit import events
+from deposit.data import dataset as datasets
 from deposit.database import transaction
 from deposit.events import Event, EventKind
 from deposit.monitoring import status
 from deposit.monitoring.status import PeriodAssessment, PeriodStatus
 from deposit.progress import Progress, log_progress
+from deposit.registry.registry import ModelRegistry
+from deposit.registry.tags import RunRole
 from deposit.release import repository, requests
 from deposit.release.repository import Release
-from deposit.selection import selection
+from deposit.selection import fallback, selection
 from deposit.selection.backtest import Evaluation, evaluate_dataset
 from deposit.selection.decision import Criterion
 from deposit.selection.selection import Selection
 from deposit.settings import Settings
-from deposit.training import training
+from deposit.store import ObjectStore
+from deposit.training import history, training
 from deposit.training.training import TrainingResult
 
 _METRICS = ("rows", "outcomes_known_share", "roc_auc", "ece")
@@ -38,9 +42,37 @@ def evaluate(settings: Settings, dataset: str | None = None, progress: Progress 
 
 def challenge(settings: Settings, training_run: str | None = None, progress: Progress = log_progress) -> Selection:
     """Hold a training's challenger against the champion, and record it if it is refused. Raises as `select` does."""
-    selected = selection.select(settings, training_run, progress)
+    too_old = fallback.refuse_expired(settings, ModelRegistry(settings), training_run, progress)
+    selected = too_old or selection.select(settings, training_run, progress)
     if not selected.is_champion:
         record_rejection(settings, selected)
+    return selected
+
+
+def replace_expired(
+    settings: Settings, month: str, dataset: str | None = None, progress: Progress = log_progress
+) -> Selection | None:
+    """Make the table of rates champion where the champion is too old for a month (YYYY-MM); None where nothing is due.
+
+    It is fitted on a dataset version, by default the one ingested last, and again on each that has newer labels, until
+    another model passes the gate. Raises as `training.train` and `select` do.
+    """
+    models = ModelRegistry(settings)
+    champion = fallback.champion_age(settings, models)
+    if champion is None:
+        return None
+    bucket, excluded = ObjectStore(settings.store).data, status.periods_to_exclude(settings)
+    manifest = datasets.manifest(bucket, dataset) if dataset else history.newest_dataset(settings.store)
+    newest = max((part.period for part in manifest.files if part.period not in excluded), default="")
+    reason = fallback.fallback_reason(champion, month, newest)
+    if reason is None:
+        return None
+    trained = training.train(settings, manifest.version, excluded, progress, RunRole.FALLBACK)
+    version = selection.register_training(models, settings, trained.run_id, progress)
+    if version.version == champion.version.version:  # by hand: nothing else is left to take its place
+        return None
+    selected = fallback.promote_fallback(models, version, champion, reason, month)
+    progress(selected.reason)
     return selected
 
 

@@ -215,6 +215,27 @@ class SelectSettings(Section):
     )
 
 
+class ExpirySettings(Section):
+    """How old a model may become; months count from its last training month to that of a request."""
+
+    stale_after: int = Field(
+        3,
+        ge=0,
+        le=1200,
+        description="months after its last training month that a model may answer for; beyond them its answers carry "
+        "`stale: true`, and an alert fires",
+    )
+    replace_after: int = Field(
+        6, ge=0, le=1200, description="months after its last training month beyond which the table of rates replaces it"
+    )
+
+    @model_validator(mode="after")
+    def _stale_comes_first(self) -> Self:
+        if self.replace_after < self.stale_after:
+            raise ValueError("`replace_after` must not be below `stale_after`: a model is stale before it is replaced")
+        return self
+
+
 class ReleaseSettings(Section):
     """How a champion gets to traffic."""
 

@@ -29,6 +29,7 @@ from deposit.sections import (
     ApiSettings,
     DatabaseSettings,
     EconomicsSettings,
+    ExpirySettings,
     FullPath,
     GatewaySettings,
     IngestSettings,
@@ -79,6 +80,7 @@ class Settings(BaseSettings):
     train: TrainSettings = TrainSettings()
     economics: EconomicsSettings = EconomicsSettings()
     select: SelectSettings = SelectSettings()
+    expiry: ExpirySettings = ExpirySettings()
     release: ReleaseSettings = ReleaseSettings()
     gateway: GatewaySettings = GatewaySettings()
     api: ApiSettings = ApiSettings()
@@ -103,8 +105,7 @@ class Settings(BaseSettings):
             values = with_references(env_settings.env_vars, _accepted_names(), _with_secrets.get())
             env_settings.env_vars = with_new_names(values, RENAMED)
         if isinstance(dotenv_settings, DotEnvSettingsSource) and isinstance(dotenv_settings.env_file, Path):
-            stored = read_file(dotenv_settings.env_file)
-            values = {name.lower(): value for name, value in stored.items()}
+            values = {name.lower(): value for name, value in read_file(dotenv_settings.env_file).items()}
             dotenv_settings.env_vars = with_new_names(values, RENAMED)
         return init_settings, env_settings, dotenv_settings
 

@@ -21,7 +21,9 @@ def make_application() -> Iterator[Callable[[Settings, Path], Application]]:
         application = Application(Access(settings.serve), metrics, settings.serve.request_timeout)
         spool = Spool.of(settings)
         spools.append(spool)
-        application.routes = routes(settings, ModelCache(LoadedModel.open(folder), settings), spool, metrics)
+        application.routes = routes(
+            settings, ModelCache(LoadedModel.open(folder, settings.expiry), settings), spool, metrics
+        )
         return application
 
     yield make

@@ -45,8 +45,8 @@ def test_a_rule_asks_the_one_data_source_and_points_to_a_panel(alert: AlertRule)
 
 def test_each_rule_is_one_of_its_kind() -> None:
     assert [alert.title for alert in RULES] == [
-        "Data fault", "Decay", "Unknown outcomes", "Spool age", "Shipper stopped", "No traffic", "DAG failed",
-        "Monitoring overdue",
+        "Data fault", "Decay", "Model stale", "Unknown outcomes", "Spool age", "Shipper stopped", "No traffic",
+        "DAG failed", "Monitoring overdue",
     ]  # fmt: skip
     assert len({alert.rule["uid"] for alert in RULES}) == len(RULES)
 

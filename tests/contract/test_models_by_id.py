@@ -178,7 +178,7 @@ def _publish(settings: Settings, known: Any) -> None:
 
 @pytest.fixture
 def service(settings: Settings, folders: dict[int, tuple[ModelArtifact, Path]]) -> ModelCache:
-    return ModelCache(LoadedModel.open(folders[SERVED][1]), settings)
+    return ModelCache(LoadedModel.open(folders[SERVED][1], settings.expiry), settings)
 
 
 def _get(service: ModelCache, *ids: str | None) -> list[Any]:
@@ -409,7 +409,9 @@ def test_a_store_that_refuses_the_key_is_as_one_that_is_away(
     settings: Settings, folders: dict[int, tuple[ModelArtifact, Path]]
 ) -> None:
     changed = settings.changed("store", access_key="nobody")
-    assert _refused(ModelCache(LoadedModel.open(folders[SERVED][1]), changed), "deposit-v1").status == 503
+    assert (
+        _refused(ModelCache(LoadedModel.open(folders[SERVED][1], settings.expiry), changed), "deposit-v1").status == 503
+    )
 
 
 def test_the_services_key_reads_models_and_nothing_else(
@@ -438,6 +440,7 @@ def test_the_list_tells_served_previous_and_others_newest_first(service: ModelCa
     assert (answer["deposit_value"], answer["call_cost"]) == (10.0, 1.0)
     served, previous, *_ = answer["models"]
     assert (served["live"], served["loaded"], served["version"], served["metrics"]) == (True, True, 7, {"roc_auc": 0.7})
+    assert (served["trained_through"], served["age_months"], served["stale"]) == ("2010-11", 0, False)
     wanted = {"model_id", "version", "created", "dataset", "metrics", "aliases", "threshold", "live", "loaded"}
     assert set(previous) == wanted
     assert (previous["live"], previous["loaded"], previous["aliases"]) == (False, False, ["previous"])
@@ -471,7 +474,7 @@ def test_without_a_sound_catalog_the_served_model_answers(
     settings.catalog_path.unlink()
     if content is not None:
         settings.catalog_path.write_bytes(content)
-    service = ModelCache(LoadedModel.open(folders[SERVED][1]), settings)
+    service = ModelCache(LoadedModel.open(folders[SERVED][1], settings.expiry), settings)
     assert _get(service, None, "deposit-v7") == [service.served, service.served]
     assert _refused(service, "deposit-v1").status == 404
     assert [model["model_id"] for model in json.loads(service.listing())["models"]] == ["deposit-v7"]

@@ -318,6 +318,16 @@ def test_a_replayed_list_keeps_its_time_and_a_dry_run_leaves_no_trace(
     assert [block.event_time for block in service.logged()] == [1_272_844_800_000_000]
 
 
+@pytest.mark.parametrize(("time", "stale"), [("2011-02-28T23:59:59Z", False), ("2011-03-01T00:00:00Z", True)])
+def test_a_list_says_whether_the_model_is_too_old_for_its_time(
+    service: RankService, customers: list[dict[str, Any]], time: str, stale: bool
+) -> None:
+    as_json = service.rank(_csv(customers[:5]), headers={"X-Event-Time": time})
+    as_csv = service.rank(_csv(customers[:5]), headers={"X-Event-Time": time, "Accept": "text/csv"})
+    assert json.loads(as_json.content)["stale"] is stale
+    assert [each.headers["x-stale"] for each in (as_json, as_csv)] == [str(stale).lower()] * 2
+
+
 def test_json_is_json_whatever_stands_in_an_id(service: RankService, customers: list[dict[str, Any]]) -> None:
     ids = ['quote " mark', "back\\slash", "tab\t", "<script>", "ü", ""]
     sent = [{"id": id_, **customer} for id_, customer in zip(ids, customers, strict=False)]

@@ -121,6 +121,19 @@ def test_an_event_time_is_kept(application: Application, settings: Settings, cus
     assert datetime.fromtimestamp(entry.event_time / 1_000_000, UTC) == datetime(2010, 5, 3, 7, 30, tzinfo=UTC)
 
 
+@pytest.mark.parametrize(
+    ("time", "stale"),
+    [("2010-05-03T09:30:00Z", False), ("2011-02-28T23:59:59Z", False), ("2011-03-01T00:00:00Z", True)],
+)
+def test_an_answer_says_whether_the_model_is_too_old_for_its_time(
+    application: Application, customers: list[dict[str, Any]], time: str, stale: bool
+) -> None:
+    """Trained through 2010-11, ingested today."""
+    (then,) = _together(application, [{"customers": customers[:1]}], **{"X-Event-Time": time})
+    (now,) = _together(application, [{"customers": customers[:1]}])
+    assert (then.json()["stale"], now.json()["stale"]) == (stale, False)
+
+
 @pytest.mark.parametrize("value", ["yesterday", "2010-05-03T09:30:00", "2999-01-01T00:00:00Z", ""])
 def test_a_wrong_event_time_is_refused(application: Application, customers: list[dict[str, Any]], value: str) -> None:
     (response,) = _together(application, [{"customers": customers[:1]}], **{"X-Event-Time": value})

@@ -3,25 +3,23 @@
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pandas as pd
-import psutil
 import pytest
+import started
 from chaos import until
 from load import Load
 
 from deposit.data.period import parse_period
 from deposit.database import transaction
 from deposit.deploy.credentials import credentials
-from deposit.deploy.layout import Layout, layout
+from deposit.deploy.layout import layout
 from deposit.deploy.local import lifecycle, supervision
-from deposit.deploy.local.programs import programs, require_possible
 from deposit.errors import ReleaseError, UpstreamError
 from deposit.keys import digest
 from deposit.progress import log_progress
@@ -31,7 +29,7 @@ from deposit.release.gateway import trust
 from deposit.release.repository import Release
 from deposit.replay.client import service
 from deposit.replay.loan import borrowed_traffic
-from deposit.settings import Settings, chosen_settings, load_settings
+from deposit.settings import Settings, load_settings
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]
 PARTS = ("postgres", "objectstore", "gateway", "releaser")
@@ -39,43 +37,14 @@ WAIT = 120
 
 
 def up() -> Settings:
-    """`deposit up` without the parts that take long to start; the settings as a command in another shell reads them."""
-    settings = chosen_settings()
-    place = layout(settings)
-    place.make()
-    secrets = credentials(place.secrets)
-    require_possible(settings, place, secrets)
-    parts = [part for part in programs(settings, place, secrets) if part.name in PARTS]
-    lifecycle._lay_out(settings, place, secrets)
-    lifecycle._begin(settings, place, parts, secrets, log_progress)
-    lifecycle._start(place, parts, list(PARTS), log_progress)
-    return load_settings()
+    """Without the parts that take long to start."""
+    return started.up(PARTS)
 
 
 @pytest.fixture(scope="module")
 def environment(free_ports: Callable[[int], int]) -> Iterator[dict[str, str]]:
-    """Variables of one stack, and its end."""
-    # sockets' paths must be short
-    folder = Path(tempfile.mkdtemp(prefix="dep-"))
-    ports = free_ports(30)
-    names = ("gateway", "airflow", "mlflow", "store", "postgres", "evidently", "internal")
-    yield {
-        "DEPOSIT_STATE_DIR": str(folder),
-        "DEPOSIT_RELEASE__FIRST_PORT": str(ports + 20),
-        "DEPOSIT_RELEASE__POLL_SECONDS": "0.1",
-        "DEPOSIT_RELEASE__DRAIN_SECONDS": "2",
-        **{f"DEPOSIT_STACK__{name.upper()}_PORT": str(ports + number) for number, name in enumerate(names)},
-    }
-    place = Layout(folder)
-    if supervision.running(place):
-        supervisor = psutil.Process(int((place.supervisor / "supervisord.pid").read_text()))
-        family = [supervisor, *supervisor.children(recursive=True)]
-        supervision.supervisor(place).call("stopProcess", "postgres")
-        for process in family:  # the object store would take 15 s to end by itself
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
-        psutil.wait_procs(family, WAIT)
-    shutil.rmtree(folder)
+    with started.stack_environment(free_ports) as variables:
+        yield variables
 
 
 @pytest.fixture

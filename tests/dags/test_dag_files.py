@@ -20,7 +20,12 @@ DAGS = {
     "deposit_release": {"request": {"wait"}, "wait": set()},
     "deposit_replay": {"replay": set()},
     "deposit_score": {"score": set()},
-    "deposit_monitor": {"monitor": {"report", "alarm"}, "report": set(), "alarm": set()},
+    "deposit_monitor": {
+        "monitor": {"report", "alarm"},
+        "report": set(),
+        "alarm": set(),
+        "replace_expired": set(),
+    },
 }
 
 
@@ -62,7 +67,7 @@ def test_assets_join_the_dags(bag: DagBag) -> None:
         return {asset.uri for asset in bag.dags[dag_id].timetable.asset_condition.objects}
 
     assert outlets("deposit_ingest") == {"deposit://dataset/"}
-    assert outlets("deposit_monitor") == {"deposit://decay/"}
+    assert outlets("deposit_monitor") == {"deposit://decay/", "deposit://champion/"}
     assert triggers("deposit_train") == {"deposit://dataset/", "deposit://decay/"}
     assert outlets("deposit_train") == triggers("deposit_release") == {"deposit://champion/"}
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from looks import LOOKS, violations
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from deposit.settings import REPOSITORY
 
@@ -31,6 +31,25 @@ def test_it_is_accessible_and_fits_as_the_screenshots_show(
     desk.page.evaluate("scrollTo(0, 0)")
     desk.page.screenshot(path=folder / f"{name}.png", full_page=True)
     assert (folder / f"{name}.png").stat().st_size > 20_000
+
+
+@pytest.mark.parametrize("name", ["page", "page-phone-dark"])
+def test_a_stale_model_is_shown_as_such(open_page: Open, site: str, name: str, tmp_path: Path) -> None:
+    desk = open_page(site, **LOOKS[name])
+    expect(desk.page.locator("#model h2")).to_be_visible()
+    expect(desk.page.locator("#stale")).to_be_hidden()
+
+    def in_five_months(route: Route) -> None:
+        content = route.fetch().json()
+        content["models"][0] |= {"age_months": 5, "stale": True}
+        route.fulfill(json=content)
+
+    desk.page.route("**/models", in_five_months)
+    desk.page.reload()
+    expect(desk.page.locator("#stale")).to_contain_text("up to November 2010, and from nothing newer for 5 months")
+    assert desk.page.evaluate("document.documentElement.scrollWidth") <= LOOKS[name]["viewport"]["width"]
+    assert violations(desk.page) == []
+    desk.page.screenshot(path=tmp_path / "stale.png")
 
 
 def test_dialogs_and_problems_are_accessible(open_page: Open, site: str) -> None:

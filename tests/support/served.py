@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +133,7 @@ def make_model(real_rows: list[list[Any]]) -> Callable[..., Any]:
         labels = np.array([row[-1] for row in real_rows], dtype=float)
         labels[seed :: 7 + seed] = 1
         booster = xgboost.train({"max_depth": 3, "seed": seed, "nthread": 1}, xgboost.DMatrix(matrix, labels), 20)
-        metadata = ModelMetadata(dataset="test")
+        metadata = ModelMetadata(dataset="test", train_end="2010-11", ingested=datetime.now(UTC).isoformat())
         artifact = ModelArtifact("xgboost", encoder, booster, -0.1, 0.3, metadata)
         sample = values[:200]
         parity = Parity(sample, artifact.probabilities(encoder.encode_rows(sample)).tolist())

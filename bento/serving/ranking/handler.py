@@ -120,6 +120,7 @@ def _answer(ranked: "Ranked", body: bytes | AsyncGenerator[bytes, None], kind: b
     model_id = ranked.loaded.model_id
     headers = (
         (b"x-model", model_id.encode()),
+        (b"x-stale", b"true" if ranked.stale else b"false"),
         (b"x-rows", str(len(ranked.numbers)).encode()),
         (b"x-rejected", str(len(ranked.rejected)).encode()),
         (b"x-extra-columns", ", ".join(ranked.extra).encode("ascii", "replace").replace(b"\n", b" ")),

@@ -46,6 +46,7 @@ class Ranked:
         ids: in the same order.
         called: how many, from the first on, are to be called.
         rejected: the bad rows, in the file's order.
+        stale: whether the model is too old for the time of the request.
     """
 
     file: IO[bytes]
@@ -59,6 +60,7 @@ class Ranked:
     ids: pa.Array
     called: int
     rejected: list[Rejected]
+    stale: bool
 
     @property
     def extra(self) -> dict[str, str]:
@@ -103,12 +105,12 @@ def rank(
     numbers, probabilities, prediction_ids = (np.concatenate([block[part] for block in blocks]) for part in range(3))
     # stable, so that equal ones keep the file's order
     order = np.argsort(-probabilities, kind="stable")
-    probabilities = probabilities[order]
+    numbers, probabilities = numbers[order], probabilities[order]
     prediction_ids = prediction_ids.reshape(-1, BYTES)[order]
     ids = pa.concat_arrays([block[3] for block in blocks]).take(pa.array(order))
-    called = _called(probabilities, options)
+    called, stale = _called(probabilities, options), loaded.is_stale(origin.event_time)
     return Ranked(
-        file, records, header, loaded, options, numbers[order], probabilities, prediction_ids, ids, called, rejected
+        file, records, header, loaded, options, numbers, probabilities, prediction_ids, ids, called, rejected, stale
     )
 
 

@@ -102,6 +102,7 @@ def summary(ranked: Ranked) -> RankSummary:
     called = slice(0, ranked.called)
     return RankSummary(
         model=ranked.loaded.model_id,
+        stale=ranked.stale,
         rows=len(ranked.numbers),
         rejected=len(ranked.rejected),
         extra_columns=[ExtraColumn(name, reason) for name, reason in ranked.extra.items()],

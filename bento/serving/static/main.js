@@ -7,6 +7,7 @@ import { describeColumns, fieldsOf } from "./fields.js";
 import { askByDialog, showKeyState } from "./key.js";
 import { showModel, showNoModel } from "./model.js";
 import { Result } from "./result.js";
+import { showStale } from "./stale.js";
 import { rankByForm } from "./upload.js";
 
 const result = new Result();
@@ -50,7 +51,9 @@ async function model() {
     const { models, deposit_value: value, call_cost: cost } = await getJson("/models");
     byId("value").value = value;
     byId("cost").value = cost;
-    showModel(models.find((one) => one.live));
+    const live = models.find((one) => one.live);
+    showModel(live);
+    showStale(live);
   } catch (error) {
     showNoModel();
     throw error;

@@ -55,6 +55,9 @@ def _model(assessment: "PeriodAssessment") -> dict[str, Any]:
 def replay(
     first: Annotated[str, typer.Option("--from", help="First month, like 2008-11.")] = "2008-11",
     last: Annotated[str, typer.Option("--to", help="Last month, like 2010-11.")] = "2010-11",
+    training: Annotated[
+        bool, typer.Option("--training/--no-training", help="Whether new labels train a new model each month.")
+    ] = True,
     as_json: AsJson = False,
 ) -> None:
     """Two years of production in minutes, on the running stack: score, tell outcomes, monitor, learn, release."""
@@ -65,12 +68,12 @@ def replay(
     # an exception, as by Ctrl-C: production's traffic is given back at once
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with console.progress() as progress:
-        result = run(load_settings(), first, last, progress)
+        result = run(load_settings(), first, last, training, progress)
     if as_json:
         console.json(result)
         return
     columns = ["period", "model_id", "rows", "rate", "roc_auc", "lift_10", "profit", "profit_call_everyone", "verdict",
-               "action"]  # fmt: skip
+               "stale", "action"]  # fmt: skip
     cells = [[console.shown(getattr(month, column)) for column in columns] for month in result.months]
     console.table("Replayed", [column.replace("_", " ") for column in columns], cells)
     console.out.print(f"chart: {result.chart}")

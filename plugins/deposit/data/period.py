@@ -32,6 +32,11 @@ def parse_period(period: str) -> Period:
         raise ConfigError(f"{period!r} is no period that ends: name one before 9999-12") from error
 
 
+def month_number(moment: datetime) -> int:
+    """The month of a moment as a number of months, so that two can be subtracted."""
+    return moment.year * 12 + moment.month - 1
+
+
 def periods_due(today: date) -> list[str]:
     """The months that a night looks at: that of the day before, and two before it, since outcomes come late."""
     yesterday = today - timedelta(days=1)

@@ -34,6 +34,7 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
         revision: git commit of the code.
         lock_sha256: of uv.lock.
         created: in UTC and ISO form.
+        ingested: when that version of the dataset was published, in UTC and ISO form.
         excluded_periods: months of the dataset that were left out, their data being broken.
     """
 
@@ -42,6 +43,7 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
     revision: str = ""
     lock_sha256: str = ""
     created: str = ""
+    ingested: str = ""
     excluded_periods: tuple[str, ...] = msgspec.field(default=(), name="left_out")
 
 

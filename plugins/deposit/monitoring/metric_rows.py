@@ -6,6 +6,7 @@ from math import isfinite
 
 from sqlalchemy import Connection, delete, insert, or_
 
+from deposit.model.expiry import Expiry
 from deposit.model.reference import Histogram, ReferenceProfile
 from deposit.monitoring.assessment import Assessment, describe
 from deposit.monitoring.performance import rate
@@ -61,6 +62,14 @@ def to_metric_rows(
         for bound, value in {"": metric.value, "_low": metric.low, "_high": metric.high}.items():
             yield MetricRow(model_id, name + bound, value)
     yield MetricRow(model_id, "verdict", float(assessment.status), note=describe(assessment))
+
+
+def age_rows(model_id: str, expiry: Expiry, month: int) -> tuple[MetricRow, MetricRow]:
+    """How old a model was in a month, and the age beyond which it is stale."""
+    return (
+        MetricRow(model_id, "age_months", float(expiry.age(month))),
+        MetricRow(model_id, "stale_after_months", float(expiry.stale_after)),
+    )
 
 
 def _histograms(model_id: str, column: str, histogram: Histogram, counts: ColumnProfile) -> Iterator[MetricRow]:

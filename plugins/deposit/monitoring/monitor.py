@@ -5,11 +5,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from deposit.data.period import parse_period
+from deposit.data.period import month_number, parse_period
 from deposit.database import transaction
 from deposit.errors import DataError
 from deposit.model.artifact import ModelArtifact, load_reference
 from deposit.model.evaluation import Economics
+from deposit.model.expiry import Expiry
 from deposit.model.reference import ReferenceProfile
 from deposit.monitoring import metric_rows, profile, receipts
 from deposit.monitoring.assessment import assess, describe
@@ -17,16 +18,18 @@ from deposit.monitoring.metric_rows import MetricRow
 from deposit.monitoring.status import PeriodAssessment, assessments_of
 from deposit.progress import Progress, log_progress
 from deposit.registry.registry import ModelRegistry
+from deposit.sections import ExpirySettings
 from deposit.settings import Settings
 
 
 @dataclass(frozen=True)
 class ModelBaseline:
-    """A model as training left it: its reference, its threshold, its metrics out of time."""
+    """A model as training left it: its reference, its threshold, its metrics out of time, and when it is too old."""
 
     reference: ReferenceProfile
     threshold: float
     expected: dict[str, float]
+    expiry: Expiry
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ def monitor(settings: Settings, period: str, progress: Progress = log_progress) 
         for model_id in profile.models_of(connection, span, name):
             progress(f"{span.name}: counting what {model_id} predicted")
             try:
-                baseline = _baseline(registry, model_id)
+                baseline = _baseline(registry, model_id, settings.expiry)
             except DataError as error:
                 progress(f"{span.name}: {model_id} is left out, its metrics stay as they are: {error}")
                 unknown.append(model_id)
@@ -62,6 +65,7 @@ def monitor(settings: Settings, period: str, progress: Progress = log_progress) 
             observed = profile.profile_period(connection, span, model_id, baseline.reference)
             assessment = assess(observed, baseline.reference, baseline.threshold, baseline.expected, money)
             rows += metric_rows.to_metric_rows(model_id, observed, baseline.reference, assessment)
+            rows += metric_rows.age_rows(model_id, baseline.expiry, month_number(span.start))
             progress(f"{span.name}, {model_id}: {assessment.status.title}. {describe(assessment)}")
         # of a period without predictions too: this is how an overdue monitoring is seen
         rows.append(MetricRow(metric_rows.SERVICE, "models", len({row.scope for row in rows} - {metric_rows.SERVICE})))
@@ -73,9 +77,10 @@ def monitor(settings: Settings, period: str, progress: Progress = log_progress) 
     return MonitoredPeriod(span.name, tuple(each for each in stored if each.model_id not in unknown))
 
 
-def _baseline(registry: ModelRegistry, model_id: str) -> ModelBaseline:
+def _baseline(registry: ModelRegistry, model_id: str, limits: ExpirySettings) -> ModelBaseline:
     version = registry.by_id(model_id)
     with TemporaryDirectory() as folder:
         files = registry.download(version, Path(folder))
         artifact = ModelArtifact.load(files)
-        return ModelBaseline(load_reference(files), artifact.threshold, dict(version.metrics))
+        expiry = Expiry.of(artifact.metadata, limits)
+        return ModelBaseline(load_reference(files), artifact.threshold, dict(version.metrics), expiry)

@@ -13,6 +13,7 @@ class Tag(StrEnum):
     REVISION = "deposit.revision"
     LOCK_SHA256 = "deposit.lock_sha256"
     CREATED = "deposit.created"
+    INGESTED = "deposit.ingested"
     EXCLUDED_PERIODS = "deposit.left_out"
     SETTINGS = "deposit.settings"
     CHALLENGER = "deposit.challenger"
@@ -45,9 +46,10 @@ class Tag(StrEnum):
 
 
 class RunRole(StrEnum):
-    """What a run is of: values of `Tag.ROLE`."""
+    """What a run is of: values of `Tag.ROLE`; a fallback is trained as others are, from one recipe."""
 
     TRAINING = "training"
+    FALLBACK = "fallback"
     CANDIDATE = "candidate"
     TRIAL = "trial"
 
@@ -72,4 +74,5 @@ class GateOutcome(StrEnum):
 
     PASSED = "passed"
     REFUSED = "refused"
+    FALLBACK = "fallback"
     MANUAL = "by hand"

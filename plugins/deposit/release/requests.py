@@ -8,9 +8,9 @@ from deposit.progress import OnChange, Progress, log_progress
 from deposit.registry.registry import CHAMPION, ModelRegistry, Version
 from deposit.release import repository
 from deposit.release.packaging import package
-from deposit.release.repository import FAILED, PENDING, Release
+from deposit.release.repository import FAILED, FALLBACK, PENDING, Release
 from deposit.selection import selection
-from deposit.selection.decision import champion_reason
+from deposit.selection.decision import Decision, champion_reason
 from deposit.settings import Settings
 from deposit.waiting import wait_until
 
@@ -28,8 +28,10 @@ def request_release(settings: Settings, model_id: str | None = None, progress: P
     if version is None:
         raise GateError("there is no champion to release: run `deposit train` and `deposit select`, or name a model id")
     packaged = package(settings, registry, version, progress)
+    decision = selection.read_decision(registry, version) if CHAMPION in version.aliases else None
     values = {
-        "kind": "release", "model_id": version.model_id, "why": _why(registry, version),
+        "kind": FALLBACK if decision is not None and decision.fallback else "release",
+        "model_id": version.model_id, "why": _why(version, decision),
         "bento_tag": packaged.tag, "bento_uri": packaged.uri, "bento_sha256": packaged.sha256,
         "target": settings.release.target,
     }  # fmt: skip
@@ -97,9 +99,9 @@ def describe(release: Release) -> str:
     return f"release {release.id} ({release.kind} of {release.model_id}) is {release.state}{where}{end}"
 
 
-def _why(registry: ModelRegistry, version: Version) -> str:
+def _why(version: Version, decision: Decision | None) -> str:
     if CHAMPION in version.aliases:
-        return champion_reason(version.model_id, selection.read_decision(registry, version))
+        return champion_reason(version.model_id, decision)
     return f"{version.model_id} was asked for by its id"
 
 

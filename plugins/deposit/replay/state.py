@@ -18,7 +18,7 @@ _WAIT_SECONDS, _PAUSE_SECONDS, _QUIET_SECONDS = 120.0, 0.2, 3.0
 
 @dataclass(frozen=True)
 class ReplayedMonth:
-    """One month: who answered, how good it was where that can be told, and what was done."""
+    """One month: who answered, how good it was where that can be told, what was done, whether answers were stale."""
 
     period: str
     model_id: str
@@ -31,6 +31,7 @@ class ReplayedMonth:
     verdict: str
     why: str
     action: str
+    stale: bool = False
 
 
 class ReplayState:

@@ -62,7 +62,7 @@ def select(settings: Settings, training_run: str | None = None, progress: Progre
     """
     models = ModelRegistry(settings)
     with models.errors():
-        challenger = _register_challenger(models, settings, training_run, progress)
+        challenger = register_training(models, settings, training_run, progress)
         champion = models.champion()
         decision = read_decision(models, challenger)
         if champion is not None and champion.version == challenger.version:
@@ -73,7 +73,7 @@ def select(settings: Settings, training_run: str | None = None, progress: Progre
             comparison = compare(models, settings, challenger, champion)
             champion_id = champion.model_id if champion else None
             decision = decision_of_gate(challenger.model_id, champion_id, comparison, rules)
-            _record(models, challenger, decision)
+            record_decision(models, challenger, decision)
         if decision.promoted:
             models.set_champion(challenger, champion)
         return _selection(challenger, decision, is_champion=decision.promoted)
@@ -94,7 +94,7 @@ def promote(settings: Settings, model_id: str, why: str | None = None) -> Select
         return _selection(version, recorded, is_champion=True)
     before = None if is_champion or champion is None else champion.model_id
     decision = decision_of_person(version.model_id, before, recorded, why)
-    _record(models, version, decision)
+    record_decision(models, version, decision)
     if not is_champion:
         models.set_champion(version, champion)
     return _selection(version, decision, is_champion=True)
@@ -119,7 +119,8 @@ def read_decision(models: ModelRegistry, version: Version) -> Decision | None:
     return parse_decision(models.tags_of(version).get(Tag.DECISION))
 
 
-def _register_challenger(models: ModelRegistry, settings: Settings, run_id: str | None, progress: Progress) -> Version:
+def register_training(models: ModelRegistry, settings: Settings, run_id: str | None, progress: Progress) -> Version:
+    """The version of a training's model; without a run, of the newest training. Raises as `select` does."""
     client = models.client
     training = history.training_by_run(client, run_id) if run_id else history.newest_training(client, settings)
     progress(f"selecting from run {training.info.run_id}, a training on dataset {training.data.tags[Tag.DATASET]}")
@@ -152,13 +153,14 @@ def _rules(settings: Settings, champion: Version | None) -> dict[str, Any]:
     }
 
 
-def _record(models: ModelRegistry, version: Version, decision: Decision) -> None:
+def record_decision(models: ModelRegistry, version: Version, decision: Decision) -> None:
     """Store a decision with the run, if it is still there, and the version; the tag that counts comes last."""
     content = decision.to_json()
     with models.errors() as client:
         if tracking.find_run(client, version.run_id) is not None:
             client.log_dict(version.run_id, content, "gate.json")
     outcome = GateOutcome.PASSED if decision.promoted else GateOutcome.REFUSED
+    outcome = GateOutcome.FALLBACK if decision.fallback else outcome
     tags = {Tag.GATE: str(GateOutcome.MANUAL if decision.by_hand else outcome)}
     for criterion in decision.criteria:
         state = "passed" if criterion.passed else "failed"

@@ -82,7 +82,7 @@ def make_challenger(
     predictions, thresholds = standing.predictions, standing.thresholds
     measured = (predictions, thresholds, economics, settings.bootstrap, settings.seed)
     return Challenger(
-        MIXTURE if standing.choice == "gate" else next(iter(weights)),
+        MIXTURE if standing.choice == "gate" and len(trainer.recipes) > 1 else next(iter(weights)),
         artifact,
         predictions,
         evaluate(*measured, "rows"),

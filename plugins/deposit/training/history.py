@@ -54,12 +54,14 @@ def lock_sha256() -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "absent"
 
 
-def training_key(dataset: str, excluded_periods: Sequence[str], settings: Settings) -> str:
+def training_key(
+    dataset: str, excluded_periods: Sequence[str], settings: Settings, role: RunRole = RunRole.TRAINING
+) -> str:
     """The same for two trainings that would give the same models: data, settings, code and libraries alike."""
     package = Path(__file__).resolve().parents[1]
     files = sorted(path for pattern in _CODE for path in package.glob(pattern))
     code = code_digest(path.read_text() for path in files)
-    content = [dataset, sorted(excluded_periods), settings_key(settings), lock_sha256(), code, libraries()]
+    content = [dataset, sorted(excluded_periods), settings_key(settings), lock_sha256(), code, libraries(), role]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
 
 

@@ -50,6 +50,7 @@ def provenance_tags(provenance: Provenance) -> dict[str, str]:
         Tag.REVISION: provenance.revision,
         Tag.LOCK_SHA256: provenance.lock_sha256,
         Tag.CREATED: provenance.created,
+        Tag.INGESTED: provenance.ingested,
         Tag.EXCLUDED_PERIODS: str(list(provenance.excluded_periods)),
         _COMMIT: provenance.revision.removesuffix("-dirty"),
     }

@@ -76,6 +76,9 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe("rates", "rates", window=6),
 )
 
+FALLBACK = next(recipe for recipe in RECIPES if recipe.family == "rates")
+"""What answers alone where a champion has expired: three columns and six months, which cannot go far wrong."""
+
 
 def table_key(recipes: Iterable[Recipe], *rules: object) -> str:
     """The same for two tables that mean the same; `rules` are what else decides how members become a model."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Literal
 
 import pandas as pd
 from mlflow.entities import Run
@@ -21,7 +22,7 @@ from deposit.store import ObjectStore
 from deposit.training import history, mlflow_logging
 from deposit.training.challenger import Challenger, make_challenger
 from deposit.training.forward_cache import ForwardCache
-from deposit.training.recipes import RECIPES
+from deposit.training.recipes import FALLBACK, RECIPES, Recipe
 from deposit.training.rolling_origin import Fitting, Trainer
 from deposit.training.search import TuningResult
 from deposit.training.weighting import Standing
@@ -64,12 +65,13 @@ def train(
     dataset: str | None = None,
     excluded_periods: Sequence[str] = (),
     progress: Progress = log_progress,
+    role: Literal[RunRole.TRAINING, RunRole.FALLBACK] = RunRole.TRAINING,
 ) -> TrainingResult:
     """Train on a dataset version (the one ingested last by default) and log it to MLflow.
 
     Excluded months are neither learned from nor scored: their data is known to be broken. Those of which the
-    dataset has no rows change nothing. Raises DataError (no such dataset, too short a history), IntegrityError or
-    UpstreamError.
+    dataset has no rows change nothing. A fallback is trained in the same way, from its one recipe. Raises DataError (no
+    such dataset, too short a history), IntegrityError or UpstreamError.
     """
     client = tracking.connect(settings.mlflow.tracking_uri)
     bucket = ObjectStore(settings.store).data
@@ -77,30 +79,36 @@ def train(
     version, excluded = manifest.version, _present(excluded_periods, manifest)
     with tracking.mlflow_errors(client):
         experiment_id = tracking.open_experiment(client, settings.mlflow.experiment).experiment_id
-        key = history.training_key(version, excluded, settings)
-        finished = history.finished_training(client, experiment_id, {Tag.TRAINING_KEY: key})
+        key = history.training_key(version, excluded, settings, role)
+        finished = history.finished_training(client, experiment_id, {Tag.ROLE: role, Tag.TRAINING_KEY: key})
         if finished is not None:
             progress(f"dataset {version} has been trained on with these settings before: run {finished.info.run_id}")
             return result_of(client, finished, reused=True)
         frame = datasets.load(bucket, version, excluded)
         if excluded:
             progress(f"leaving out {', '.join(excluded)}: monitoring has found the data broken")
-        provenance = _provenance(version, excluded, key, history.git_revision(settings.revision))
-        with _training_run(client, experiment_id, provenance, history.settings_key(settings)) as run_id:
+        provenance = _provenance(manifest, excluded, key, history.git_revision(settings.revision))
+        tags: dict[str, str] = {Tag.ROLE: role, Tag.SETTINGS: history.settings_key(settings)}
+        with _training_run(client, experiment_id, provenance, tags) as run_id:
             mlflow_logging.log_dataset(client, run_id, version, datasets.uri(bucket, version), len(frame))
-            trainer = trainer_of(settings, frame, progress)
+            trainer = trainer_of(settings, frame, progress, None if role is RunRole.TRAINING else (FALLBACK,))
             standing, economics = Standing(trainer.score(), settings.select.rule), Economics.of(settings.economics)
             progress(f"refitting on every labelled month up to {max(trainer.months)}")
             challenger = make_challenger(trainer, standing, settings.train, economics, provenance)
-            tuning = trainer.tuning(sorted(trainer.months))
+            tuning = trainer.tuning(sorted(trainer.months)) if role is RunRole.TRAINING else None
             _log(client, experiment_id, run_id, challenger, tuning, settings, progress)
         return result_of(client, client.get_run(run_id), reused=False)
 
 
-def trainer_of(settings: Settings, frame: pd.DataFrame, progress: Progress = log_progress) -> Trainer:
+def trainer_of(
+    settings: Settings,
+    frame: pd.DataFrame,
+    progress: Progress = log_progress,
+    recipes: tuple[Recipe, ...] | None = None,
+) -> Trainer:
     """Who fits a frame's recipes as the settings have it, and keeps in the data bucket what was scored."""
     train = settings.train
-    fitting = Fitting(train.label_delay, train.trials, train.seed, train.threads, RECIPES)
+    fitting = Fitting(train.label_delay, train.trials, train.seed, train.threads, recipes or RECIPES)
     return Trainer(frame, fitting, ForwardCache(ObjectStore(settings.store).data), progress)
 
 
@@ -133,9 +141,10 @@ def _present(periods: Sequence[str], manifest: Manifest) -> list[str]:
     return [period for period in periods if period in present]
 
 
-def _provenance(version: str, excluded: Sequence[str], key: str, revision: str) -> Provenance:
+def _provenance(manifest: Manifest, excluded: Sequence[str], key: str, revision: str) -> Provenance:
     return Provenance(
-        dataset=version,
+        dataset=manifest.version,
+        ingested=manifest.created,
         training_key=key,
         revision=revision,
         lock_sha256=history.lock_sha256(),
@@ -145,14 +154,12 @@ def _provenance(version: str, excluded: Sequence[str], key: str, revision: str) 
 
 
 @contextmanager
-def _training_run(client: MlflowClient, experiment_id: str, provenance: Provenance, settings_key: str) -> Iterator[str]:
+def _training_run(
+    client: MlflowClient, experiment_id: str, provenance: Provenance, tags: Mapping[str, str]
+) -> Iterator[str]:
     """The parent run: FINISHED at the end, FAILED after an error."""
-    tags = {
-        Tag.ROLE: RunRole.TRAINING,
-        Tag.SETTINGS: settings_key,
-        **mlflow_logging.provenance_tags(provenance),
-    }
-    run_id = mlflow_logging.start(client, experiment_id, f"training on {provenance.dataset}", tags)
+    tags = {**tags, **mlflow_logging.provenance_tags(provenance)}
+    run_id = mlflow_logging.start(client, experiment_id, f"{tags[Tag.ROLE]} on {provenance.dataset}", tags)
     try:
         yield run_id
     except BaseException:

@@ -21,6 +21,11 @@ VERDICT = """
 INSERT INTO metrics (period, scope, name, value, note, computed_at)
 VALUES ('{month}', '{model}', 'verdict', {verdict}, 'why', now() - INTERVAL '{ago}')
 """
+AGE = """
+INSERT INTO metrics (period, scope, name, value, computed_at)
+SELECT '{month}', '{model}', name, value, now() - INTERVAL '{ago}'
+FROM (VALUES ('age_months', {age}), ('stale_after_months', 3)) AS figures (name, value)
+"""
 RECEIVED = """
 INSERT INTO metrics (period, scope, name, "column", value)
 SELECT to_char((now() - INTERVAL '{ago}') AT TIME ZONE 'UTC', 'YYYY-MM-DD'), 'service', name, '{client}', value
@@ -42,6 +47,11 @@ WELL = [
     VERDICT.format(month="2026-01", model="deposit-v7", verdict=2, ago="40 days"),
     VERDICT.format(month="2026-02", model="deposit-v7", verdict=3, ago="40 days"),
     VERDICT.format(month="2026-04", model="deposit-v6", verdict=2, ago="3 hours"),
+    # as old as it may be in its newest month; others do not serve, or have not been looked at again
+    AGE.format(month="2026-04", model="deposit-v7", age=190, ago="3 hours"),
+    AGE.format(month="2026-05", model="deposit-v7", age=3, ago="3 hours"),
+    AGE.format(month="2026-04", model="deposit-v6", age=9, ago="3 hours"),
+    AGE.format(month="2025-01", model="deposit-v7", age=4, ago="40 days"),
     # few of a week are of no prediction; many were, two weeks ago
     RECEIVED.format(ago="2 days", client="crm", received=10, unknown=5),
     RECEIVED.format(ago="3 days", client="crm", received=90, unknown=0),
@@ -57,6 +67,14 @@ BAD = {
     "Decay": (
         [LIVE, VERDICT.format(month="2026-05", model="deposit-v7", verdict=2, ago="3 hours")],
         {"model": "deposit-v7", "month": "2026-05"},
+    ),
+    "Model stale": (
+        [
+            LIVE,
+            AGE.format(month="2026-04", model="deposit-v7", age=4, ago="3 hours"),
+            AGE.format(month="2026-05", model="deposit-v7", age=5, ago="3 hours"),
+        ],
+        {"model": "deposit-v7"},
     ),
     "Unknown outcomes": (
         [

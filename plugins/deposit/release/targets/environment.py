@@ -24,7 +24,7 @@ def bentoml_variables(home: Path) -> dict[str, str]:
 
 
 def service_variables(settings: Settings, store_key: Path) -> dict[str, str]:
-    """A service's `DEPOSIT_*`: limits, files, prices and, where it has a key of its own, the object store.
+    """A service's `DEPOSIT_*`: limits, files, prices, models' expiry and, where it has a key of its own, the store.
 
     Args:
         settings: of the releaser.
@@ -44,6 +44,7 @@ def service_variables(settings: Settings, store_key: Path) -> dict[str, str]:
         "serve": {**serve.model_dump(), **files, "releaser_key_sha256": tested_by},
         "log": settings.log.model_dump(include={"spool_max_bytes", "reserve_bytes"}),
         "economics": settings.economics.model_dump(),
+        "expiry": settings.expiry.model_dump(),
         # by the names that a service of before goes by, which a rollback may start
         "train": settings.economics.model_dump(include={"deposit_value", "call_cost"}),
         "store": settings.store.model_dump(include={"endpoint_url", "region"}),

@@ -75,6 +75,7 @@ SERVICE = {
     in {
         "LOG__SPOOL_MAX_BYTES", "LOG__RESERVE_BYTES", "STORE__REGION",
         "ECONOMICS__DEPOSIT_VALUE", "ECONOMICS__CALL_COST", "ECONOMICS__CAPACITY",
+        "EXPIRY__STALE_AFTER", "EXPIRY__REPLACE_AFTER",
     }
 }  # fmt: skip
 """What the code in `bento/` reads of its settings."""
