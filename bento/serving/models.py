@@ -71,10 +71,8 @@ class ModelCache:
 
     def __init__(self, served: LoadedModel, settings: Settings) -> None:
         self.served = served
-        self._economics = {
-            "deposit_value": settings.economics.deposit_value,
-            "call_cost": settings.economics.call_cost,
-        }
+        economics = settings.economics
+        self._economics = {**economics.model_dump(), "break_even": economics.call_cost / economics.deposit_value}
         self._limits = settings.expiry
         self._room = settings.serve.models_kept
         self._catalog = Reloading(catalog_document(settings), _by_id, partial(logger.warning, "models by id: %s"))

@@ -1,6 +1,6 @@
 """What requests and answers hold; the strict structure of a customer is made from the column descriptions."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -90,6 +90,8 @@ class Models(msgspec.Struct):
     models: list[dict[str, Any]]
     deposit_value: Annotated[float, Meta(description="of one subscription, in the unit of call_cost")]
     call_cost: Annotated[float, Meta(description="of one call")]
+    capacity: Annotated[int | None, Meta(description="calls that can be made a month, if that is set")]
+    break_even: Annotated[float, Meta(description="the probability from which a call pays; above 1 if none can")]
 
 
 class Reason(msgspec.Struct):
@@ -127,6 +129,35 @@ class ExtraColumn(msgspec.Struct):
     reason: str
 
 
+class CallPlan(msgspec.Struct):
+    """So many calls, and what they are expected to bring."""
+
+    calls: _Count
+    expected_subscriptions: float
+    expected_profit: float
+
+
+class ProfitCurve(msgspec.Struct):
+    """What the best so many calls are expected to bring; lists of one length, with some 200 points at most."""
+
+    calls: list[_Count]
+    expected_subscriptions: list[float]
+    expected_profit: list[float]
+
+
+class RankOutlook(msgspec.Struct):
+    """What a list's calls are worth beside other choices, at the prices asked for."""
+
+    best: Annotated[CallPlan, Meta(description="the number of calls that earns most")]
+    everyone: CallPlan
+    random: Annotated[CallPlan, Meta(description="as many calls as `called`, at random")]
+    best_choice: Annotated[
+        Literal["model", "everyone", "nobody"],
+        Meta(description="what earns most: the calls marked here, calling everyone, or calling nobody"),
+    ]
+    curve: ProfitCurve
+
+
 class RankSummary(msgspec.Struct):
     """What is to be said of a whole list."""
 
@@ -142,6 +173,7 @@ class RankSummary(msgspec.Struct):
     called: _Count
     expected_subscriptions: float
     expected_profit: float
+    outlook: RankOutlook
 
 
 class RankResponse(RankSummary):

@@ -13,7 +13,9 @@ from deposit.data.period import parse_period
 from deposit.database import transaction
 from deposit.errors import DataError
 from deposit.events import TimelineEntry
+from deposit.model.worth import describe_worth, sum_of
 from deposit.monitoring import status
+from deposit.monitoring.earnings import MonthWorth, latest_worths
 from deposit.monitoring.status import PeriodAssessment
 from deposit.registry.tags import Tag
 from deposit.release import repository
@@ -22,7 +24,7 @@ from deposit.selection.decision import champion_reason, parse_decision
 from deposit.settings import Settings
 from deposit.store import ObjectStore
 
-_STEPS, _VERDICTS = 20, 36
+_STEPS, _VERDICTS, _MONTHS = 20, 36, 12
 _SECONDS = 5
 _MODEL_ID = re.compile(r"\w[\w.-]{0,99}-v[1-9]\d{0,8}", re.ASCII)
 
@@ -38,12 +40,13 @@ class Champion:
 
 @dataclass(frozen=True)
 class Overview:
-    """Steps of the loop and verdicts, the newest first."""
+    """Steps of the loop, verdicts and what months earned, the newest first."""
 
     champion: Champion
     live: Release | None
     timeline: Sequence[TimelineEntry]
     verdicts: Sequence[PeriodAssessment]
+    worths: Sequence[MonthWorth] = ()
 
 
 def load_overview(settings: Settings) -> Overview:
@@ -51,7 +54,8 @@ def load_overview(settings: Settings) -> Overview:
     with transaction(settings.database) as connection:
         live, steps = repository.live(connection), events.timeline(connection, _STEPS)
         verdicts = status.latest_assessments(connection, _VERDICTS)
-    return Overview(champion_of(settings), live, steps, verdicts)
+        worths = latest_worths(connection, settings.economics.capacity, _MONTHS)
+    return Overview(champion_of(settings), live, steps, verdicts, worths)
 
 
 def champion_of(settings: Settings) -> Champion:
@@ -98,7 +102,8 @@ def page(overview: Overview) -> str:
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Deposit</title>'
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style><h1>Deposit</h1>'
-        f"{_now(overview)}<h2>Verdicts on the last periods</h2>{_verdicts(overview.verdicts)}"
+        f"{_now(overview)}<h2>What choosing whom to call was worth</h2>{_worth(overview.worths)}"
+        f"<h2>Verdicts on the last periods</h2>{_verdicts(overview.verdicts)}"
         f"<h2>Releases, and what the loop has done</h2>{_steps(overview.timeline)}</html>"
     )
 
@@ -116,6 +121,29 @@ def _champion(champion: Champion, live: Release | None) -> str:
         return "There is no champion yet: trigger deposit_ingest; what follows runs by itself."
     behind = "" if live and live.model_id == champion.model_id else " It does not serve: trigger deposit_release."
     return f"The champion is {champion.model_id}.{behind} Why: {champion.reason}."
+
+
+def _worth(worths: Sequence[MonthWorth]) -> str:
+    if not worths:
+        return "<p>Not known yet: deposit_monitor computes it of months with at least 200 known outcomes.</p>"
+    together = sum_of([each.worth for each in worths])
+    limit = "" if together.capacity is None else f", with at most {together.capacity:,.0f} calls a month"
+    sentence = f"From {worths[-1].period} to {worths[0].period}{limit}, {describe_worth(together)}."
+    return f"<p>{escape(sentence)}</p>" + _table(
+        ("Month", "Model", "Chosen", "95 %", "Promised", "As many at random", "Everyone", "Nobody", "Oracle"),
+        (
+            (
+                escape(each.period),
+                escape(each.model_id),
+                f"{each.worth.profit:,.0f}",
+                f"{each.worth.low:,.0f} to {each.worth.high:,.0f}",
+                *(f"{value:,.0f}" for value in (each.worth.expected, each.worth.random, each.worth.everyone)),
+                "0",
+                f"{each.worth.oracle:,.0f}",
+            )
+            for each in worths
+        ),
+    )
 
 
 def _verdicts(verdicts: Sequence[PeriodAssessment]) -> str:

@@ -197,7 +197,10 @@ class EconomicsSettings(Section):
     deposit_value: float = Field(10.0, gt=0, description="value of one subscription, in the unit of call_cost")
     call_cost: float = Field(1.0, gt=0, description="cost of one call")
     capacity: int | None = Field(
-        None, ge=0, lt=10**9, description="calls that can be made of one list to rank; empty means all that pay"
+        None,
+        ge=0,
+        lt=10**9,
+        description="calls that can be made a month, and so of one list to rank; empty means all that pay",
     )
 
 

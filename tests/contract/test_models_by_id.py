@@ -437,7 +437,8 @@ def test_the_list_tells_served_previous_and_others_newest_first(service: ModelCa
     assert [model["model_id"] for model in answer["models"]] == [
         "deposit-v7", "deposit-v2", "deposit-v4", "deposit-v3", "deposit-v1"
     ]  # fmt: skip
-    assert (answer["deposit_value"], answer["call_cost"]) == (10.0, 1.0)
+    assert (answer["deposit_value"], answer["call_cost"], answer["capacity"]) == (10.0, 1.0, None)
+    assert answer["break_even"] == pytest.approx(0.1)
     served, previous, *_ = answer["models"]
     assert (served["live"], served["loaded"], served["version"], served["metrics"]) == (True, True, 7, {"roc_auc": 0.7})
     assert (served["trained_through"], served["age_months"], served["stale"]) == ("2010-11", 0, False)

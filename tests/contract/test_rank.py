@@ -75,6 +75,22 @@ def test_the_list_is_in_order_of_expected_value(service: RankService, customers:
     assert answer["expected_profit"] == pytest.approx(sum(row["expected_value"] for row in called))
 
 
+def test_a_dry_run_draws_profit_by_number_of_calls_and_leaves_no_trace(
+    service: RankService, customers: list[dict[str, Any]]
+) -> None:
+    prices = {"deposit_value": "20", "call_cost": "7"}
+    dry = service.rank(_csv(customers), headers={"X-Dry-Run": "true"}, capacity="5", **prices).json()
+    assert service.logged() == []
+    outlook, curve = dry["outlook"], dry["outlook"]["curve"]
+    values = [row["expected_value"] for row in dry["ranked"]]
+    assert curve["expected_profit"] == pytest.approx([sum(values[:calls]) for calls in curve["calls"]], abs=1e-6)
+    assert outlook["best"]["calls"] == sum(value > 0 for value in values)
+    assert max(curve["expected_profit"]) == outlook["best"]["expected_profit"]
+    assert outlook["everyone"]["expected_profit"] == pytest.approx(sum(values))
+    assert dry["expected_profit"] == pytest.approx(curve["expected_profit"][curve["calls"].index(5)])
+    assert outlook["random"]["calls"] == dry["called"] == 5
+
+
 @pytest.mark.parametrize(("capacity", "called"), [("0", 0), ("3", 3), ("99999", 50)])
 def test_capacity_calls_the_best_so_many(
     service: RankService, customers: list[dict[str, Any]], capacity: str, called: int

@@ -21,8 +21,13 @@ LOCALE = "en-GB"
 EVERY = 8
 RELEASE = {
     "created": "2026-11-23T04:35:18+00:00",
-    "metrics": {"roc_auc": 0.703, "roc_auc_low": 0.692, "roc_auc_high": 0.7131},
-}
+    "metrics": {
+        "roc_auc": 0.703, "roc_auc_low": 0.692, "roc_auc_high": 0.713, "roc_auc_month_mean": 0.6681,
+        "roc_auc_month_mean_month_low": 0.635, "roc_auc_month_mean_month_high": 0.7042,
+        "profit": 18994.4, "profit_month_low": 14260.0, "profit_month_high": 24204.0, "profit_call_everyone": 19512.0,
+        "profit_random": 17576.0, "deposit_value": 10.0, "call_cost": 1.0,
+    },
+}  # fmt: skip
 _REFUSED = re.compile(r"Failed to load resource: the server responded with a status of [45]\d\d")
 
 

@@ -47,13 +47,34 @@ def test_a_service_with_keys_asks_and_keeps_the_key_in_the_tab(
         expect(page.locator("#value")).to_have_value("10")
 
 
-def test_the_model_that_answers_is_told_with_its_date_and_interval(open_page: Open, site: str) -> None:
+def test_the_model_that_answers_is_told_with_its_date_its_worth_and_how_it_ranks_within_a_month(
+    open_page: Open, site: str
+) -> None:
     desk = open_page(site)
     desk.page.reload()  # what the browser has by now is answered by 304
     card = desk.page.locator("#model")
     expect(card).to_contain_text("deposit-v7")
     expect(card).to_contain_text("since 23 November 2026")
-    expect(card).to_contain_text("0.703 (95 %: 0.692 to 0.713)")
+    expect(card).to_contain_text("earned 18,994 (95 %: 14,260 to 24,204)")
+    expect(card).to_contain_text(
+        "at 10 a subscription and 1 a call; calling everyone 19,512, as many at random 17,576."
+    )
+    expect(card).to_contain_text("Calling everyone earned more")
+    expect(card).to_contain_text("mean of the months: 0.668 (95 %: 0.635 to 0.704)")
+    expect(card).not_to_contain_text("0.703")
+    assert card.inner_text().index("18,994") < card.inner_text().index("0.668")
+
+
+def test_an_older_model_has_its_pooled_figure_named_so_and_no_worth(open_page: Open, site: str) -> None:
+    answer = httpx.get(f"{site}/models").json()
+    pooled = {"roc_auc": 0.703, "roc_auc_low": 0.692, "roc_auc_high": 0.713, "profit": 5.0}
+    answer["models"] = [{**model, "metrics": pooled} for model in answer["models"]]
+    desk = open_page(site)
+    desk.page.route("**/models", lambda route: route.fulfill(json=answer))
+    desk.page.reload()
+    card = desk.page.locator("#model")
+    expect(card).to_contain_text("all months pooled: 0.703 (95 %: 0.692 to 0.713)")
+    expect(card).not_to_contain_text("earned")
 
 
 def test_a_model_whose_ranking_was_never_measured_has_a_dash(open_page: Open, site: str) -> None:
@@ -64,7 +85,7 @@ def test_a_model_whose_ranking_was_never_measured_has_a_dash(open_page: Open, si
     desk.page.reload()
     card = desk.page.locator("#model")
     expect(card).to_contain_text("deposit-v7")
-    expect(card).to_contain_text("Out-of-time ROC AUC \u2013")
+    expect(card).to_contain_text("Out-of-time ROC AUC, all months pooled: \u2013")
     expect(card.locator(".track")).to_have_count(0)
 
 

@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 from playwright.sync_api import expect
 
@@ -49,6 +50,70 @@ def test_prices_move_profit_the_best_number_and_the_download(open_page: Open, si
         assert float(row["expected_value"]) == pytest.approx(float(row["probability"]) * 2 - cost)
         assert row["call"] == ("yes" if place < paying else "no")
     assert desk.column("Expected value")[0] == f"{float(saved[0]['expected_value']):.2f}"
+
+
+def test_sliders_move_prices_at_once_and_nothing_is_scored_or_logged_again(
+    open_page: Open, site: str, rows: str
+) -> None:
+    desk = open_page(site)
+    desk.upload(rows)
+    desk.wait_ranked()
+    expect(desk.page.locator("#value-slider")).to_have_value("10")
+    expect(desk.page.locator("#cost-slider")).to_have_value("1")
+    chances = [float(row["probability"]) for row in desk.saved_rows()]
+    before = _scored(site)
+    assert before >= 80
+    sent: list[str] = []
+    desk.page.on("request", lambda request: sent.append(request.url))
+    for value, cost in ((40, 1.5), (2.5, 1.5), (10, 3)):
+        desk.page.locator("#value-slider").fill(str(value))
+        desk.page.locator("#cost-slider").fill(str(cost))
+        best = sum(chance * value > cost for chance in chances)
+        expect(desk.page.locator("#value")).to_have_value(str(value))
+        # the plan was the best number, and stays so
+        expect(desk.page.locator("#calls")).to_have_value(str(best))
+        profit, everyone = (sum(part) * value - len(part) * cost for part in (chances[:best], chances))
+        random = best * sum(chances) / 80 * value - best * cost
+        told = desk.page.locator("#worth").inner_text()
+        assert f"would earn {_amount(profit)}, calling everyone {_amount(everyone)}, " in told
+        assert f"as many at random {_amount(random)}, nobody 0." in told
+    desk.page.locator("#value-slider").focus()
+    desk.page.keyboard.press("ArrowRight")
+    expect(desk.page.locator("#value")).to_have_value("10.5")
+    assert sent == []
+    assert _scored(site) == before
+
+
+def test_where_calling_everyone_or_nobody_pays_more_the_page_says_so(open_page: Open, site: str, rows: str) -> None:
+    desk = open_page(site)
+    desk.upload(rows)
+    desk.wait_ranked()
+    worth, number = desk.page.locator("#worth"), desk.page.locator("#calls")
+    desk.page.fill("#value", "1000")
+    desk.page.fill("#cost", "0.01")
+    expect(number).to_have_value("80")
+    expect(worth).to_contain_text("every call pays: calling everyone earns most")
+    desk.plan(3)
+    desk.page.fill("#value", "40")
+    desk.page.fill("#cost", "1.2")
+    expect(worth).to_contain_text("The best 3 calls")
+    expect(worth).to_contain_text("Calling everyone pays more than this; the best")
+    desk.page.fill("#value", "1")
+    desk.page.fill("#cost", "1")
+    expect(worth).to_contain_text("no call pays: calling nobody earns most")
+    desk.page.click("#best")
+    expect(number).to_have_value("0")
+    desk.page.fill("#cost", "")
+    expect(worth).to_contain_text("no call pays")  # no price: the last one holds
+
+
+def _amount(value: float) -> str:
+    return f"{value:,.{1 if abs(value) < 1000 else 0}f}"
+
+
+def _scored(site: str) -> float:
+    lines = httpx.get(f"{site}/metrics").text.splitlines()
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith("deposit_predictions_total"))
 
 
 def test_a_click_on_the_curve_plans_so_many_calls(open_page: Open, site: str, rows: str) -> None:

@@ -14,7 +14,7 @@ from deposit.model.reference import SCORE, UNKNOWN, ReferenceProfile
 from deposit.monitoring.profile import BinnedOutcomes, ColumnProfile, PeriodProfile
 from deposit.training.profiling import profile_reference
 
-MONEY = Economics(10, 1)
+MONEY = Economics(10, 1, capacity=500)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from deposit.events import TimelineEntry
+from deposit.model.worth import Worth
+from deposit.monitoring.earnings import MonthWorth
 from deposit.monitoring.status import PeriodAssessment, PeriodStatus
 from deposit.overview import Champion, Overview, page
 from deposit.release.repository import Release
@@ -46,6 +48,21 @@ def test_before_anything_has_happened_it_says_what_to_do() -> None:
     shown = page(Overview(Champion(None), None, [], []))
     for words in ("No model serves", "trigger deposit_ingest", "deposit_monitor makes them every night"):
         assert words in shown
+
+
+def test_what_the_last_months_were_worth_is_a_sentence_and_a_table() -> None:
+    april = MonthWorth("2026-04", "deposit-v7", Worth(100.0, 70.0, 130.0, 90.0, 40.0, 150.0, 300.0))
+    may = replace(april, period="2026-05", worth=replace(april.worth, profit=1200.0, low=1160.0, high=1240.0))
+    shown = page(replace(SEEN, worths=[may, april]))
+    assert (
+        "From 2026-04 to 2026-05, choosing by the model earned 1,300 (95 %: 1,250 to 1,350; its probabilities promised "
+        "180), calling everyone 300, nobody 0, as many at random 80, knowing the answers 600.</p>"
+    ) in shown
+    assert "<td>2026-05</td><td>deposit-v7</td><td>1,200</td><td>1,160 to 1,240</td>" in shown
+    assert "calling everyone earned more than choosing" in page(replace(SEEN, worths=[april]))
+    limited = replace(april, worth=replace(april.worth, capacity=500.0))
+    assert "with at most 500 calls a month" in page(replace(SEEN, worths=[limited]))
+    assert "Not known yet" in page(SEEN)
 
 
 def test_what_mlflow_did_not_tell_is_told() -> None:

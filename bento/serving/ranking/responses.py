@@ -16,6 +16,7 @@ from deposit.data.columns import FEATURES
 from deposit.model.artifact import ModelArtifact
 from deposit.model.encoder import Matrix
 from deposit.model.mixture import Mixture, by_owner
+from serving.ranking.call_plans import outlook
 from serving.ranking.ranked import Ranked
 from serving.recorder import texts
 from serving.request_schemas import ExtraColumn, RankedRow, RankSummary, Reason, RejectedRow, encode
@@ -113,6 +114,7 @@ def summary(ranked: Ranked) -> RankSummary:
         called=ranked.called,
         expected_subscriptions=float(ranked.probabilities[called].sum()),
         expected_profit=float(ranked.expected_values(called).sum()),
+        outlook=outlook(ranked.probabilities, ranked.called, ranked.options),
     )
 
 

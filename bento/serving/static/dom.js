@@ -21,6 +21,11 @@ export function amount(value) {
   return number(value, Math.abs(value) < 1000 ? 1 : 0);
 }
 
+/** A number of things: 1 call, 2 calls. */
+export function count(value, thing) {
+  return `${number(value)} ${thing}${value === 1 ? "" : "s"}`;
+}
+
 export function percent(share, digits = 1) {
   return `${number(share * 100, digits)} %`;
 }

@@ -1,5 +1,6 @@
-// The gain curve: what the best n calls are expected to bring; a click on it plans n calls.
+// The gain curve: what the best n calls are expected to bring, and the n that earns most; a click on it plans n calls.
 
+import { number } from "./dom.js";
 import uPlot from "./uplot.js";
 
 const POINTS = 400;
@@ -23,6 +24,12 @@ export class GainCurve {
     this.plot.over.addEventListener("click", () => this.onPick(Math.round(this.plot.posToVal(this.plot.cursor.left, "x"))));
   }
 
+  /** The same list at other prices. */
+  reprice(plan) {
+    this.plan = plan;
+    this.plot?.setData(this.#data());
+  }
+
   move(calls) {
     this.calls = calls;
     this.plot?.redraw(false);
@@ -33,13 +40,13 @@ export class GainCurve {
     const points = Math.min(count, POINTS);
     const x = Array.from({ length: points + 1 }, (_, n) => Math.round((n * count) / points));
     const outlooks = x.map((calls) => this.plan.outlook(calls));
-    return [x, outlooks.map((one) => one.subscriptions), outlooks.map((one) => one.random), outlooks.map((one) => one.profit)];
+    return [x, outlooks.map((one) => one.subscriptions), outlooks.map((one) => one.random), outlooks.map((one) => one.profit), outlooks.map((one) => one.randomProfit)];
   }
 
   #options() {
     const style = getComputedStyle(document.documentElement);
     const [ink, faint, muted, first, second] = ["--pico-color", "--edge", "--pico-muted-color", "--for", "--against"].map((name) => style.getPropertyValue(name).trim());
-    this.ink = ink;
+    Object.assign(this, { ink, second });
     const axis = { stroke: muted, grid: { stroke: faint, width: 1 }, ticks: { stroke: faint, width: 1 }, labelSize: 18 };
     const line = { width: 2.5, points: { show: false } };
     return {
@@ -58,8 +65,9 @@ export class GainCurve {
         { ...line, stroke: first, fill: `${first}22` },
         { ...line, width: 1.5, stroke: muted, dash: [6, 6] },
         { ...line, stroke: second, scale: "profit" },
+        { ...line, width: 1.5, stroke: second, dash: [3, 5], scale: "profit" },
       ],
-      hooks: { draw: [(plot) => this.#drawCalls(plot)] },
+      hooks: { draw: [(plot) => this.#drawCalls(plot), (plot) => this.#drawBest(plot)] },
     };
   }
 
@@ -68,6 +76,7 @@ export class GainCurve {
     const { subscriptions, profit } = this.plan.outlook(this.calls);
     const x = plot.valToPos(this.calls, "x", true);
     ctx.save();
+    ctx.setLineDash([]); // the last series' is left over
     ctx.strokeStyle = ctx.fillStyle = this.ink;
     ctx.lineWidth = 1.5 * devicePixelRatio;
     ctx.beginPath();
@@ -79,6 +88,25 @@ export class GainCurve {
       ctx.arc(x, plot.valToPos(value, scale, true), 4.5 * devicePixelRatio, 0, 2 * Math.PI);
       ctx.fill();
     }
+    ctx.restore();
+  }
+
+  #drawBest(plot) {
+    const { ctx, bbox } = plot;
+    const best = this.plan.mostProfitable();
+    const [x, y] = [plot.valToPos(best, "x", true), plot.valToPos(this.plan.outlook(best).profit, "profit", true)];
+    const right = x > bbox.left + bbox.width / 2;
+    const below = y < bbox.top + 24 * devicePixelRatio;
+    ctx.save();
+    ctx.setLineDash([]);
+    ctx.strokeStyle = ctx.fillStyle = this.second;
+    ctx.lineWidth = 2 * devicePixelRatio;
+    ctx.beginPath();
+    ctx.arc(x, y, 8 * devicePixelRatio, 0, 2 * Math.PI);
+    ctx.stroke();
+    ctx.font = `600 ${12 * devicePixelRatio}px system-ui, sans-serif`;
+    ctx.textAlign = right ? "right" : "left";
+    ctx.fillText(`best: ${number(best)}`, x + (right ? -12 : 12) * devicePixelRatio, y + (below ? 18 : -10) * devicePixelRatio);
     ctx.restore();
   }
 

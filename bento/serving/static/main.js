@@ -2,10 +2,11 @@
 
 import { getJson } from "./api.js";
 import { scoreByForm } from "./customer.js";
-import { byId, showProblems } from "./dom.js";
+import { byId, number, showProblems } from "./dom.js";
 import { describeColumns, fieldsOf } from "./fields.js";
 import { askByDialog, showKeyState } from "./key.js";
 import { showModel, showNoModel } from "./model.js";
+import { currentPrices, startPrices } from "./prices.js";
 import { Result } from "./result.js";
 import { showStale } from "./stale.js";
 import { rankByForm } from "./upload.js";
@@ -43,14 +44,14 @@ async function prices() {
     throw error;
   });
   await asked;
-  return result.prices;
+  return currentPrices();
 }
 
 async function model() {
   try {
-    const { models, deposit_value: value, call_cost: cost } = await getJson("/models");
-    byId("value").value = value;
-    byId("cost").value = cost;
+    const { models, deposit_value: value, call_cost: cost, capacity } = await getJson("/models");
+    startPrices({ value, cost });
+    if (capacity !== null) byId("capacity").placeholder = number(capacity);
     const live = models.find((one) => one.live);
     showModel(live);
     showStale(live);

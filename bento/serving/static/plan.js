@@ -8,7 +8,7 @@ export class Plan {
     this.count = subscriptions.length - 1;
   }
 
-  /** Of calling the best `calls`; `random` is what as many calls would bring without a ranking. */
+  /** Of calling the best `calls`; `random` and `randomProfit` are what as many calls would bring without a ranking. */
   outlook(calls) {
     const subscriptions = this.subscriptions[calls];
     const all = this.subscriptions[this.count];
@@ -18,6 +18,7 @@ export class Plan {
       profit: subscriptions * this.prices.value - calls * this.prices.cost,
       share: all ? subscriptions / all : 0,
       random,
+      randomProfit: random * this.prices.value - calls * this.prices.cost,
       gain: random ? subscriptions / random - 1 : 0,
     };
   }

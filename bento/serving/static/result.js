@@ -2,10 +2,12 @@
 
 import { call } from "./api.js";
 import { ask } from "./desk.js";
-import { amount, byId, element, number, percent, save, showProblems } from "./dom.js";
+import { amount, byId, count, element, number, percent, save, showProblems } from "./dom.js";
 import { GainCurve } from "./gain.js";
 import { Plan } from "./plan.js";
+import { currentPrices, onPrices } from "./prices.js";
 import { Table } from "./table.js";
+import { worthOf } from "./worth.js";
 
 const SAY_PAUSE = 600; // a screen reader hears where a slider stops, not each step
 
@@ -16,15 +18,10 @@ export class Result {
     byId("calls").addEventListener("change", (event) => this.plan(event.target.valueAsNumber));
     byId("slider").addEventListener("input", (event) => this.plan(event.target.valueAsNumber));
     byId("best").addEventListener("click", () => this.plan(this.outlooks.mostProfitable()));
-    for (const id of ["value", "cost"]) byId(id).addEventListener("change", () => this.#reprice());
+    onPrices(() => this.#reprice());
     byId("download").addEventListener("click", () => this.#download("download", "csv", (csv) => csv));
     byId("download-workbook").addEventListener("click", () => this.#download("download-workbook", "xlsx", workbookOf));
     byId("rejected-download").addEventListener("click", async () => save(await ask("rejected"), `${this.name}-rejected.csv`));
-  }
-
-  /** What the person thinks a subscription is worth and a call costs. */
-  get prices() {
-    return { value: byId("value").valueAsNumber, cost: byId("cost").valueAsNumber };
   }
 
   /**
@@ -41,9 +38,9 @@ export class Result {
     byId("extra").textContent = `Not used for the score: ${unused.join(", ")}.`;
     for (const id of ["calls", "slider"]) byId(id).max = summary.count;
     this.#showRejected();
-    this.outlooks = new Plan(summary.subscriptions, this.prices);
+    this.outlooks = new Plan(summary.subscriptions, currentPrices());
     this.curve.show(this.outlooks);
-    await this.table.show(summary, this.calls, this.prices);
+    await this.table.show(summary, this.calls, this.outlooks.prices);
     this.plan(this.calls);
     byId("result-title").focus();
   }
@@ -61,24 +58,27 @@ export class Result {
       [`than as many calls at random (${amount(random)})`, `${gain < 0.0005 ? "no more" : `${percent(gain, 0)} more`}`],
     ];
     byId("outlook").replaceChildren(...tiles.map(([term, said]) => element("div", {}, element("dt", {}, term), element("dd", {}, said))));
+    byId("worth").textContent = worthOf(this.outlooks, this.calls);
     clearTimeout(this.saying);
     this.saying = setTimeout(() => {
-      byId("said").textContent = `${count(this.calls, "call")}: ${tiles.map(([term, said]) => `${said} ${term}`).join(", ")}.`;
+      byId("said").textContent = `${count(this.calls, "call")}: ${tiles.map(([term, said]) => `${said} ${term}`).join(", ")}. ${byId("worth").textContent}`;
     }, SAY_PAUSE);
     this.curve.move(this.calls);
-    this.table.mark(this.calls, this.prices);
+    this.table.mark(this.calls, this.outlooks.prices);
   }
 
+  /** The same list at other prices: nothing is asked of the service. A plan of the best number stays one. */
   #reprice() {
-    if (!this.summary || !byId("value").reportValidity() || !byId("cost").reportValidity()) return;
-    this.outlooks = new Plan(this.summary.subscriptions, this.prices);
-    this.curve.show(this.outlooks);
-    this.plan(this.calls);
+    if (!this.summary) return;
+    const best = this.calls === this.outlooks.mostProfitable();
+    this.outlooks = new Plan(this.summary.subscriptions, currentPrices());
+    this.curve.reprice(this.outlooks);
+    this.plan(best ? this.outlooks.mostProfitable() : this.calls);
   }
 
   /** Save the list as it is planned; `make` gives the file of its CSV. */
   async #download(id, ending, make) {
-    const { value, cost } = this.prices;
+    const { value, cost } = this.outlooks.prices;
     const asSent = value === this.sent.value && cost === this.sent.cost;
     const [button, name] = [byId(id), this.name];
     byId("download-problem").replaceChildren();
@@ -105,8 +105,4 @@ export class Result {
 /** The service makes workbooks; it keeps nothing of the list. */
 async function workbookOf(csv) {
   return (await call("POST", "/workbook", { body: csv, type: "text/csv" })).blob;
-}
-
-function count(value, thing) {
-  return `${number(value)} ${thing}${value === 1 ? "" : "s"}`;
 }

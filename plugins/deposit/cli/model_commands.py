@@ -61,9 +61,10 @@ def train(
     if as_json:
         console.json(result)
         return
-    from deposit.selection.report import print_training
+    from deposit.selection.report import print_training, print_worth
 
     print_training(result)
+    print_worth(result)
 
 
 def evaluate(

@@ -17,6 +17,11 @@ class Period:
     start: datetime
     end: datetime
 
+    @property
+    def is_month(self) -> bool:
+        """Whether it is a month rather than a day."""
+        return self.start.day == 1 and self.end.day == 1
+
 
 def parse_period(period: str) -> Period:
     """The span of a month or a day. Raises ConfigError for anything else, and for the calendar's last day."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from deposit.model import metrics
 from deposit.model.artifact import Labels, ModelArtifact, Probabilities
 from deposit.model.metrics import RankedScores, Values
+from deposit.model.month_rankings import month_means, profits, rank_months
 from deposit.sections import EconomicsSettings
 
 
@@ -43,15 +44,19 @@ _CHUNK = 100
 
 @dataclass(frozen=True)
 class Economics:
-    """Value of one subscription and cost of one call, in one unit."""
+    """Value of one subscription and cost of one call, in one unit; how many calls a month can have, None: any number.
+
+    The capacity may be a fraction where a row stands for several calls.
+    """
 
     deposit_value: float
     call_cost: float
+    capacity: float | None = None
 
     @classmethod
     def of(cls, settings: EconomicsSettings) -> "Economics":
         """As the settings have them."""
-        return cls(settings.deposit_value, settings.call_cost)
+        return cls(settings.deposit_value, settings.call_cost, settings.capacity)
 
 
 @dataclass(frozen=True)
@@ -75,8 +80,18 @@ class MonthMetrics:
     brier: float
     capture_30: float
     profit: float
+    profit_expected: float
+    profit_random: float
     profit_call_everyone: float
     profit_oracle: float
+
+
+@dataclass(frozen=True)
+class MonthProfits:
+    """What a month's calls earn by each way to choose them, with intervals that resample its calls; by metric."""
+
+    period: str
+    profits: Mapping[str, Interval]
 
 
 def by_month(predictions: Predictions, economics: Economics) -> tuple[MonthMetrics, ...]:
@@ -89,6 +104,22 @@ def by_month(predictions: Predictions, economics: Economics) -> tuple[MonthMetri
         names = MonthMetrics.__dataclass_fields__.keys() & values.keys()
         chosen = {name: values[name] for name in names}
         months.append(MonthMetrics(str(period), int(rows.sum()), float(month.labels.mean()), **chosen))
+    return tuple(months)
+
+
+def profits_by_month(
+    predictions: Predictions, economics: Economics, resamples: int, seed: int
+) -> tuple[MonthProfits, ...]:
+    """What `profits` gives of each month, oldest first; those at capacity too where there is one."""
+    months = []
+    for period in np.unique(predictions.periods):
+        rows = predictions.periods == period
+        month = Predictions(predictions.periods[rows], predictions.labels[rows], predictions.probabilities[rows])
+        values = _profits(month, economics, np.ones((1, int(rows.sum()))))
+        drawn = [_profits(month, economics, each) for each in bootstrap_weights(month.periods, resamples, seed)]
+        samples = {name: np.concatenate([chunk[name] for chunk in drawn]) for name in values}
+        earned = {name: Interval(float(values[name][0]), *interval(samples[name], CONFIDENCE)) for name in values}
+        months.append(MonthProfits(str(period), earned))
     return tuple(months)
 
 
@@ -122,18 +153,19 @@ def weighted_metrics(
     labels, probabilities = predictions.labels, predictions.probabilities
     called = probabilities >= threshold
     ranked = RankedScores(labels, probabilities, weights)
+    months = rank_months(predictions.periods, labels, probabilities, weights)
     return {
         "accuracy": metrics.mean(called == (labels == 1), weights),
         "f1": metrics.f1(labels, called, weights),
         "roc_auc": ranked.roc_auc(),
-        **_month_means(predictions, weights),
+        **month_means(months, MONTH_ROWS),
         "pr_auc": ranked.pr_auc(),
         "brier": metrics.mean((probabilities - labels) ** 2, weights),
         "log_loss": metrics.mean(metrics.log_losses(labels, probabilities), weights),
         "ece": metrics.calibration_error(labels, probabilities, weights),
         "lift_10": ranked.lift(0.1),
         "capture_30": ranked.capture(0.3),
-        **_money(labels, probabilities, economics, weights),
+        **profits(months, economics.deposit_value, economics.call_cost, economics.capacity),
     }
 
 
@@ -174,38 +206,6 @@ def interval(samples: Values, confidence: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _month_means(predictions: Predictions, weights: Values) -> dict[str, Values]:
-    """Means of the months' ROC AUC and capture; months with few rows or one class do not count.
-
-    A month counts as often as a resample holds it: by the mean weight of its rows.
-    """
-    tables: dict[str, list[Values]] = {"roc_auc_month_mean": [], "capture_30_month_mean": []}
-    times = []
-    for period in np.unique(predictions.periods):
-        rows = predictions.periods == period
-        if rows.sum() >= MONTH_ROWS:
-            ranked = RankedScores(predictions.labels[rows], predictions.probabilities[rows], weights[:, rows])
-            times.append(weights[:, rows].mean(axis=1))
-            for table, values in zip(tables.values(), (ranked.roc_auc(), ranked.capture(0.3)), strict=True):
-                table.append(values)
-    return {name: _mean_over(table, times, len(weights)) for name, table in tables.items()}
-
-
-def _mean_over(months: list[Values], times: list[Values], resamples: int) -> Values:
-    values, weights = (np.array(each).reshape(len(months), resamples) for each in (months, times))
-    finite = np.isfinite(values)
-    counts = np.where(finite, weights, 0.0)
-    total, number = (np.where(finite, values, 0.0) * counts).sum(axis=0), counts.sum(axis=0)
-    means: Values = np.divide(total, number, out=np.full(resamples, np.nan), where=number > 0)
-    return means
-
-
-def _money(labels: Labels, probabilities: Probabilities, economics: Economics, weights: Values) -> dict[str, Values]:
-    """Profit of calling whom it pays to call, of calling everyone, and of knowing the answers beforehand."""
-    earned = economics.deposit_value * labels - economics.call_cost
-    called = probabilities * economics.deposit_value > economics.call_cost
-    return {
-        "profit": weights @ np.where(called, earned, 0.0),
-        "profit_call_everyone": weights @ earned,
-        "profit_oracle": weights @ np.maximum(earned, 0.0),
-    }
+def _profits(predictions: Predictions, economics: Economics, weights: Values) -> dict[str, Values]:
+    months = rank_months(predictions.periods, predictions.labels, predictions.probabilities, weights)
+    return profits(months, economics.deposit_value, economics.call_cost, economics.capacity)

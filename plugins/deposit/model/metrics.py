@@ -16,12 +16,16 @@ BINS = 10
 
 @dataclass(frozen=True, eq=False)
 class RankedScores:
-    """Rows from the highest probability down, ties as groups; weighted sums by group, shape (resamples, groups)."""
+    """Rows from the highest probability down, ties as groups.
+
+    `scores` has the probability of each group, `rows` and `hits` its weighted sums, shape (resamples, groups).
+    """
 
     labels: Labels
     probabilities: Probabilities
     weights: Values
     order: NDArray[np.intp] = field(init=False)
+    scores: Values = field(init=False)
     rows: Values = field(init=False)
     hits: Values = field(init=False)
 
@@ -31,6 +35,7 @@ class RankedScores:
         starts = np.flatnonzero(np.append(True, ranked[1:] != ranked[:-1]))
         weights = self.weights[:, order]
         object.__setattr__(self, "order", order)
+        object.__setattr__(self, "scores", ranked[starts])
         object.__setattr__(self, "rows", np.add.reduceat(weights, starts, axis=1))
         object.__setattr__(self, "hits", np.add.reduceat(weights * self.labels[order], starts, axis=1))
 
@@ -39,19 +44,21 @@ class RankedScores:
         misses = self.rows - self.hits
         below = misses.sum(axis=1, keepdims=True) - np.cumsum(misses, axis=1)
         won = (self.hits * (below + misses / 2)).sum(axis=1)
-        return _ratio(won, self.hits.sum(axis=1) * misses.sum(axis=1))
+        return ratio(won, self.hits.sum(axis=1) * misses.sum(axis=1))
 
     def pr_auc(self) -> Values:
         """Average precision: precision summed over the steps of recall (Zhu 2004; as scikit-learn)."""
-        precision = _ratio(np.cumsum(self.hits, axis=1), np.cumsum(self.rows, axis=1))
-        return _ratio((self.hits * np.nan_to_num(precision)).sum(axis=1), self.hits.sum(axis=1))
+        precision = ratio(np.cumsum(self.hits, axis=1), np.cumsum(self.rows, axis=1))
+        return ratio((self.hits * np.nan_to_num(precision)).sum(axis=1), self.hits.sum(axis=1))
 
     def capture(self, share: float) -> Values:
         """Share of all positives within the best `share` of the list (gain curve), ties in proportion."""
-        rows, hits = np.cumsum(self.rows, axis=1), np.cumsum(self.hits, axis=1)
-        curves = zip(_from_zero(rows), _from_zero(hits), strict=True)
-        caught = [np.interp(share * row[-1], row, hit) for row, hit in curves]
-        return _ratio(np.array(caught), hits[:, -1])
+        return ratio(self.among_best(share * self.rows.sum(axis=1), self.hits), self.hits.sum(axis=1))
+
+    def among_best(self, number: Values, sums: Values) -> Values:
+        """Of `sums` by group what the best `number` rows of each resample have, ties in proportion."""
+        curves = zip(number, *(_from_zero(np.cumsum(each, axis=1)) for each in (self.rows, sums)), strict=True)
+        return np.array([np.interp(most, rows, values) for most, rows, values in curves])
 
     def lift(self, share: float) -> Values:
         """Rate within the best `share` of the list over the rate of the whole list."""
@@ -85,13 +92,13 @@ def roc_auc(labels: Labels, probabilities: Probabilities) -> float:
 
 def mean(values: NDArray[np.generic], weights: Values) -> Values:
     """Weighted mean of a value by row."""
-    return _ratio(weights @ values.astype(np.float64), weights.sum(axis=1))
+    return ratio(weights @ values.astype(np.float64), weights.sum(axis=1))
 
 
 def f1(labels: Labels, called: NDArray[np.bool_], weights: Values) -> Values:
     """Harmonic mean of precision and recall of the decision `called` (van Rijsbergen 1979); 0 without a hit."""
     hits = weights @ (called & (labels == 1)).astype(np.float64)
-    return np.nan_to_num(_ratio(2 * hits, weights @ (called.astype(np.float64) + labels)))
+    return np.nan_to_num(ratio(2 * hits, weights @ (called.astype(np.float64) + labels)))
 
 
 def calibration_error(labels: Labels, probabilities: Probabilities, weights: Values) -> Values:
@@ -99,11 +106,11 @@ def calibration_error(labels: Labels, probabilities: Probabilities, weights: Val
     bins = np.minimum((probabilities * BINS).astype(np.int64), BINS - 1)
     gaps = np.zeros((len(labels), BINS))
     gaps[np.arange(len(labels)), bins] = labels - probabilities
-    return _ratio(np.abs(weights @ gaps).sum(axis=1), weights.sum(axis=1))
+    return ratio(np.abs(weights @ gaps).sum(axis=1), weights.sum(axis=1))
 
 
-def _ratio(above: Values, below: Values) -> Values:
-    """Quotient, NaN over 0."""
+def ratio(above: Values, below: Values) -> Values:
+    """The quotient, NaN over 0."""
     quotient: Values = np.divide(above, below, out=np.full(np.shape(above), np.nan), where=below != 0)
     return quotient
 

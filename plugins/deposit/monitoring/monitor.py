@@ -1,6 +1,6 @@
 """Monitor a period: count it, compare it with what each model was trained on, assess it, store the metrics."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -48,6 +48,8 @@ def monitor(settings: Settings, period: str, progress: Progress = log_progress) 
     """
     span = parse_period(period)
     money, name = Economics.of(settings.economics), settings.mlflow.model_name
+    if not span.is_month:
+        money = replace(money, capacity=None)  # which is a month's
     registry = ModelRegistry(settings)
     with transaction(settings.database) as connection:
         # a repeat that runs beside this one waits, and then replaces

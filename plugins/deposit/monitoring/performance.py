@@ -1,6 +1,7 @@
 """How good predictions were whose outcomes are known, and whether that is worse than was to be expected. Pure."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from math import pi, sqrt
 
 import numpy as np
@@ -34,6 +35,9 @@ def performance(scored: BinnedOutcomes, threshold: float, economics: Economics) 
     if scored.rows.sum() < MIN_OUTCOMES:
         return {}
     enough_of_each = _enough_of_each(scored)
+    if economics.capacity is not None:
+        # of rows: here each is a group of them
+        economics = replace(economics, capacity=economics.capacity / float(scored.rows.mean()))
     groups = Predictions(np.full(len(scored.rows), "", dtype=str), scored.labels, scored.probabilities)
     values = weighted_metrics(groups, threshold, economics, scored.rows[np.newaxis, :])
     # some at a time: each metric has arrays of resamples by groups

@@ -67,6 +67,7 @@ _PER_E = 20
 """Bins of latency by which it grows e-fold: each is 5 % wide."""
 _GROUPS = 2000
 """Steps of the score by which predictions are grouped."""
+_DIGITS = 12
 _QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 _WINDOW = sql.SQL("model_id = %(model_id)s AND event_time >= %(start)s AND event_time < %(end)s")
 
@@ -181,7 +182,8 @@ def _scored(connection: Connection, window: dict[str, Any]) -> BinnedOutcomes:
         " ORDER BY 2, 1"
     ).format(groups=_GROUPS, window=_WINDOW)
     groups = np.array(list(_rows(connection, statement, window)), dtype=np.float64).reshape(-1, 3)
-    return BinnedOutcomes(groups[:, 0].astype(np.int8), groups[:, 1], groups[:, 2])
+    # means of one score may differ in their last bit, which must not rank one outcome above the other
+    return BinnedOutcomes(groups[:, 0].astype(np.int8), groups[:, 1].round(_DIGITS), groups[:, 2])
 
 
 def _rows(connection: Connection, statement: sql.Composed, window: dict[str, Any]) -> Sequence[Sequence[Any]]:

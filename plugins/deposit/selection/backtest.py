@@ -10,10 +10,12 @@ from deposit.model.evaluation import (
     Economics,
     Interval,
     MonthMetrics,
+    MonthProfits,
     Predictions,
     Resampled,
     by_month,
     evaluate,
+    profits_by_month,
 )
 from deposit.model.mixture import Values
 from deposit.progress import Progress, log_progress
@@ -104,19 +106,21 @@ def _answers(trainer: Trainer, standing: Standing, champion: Fold, fold: Fold) -
 
 @dataclass(frozen=True)
 class EvaluatedModel:
-    """The policy, or one recipe: metrics with both intervals, and the curve by month."""
+    """The policy, or one recipe: metrics with both intervals, the curve, and profits with intervals, by month."""
 
     name: str
     by_rows: Mapping[str, Interval]
     by_months: Mapping[str, Interval]
     curve: tuple[MonthMetrics, ...]
+    profits: tuple[MonthProfits, ...]
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A dataset's months, each scored by what saw only the labelled months before it."""
+    """A dataset's months, each scored by what saw only the labelled months before it, with the prices of profits."""
 
     dataset: str
+    economics: Economics
     months: tuple[PolicyMonth, ...]
     policy: EvaluatedModel
     recipes: tuple[EvaluatedModel, ...]
@@ -147,7 +151,7 @@ def evaluate_dataset(
         for name in standing.forward.recipes
     ]
     answered = _evaluated(settings, "policy", lived.predictions, lived.thresholds)
-    return Evaluation(version, lived.months, answered, tuple(recipes))
+    return Evaluation(version, Economics.of(settings.economics), lived.months, answered, tuple(recipes))
 
 
 def _evaluated(settings: Settings, name: str, predictions: Predictions, thresholds: Values) -> EvaluatedModel:
@@ -156,4 +160,5 @@ def _evaluated(settings: Settings, name: str, predictions: Predictions, threshol
     def intervals(resampled: Resampled) -> dict[str, Interval]:
         return evaluate(predictions, thresholds, economics, train.bootstrap, train.seed, resampled)
 
-    return EvaluatedModel(name, intervals("rows"), intervals("months"), by_month(predictions, economics))
+    profits = profits_by_month(predictions, economics, train.bootstrap, train.seed)
+    return EvaluatedModel(name, intervals("rows"), intervals("months"), by_month(predictions, economics), profits)

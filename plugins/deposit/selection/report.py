@@ -1,14 +1,19 @@
 """What a person sees of a training, a selection and an evaluation."""
 
+from collections.abc import Mapping
+
 from rich.markup import escape
 
 from deposit import console
+from deposit.model.evaluation import Interval
+from deposit.model.worth import AT_CAPACITY, RATES, describe_worth, worths_of
 from deposit.selection.backtest import EvaluatedModel, Evaluation
 from deposit.selection.selection import Selection
 from deposit.training.card import LABELS
 from deposit.training.training import TrainingResult
 
-_SHOWN = ("roc_auc_month_mean", "log_loss", "brier", "capture_30_month_mean", "profit")
+_SHOWN = ("roc_auc_month_mean", "profit", "capture_30_month_mean", "log_loss", "brier")
+_BESIDE = ("profit_expected", "profit_random", "profit_call_everyone")
 
 
 def print_training(result: TrainingResult) -> None:
@@ -27,23 +32,28 @@ def print_training(result: TrainingResult) -> None:
             [
                 each.name,
                 f"{each.weight:.3f}" if each.weight else "-",
-                *(console.shown(each.metrics.get(name)) for name in _SHOWN),
+                *(_cell(name, each.metrics.get(name)) for name in _SHOWN),
             ]
             for each in sorted(result.recipes, key=lambda each: -each.weight)
         ],
     )
 
 
-def print_worth(result: TrainingResult, deposit_value: float, call_cost: float) -> None:
-    """In one line, what choosing by the model is worth."""
-    profit, everyone = result.metrics["profit"], result.metrics["profit_call_everyone"]
-    low, high = (result.metrics[f"profit_month_{bound}"] for bound in ("low", "high"))
-    captured = result.metrics["capture_30_month_mean"]
-    console.out.print(
-        f"[bold]Worth[/] at {deposit_value:g} a subscription and {call_cost:g} a call: {profit:,.0f} "
-        f"({low:,.0f} to {high:,.0f} by which months come), {profit - everyone:+,.0f} beside calling everyone; "
-        f"the best 30 % of a month's list hold {captured:.0%} of its subscribers"
-    )
+def print_worth(result: TrainingResult) -> None:
+    """In one line, what choosing by the model is worth, at the prices that the training was measured at."""
+    rates = next((each.metrics for each in result.recipes if each.name == RATES), {})
+    _print_worth(result.metrics, rates, result.metrics["deposit_value"], result.metrics["call_cost"])
+
+
+def _print_worth(
+    metrics: Mapping[str, float], rates: Mapping[str, float], deposit_value: float, call_cost: float
+) -> None:
+    """A line, and a second one where there is a capacity."""
+    for worth in worths_of(metrics, rates, "_month"):
+        limit = "" if worth.capacity is None else f" and at most {worth.capacity:,.0f} calls a month"
+        console.out.print(
+            f"[bold]Worth[/] at {deposit_value:g} a subscription, {call_cost:g} a call{limit}: {describe_worth(worth)}"
+        )
 
 
 def print_selection(selection: Selection) -> None:
@@ -63,10 +73,10 @@ def print_selection(selection: Selection) -> None:
 
 def _cells(result: TrainingResult, name: str) -> list[str]:
     bounds = [
-        [console.shown(result.metrics.get(f"{name}_{bound}")) for bound in pair]
+        [_cell(name, result.metrics.get(f"{name}_{bound}")) for bound in pair]
         for pair in (("low", "high"), ("month_low", "month_high"))
     ]
-    return [console.shown(result.metrics.get(name)), *(f"{low} to {high}" for low, high in bounds)]
+    return [_cell(name, result.metrics.get(name)), *(f"{low} to {high}" for low, high in bounds)]
 
 
 def print_evaluation(evaluation: Evaluation) -> None:
@@ -80,18 +90,59 @@ def print_evaluation(evaluation: Evaluation) -> None:
     )
     console.table(
         "The policy by month",
-        ["month", "calls", "rate", "ROC AUC", "log loss", "profit", "calling everyone", "fitted through"],
+        ["month", "calls", "rate", "ROC AUC", "log loss", "fitted through"],
         [
             [
                 each.period, f"{each.rows:,}", f"{each.rate:.1%}", console.shown(each.roc_auc),
-                console.shown(each.log_loss), console.shown(each.profit), console.shown(each.profit_call_everyone),
-                month.train_end,
+                console.shown(each.log_loss), month.train_end,
             ]
             for each, month in zip(evaluation.policy.curve, evaluation.months, strict=True)
         ],
     )  # fmt: skip
+    _print_profits(evaluation)
+
+
+def _print_profits(evaluation: Evaluation) -> None:
+    """What each month's calls earn, by whom they go to, and what all of them earn in one line."""
+    economics, policy = evaluation.economics, evaluation.policy
+    rates = next(each for each in evaluation.recipes if each.name == RATES)
+    tables = {"": "", AT_CAPACITY: f" with at most {economics.capacity} calls"}
+    for end, limit in tables.items() if economics.capacity is not None else [("", "")]:
+        console.table(
+            f"Profit by month{limit}, by whom the calls go to; in brackets 95 %, calls resampled; calling nobody: 0",
+            ["month", "the policy's choice", "as promised", "at random", "everyone", "rate table", "oracle"],
+            [
+                [
+                    month.period,
+                    _interval("profit", month.profits[f"profit{end}"]),
+                    *(_cell(name, month.profits[f"{name}{end}"].value) for name in _BESIDE),
+                    _interval("profit", table.profits[f"profit{end}"]),
+                    _cell("profit", month.profits[f"profit_oracle{end}"].value),
+                ]
+                for month, table in zip(policy.profits, rates.profits, strict=True)
+            ],
+        )
+    capacity = {} if economics.capacity is None else {"capacity": economics.capacity}
+    _print_worth(_by_name(policy) | capacity, _by_name(rates), economics.deposit_value, economics.call_cost)
+
+
+def _by_name(model: EvaluatedModel) -> dict[str, float]:
+    """The metrics with their bounds by months, as MLflow keeps a training's."""
+    values: dict[str, float] = {}
+    for name, metric in model.by_months.items():
+        values |= {name: metric.value, f"{name}_month_low": metric.low, f"{name}_month_high": metric.high}
+    return values
 
 
 def _with_interval(model: EvaluatedModel, name: str) -> str:
-    metric = model.by_months[name]
-    return f"{console.shown(metric.value)} \\[{console.shown(metric.low)}, {console.shown(metric.high)}]"
+    return _interval(name, model.by_months[name])
+
+
+def _interval(name: str, metric: Interval) -> str:
+    return f"{_cell(name, metric.value)} \\[{_cell(name, metric.low)}, {_cell(name, metric.high)}]"
+
+
+def _cell(name: str, value: float | None) -> str:
+    """Money without digits after the point."""
+    money = value is not None and name.startswith("profit")
+    return f"{value:,.0f}" if money else console.shown(value)

@@ -2,23 +2,31 @@
 
 from deposit.console import shown
 from deposit.data.columns import LEAKAGE_COLUMN
+from deposit.model.worth import AT_CAPACITY
 from deposit.training.challenger import Challenger
 
+_PROFITS = {
+    "profit": "Profit of calling whom it pays to call",
+    "profit_expected": "Profit that the probabilities promised of it",
+    "profit_random": "Profit of as many calls at random",
+    "profit_call_everyone": "Profit of calling everyone",
+    "profit_over_everyone": "Profit beside calling everyone",
+    "profit_oracle": "Profit of an oracle",
+}
 LABELS = {
+    "roc_auc_month_mean": "ROC AUC, mean of the months",
+    "capture_30_month_mean": "Subscribers in the best 30 %, mean of the months",
+    **_PROFITS,
+    **{f"{name}{AT_CAPACITY}": f"{label}, at capacity" for name, label in _PROFITS.items()},
+    "log_loss": "Log loss",
+    "brier": "Brier score",
+    "ece": "Expected calibration error",
+    "roc_auc": "ROC AUC, all months pooled",
+    "pr_auc": "PR AUC (average precision), all months pooled",
+    "lift_10": "Lift in the best 10 %, all months pooled",
+    "capture_30": "Subscribers in the best 30 %, all months pooled",
     "accuracy": "Accuracy at the threshold",
     "f1": "F1 at the threshold",
-    "roc_auc": "ROC AUC, all months pooled",
-    "roc_auc_month_mean": "ROC AUC, mean of the months",
-    "pr_auc": "PR AUC (average precision)",
-    "brier": "Brier score",
-    "log_loss": "Log loss",
-    "ece": "Expected calibration error",
-    "lift_10": "Lift in the best 10 %",
-    "capture_30": "Subscribers in the best 30 %",
-    "capture_30_month_mean": "Subscribers in the best 30 %, mean of the months",
-    "profit": "Profit of calling whom it pays to call",
-    "profit_call_everyone": "Profit of calling everyone",
-    "profit_oracle": "Profit of an oracle",
 }
 _NOT_FOR = (
     "## Not for",

@@ -14,10 +14,12 @@ from deposit.model.evaluation import (
     Economics,
     Interval,
     MonthMetrics,
+    MonthProfits,
     Predictions,
     by_month,
     evaluate,
     point_metrics,
+    profits_by_month,
 )
 from deposit.sections import TrainSettings
 from deposit.training.fitting import EncodedRows, Member, mix
@@ -60,6 +62,7 @@ class Challenger:
         metrics: of these, the intervals by rows.
         by_months: the same, the intervals by months.
         curve: by month.
+        profits: by month, with intervals.
         members: all recipes.
     """
 
@@ -69,6 +72,7 @@ class Challenger:
     metrics: Mapping[str, Interval]
     by_months: Mapping[str, Interval]
     curve: tuple[MonthMetrics, ...]
+    profits: tuple[MonthProfits, ...]
     members: tuple[ScoredRecipe, ...]
 
 
@@ -88,6 +92,7 @@ def make_challenger(
         evaluate(*measured, "rows"),
         evaluate(*measured, "months"),
         by_month(predictions, economics),
+        profits_by_month(predictions, economics, settings.bootstrap, settings.seed),
         tuple(_scored(standing, recipe, weights.get(recipe.name, 0.0), economics) for recipe in trainer.recipes),
     )
 

@@ -96,7 +96,8 @@ def log_challenger(
     """Log a training's model with its parameters, metrics, curve, plots and card to the training's run."""
     artifact = challenger.artifact
     described = {**artifact.metadata.recipe, "threshold": artifact.threshold, **values}
-    log_values(client, run_id, challenger_metrics(challenger), described, **metadata_tags(artifact.metadata))
+    measured = challenger_metrics(challenger) | {key: each for key, each in vars(economics).items() if each is not None}
+    log_values(client, run_id, measured, described, **metadata_tags(artifact.metadata))
     _log_curve(client, run_id, challenger.curve, {})
     for file, figure in figures(artifact, challenger.predictions, economics).items():
         client.log_figure(run_id, figure, file)

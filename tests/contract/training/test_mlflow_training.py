@@ -13,11 +13,13 @@ from learning import make_champion, published
 from deposit.cli.model_commands import models
 from deposit.errors import DataError, GateError, IntegrityError, SourceError, UpstreamError
 from deposit.model.artifact import MODEL, ModelArtifact
+from deposit.model.worth import worths_of
 from deposit.registry.registry import ModelRegistry
 from deposit.sections import SelectSettings
 from deposit.selection import selection
 from deposit.selection.backtest import evaluate_dataset
 from deposit.selection.decision import champion_reason
+from deposit.selection.report import print_evaluation
 from deposit.selection.selection import select
 from deposit.settings import Settings
 from deposit.training.recipes import RECIPES
@@ -87,6 +89,15 @@ def test_a_changed_price_is_no_other_training(good, settings, client) -> None:
     assert (again.reused, again.run_id) == (True, good.run_id)
     params = client.get_run(good.run_id).data.params  # those that the profit there is of
     assert (params["deposit_value"], params["call_cost"]) == ("10.0", "1.0")
+    # and those that its worth is told at
+    assert (again.metrics["deposit_value"], again.metrics["call_cost"], "capacity" in again.metrics) == (
+        10.0,
+        1.0,
+        False,
+    )
+    (worth,) = worths_of(again.metrics, {}, "_month")
+    assert worth.profit == again.metrics["profit"]
+    assert worth.profit <= worth.oracle
 
 
 def test_months_that_are_left_out_are_neither_learned_from_nor_scored(good, settings, rows, client) -> None:
@@ -279,13 +290,20 @@ def test_the_plain_rule_serves_one_recipe_by_accuracy_and_f1(good, own) -> None:
     assert select(plain, trained.run_id).is_champion
 
 
-def test_an_evaluation_is_what_training_expects(good, settings) -> None:
-    evaluation = evaluate_dataset(settings, good.dataset)
+def test_an_evaluation_is_what_training_expects(good, settings, capsys) -> None:
+    evaluation = evaluate_dataset(settings.changed("economics", capacity=20), good.dataset)
 
     assert [month.promoted for month in evaluation.months] == [True] * len(evaluation.months)
     assert {recipe.name for recipe in evaluation.recipes} == {recipe.name for recipe in good.recipes}
     assert evaluation.policy.by_rows["log_loss"].value == pytest.approx(good.metrics["log_loss"])
     assert evaluation.policy.by_months["log_loss"].high == pytest.approx(good.metrics["log_loss_month_high"])
+    for name in ("profit", "profit_at_capacity", "profit_random_at_capacity"):
+        months = [month.profits[name].value for month in evaluation.policy.profits]
+        assert sum(months) == pytest.approx(evaluation.policy.by_rows[name].value)
+    print_evaluation(evaluation)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "Profit by month with at most 20 calls" in printed
+    assert "1 a call and at most 20 calls a month: choosing by the model earned" in printed
 
 
 def test_a_refused_challenger_is_promoted_by_hand_with_its_reason(good, bad, own, client) -> None:

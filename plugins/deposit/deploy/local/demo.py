@@ -80,7 +80,7 @@ def _summary(settings: Settings, ingested: dict[str, object], training_run: str)
     print_training(trained)
     # repeatable: it returns what the DAG's task recorded
     print_selection(challenge(settings, training_run))
-    print_worth(trained, settings.economics.deposit_value, settings.economics.call_cost)
+    print_worth(trained)
     _served(settings)
     _where(settings)
     _curl(settings)

@@ -1,0 +1,46 @@
+"""What the calls of the last months earned, as the table `metrics` holds it; needs no numerical library."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, text
+
+from deposit.model.worth import Worth, worths_of
+
+_PROFITS = text("""
+SELECT period, model_id, jsonb_object_agg(name, value) AS profits FROM monthly_metrics
+WHERE starts_with(name, 'profit') AND "column" = ''
+GROUP BY period, model_id HAVING bool_or(name = 'profit_random') ORDER BY period DESC, model_id LIMIT 200
+""")
+
+
+@dataclass(frozen=True)
+class MonthWorth:
+    """What one model's calls of a month earned beside the other choices, as far as outcomes are known."""
+
+    period: str
+    model_id: str
+    worth: Worth
+
+
+def latest_worths(connection: Connection, capacity: int | None, months: int) -> list[MonthWorth]:
+    """Of the newest months and the registered model that answered in the newest; those at capacity if there is one.
+
+    Months whose metrics are from before they had these profits are left out.
+    """
+    rows = connection.execute(_PROFITS).tuples().all()
+    if not rows:
+        return []
+    ours = [row for row in rows if _registered(row[1]) == _registered(rows[0][1])]
+    newest = sorted({period for period, *_ in ours}, reverse=True)[:months]
+    limit = {} if capacity is None else {"capacity": float(capacity)}
+    return [
+        MonthWorth(period, model_id, worth)
+        for period, model_id, profits in ours
+        if period in newest
+        for worth in worths_of(profits | limit, {})
+        if (worth.capacity is None) == (capacity is None)
+    ]
+
+
+def _registered(model_id: str) -> str:
+    return model_id.rpartition("-v")[0]
