@@ -1,5 +1,6 @@
 """What deposit adds to Airflow's UI: the page `Deposit`, and links to the other parts of the stack."""
 
+from collections.abc import Callable
 from typing import Any
 
 from airflow.api_fastapi.core_api.security import get_user
@@ -9,7 +10,7 @@ from fastapi.responses import HTMLResponse
 
 from deposit import overview
 from deposit.errors import DataError, DepositError, SourceError
-from deposit.overview import POLICY, REPORT_POLICY, page
+from deposit.overview import CARD_POLICY, POLICY, REPORT_POLICY, page
 from deposit.settings import load_settings, open_settings
 
 PREFIX = "/deposit"
@@ -39,13 +40,24 @@ def index() -> HTMLResponse:
 @app.get("/reports/{period}/{model_id}")
 def report(period: str, model_id: str) -> HTMLResponse:
     """Evidently's report of one model's period."""
+    return _stored(lambda: overview.report(load_settings(), period, model_id), REPORT_POLICY)
+
+
+@app.get("/cards/{model_id}")
+def card(model_id: str) -> HTMLResponse:
+    """The card of a released model."""
+    return _stored(lambda: overview.card(load_settings(), model_id), CARD_POLICY)
+
+
+def _stored(read: Callable[[], bytes], policy: str) -> HTMLResponse:
+    """A page that the store holds."""
     try:
-        html = overview.report(load_settings(), period, model_id)
+        html = read()
     except (DataError, SourceError) as error:
         raise HTTPException(404, str(error)) from error
     except DepositError as error:
         raise HTTPException(503, str(error)) from error
-    return HTMLResponse(html, headers={"Content-Security-Policy": REPORT_POLICY})
+    return HTMLResponse(html, headers={"Content-Security-Policy": policy})
 
 
 def views() -> list[dict[str, str]]:

@@ -17,7 +17,7 @@ from serving.http import JSON, Answer, Receive, Request, Route
 from serving.models import ModelCache
 from serving.openapi import document
 from serving.outcome_reports import Outcomes
-from serving.page import pages
+from serving.page import card_page, pages
 from serving.predict import MicroBatcher, Predict
 from serving.problems import Error, Problem, RequestError, http_error
 from serving.ranking import Ranking, Workbooks
@@ -142,9 +142,10 @@ def routes(settings: Settings, models: ModelCache, log: PredictionLog, metrics: 
         "/workbook": Route("POST", PREDICT, workbooks),
         "/outcomes": Route("POST", OUTCOMES, Outcomes(recorder, settings.serve)),
         "/models": Route("GET", PREDICT, show_models),
+        "/card": Route("GET", PREDICT, card_page(models.served)),
         "/metrics": Route("GET", ADMIN, show_metrics),
         "/docs.json": Route("GET", None, show_docs),
         "/livez": Route("GET", None, show_health),
         "/readyz": Route("GET", None, show_health),
-        **{path: Route("GET", None, page) for path, page in pages().items()},
+        **{path: Route("GET", None, page) for path, page in pages(models.served.card).items()},
     }

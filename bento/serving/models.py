@@ -42,18 +42,26 @@ _WAIT_SECONDS = 30.0
 
 @dataclass(frozen=True, eq=False)
 class LoadedModel:
-    """A model that can answer; `release` is what is known of it: version, created, dataset, metrics."""
+    """A model that can answer.
+
+    Args:
+        release: what is known of it: version, created, dataset, metrics.
+        card: its model card as HTML; None of models trained before there were any, and of those not baked in.
+    """
 
     model_id: str
     artifact: ModelArtifact = field(repr=False)
     release: Mapping[str, Any] = field(repr=False)
     expiry: Expiry
+    card: bytes | None = field(repr=False, default=None)
 
     @classmethod
     def open(cls, folder: Path, limits: ExpirySettings) -> "LoadedModel":
         """The model that lies in the Bento. Raises IntegrityError."""
         release, artifact = json.loads((folder / "release.json").read_text()), ModelArtifact.load(folder, threads=1)
-        return cls(release["model_id"], artifact, release, Expiry.of(artifact.metadata, limits))
+        card = folder / "card.html"
+        content = card.read_bytes() if card.exists() else None
+        return cls(release["model_id"], artifact, release, Expiry.of(artifact.metadata, limits), content)
 
     def is_stale(self, event_time: int) -> bool:
         """Whether it is too old for a request of that time, in µs since the epoch."""

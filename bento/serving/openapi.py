@@ -109,6 +109,7 @@ def _paths() -> dict[str, Any]:
             }
         },
         "/models": _get("The served model and its out-of-time metrics", _json("the models", "Models"), problem),
+        "/card": _get("The served model's card, for people", _plain("text/html"), problem),
         "/metrics": _get("Prometheus metrics", _plain("text/plain"), problem),
         "/docs.json": _get("This document", _plain("application/json")),
         "/docs": _get("This document, to read and to try", _plain("text/html")),

@@ -1,12 +1,15 @@
-"""The page at `/`, the API's at `/docs`, and what they need: static files with strict headers."""
+"""The page at `/`, the API's at `/docs`, what they need, and the model card: files with strict headers."""
 
 import gzip
 import hashlib
-from collections.abc import Mapping
+from base64 import b64encode
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 
 from serving.http import Answer, Handler, Request
+from serving.models import LoadedModel
+from serving.problems import http_error
 
 _PATHS = {"index.html": "/", "docs.html": "/docs"}
 _STATIC = Path(__file__).parent / "static"
@@ -16,12 +19,13 @@ _TYPES = {
     ".js": b"text/javascript; charset=utf-8",
     ".csv": b"text/csv; charset=utf-8",
 }
+_POLICY = (
+    b"default-src 'none'; script-src 'self'; style-src 'self' %s; connect-src 'self'; img-src 'self' data:; "
+    b"form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+)
+"""Of the page, which opens the card in a tab of its own: what it opens has the same policy, so it names its style."""
+_CARD_POLICY = b"default-src 'none'; style-src %s; form-action 'none'; base-uri 'none'; frame-ancestors 'none'; sandbox"
 _HEADERS = (
-    (
-        b"content-security-policy",
-        b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
-        b"form-action 'none'; base-uri 'none'; frame-ancestors 'none'",
-    ),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"x-frame-options", b"DENY"),
@@ -31,30 +35,50 @@ _HEADERS = (
 )
 
 
-def pages() -> Mapping[str, Handler]:
-    """Handlers by path: `/`, `/docs`, and `/assets/<name>` for each other file."""
+def pages(card: bytes | None) -> Mapping[str, Handler]:
+    """Handlers by path: `/`, `/docs`, `/assets/<name>` for each other file; `card` is the one that `/card` shows."""
+    policy = _POLICY % (_style_source(card) if card else b"")
     files = [path for path in sorted(_STATIC.rglob("*")) if path.suffix in _TYPES]
-    return {_PATHS.get(path.name, f"/assets/{path.name}"): _shown(path) for path in files}
+    return {
+        _PATHS.get(path.name, f"/assets/{path.name}"): _shown(path.read_bytes, _TYPES[path.suffix], policy)
+        for path in files
+    }
 
 
-def _shown(path: Path) -> Handler:
+def card_page(model: LoadedModel) -> Handler:
+    """The handler of a model's card, whose answer is 404 if it has none."""
+    card = model.card
+    if card is not None:
+        return _shown(lambda: card, _TYPES[".html"], _CARD_POLICY % _style_source(card))
+
+    async def refuse(_: Request) -> Answer:
+        raise http_error(404, f"{model.model_id} has no model card: it was trained before models had any")
+
+    return refuse
+
+
+def _style_source(card: bytes) -> bytes:
+    """A card's stylesheet as a Content-Security-Policy names it."""
+    style = card.partition(b"<style>")[2].partition(b"</style>")[0]
+    return b"'sha256-" + b64encode(hashlib.sha256(style).digest()) + b"'"
+
+
+def _shown(read: Callable[[], bytes], kind: bytes, policy: bytes) -> Handler:
+    @cache
+    def made(packed: bool) -> Answer:
+        """When somebody asks first: most services are asked by programs alone."""
+        content = gzip.compress(read(), mtime=0) if packed else read()
+        encoding = ((b"content-encoding", b"gzip"),) if packed else ()
+        headers = ((b"content-security-policy", policy), *_HEADERS, (b"etag", _tag(content)), *encoding)
+        return Answer(content, kind, headers)
+
     async def show(request: Request) -> Answer:
-        answer = _answer(path, b"gzip" in request.headers.get(b"accept-encoding", b""))
+        answer = made(b"gzip" in request.headers.get(b"accept-encoding", b""))
         tags = request.headers.get(b"if-none-match", b"")
         unchanged = any(value in tags for name, value in answer.headers if name == b"etag")
         return answer._replace(body=b"", status=304) if unchanged else answer
 
     return show
-
-
-@cache
-def _answer(path: Path, packed: bool) -> Answer:
-    """Made when somebody asks first: most services are asked by programs alone."""
-    content = path.read_bytes()
-    if packed:
-        content = gzip.compress(content, mtime=0)
-    encoding = ((b"content-encoding", b"gzip"),) if packed else ()
-    return Answer(content, _TYPES[path.suffix], (*_HEADERS, (b"etag", _tag(content)), *encoding))
 
 
 def _tag(content: bytes) -> bytes:

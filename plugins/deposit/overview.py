@@ -77,14 +77,25 @@ def champion_of(settings: Settings) -> Champion:
 
 def report(settings: Settings, period: str, model_id: str) -> bytes:
     """The HTML of a report. Raises DataError for what can be no report, SourceError or UpstreamError."""
-    span = parse_period(period)
+    key = status.report_key(parse_period(period).name, _checked_id(settings, model_id))
+    return ObjectStore(settings.store).reports.get(key)
+
+
+def card(settings: Settings, model_id: str) -> bytes:
+    """The HTML of a released model's card. Raises DataError for no model id, SourceError or UpstreamError."""
+    return ObjectStore(settings.store).reports.get(repository.card_key(_checked_id(settings, model_id), "html"))
+
+
+def _checked_id(settings: Settings, model_id: str) -> str:
     if not _MODEL_ID.fullmatch(model_id):
         raise DataError(f"{model_id!r} is no model id: it must look like {settings.mlflow.model_name}-v7")
-    return ObjectStore(settings.store).reports.get(status.report_key(span.name, model_id))
+    return model_id
 
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'"
 """Content-Security-Policy of the page."""
+CARD_POLICY = f"{POLICY}; sandbox"
+"""Of a model card, which runs no script."""
 REPORT_POLICY = "sandbox allow-scripts; frame-ancestors 'self'"
 """Of a report: its scripts run, but as nobody's, so that what they were made of cannot act for who reads it."""
 _STYLE = """
@@ -111,7 +122,8 @@ def page(overview: Overview) -> str:
 def _now(overview: Overview) -> str:
     live = overview.live
     serves = f"{escape(live.model_id)} serves since {_moment(live.updated_at)}." if live else "No model serves."
-    return f"<p><strong>{serves}</strong></p><p>{escape(_champion(overview.champion, live))}</p>"
+    card = f' <a href="cards/{escape(live.model_id)}">Model card</a>' if live else ""
+    return f"<p><strong>{serves}</strong>{card}</p><p>{escape(_champion(overview.champion, live))}</p>"
 
 
 def _champion(champion: Champion, live: Release | None) -> str:

@@ -247,15 +247,20 @@ def test_a_month_is_monitored_by_command_and_by_dag_alike_and_its_decay_acted_on
 def test_airflow_has_a_page_of_what_was_found_for_who_is_logged_in(stack) -> None:
     settings = stack.settings()
     login = {"username": settings["AIRFLOW_ADMIN_USER"], "password": settings["AIRFLOW_ADMIN_PASSWORD"]}
-    paths = ("/deposit/", "/deposit/reports/2010-05/deposit-v1")
+    paths = ("/deposit/", "/deposit/reports/2010-05/deposit-v1", "/deposit/cards/deposit-v1")
     with httpx.Client(base_url=stack.url("airflow"), timeout=30, trust_env=False) as client:
-        assert [client.get(path).status_code for path in paths] == [401, 401]
+        assert [client.get(path).status_code for path in paths] == [401, 401, 401]
         token = client.post("/auth/token", json=login).raise_for_status().json()["access_token"]
         client.headers["Authorization"] = f"Bearer {token}"
-        page, report = (client.get(path).raise_for_status() for path in paths)
+        page, report, card = (client.get(path).raise_for_status() for path in paths)
         assert client.get("/deposit/reports/2009-01/deposit-v1").status_code == 404
-    for words in ("deposit-v1 serves since", "The champion is deposit-v1. Why: ", "reports/2010-05/deposit-v1"):
+        assert client.get("/deposit/cards/deposit-v9").status_code == 404
+    for words in ("deposit-v1 serves since", "The champion is deposit-v1. Why: ", "reports/2010-05/deposit-v1",
+                  'href="cards/deposit-v1"'):  # fmt: skip
         assert words in page.text
+    assert card.headers["content-security-policy"].endswith("; sandbox")
+    with httpx.Client(base_url=stack.url("gateway"), timeout=30, trust_env=False) as api:
+        assert api.get("/card").raise_for_status().content == card.content
     assert page.headers["content-security-policy"].startswith("default-src 'none'")
     assert report.headers["content-security-policy"].startswith("sandbox allow-scripts;")
     assert len(report.content) > 100_000

@@ -78,10 +78,12 @@ def real_rows() -> list[list[Any]]:
 
 @pytest.fixture(scope="session")
 def make_model(make_model: Callable[..., Any], real_rows: list[list[Any]]) -> Callable[..., Any]:
-    """Small models that rank as real ones do, with a date and an interval."""
+    """Small models that rank as real ones do, with a date, an interval and a card."""
     import xgboost
+    from made_card import CARD
 
     from deposit.model.artifact import Parity
+    from deposit.training.card_page import to_page
 
     def make(folder: Path, **options: Any) -> Any:
         artifact = make_model(folder, **options)
@@ -95,6 +97,7 @@ def make_model(make_model: Callable[..., Any], real_rows: list[list[Any]]) -> Ca
         artifact.save(folder)
         file = folder / "release.json"
         file.write_text(json.dumps({**json.loads(file.read_text()), **RELEASE}))
+        (folder / "card.html").write_text(to_page(CARD))
         return artifact
 
     return make

@@ -41,7 +41,12 @@ def test_a_champion_that_does_not_serve_is_named_with_what_to_do() -> None:
 
 
 def test_a_report_that_was_not_written_is_not_linked() -> None:
-    assert "<a " not in page(replace(SEEN, verdicts=[replace(DECAYED, reported=False)]))
+    assert 'href="reports/' not in page(replace(SEEN, verdicts=[replace(DECAYED, reported=False)]))
+
+
+def test_what_serves_has_a_link_to_its_card() -> None:
+    assert 'href="cards/deposit-v7"' in page(SEEN)
+    assert 'href="cards/' not in page(replace(SEEN, live=None))
 
 
 def test_before_anything_has_happened_it_says_what_to_do() -> None:

@@ -1,6 +1,7 @@
 // The page: what there is, joined.
 
 import { getJson } from "./api.js";
+import { openCardByButton } from "./card.js";
 import { scoreByForm } from "./customer.js";
 import { byId, number, showProblems } from "./dom.js";
 import { describeColumns, fieldsOf } from "./fields.js";
@@ -13,6 +14,7 @@ import { rankByForm } from "./upload.js";
 
 const result = new Result();
 askByDialog();
+openCardByButton();
 rankByForm(result, prices);
 
 async function start(part, place) {

@@ -27,6 +27,8 @@ EARLIER = ("validation_", BY_MONTH)
 """Prefixes of what is no metric of a version; the first is of an earlier version's trainings."""
 ARTIFACT = "artifact"
 """Name of a logged model's files among its artifacts."""
+CARD_FIGURES = "model_card.json"
+"""Name of the model card's figures among a training's artifacts."""
 _HEALTH_SECONDS = 5.0
 _KNOBS = (
     (knobs.MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT, True),
@@ -84,6 +86,14 @@ def find_run(client: MlflowClient, run_id: str) -> Run | None:
             return None
         raise
     return run if run.info.lifecycle_stage == LifecycleStage.ACTIVE else None
+
+
+def read_card_figures(client: MlflowClient, run_id: str) -> bytes | None:
+    """What a training keeps for its model's card; None if it was done by an earlier version, or was deleted."""
+    if find_run(client, run_id) is None or CARD_FIGURES not in {each.path for each in client.list_artifacts(run_id)}:
+        return None
+    with TemporaryDirectory() as folder:
+        return Path(client.download_artifacts(run_id, CARD_FIGURES, folder)).read_bytes()
 
 
 def newest_runs(client: MlflowClient, experiment_id: str, condition: str) -> Iterator[Run]:

@@ -35,9 +35,13 @@ class PackagedBento:
 
 
 def package(
-    settings: Settings, registry: ModelRegistry, version: Version, progress: Progress = log_progress
+    settings: Settings,
+    registry: ModelRegistry,
+    version: Version,
+    card: bytes | None,
+    progress: Progress = log_progress,
 ) -> PackagedBento:
-    """The Bento of a model version; the same model and code give the same object, built once.
+    """The Bento of a model version and its card; the same model, card and code give the same object, built once.
 
     Raises ReleaseError if BentoML cannot build it, UpstreamError if MLflow or the store does not answer.
     """
@@ -46,7 +50,7 @@ def package(
     with tempfile.TemporaryDirectory(prefix="package-", dir=settings.state_dir) as folder:
         work = Path(folder)
         progress(f"fetching {version.model_id} from MLflow")
-        _model_folder(registry, version, work / "model")
+        _model_folder(registry, version, card, work / "model")
         tag = f"{settings.mlflow.model_name}:v{version.version}"
         write_context(work / "context", tag)
         digest = _digest(work)
@@ -60,12 +64,14 @@ def package(
     return PackagedBento(tag, bucket.uri(key), hashlib.sha256(content).hexdigest())
 
 
-def _model_folder(registry: ModelRegistry, version: Version, folder: Path) -> None:
+def _model_folder(registry: ModelRegistry, version: Version, card: bytes | None, folder: Path) -> None:
     folder.mkdir()
     registry.download(version, folder)
     # aliases move; what is packaged must not change with them
     facts = {name: value for name, value in asdict(version).items() if name != "aliases"}
     (folder / "release.json").write_text(json.dumps(facts, default=str, sort_keys=True, indent=1))
+    if card is not None:
+        (folder / "card.html").write_bytes(card)
 
 
 def write_context(context: Path, tag: str) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Connection, func, insert, select, text, update
 
@@ -127,6 +127,11 @@ def go_live(connection: Connection, release: Release, endpoint: str) -> Release:
 def fail(connection: Connection, release: Release, reason: str) -> Release:
     """Close a release that cannot be carried out."""
     return step(connection, by_id(connection, release.id), FAILED, reason=reason)
+
+
+def card_key(model_id: str, form: Literal["json", "md", "html"]) -> str:
+    """Where in the bucket of reports the model card of a released model is."""
+    return f"cards/{model_id}.{form}"
 
 
 def lock_requests(connection: Connection) -> None:

@@ -7,6 +7,7 @@ from deposit.errors import GateError, ReleaseError
 from deposit.progress import OnChange, Progress, log_progress
 from deposit.registry.registry import CHAMPION, ModelRegistry, Version
 from deposit.release import repository
+from deposit.release.card_publisher import publish_card
 from deposit.release.packaging import package
 from deposit.release.repository import FAILED, FALLBACK, PENDING, Release
 from deposit.selection import selection
@@ -18,7 +19,7 @@ _LOOK_SECONDS = 0.5
 
 
 def request_release(settings: Settings, model_id: str | None = None, progress: Progress = log_progress) -> Release:
-    """Ask that a model (the champion by default) be served.
+    """Ask that a model (the champion by default) be served, with its model card.
 
     A model that is live, or whose release is under way, gives that release, unless the service's code has changed:
     then it is released anew. Raises GateError if there is no champion.
@@ -27,11 +28,13 @@ def request_release(settings: Settings, model_id: str | None = None, progress: P
     version = registry.by_id(model_id) if model_id else registry.champion()
     if version is None:
         raise GateError("there is no champion to release: run `deposit train` and `deposit select`, or name a model id")
-    packaged = package(settings, registry, version, progress)
     decision = selection.read_decision(registry, version) if CHAMPION in version.aliases else None
+    why = _why(version, decision)
+    card = publish_card(settings, registry, version, why, progress)
+    packaged = package(settings, registry, version, card, progress)
     values = {
         "kind": FALLBACK if decision is not None and decision.fallback else "release",
-        "model_id": version.model_id, "why": _why(version, decision),
+        "model_id": version.model_id, "why": why,
         "bento_tag": packaged.tag, "bento_uri": packaged.uri, "bento_sha256": packaged.sha256,
         "target": settings.release.target,
     }  # fmt: skip

@@ -1,9 +1,22 @@
-"""The model card: what an auditor needs to know of a model, as Markdown. Pure."""
+"""Figures of the model card: what an auditor needs to know of a model, as values that are kept as JSON. Pure."""
 
-from deposit.console import shown
-from deposit.data.columns import LEAKAGE_COLUMN
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import TypeVar
+
+import msgspec
+import numpy as np
+import pandas as pd
+
+from deposit.errors import IntegrityError
+from deposit.model.artifact import ModelMetadata
+from deposit.model.evaluation import Economics, Predictions
+from deposit.model.metrics import BINS
+from deposit.model.mixture import Mixture
 from deposit.model.worth import AT_CAPACITY
 from deposit.training.challenger import Challenger
+from deposit.training.profiling import mean_contributions
+from deposit.training.slices import Slices, find_slices
 
 _PROFITS = {
     "profit": "Profit of calling whom it pays to call",
@@ -28,88 +41,153 @@ LABELS = {
     "accuracy": "Accuracy at the threshold",
     "f1": "F1 at the threshold",
 }
-_NOT_FOR = (
-    "## Not for",
-    "",
-    "- Decisions about a customer other than whom to call first: no credit, price or eligibility decision.",
-    "- Customers unlike those called between the months above, or another product or country.",
-    "- Unattended use for long: rates change several-fold within a year; retrain on every labelled month.",
-    "- Causal claims: only people who were called are in the data. Age and marital status are inputs: "
-    "check the law that applies before use.",
-    "",
-)
 
 
-def model_card(challenger: Challenger) -> str:
-    """The card of a training's model."""
-    artifact, metadata = challenger.artifact, challenger.artifact.metadata
-    return "\n".join(
-        [
-            f"# Model card: {challenger.name}",
-            "",
-            "Gives the probability that a customer subscribes to a term deposit when called, to rank whom to call.",
-            "",
-            "## Trained on",
-            "",
-            f"- Dataset `{metadata.dataset}`, {metadata.development_rows:,} calls from {metadata.train_start} to "
-            f"{metadata.train_end}, of which {metadata.development_rate:.1%} ended in a subscription.",
-            f"- Columns: {', '.join(artifact.encoder.columns)}. `{LEAKAGE_COLUMN}` is known only after the "
-            "call: never used.",
-            f"- Code {metadata.revision}, uv.lock sha256 {metadata.lock_sha256}, trained {metadata.created} (UTC).",
-            "",
-            "## Members",
-            "",
-            "Their log-odds are added by weights that follow each member's log loss month by month.",
-            "",
-            *_members(challenger),
-            "",
-            f"## What may be expected: {metadata.test_start} to {metadata.test_end}, month by month",
-            "",
-            "Each month as it would have been answered: members, weights and threshold from the labelled months before "
-            "it. What is served is fitted on every labelled month, these included.",
-            "",
-            "| Metric | Value | 95 % by calls | 95 % by months |",
-            "|---|---|---|---|",
-            *_rows(challenger),
-            "",
-            "Intervals by calls resample the calls of each month, those by months the months. Which months come "
-            "matters more: the rate of subscriptions and the order of customers change from month to month.",
-            "",
-            *_curve(challenger),
-            "",
-            *_NOT_FOR,
-        ]
+class CardMetric(msgspec.Struct, frozen=True):
+    """A metric of all scored months, with its intervals by calls and by months."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    month_low: float | None
+    month_high: float | None
+
+
+class CardMonth(msgspec.Struct, frozen=True):
+    """A month as it would have been answered."""
+
+    period: str
+    rows: int
+    rate: float
+    roc_auc: float | None
+    log_loss: float
+    profit: float
+    profit_call_everyone: float
+
+
+class CardMember(msgspec.Struct, frozen=True):
+    """A recipe, its weight in the model (0 if it is left out), and what it would have done alone."""
+
+    name: str
+    weight: float
+    metrics: Mapping[str, float | None]
+
+
+class CalibrationBin(msgspec.Struct, frozen=True):
+    """Calls whose probabilities are in one tenth: how many, their mean, and the share that subscribed."""
+
+    rows: int
+    predicted: float
+    observed: float
+
+
+class CardFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """What a training knows of its model.
+
+    Args:
+        name: `mixture`, or the one recipe's.
+        columns: that the model sees.
+        deposit_value: at which profits were counted and calls chosen.
+        call_cost: likewise.
+        contributions: mean size of each column's contribution to the log-odds, the largest first.
+    """
+
+    name: str
+    metadata: ModelMetadata
+    columns: tuple[str, ...]
+    deposit_value: float
+    call_cost: float
+    metrics: Mapping[str, CardMetric]
+    curve: tuple[CardMonth, ...]
+    members: tuple[CardMember, ...]
+    calibration: tuple[CalibrationBin, ...]
+    slices: Slices
+    contributions: Mapping[str, float]
+
+
+class ServedModel(msgspec.Struct, frozen=True, kw_only=True):
+    """A model that was live before: the months (YYYY-MM) that were monitored of it, and why it went live.
+
+    Args:
+        months: how many.
+        first: the first of them; empty if there is none.
+        last: the last.
+        predictions: in these months.
+        roc_auc: mean of the months whose outcomes were known.
+    """
+
+    model_id: str
+    months: int
+    first: str
+    last: str
+    predictions: int
+    roc_auc: float | None
+    why: str
+
+
+class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
+    """A card; before the model's first release there is no id, no reason and no history.
+
+    Cards are read again by later versions: what is added to these structs needs a default.
+    """
+
+    figures: CardFigures
+    model_id: str = ""
+    why: str = ""
+    history: tuple[ServedModel, ...] = ()
+
+
+def figures_of(challenger: Challenger, frame: pd.DataFrame, economics: Economics, seed: int) -> CardFigures:
+    """The figures of a training's model; `frame` has the rows of the challenger's predictions, in their order."""
+    artifact, scorer = challenger.artifact, challenger.artifact.scorer
+    return CardFigures(
+        name=challenger.name,
+        metadata=artifact.metadata,
+        columns=tuple(artifact.encoder.columns),
+        deposit_value=economics.deposit_value,
+        call_cost=economics.call_cost,
+        metrics={
+            name: CardMetric(each.value, each.low, each.high, months.low, months.high)
+            for name, each in challenger.metrics.items()
+            for months in [challenger.by_months[name]]
+        },
+        curve=tuple(
+            CardMonth(**{name: value for name, value in asdict(month).items() if name in CardMonth.__struct_fields__})
+            for month in challenger.curve
+        ),
+        members=tuple(
+            CardMember(each.recipe.name, each.weight, dict(each.metrics))
+            for each in sorted(challenger.members, key=lambda each: -each.weight)
+        ),
+        calibration=tuple(_calibration(challenger.predictions)),
+        slices=find_slices(frame, challenger.predictions, economics, seed),
+        contributions=mean_contributions(artifact, scorer) if isinstance(scorer, Mixture) else {},
     )
 
 
-def _members(challenger: Challenger) -> list[str]:
-    return [
-        "| Member | Weight | ROC AUC, mean of the months | Log loss |",
-        "|---|---|---|---|",
-        *(
-            f"| {each.recipe.name} | {each.weight:.3f} | {shown(each.metrics['roc_auc_month_mean'])} "
-            f"| {shown(each.metrics['log_loss'])} |"
-            for each in sorted(challenger.members, key=lambda each: -each.weight)
-        ),
-    ]
+def parse_figures(content: bytes) -> CardFigures:
+    """What a training wrote. Raises IntegrityError."""
+    return _decode(content, CardFigures, "train the model anew")
 
 
-def _rows(challenger: Challenger) -> list[str]:
-    rows = []
-    for name, metric in challenger.metrics.items():
-        months = challenger.by_months[name]
-        by_calls, by_months = (f"{shown(each.low)} to {shown(each.high)}" for each in (metric, months))
-        rows.append(f"| {LABELS[name]} | {shown(metric.value)} | {by_calls} | {by_months} |")
-    return rows
+def parse_card(content: bytes) -> ModelCard:
+    """What a release wrote. Raises IntegrityError."""
+    return _decode(content, ModelCard, "delete it, and the next request for the release makes it anew")
 
 
-def _curve(challenger: Challenger) -> list[str]:
-    return [
-        "| Month | Calls | Rate | ROC AUC | Log loss | Profit | Calling everyone |",
-        "|---|---|---|---|---|---|---|",
-        *(
-            f"| {each.period} | {each.rows:,} | {each.rate:.1%} | {shown(each.roc_auc)} | {shown(each.log_loss)} "
-            f"| {shown(each.profit)} | {shown(each.profit_call_everyone)} |"
-            for each in challenger.curve
-        ),
-    ]
+_Kind = TypeVar("_Kind", CardFigures, ModelCard)
+
+
+def _decode(content: bytes, kind: type[_Kind], way_on: str) -> _Kind:
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise IntegrityError(f"the JSON of a model card is damaged ({error}): restore it, or {way_on}") from error
+
+
+def _calibration(predictions: Predictions) -> Iterator[CalibrationBin]:
+    bins = np.minimum((predictions.probabilities * BINS).astype(int), BINS - 1)
+    for place in np.unique(bins):
+        rows = bins == place
+        predicted, observed = predictions.probabilities[rows].mean(), predictions.labels[rows].mean()
+        yield CalibrationBin(int(rows.sum()), float(predicted), float(observed))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+import msgspec
 import pandas as pd
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.models import ModelSignature
@@ -20,7 +21,9 @@ from deposit.model.artifact import MODEL, ModelArtifact, ModelMetadata, Provenan
 from deposit.model.evaluation import Economics, MonthMetrics
 from deposit.registry import pyfunc, tracking
 from deposit.registry.tags import RunRole, RunState, Tag, TrialState
-from deposit.training.card import model_card
+from deposit.training.card import CardFigures, ModelCard, parse_figures
+from deposit.training.card_document import to_markdown
+from deposit.training.card_page import to_page
 from deposit.training.challenger import Challenger, ScoredRecipe
 from deposit.training.history import libraries
 from deposit.training.plots import figures
@@ -91,7 +94,12 @@ def log_recipe(
 
 
 def log_challenger(
-    client: MlflowClient, run_id: str, challenger: Challenger, economics: Economics, values: Mapping[str, Any]
+    client: MlflowClient,
+    run_id: str,
+    challenger: Challenger,
+    card: CardFigures,
+    economics: Economics,
+    values: Mapping[str, Any],
 ) -> None:
     """Log a training's model with its parameters, metrics, curve, plots and card to the training's run."""
     artifact = challenger.artifact
@@ -101,8 +109,17 @@ def log_challenger(
     _log_curve(client, run_id, challenger.curve, {})
     for file, figure in figures(artifact, challenger.predictions, economics).items():
         client.log_figure(run_id, figure, file)
-    client.log_text(run_id, model_card(challenger), "model_card.md")
+    content = msgspec.json.encode(card)
+    client.log_text(run_id, content.decode(), tracking.CARD_FIGURES)
+    # as a release reads it: what could not be measured is no number there
+    log_card(client, run_id, ModelCard(figures=parse_figures(content)))
     _log_model(client, run_id, artifact)
+
+
+def log_card(client: MlflowClient, run_id: str, card: ModelCard) -> None:
+    """Log a card in both forms; a later one takes its place."""
+    client.log_text(run_id, to_markdown(card), "model_card.md")
+    client.log_text(run_id, to_page(card), "model_card.html")
 
 
 def challenger_metrics(challenger: Challenger) -> dict[str, float]:

@@ -10,6 +10,7 @@ from deposit.model.artifact import ModelArtifact
 from deposit.model.evaluation import Economics, Predictions
 from deposit.model.metrics import BINS
 from deposit.model.mixture import Mixture
+from deposit.training.profiling import mean_contributions
 
 _MODEL, _BASELINE, _ORACLE = "#1f5fa8", "#8a8a8a", "#2e8b57"
 _SHOWN = 15
@@ -86,15 +87,10 @@ def _gain(predictions: Predictions, economics: Economics) -> Figure:
 
 
 def _importances(artifact: ModelArtifact, mixture: Mixture) -> Figure:
-    names = artifact.encoder.columns
-    places = {name: place for place, name in enumerate(names)}
-    owners = np.array([places[name.partition("=")[0]] for name in artifact.encoder.names()])
-    matrix = artifact.encoder.encode_rows(artifact.parity.rows)
-    values = np.abs(mixture.contributions(matrix, owners, places)).mean(axis=0)
-    order = np.argsort(np.abs(values))[-_SHOWN:]
+    sizes = list(mean_contributions(artifact, mixture).items())[:_SHOWN][::-1]
     figure = Figure(figsize=(9, 6), layout="constrained")
     axes = figure.subplots()
-    axes.barh([names[place] for place in order], values[order], color=_MODEL)
+    axes.barh([name for name, _ in sizes], [size for _, size in sizes], color=_MODEL)
     axes.set_title("What moves the log-odds (mean size of a column's contribution)")
     axes.grid(axis="x", alpha=0.3)
     return figure

@@ -1,12 +1,13 @@
-"""What a model is trained on, counted for monitoring. Pure."""
+"""What a model is trained on, counted for monitoring, and what moves it. Pure."""
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from deposit.data.columns import CATEGORIES, NAMES
-from deposit.model.artifact import Probabilities
+from deposit.model.artifact import ModelArtifact, Probabilities
 from deposit.model.evaluation import MONTH_ROWS
+from deposit.model.mixture import Mixture
 from deposit.model.reference import SCORE, UNKNOWN, Histogram, ReferenceProfile
 
 _BINS = 10
@@ -25,6 +26,19 @@ def profile_reference(frame: pd.DataFrame, probabilities: Probabilities) -> Refe
     }
     columns[SCORE] = _number(pd.Series(probabilities), periods)
     return ReferenceProfile(len(frame), float(frame["y"].mean()), *_extreme_rates(frame), columns)
+
+
+def mean_contributions(artifact: ModelArtifact, mixture: Mixture) -> dict[str, float]:
+    """Mean size of each column's contribution to the log-odds of the rows kept with a model, the largest first.
+
+    Shapley values (Lundberg 2017) of the members, which add up by their weights.
+    """
+    names = artifact.encoder.columns
+    places = {name: place for place, name in enumerate(names)}
+    owners = np.array([places[name.partition("=")[0]] for name in artifact.encoder.names()])
+    matrix = artifact.encoder.encode_rows(artifact.parity.rows)
+    sizes = np.abs(mixture.contributions(matrix, owners, places)).mean(axis=0)
+    return {names[place]: float(sizes[place]) for place in np.argsort(-sizes, kind="stable")}
 
 
 def _extreme_rates(frame: pd.DataFrame) -> tuple[float, float]:

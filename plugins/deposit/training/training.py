@@ -20,6 +20,7 @@ from deposit.registry.tags import RunRole, RunState, Tag
 from deposit.settings import Settings
 from deposit.store import ObjectStore
 from deposit.training import history, mlflow_logging
+from deposit.training.card import CardFigures, figures_of
 from deposit.training.challenger import Challenger, make_challenger
 from deposit.training.forward_cache import ForwardCache
 from deposit.training.recipes import FALLBACK, RECIPES, Recipe
@@ -95,8 +96,10 @@ def train(
             standing, economics = Standing(trainer.score(), settings.select.rule), Economics.of(settings.economics)
             progress(f"refitting on every labelled month up to {max(trainer.months)}")
             challenger = make_challenger(trainer, standing, settings.train, economics, provenance)
+            scored = pd.concat([trainer.months[fold.period] for fold in standing.forward.folds])
+            card = figures_of(challenger, scored, economics, settings.train.seed)
             tuning = trainer.tuning(sorted(trainer.months)) if role is RunRole.TRAINING else None
-            _log(client, experiment_id, run_id, challenger, tuning, settings, progress)
+            _log(client, experiment_id, run_id, challenger, card, tuning, settings, progress)
         return result_of(client, client.get_run(run_id), reused=False)
 
 
@@ -173,6 +176,7 @@ def _log(
     experiment_id: str,
     run_id: str,
     challenger: Challenger,
+    card: CardFigures,
     tuning: TuningResult | None,
     settings: Settings,
     progress: Progress,
@@ -184,6 +188,6 @@ def _log(
     progress("logging the model to MLflow")
     prices = settings.economics.model_dump(include={"deposit_value", "call_cost"})
     values = {**settings.train.model_dump(), "rule": settings.select.rule, **prices}
-    mlflow_logging.log_challenger(client, run_id, challenger, Economics.of(settings.economics), values)
+    mlflow_logging.log_challenger(client, run_id, challenger, card, Economics.of(settings.economics), values)
     client.set_tag(run_id, Tag.CHALLENGER, challenger.name)
     client.set_tag(run_id, Tag.CHALLENGER_RUN, run_id)

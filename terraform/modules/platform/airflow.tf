@@ -83,6 +83,8 @@ locals {
       port    = local.ports.airflow
       secrets = merge(local.airflow_secrets, local.deposit_secrets, { AIRFLOW_PASSWORDS = var.secret_arns["airflow/passwords"] })
       health  = ["CMD", "python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:${local.ports.airflow}/api/v2/version', timeout=8)"]
+      # the page Deposit opens reports and model cards
+      statements = concat(local.may_write.logs, local.may_read.reports)
     })
     airflow-scheduler = merge(local.airflow_part, {
       command = ["scheduler"]

@@ -60,7 +60,7 @@ def test_the_model_has_metrics_with_both_intervals_plots_and_a_card(good, client
         assert all(name in recipe.metrics for recipe in good.recipes)
     files = {file.path for file in client.list_artifacts(good.run_id)}
     plots = {file.path for file in client.list_artifacts(good.run_id, "plots")}
-    assert "model_card.md" in files
+    assert {"model_card.json", "model_card.md", "model_card.html"} <= files
     assert len(plots) == 4
 
 

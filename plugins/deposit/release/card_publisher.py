@@ -1,0 +1,73 @@
+"""The model card of a release: what training kept of the model, with what served before it; in MLflow and the store.
+
+Written before the release is asked for, so that none goes live without it, and made once for a model: whoever asks
+again, also after a kill, gets the same card, and with it the same Bento.
+"""
+
+import msgspec
+from sqlalchemy import Connection, text
+
+from deposit.database import transaction
+from deposit.progress import Progress
+from deposit.registry import tracking
+from deposit.registry.registry import ModelRegistry, Version
+from deposit.release.repository import card_key
+from deposit.settings import Settings
+from deposit.store import ObjectStore
+from deposit.training.card import ModelCard, ServedModel, parse_card, parse_figures
+from deposit.training.card_document import to_markdown
+from deposit.training.card_page import to_page
+from deposit.training.mlflow_logging import log_card
+
+_SERVED = text("""
+WITH live AS (
+    SELECT model_id, min(id) AS first, string_agg(DISTINCT nullif(why, ''), '; ') AS why FROM releases
+    WHERE state IN ('live', 'retired') AND kind <> 'renewal'
+      AND starts_with(model_id, :prefix) AND model_id <> :model_id
+    GROUP BY model_id
+), monitored AS (
+    SELECT scope, count(*) FILTER (WHERE name = 'rows') AS months, min(period) AS first, max(period) AS last,
+           sum(value) FILTER (WHERE name = 'rows') AS predictions, avg(value) FILTER (WHERE name = 'roc_auc') AS roc_auc
+    FROM metrics WHERE name IN ('rows', 'roc_auc') AND "column" = '' AND length(period) = 7 GROUP BY scope
+)
+SELECT model_id, coalesce(months, 0) AS months, coalesce(monitored.first, '') AS first,
+       coalesce(monitored.last, '') AS last, coalesce(predictions, 0)::bigint AS predictions, roc_auc,
+       coalesce(why, '') AS why
+FROM live LEFT JOIN monitored ON scope = model_id ORDER BY live.first
+""")
+
+
+def publish_card(
+    settings: Settings, registry: ModelRegistry, version: Version, why: str, progress: Progress
+) -> bytes | None:
+    """Write the card of a model that is to be released, and return it as HTML.
+
+    None for a model whose training kept no figures for one, as those of earlier versions. Raises IntegrityError,
+    UpstreamError or SourceError: a release that has no card because something is down is asked for again.
+    """
+    with registry.errors() as client:
+        figures = tracking.read_card_figures(client, version.run_id)
+    if figures is None:
+        progress(f"{version.model_id} has no model card: its training kept no figures for one")
+        return None
+    bucket, key = ObjectStore(settings.store).reports, card_key(version.model_id, "json")
+    if not bucket.exists(key):
+        with transaction(settings.database) as connection:
+            history = served_before(connection, registry.name, version.model_id)
+        card = ModelCard(figures=parse_figures(figures), model_id=version.model_id, why=why, history=history)
+        bucket.put_if_absent(key, msgspec.json.encode(card))
+    # read back: of two that ask at once one wins, and its card counts
+    card = parse_card(bucket.get(key))
+    page = to_page(card).encode()
+    bucket.put(card_key(version.model_id, "md"), to_markdown(card).encode(), "text/markdown; charset=utf-8")
+    bucket.put(card_key(version.model_id, "html"), page, "text/html; charset=utf-8")
+    with registry.errors() as client:
+        log_card(client, version.run_id, card)
+    progress(f"wrote the model card of {version.model_id}: {bucket.uri(card_key(version.model_id, 'html'))}")
+    return page
+
+
+def served_before(connection: Connection, name: str, model_id: str) -> tuple[ServedModel, ...]:
+    """The other models of the registered model `name` that were live, in the order in which they first were."""
+    rows = connection.execute(_SERVED, {"prefix": f"{name}-v", "model_id": model_id}).mappings()
+    return tuple(ServedModel(**row) for row in rows)
