@@ -70,7 +70,7 @@ def replace_expired(day: str) -> str:
     with running():
         selection = replace_expired(load_settings(), day[:7])
         skip_unless(selection is not None)
-        return selection.model_id
+        return selection.model_id if selection else ""
 
 
 @dag(

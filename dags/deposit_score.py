@@ -3,7 +3,7 @@
 Scores every row of some files, Parquet or CSV, of any size, by the champion or by a model of your choice, and writes a
 folder of Parquet: id, probability, expected value, rank and model id, best rows first, and a manifest as the last file.
 Bad rows go to quarantine there, with file, line and reason. With `DEPOSIT_SCORE__LOG` the predictions are in PostgreSQL
-too, so that outcomes can be told and months monitored.
+too, so that outcomes can be reported and months monitored.
 
 A run that was killed goes on where it was; one that has published the same already publishes nothing. What the form
 leaves empty is as the settings say: `DEPOSIT_SCORE__INPUT`, and a folder of the day in the data bucket.
@@ -73,8 +73,7 @@ def score(
 def deposit_score() -> None:
     """Score."""
     day = "{{ dag_run.run_after.date().isoformat() }}"
-    options = [param(name) for name in ("input", "output", "model", "period", "overwrite", "restart")]
-    score(*options, day)
+    score(param("input"), param("output"), param("model"), param("period"), param("overwrite"), param("restart"), day)
 
 
 deposit_score()

@@ -82,9 +82,10 @@ def json(value: Any) -> None:
 
 def error(message: str) -> None:
     """Print an error as one line of at most 200 letters; of a longer one the middle is left out, and all is above."""
-    line = f"error: {' '.join(message.split())}"
+    sentence = " ".join(message.split())
+    line = f"error: {sentence}"
     if len(line) > _MOST_LETTERS:
-        _print_plain(line)
+        _print_plain(sentence)
         half = (_MOST_LETTERS - 3) // 2  # what is wrong stands first in a message, what to do last
         line = f"{line[:half]} … {line[-half:]}"
     err.print(line, style="bold red", markup=False, soft_wrap=True)

@@ -34,6 +34,7 @@ def test_each_path_is_asked_by_curl(service: tuple[str, str], tmp_path: Path) ->
     assert '"detail"' not in printed
     for answer in ('"models"', '"called":20', '{"accepted":1', "deposit_requests_total"):
         assert answer in printed
+    assert (tmp_path / "ranked.xlsx").read_bytes()[:2] == b"PK"
     assert json.loads((tmp_path / "openapi.json").read_text())["openapi"] == "3.1.0"
     text = block(PAGE, "Ask it") + block(PAGE, "Each path by curl")
     asked = {path for path in document(1)["paths"] if f"8000{path} " in text or f"8000{path}\n" in text}

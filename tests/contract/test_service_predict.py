@@ -255,7 +255,8 @@ def test_metrics_count_routes_and_decisions(client: Client, customers: list[dict
 def test_each_route_asks_for_its_role(application: Application) -> None:
     roles = {path: route.role for path, route in application.routes.items()}
     assert {path: role for path, role in roles.items() if role} == {
-        "/predict": "predict", "/rank": "predict", "/outcomes": "outcomes", "/models": "predict", "/metrics": "admin",
+        "/predict": "predict", "/rank": "predict", "/workbook": "predict", "/models": "predict", "/card": "predict",
+        "/outcomes": "outcomes", "/metrics": "admin",
     }  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deposit.data.columns import FEATURES, Category, Number
+from deposit.data.columns import FEATURES, NAMES, Category, Number
 from deposit.model.evaluation import Economics
 from deposit.model.reference import SCORE, UNKNOWN, ReferenceProfile
 from deposit.monitoring.profile import BinnedOutcomes, ColumnProfile, PeriodProfile
@@ -44,6 +44,16 @@ def observe(frame: pd.DataFrame, probabilities: Any, trained: Trained, labels: A
         latencies={},
         columns=columns,
         scored=_scored(probabilities, called, labels),
+    )
+
+
+def sampled(trained: Trained, rows: int, seed: int, known: float = 1.0) -> pd.DataFrame:
+    """Rows of the history as a report's sample has them; of a share `known` the outcome is."""
+    frame = trained.frame.sample(rows, random_state=seed)
+    probabilities = trained.score(frame)
+    outcomes = frame["y"].astype(float).where(np.random.default_rng(seed).random(rows) < known)
+    return frame[list(NAMES)].assign(
+        probability=probabilities, called=(probabilities >= 0.3).astype(int), subscribed=outcomes
     )
 
 

@@ -39,7 +39,7 @@ def test_each_error_ends_in_one_short_line_below_ten_of_its_details_at_most(
     assert last.endswith(" correct it, and again")
     assert len(last) <= MOST
     if letters > 193:
-        assert above.pop() == f"error: {sentence}"
+        assert above.pop() == sentence
     if details > 10:
         kept = KEPT.search(above.pop())
         assert kept is not None

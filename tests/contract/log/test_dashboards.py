@@ -19,7 +19,7 @@ from grafana import (
     panel_queries,
     variable_queries,
 )
-from monitored import MONEY, Trained, observe
+from monitored import MONEY, Trained, observe, sampled
 from served import Service
 
 from deposit import events, keys
@@ -33,6 +33,7 @@ from deposit.log.spool import Spool
 from deposit.monitoring import metric_rows
 from deposit.monitoring.assessment import assess
 from deposit.monitoring.receipts import Days, Receipt
+from deposit.monitoring.reporting import ReportSubject, evidently_metrics, evidently_report
 from deposit.release import repository
 from deposit.sections import DatabaseSettings, ServeSettings
 from deposit.settings import Settings
@@ -167,6 +168,8 @@ def _release(settings: Settings) -> None:
 def _monitor(settings: Settings, trained: Trained, history: pd.DataFrame) -> None:
     """Figures of three months as monitoring would keep them: the last is this one, and it is of two models."""
     now, engine = datetime.now(UTC), connect(settings.database)
+    subject = ReportSubject("2010-05", "deposit-v7", now, trained.threshold)
+    report = evidently_report(subject, sampled(trained, 1000, 1), sampled(trained, 1000, 2))
     for age, source in enumerate(("2010-05", "2009-08", "2008-07")):
         month = (now.replace(day=15) - timedelta(days=30 * age)).strftime("%Y-%m")
         frame = history[history["period"] == source].iloc[:2000].reset_index(drop=True)
@@ -178,6 +181,8 @@ def _monitor(settings: Settings, trained: Trained, history: pd.DataFrame) -> Non
         ]
         with engine.begin() as connection:
             metric_rows.replace(connection, month, "deposit", kept)
+            for name in models:
+                metric_rows.replace_report(connection, month, name, list(evidently_metrics(name, report)))
     today = now.date()
     days = Days(today - timedelta(days=9), today - timedelta(days=1), UUID(int=0))
     counted = [

@@ -8,19 +8,18 @@ import pandas as pd
 import pytest
 from learning import make_champion, published
 from mlflow.tracking import MlflowClient
-from sqlalchemy import Connection
+from sqlalchemy import Connection, insert
 
 from deposit import overview
 from deposit.database import transaction
 from deposit.errors import DataError, IntegrityError, SourceError
-from deposit.monitoring import metric_rows
-from deposit.monitoring.metric_rows import MetricRow
 from deposit.registry import tracking
 from deposit.release import repository, requests
 from deposit.release.repository import LIVE, Release
 from deposit.sections import DatabaseSettings
 from deposit.settings import Settings
 from deposit.store import ObjectStore, split_uri
+from deposit.tables import metrics
 from deposit.training import training
 from deposit.training.card import ServedModel, parse_card
 from deposit.training.recipes import RECIPES
@@ -63,10 +62,13 @@ def served(settings: Settings, model_id: str) -> None:
     with transaction(settings.database) as connection:
         go_live(connection, model_id, "it <b>won</b>")
         go_live(connection, model_id, "its settings have changed", "renewal")
-        for period, values in {"2010-05": {"rows": 100.0, "roc_auc": 0.6}, "2010-06": {"rows": 50.0}}.items():
-            for name, value in values.items():
-                metric_rows.add(connection, period, MetricRow(model_id, name, value))
-            metric_rows.add(connection, f"{period}-03", MetricRow(model_id, "rows", 7.0))
+        by_period = {"2010-05": {"rows": 100.0, "roc_auc": 0.6}, "2010-06": {"rows": 50.0}, "2010-06-03": {"rows": 7.0}}
+        rows = [
+            {"period": period, "scope": model_id, "name": name, "value": value}
+            for period, values in by_period.items()
+            for name, value in values.items()
+        ]
+        connection.execute(insert(metrics), rows)
 
 
 def test_a_release_leaves_its_card_with_what_served_before(

@@ -1,24 +1,14 @@
 from datetime import UTC, datetime
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
-from monitored import Trained
+from monitored import Trained, sampled
 
 from deposit.data.columns import NAMES
 from deposit.monitoring.reporting import ReportSubject, evidently_metrics, evidently_report
 
 SUBJECT = ReportSubject("2010-05", "deposit-v7", datetime(2010, 5, 1, tzinfo=UTC), 0.3)
-
-
-def sampled(trained: Trained, rows: int, seed: int, known: float = 1.0) -> pd.DataFrame:
-    frame = trained.frame.sample(rows, random_state=seed)
-    probabilities = trained.score(frame)
-    outcomes = frame["y"].astype(float).where(np.random.default_rng(seed).random(rows) < known)
-    return frame[list(NAMES)].assign(
-        probability=probabilities, called=(probabilities >= 0.3).astype(int), subscribed=outcomes
-    )
 
 
 def measured(trained: Trained, current: pd.DataFrame) -> dict[str, Any]:
