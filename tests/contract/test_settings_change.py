@@ -109,7 +109,7 @@ from deposit.cli import monitoring_commands
 from deposit.replay import replay as module
 from deposit.replay.loan import borrowed_traffic
 
-def replay(settings, first, last, progress):
+def replay(settings, first, last, training, progress):
     with borrowed_traffic(settings.changed("mlflow", model_name="replay"), progress):
         print("begun", flush=True)
         time.sleep(600)
