@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from benchmarks.candidates import FORGETTING, fit_dynamic
 from benchmarks.models_report import Row, picture, report
 from benchmarks.pairs import Verdicts, judge_pairs
 from deposit.data import ingest, periods, sources
@@ -20,7 +21,7 @@ from deposit.data.columns import LEAKAGE_COLUMN
 from deposit.model import metrics
 from deposit.model.encoder import Encoder
 from deposit.model.evaluation import Predictions
-from deposit.model.mixture import Values
+from deposit.model.mixture import Values, linear_log_odds
 from deposit.progress import log_progress
 from deposit.sections import IngestSettings, SelectSettings
 from deposit.selection.backtest import backtest
@@ -106,6 +107,16 @@ def gated(lived: Lived, recipe: str, score: str) -> Predictions:
     return _answered(lived, answers)
 
 
+def dynamic(lived: Lived, forgetting: float) -> Predictions:
+    """A dynamic logistic regression, fitted for each month on the labelled ones before."""
+    answers = []
+    for fold in lived.standing.forward.folds:
+        rows = EncodedRows.of(pd.concat([lived.trainer.months[month] for month in fold.labelled]))
+        coefficients = fit_dynamic(rows, forgetting)
+        answers.append(linear_log_odds(coefficients, rows.encoder.encode_columns(lived.trainer.months[fold.period])))
+    return _answered(lived, answers)
+
+
 def _score(name: str, labels: np.ndarray, called: np.ndarray) -> float:
     ones = np.ones((1, len(labels)))
     values = metrics.f1(labels, called, ones) if name == "f1" else metrics.mean(called == (labels == 1), ones)
@@ -141,6 +152,8 @@ def rows_of(lived: Lived) -> Iterator[Row]:
     yield Row("**the refit policy**", "policy", policy.predictions)
     for recipe in RECIPES:
         yield Row(recipe.name, "recipe", member_predictions(forward, recipe.name))
+    for title, forgetting in FORGETTING.items():
+        yield Row(title, "candidate", dynamic(lived, forgetting))
     yield Row("never retrained: the mixture of the first month", "naive", never_retrained(lived))
     for recipe_name in ("xgboost", "logistic"):
         for score in ("f1", "accuracy"):

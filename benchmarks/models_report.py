@@ -20,7 +20,7 @@ _TITLES = ("AUC, month mean", "AUC, pooled", "log loss", "Brier", "capture@30 %,
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """A way to answer the months; `kind` is policy, recipe or naive."""
+    """A way to answer the months; `kind` is policy, recipe, candidate or naive."""
 
     title: str
     kind: str
@@ -70,6 +70,11 @@ def report(
         "![ROC AUC by month, and profit so far](MODELS.png)",
         "",
         *_table([row for row in rows if row.kind != "naive"]),
+        "",
+        _against_random(policy),
+        "",
+        "The dynamic logistic regressions are candidates that the table of recipes does not hold: in them each month's "
+        "estimate is the prior of the next.",
         "",
         "## What habits cost",
         "",
@@ -140,6 +145,19 @@ def _months_interval(values: np.ndarray) -> tuple[float, float]:
     drawn = np.random.default_rng(_SEED).integers(len(values), size=(2000, len(values)))
     low, high = np.quantile(values[drawn].sum(axis=1), [0.025, 0.975])
     return float(low), float(high)
+
+
+def _against_random(policy: Row) -> str:
+    captures = [
+        month.capture_30
+        for month in by_month(policy.predictions, Economics(VALUES[0], 1.0))
+        if month.rows >= MONTH_ROWS
+    ]
+    better = sum(capture > 0.3 for capture in captures)
+    return (
+        f"Calling 30 % of a month by the policy is better than as many calls at random in {better} of {len(captures)} "
+        "months."
+    )
 
 
 def _halves(policy: Row) -> list[str]:
