@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+import pandas as pd
 import pytest
 from learning import make_champion, published
 
@@ -22,7 +23,8 @@ pytestmark = [
 
 
 @pytest.fixture
-def aging(own: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+def aging(own: Settings, rows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    published(own, rows)  # what `good` was trained on: other tests of the session empty the bucket
     monkeypatch.setattr("deposit.loop.record_rejection", lambda *_: None)  # there is no database
     return own.model_copy(update={"expiry": ExpirySettings(stale_after=1, replace_after=2)})
 
