@@ -54,6 +54,12 @@ def settings(tracking_uri: str, object_store: StoreSettings, tmp_path_factory: p
     )
 
 
+@pytest.fixture(scope="module", autouse=True)
+def published_rows(settings: Settings, rows: pd.DataFrame) -> str:
+    """The version of the rows that `good` was trained on; tests of other modules empty the bucket."""
+    return published(settings, rows)
+
+
 @pytest.fixture(scope="session")
 def good(settings: Settings, rows: pd.DataFrame) -> TrainingResult:
     return train(settings, published(settings, rows))

@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime
 
-import pandas as pd
 import pytest
 from learning import make_champion, published
 
@@ -23,8 +22,7 @@ pytestmark = [
 
 
 @pytest.fixture
-def aging(own: Settings, rows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    published(own, rows)  # what `good` was trained on: other tests of the session empty the bucket
+def aging(own: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setattr("deposit.loop.record_rejection", lambda *_: None)  # there is no database
     return own.model_copy(update={"expiry": ExpirySettings(stale_after=1, replace_after=2)})
 
