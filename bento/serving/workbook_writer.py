@@ -22,8 +22,8 @@ from deposit.data.columns import FEATURES, NAMES
 from deposit.data.tables.cells import number
 from deposit.data.tables.formats import cut
 from deposit.data.tables.header import read_header
-from deposit.data.tables.workbook import Exit, limit_process
-from deposit.errors import ContractError, DataError
+from deposit.data.tables.workbook import run_conversion
+from deposit.errors import ContractError
 
 _SECONDS = 900
 """Of the processor; 100,000 rows of 27 columns take 20."""
@@ -42,23 +42,15 @@ _REJECTED = ("row", "column", "reason")
 Cell = str | float
 
 
-def main() -> Exit:
+def main() -> None:
     """Write the workbook; nothing else is written to standard output."""
-    limit_process(_SECONDS)
     folder, *added = sys.argv[1:]
-    try:
-        with tempfile.TemporaryFile(dir=folder) as target:
-            book = xlsxwriter.Workbook(target, {"constant_memory": True, "tmpdir": folder})
-            _write(sys.stdin.buffer, book, tuple(added))
-            book.close()
-            target.seek(0)
-            shutil.copyfileobj(target, sys.stdout.buffer, 2**20)
-    except DataError as refusal:
-        sys.stderr.write(str(refusal))
-        return Exit.REFUSED
-    except MemoryError:
-        return Exit.MEMORY
-    return Exit.WHOLE
+    with tempfile.TemporaryFile(dir=folder) as target:
+        book = xlsxwriter.Workbook(target, {"constant_memory": True, "tmpdir": folder})
+        _write(sys.stdin.buffer, book, tuple(added))
+        book.close()
+        target.seek(0)
+        shutil.copyfileobj(target, sys.stdout.buffer, 2**20)
 
 
 def _write(source: IO[bytes], book: Any, added: tuple[str, ...]) -> None:
@@ -141,4 +133,4 @@ def _problems(text: str) -> Iterator[tuple[Cell, str, str]]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_conversion(main, _SECONDS))

@@ -1,6 +1,13 @@
 import os
+import socket
+import subprocess
 import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -17,3 +24,32 @@ os.environ |= {
     "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "postgresql+psycopg2://nobody@127.0.0.1:1/none",
     "DEPOSIT_STATE_DIR": f"{HOME}/state",
 }
+
+
+@pytest.fixture
+def aws_url() -> Iterator[str]:
+    """The address of a simulated AWS that has nothing yet."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [str(ROOT / ".venv" / "bin" / "python"), "-m", "simulated_aws", "-H", "127.0.0.1", "-p", str(port)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "tests" / "support")}
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
+    try:
+        _wait_for(f"http://127.0.0.1:{port}/moto-api/data.json")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def _wait_for(url: str) -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            urllib.request.urlopen(url, timeout=5).close()
+            return
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)

@@ -2,12 +2,8 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,41 +43,17 @@ def test_a_setting_says_where_training_runs(chosen: str) -> None:
 
 
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+def aws(aws_url: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """The environment of a simulated AWS that has nothing yet."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [str(ROOT / ".venv" / "bin" / "python"), "-m", "simulated_aws", "-H", "127.0.0.1", "-p", str(port)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "tests" / "support")}
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
-    try:
-        url = f"http://127.0.0.1:{port}"
-        _wait_for(f"{url}/moto-api/data.json")
-        given = {
-            "AWS_ENDPOINT_URL": url,
-            "AWS_ACCESS_KEY_ID": "simulated",
-            "AWS_SECRET_ACCESS_KEY": "simulated",
-            "AWS_DEFAULT_REGION": "eu-central-1",
-        }
-        for name, value in given.items():
-            monkeypatch.setenv(name, value)
-        yield given
-    finally:
-        server.terminate()
-        server.wait()
-
-
-def _wait_for(url: str) -> None:
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            urllib.request.urlopen(url, timeout=5).close()
-            return
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.2)
+    given = {
+        "AWS_ENDPOINT_URL": aws_url,
+        "AWS_ACCESS_KEY_ID": "simulated",
+        "AWS_SECRET_ACCESS_KEY": "simulated",
+        "AWS_DEFAULT_REGION": "eu-central-1",
+    }
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    return given
 
 
 @pytest.fixture

@@ -2,12 +2,6 @@
 
 import asyncio
 import json
-import os
-import socket
-import subprocess
-import time
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,38 +24,15 @@ def dag() -> Any:
 
 
 @pytest.fixture
-def bank(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def bank(aws_url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A client of an S3 server with an empty bucket; Airflow's connection `aws_default` leads to it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    command = [str(ROOT / ".venv" / "bin" / "moto_server"), "-H", "127.0.0.1", "-p", str(port)]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ.copy())
-    try:
-        _wait_for(f"{url}/moto-api/data.json")
-        connection = s3_connection(StoreSettings(), url, "key", "secret")
-        monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
-        client = boto3.client(
-            "s3", endpoint_url=url, aws_access_key_id="key", aws_secret_access_key="secret", region_name="us-east-1"
-        )
-        client.create_bucket(Bucket="bank")
-        yield client
-    finally:
-        server.terminate()
-        server.wait()
-
-
-def _wait_for(url: str) -> None:
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            urllib.request.urlopen(url, timeout=5).close()
-            return
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.2)
+    connection = s3_connection(StoreSettings(), aws_url, "key", "secret")
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
+    client = boto3.client(
+        "s3", endpoint_url=aws_url, aws_access_key_id="key", aws_secret_access_key="secret", region_name="us-east-1"
+    )
+    client.create_bucket(Bucket="bank")
+    return client
 
 
 def located(dag: Any, *arguments: str | None) -> str:

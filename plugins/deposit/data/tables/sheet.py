@@ -19,7 +19,7 @@ from xml.etree import ElementTree
 from python_calamine import CalamineSheet, CalamineWorkbook, PasswordError, SheetTypeEnum, SheetVisibleEnum
 
 from deposit.data.tables.formats import cut
-from deposit.data.tables.workbook import MEMORY, Exit, limit_process
+from deposit.data.tables.workbook import MEMORY, run_conversion
 from deposit.errors import SourceError
 
 SECONDS = 60
@@ -31,19 +31,11 @@ _MOST_EXACT = 2**53
 _BREAKS = re.compile("\r\n|[\r\n\0]")
 
 
-def main() -> Exit:
+def main() -> None:
     """Read the workbook; nothing but the CSV is written to standard output."""
-    limit_process(SECONDS)
     text = io.TextIOWrapper(sys.stdout.buffer, "utf-8", newline="")
-    try:
-        _write(sys.stdin.buffer, text)
-        text.flush()
-    except SourceError as refusal:
-        sys.stderr.write(str(refusal))
-        return Exit.REFUSED
-    except MemoryError:
-        return Exit.MEMORY
-    return Exit.WHOLE
+    _write(sys.stdin.buffer, text)
+    text.flush()
 
 
 def _write(file: IO[bytes], text: IO[str]) -> None:
@@ -178,4 +170,4 @@ def _part(archive: zipfile.ZipFile, place: int) -> tuple[str, bool]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_conversion(main, SECONDS))

@@ -8,13 +8,13 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from enum import IntEnum
 from typing import IO
 
 from deposit.data.tables.unpacking import NewFile, copy, owned
-from deposit.errors import SourceError, TooLargeError
+from deposit.errors import DataError, SourceError, TooLargeError
 
 _log = logging.getLogger(__name__)
 MEMORY = 640 * 2**20
@@ -77,8 +77,23 @@ def convert(
         raise SourceError(failure)
 
 
-def limit_process(seconds: int) -> None:
-    """In such a process: let the kernel end it where it asks for too much."""
+def run_conversion(work: Callable[[], None], seconds: int) -> Exit:
+    """The whole of such a process, whose standard output gets nothing but what `work` writes; `seconds` of processor.
+
+    The kernel ends it where it asks for too much.
+    """
+    _limit(seconds)
+    try:
+        work()
+    except DataError as refusal:
+        sys.stderr.write(str(refusal))
+        return Exit.REFUSED
+    except MemoryError:
+        return Exit.MEMORY
+    return Exit.WHOLE
+
+
+def _limit(seconds: int) -> None:
     with suppress(ValueError, OSError):  # macOS limits no address space
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
