@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from mlflow.tracking import MlflowClient
 from mlflowserver import mlflow_server
 
 from deposit.errors import ConfigError, UpstreamError
@@ -85,7 +84,7 @@ def test_what_the_catalog_says_is_what_a_service_loads(settings: Settings, model
     assert write_catalog(settings) == []
     assert parse_catalog(settings.catalog_path.read_bytes()).models == ()
     version = _register(settings, model)
-    client = MlflowClient(settings.mlflow.tracking_uri)
+    client = tracking.connect(settings.mlflow.tracking_uri)
     client.set_registered_model_alias("deposit", "champion", "1")
     uri = client.get_run(version.run_id).data.tags[Tag.MODEL_URI]
     client.create_model_version("deposit", uri, version.run_id, model_id=uri.removeprefix("models:/"))  # by hand

@@ -7,13 +7,13 @@ from typing import Any
 import boto3
 import httpx
 import pytest
-from mlflow.tracking import MlflowClient
 from mlflowserver import mlflow_server
 from simulated_aws.server import REGION, SimulatedAws
 
 from deposit.deploy.compose.mlflow import variables
 from deposit.deploy.compose.preparation import prepare_aws
 from deposit.errors import ConfigError, UpstreamError
+from deposit.registry import tracking
 from deposit.sections import DatabaseSettings, StoreSettings
 from deposit.settings import Settings
 from deposit.store import ObjectStore
@@ -130,7 +130,7 @@ def test_mlflows_server_writes_with_the_key_and_without_an_endpoint(
     }
     backend = f"sqlite:///{tmp_path}/mlflow.db"
     with mlflow_server(free_ports(1), tmp_path / "log", backend, f"s3://{bucket}", environment) as uri:
-        client = MlflowClient(uri)
+        client = tracking.connect(uri)
         run = client.create_run(client.create_experiment("keyed")).info.run_id
         client.log_text(run, "text", "note.txt")
     (found,) = aws.client("s3").list_objects_v2(Bucket=bucket)["Contents"]

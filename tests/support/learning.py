@@ -1,9 +1,9 @@
 """Datasets and champions made for tests of training and selection."""
 
 import pandas as pd
-from mlflow.tracking import MlflowClient
 
 from deposit.data import dataset
+from deposit.registry import tracking
 from deposit.registry.registry import ModelRegistry
 from deposit.settings import Settings
 from deposit.store import ObjectStore
@@ -18,7 +18,7 @@ def published(settings: Settings, rows: pd.DataFrame) -> str:
 
 def make_champion(settings: Settings, training: TrainingResult) -> None:
     """Register the challenger of a training, and make it champion by hand."""
-    client = MlflowClient(settings.mlflow.tracking_uri)
+    client = tracking.connect(settings.mlflow.tracking_uri)
     run = client.get_run(client.get_run(training.run_id).data.tags["deposit.challenger_run"])
     made = ModelRegistry(settings).register(run)
     client.set_registered_model_alias(settings.mlflow.model_name, "champion", str(made.version))

@@ -10,6 +10,7 @@ from mlflowserver import mlflow_server
 
 from deposit.data import ingest, periods, sources
 from deposit.progress import log_progress
+from deposit.registry import tracking
 from deposit.sections import IngestSettings, MlflowSettings, StoreSettings, TrainSettings
 from deposit.settings import Settings
 from deposit.training import training
@@ -84,4 +85,4 @@ def own(settings: Settings, request: pytest.FixtureRequest) -> Settings:
 
 @pytest.fixture
 def client(settings: Settings) -> MlflowClient:
-    return MlflowClient(settings.mlflow.tracking_uri)
+    return tracking.connect(settings.mlflow.tracking_uri)
