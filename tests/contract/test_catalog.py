@@ -41,7 +41,6 @@ def tracking_uri(
         "PATH": "/usr/bin:/bin", "MLFLOW_S3_ENDPOINT_URL": str(object_store.endpoint_url),
         "AWS_ACCESS_KEY_ID": str(object_store.access_key), "AWS_DEFAULT_REGION": object_store.region,
         "AWS_SECRET_ACCESS_KEY": object_store.secret_key.get_secret_value(), "MLFLOW_DISABLE_TELEMETRY": "true",
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     }  # fmt: skip
     backend, artifacts = f"sqlite:///{folder}/mlflow.db", f"s3://{object_store.mlflow_bucket}"
     with mlflow_server(port, folder / "log", backend, artifacts, environment) as uri:

@@ -124,7 +124,6 @@ def test_mlflows_server_writes_with_the_key_and_without_an_endpoint(
     bucket = store.mlflow_bucket
     environment = {
         "PATH": "/usr/bin:/bin",
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         **aws.environment,
         **variables(Settings(store=store)),
     }

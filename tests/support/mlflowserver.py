@@ -1,5 +1,6 @@
 """A real MLflow server for tests, with the database and the place of artifacts that a test wants."""
 
+import os
 import subprocess
 import sys
 import time
@@ -15,13 +16,14 @@ import pytest
 def mlflow_server(
     port: int, log: Path, backend: str, artifacts: str, environment: Mapping[str, str] | None = None
 ) -> Iterator[str]:
-    """Its URL while it runs; `environment` in the place of this process's own."""
+    """Its URL while it runs; `environment` in the place of this process's own. It runs no jobs, as in the stack."""
     command = [
         str(Path(sys.executable).parent / "mlflow"), "server", "--host=127.0.0.1", f"--port={port}", "--workers=1",
         f"--backend-store-uri={backend}", "--serve-artifacts", f"--artifacts-destination={artifacts}",
     ]  # fmt: skip
+    variables = {**(os.environ if environment is None else environment), "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     with log.open("wb") as file:
-        server = subprocess.Popen(command, stdout=file, stderr=file, env=environment)
+        server = subprocess.Popen(command, stdout=file, stderr=file, env=variables)
     try:
         uri = f"http://127.0.0.1:{port}"
         _wait_until_healthy(uri, log)
