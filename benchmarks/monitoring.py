@@ -22,7 +22,9 @@ from deposit.data.columns import CATEGORIES, FEATURES, NAMES
 from deposit.progress import Progress, log_progress
 from deposit.sections import IngestSettings
 from deposit.settings import REPOSITORY
+from deposit.training.fitting import EncodedRows, fit_rates
 from deposit.training.profiling import profile_reference
+from deposit.training.recipes import FALLBACK
 
 PORT = 18_889
 ROWS = (100_000, 1_000_000)
@@ -60,7 +62,8 @@ def _training(folder: Path) -> pd.DataFrame:
     good = ingest.check(sources.fetch(IngestSettings(), folder, log_progress), log_progress).good
     frame = good.assign(period=periods.assign(good["month"], 2008, 2026), probability=_scores(len(good)))
     frame["called"] = (frame["probability"] >= watchers.THRESHOLD).astype(int)
-    reference = profile_reference(frame, frame["probability"].to_numpy())
+    rates = fit_rates(FALLBACK, EncodedRows.of(frame))
+    reference = profile_reference(frame, frame["probability"].to_numpy(), rates)
     (folder / watchers.REFERENCE).write_text(json.dumps(reference.to_json()))
     kept = frame[[*NAMES, "probability", "called", "y"]].astype(dict.fromkeys(CATEGORIES, object))
     kept.to_parquet(folder / watchers.TRAINING)

@@ -10,9 +10,12 @@ import pytest
 
 from deposit.data.columns import FEATURES, NAMES, Category, Number
 from deposit.model.evaluation import Economics
+from deposit.model.mixture import AGE_EDGES
 from deposit.model.reference import SCORE, UNKNOWN, ReferenceProfile
 from deposit.monitoring.profile import BinnedOutcomes, ColumnProfile, PeriodProfile
+from deposit.training.fitting import EncodedRows, fit_rates
 from deposit.training.profiling import profile_reference
+from deposit.training.recipes import FALLBACK
 
 MONEY = Economics(10, 1, capacity=500)
 
@@ -44,6 +47,7 @@ def observe(frame: pd.DataFrame, probabilities: Any, trained: Trained, labels: A
         latencies={},
         columns=columns,
         scored=_scored(probabilities, called, labels),
+        scored_by_rates=None if labels is None else _scored_by_rates(frame, labels, trained.reference),
     )
 
 
@@ -77,6 +81,21 @@ def _scored(probabilities: Any, called: Any, labels: Any) -> BinnedOutcomes:
     return BinnedOutcomes(groups["y"].to_numpy(np.int8), groups["mean"].to_numpy(), groups["size"].to_numpy(np.float64))
 
 
+def rates_of(frame: pd.DataFrame, reference: ReferenceProfile) -> Any:
+    """What the table of rates answers for these rows; NaN where a value is not allowed."""
+    poutcomes, contacts = pd.Index(["failure", "nonexistent", "success"]), pd.Index(["cellular", "telephone"])
+    places = poutcomes.get_indexer(pd.Index(frame["poutcome"])), contacts.get_indexer(pd.Index(frame["contact"]))
+    bands = (frame["age"] >= 30).astype(int) + (frame["age"] >= 60)
+    return np.where(np.minimum(*places) >= 0, np.array(reference.rate_table)[(*places, bands)], np.nan)
+
+
+def _scored_by_rates(frame: pd.DataFrame, labels: Any, reference: ReferenceProfile) -> BinnedOutcomes:
+    rows = frame[["poutcome", "contact", "age"]].assign(y=labels, p=rates_of(frame, reference)).dropna()
+    groups = rows.groupby(["y", "poutcome", "contact", np.digitize(rows["age"], AGE_EDGES)])["p"].agg(["mean", "size"])
+    outcomes = groups.index.get_level_values("y").to_numpy(np.int8)
+    return BinnedOutcomes(outcomes, groups["mean"].to_numpy(), groups["size"].to_numpy(np.float64))
+
+
 @pytest.fixture(scope="session")
 def trained(history: pd.DataFrame) -> Trained:
     """A model on every second real row of 2008 and 2009."""
@@ -101,4 +120,5 @@ def trained(history: pd.DataFrame) -> Trained:
     expected: dict[str, float] = {}
     for name, found in evaluate(rows, 0.3, MONEY, 100, 0).items():
         expected |= {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
-    return Trained(frame, probabilities, profile_reference(frame, probabilities), 0.3, expected, score)
+    reference = profile_reference(frame, probabilities, fit_rates(FALLBACK, EncodedRows.of(frame)))
+    return Trained(frame, probabilities, reference, 0.3, expected, score)

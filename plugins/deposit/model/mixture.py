@@ -35,6 +35,12 @@ class RateTable:
     log_odds: Values
     effects: Values
 
+    @property
+    def probabilities(self) -> Values:
+        """Of each cell."""
+        odds: Values = np.exp(self.log_odds)
+        return odds / (1 + odds)
+
     @classmethod
     def of(cls, log_odds: Values, counts: Values) -> "RateTable":
         """Effects are Shapley values (1953) over the rows that the cells have."""

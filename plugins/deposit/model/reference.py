@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+RateCube = tuple[tuple[tuple[float, ...], ...], ...]
+"""Probabilities by outcome of the earlier campaign, kind of phone and age band, as `mixture.FACTORS` orders them."""
 SCORE, UNKNOWN = "probability", "unknown"
 """The score among the columns."""
 
@@ -59,6 +61,7 @@ class ReferenceProfile:
         lowest_rate: the lowest such share of any month.
         highest_rate: the highest.
         columns: histograms by column, the score's among them.
+        rate_table: what the table of rates would answer, fitted on the same rows; None in models of before it was kept.
     """
 
     rows: int
@@ -66,6 +69,7 @@ class ReferenceProfile:
     lowest_rate: float
     highest_rate: float
     columns: Mapping[str, Histogram]
+    rate_table: RateCube | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As what `from_json` reads."""
@@ -75,6 +79,7 @@ class ReferenceProfile:
             "lowest_rate": self.lowest_rate,
             "highest_rate": self.highest_rate,
             "columns": {name: dict(vars(histogram)) for name, histogram in self.columns.items()},
+            "rate_table": self.rate_table,
         }
 
     @classmethod
@@ -83,4 +88,6 @@ class ReferenceProfile:
         rate = content["rate"]
         lowest, highest = (content.get(name, rate) for name in ("lowest_rate", "highest_rate"))
         columns = {name: Histogram.from_json(histogram) for name, histogram in content["columns"].items()}
-        return cls(content["rows"], rate, lowest, highest, columns)
+        cells = content.get("rate_table")
+        rate_table = None if cells is None else tuple(tuple(map(tuple, contacts)) for contacts in cells)
+        return cls(content["rows"], rate, lowest, highest, columns, rate_table)

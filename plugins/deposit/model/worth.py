@@ -94,8 +94,9 @@ def sum_of(worths: Sequence[Worth]) -> Worth:
     profit, expected, random, everyone, oracle = (
         sum(getattr(each, name) for each in worths) for name in ("profit", "expected", "random", "everyone", "oracle")
     )
-    capacity = worths[0].capacity
-    return Worth(profit, profit - low, profit + high, expected, random, everyone, oracle, capacity=capacity)
+    known = [each.rates for each in worths if each.rates is not None]
+    rates, capacity = sum(known) if len(known) == len(worths) else None, worths[0].capacity
+    return Worth(profit, profit - low, profit + high, expected, random, everyone, oracle, rates, capacity)
 
 
 _CONCLUSIONS = {

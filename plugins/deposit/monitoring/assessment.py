@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from deposit.model.evaluation import Economics, Interval
 from deposit.model.reference import ReferenceProfile
 from deposit.monitoring.drift import Drift, drift
-from deposit.monitoring.performance import base_rate_shifted, degradations, performance, ranking_known
+from deposit.monitoring.performance import base_rate_shifted, degradations, performance, profits_by_rates, ranking_known
 from deposit.monitoring.profile import PeriodProfile
 from deposit.monitoring.quality import faults
 from deposit.monitoring.status import Deviation, MonitoringRule, PeriodStatus
@@ -66,7 +66,7 @@ def assess(
         drifts={name: drift(reference.columns[name].counts, now.counts) for name, now in observed.columns.items()},
         rate_shifted=bool(metrics) and base_rate_shifted(reference.rate, observed.scored),
         ranking_known=ranking_known(expected, metrics),
-        performance=metrics,
+        performance={**metrics, **profits_by_rates(observed.scored_by_rates, economics)},
     )
 
 

@@ -1,11 +1,13 @@
 """What the calls of the last months earned, as the table `metrics` holds it; needs no numerical library."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
 from deposit.model.worth import Worth, worths_of
 
+_RATES = "profit_rates"
 _PROFITS = text("""
 SELECT period, model_id, jsonb_object_agg(name, value) AS profits FROM monthly_metrics
 WHERE starts_with(name, 'profit') AND "column" = ''
@@ -37,9 +39,13 @@ def latest_worths(connection: Connection, capacity: int | None, months: int) -> 
         MonthWorth(period, model_id, worth)
         for period, model_id, profits in ours
         if period in newest
-        for worth in worths_of(profits | limit, {})
+        for worth in worths_of(profits | limit, _of_rates(profits))
         if (worth.capacity is None) == (capacity is None)
     ]
+
+
+def _of_rates(profits: Mapping[str, float]) -> dict[str, float]:
+    return {f"profit{name.removeprefix(_RATES)}": value for name, value in profits.items() if name.startswith(_RATES)}
 
 
 def _registered(model_id: str) -> str:

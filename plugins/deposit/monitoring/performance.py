@@ -8,6 +8,7 @@ import numpy as np
 
 from deposit.model.evaluation import CONFIDENCE, Economics, Interval, Predictions, interval, weighted_metrics
 from deposit.model.metrics import BINS
+from deposit.model.worth import AT_CAPACITY
 from deposit.monitoring.profile import BinnedOutcomes
 from deposit.monitoring.status import Deviation, MonitoringRule
 
@@ -35,6 +36,25 @@ def performance(scored: BinnedOutcomes, threshold: float, economics: Economics) 
     if scored.rows.sum() < MIN_OUTCOMES:
         return {}
     enough_of_each = _enough_of_each(scored)
+    intervals = _measure(scored, threshold, economics)
+    noise = _calibration_noise(scored)
+    # one period is no months to take a mean of
+    names = [
+        name for name in intervals if not name.endswith("_month_mean") and (name not in _OF_BOTH or enough_of_each)
+    ]
+    return {name: intervals[name] for name in names} | {NOISE: Interval(noise, noise, noise)}
+
+
+def profits_by_rates(scored: BinnedOutcomes | None, economics: Economics) -> dict[str, Interval]:
+    """What the calls that the table of rates chooses earned, as `performance` has it of the model's."""
+    if scored is None or scored.rows.sum() < MIN_OUTCOMES:
+        return {}
+    measured = _measure(scored, 0.0, economics)
+    return {f"profit_rates{end}": measured[f"profit{end}"] for end in ("", AT_CAPACITY) if f"profit{end}" in measured}
+
+
+def _measure(scored: BinnedOutcomes, threshold: float, economics: Economics) -> dict[str, Interval]:
+    """Every metric of grouped outcomes."""
     if economics.capacity is not None:
         # of rows: here each is a group of them
         economics = replace(economics, capacity=economics.capacity / float(scored.rows.mean()))
@@ -45,11 +65,7 @@ def performance(scored: BinnedOutcomes, threshold: float, economics: Economics) 
         weighted_metrics(groups, threshold, economics, block) for block in np.array_split(_resampled(scored), _BLOCKS)
     ]
     drawn = {name: np.concatenate([block[name] for block in blocks]) for name in values}
-    # one period is no months to take a mean of
-    names = [name for name in values if not name.endswith("_month_mean") and (name not in _OF_BOTH or enough_of_each)]
-    intervals = {name: Interval(float(values[name][0]), *interval(drawn[name], CONFIDENCE)) for name in names}
-    noise = _calibration_noise(scored)
-    return intervals | {NOISE: Interval(noise, noise, noise)}
+    return {name: Interval(float(values[name][0]), *interval(drawn[name], CONFIDENCE)) for name in values}
 
 
 def ranking_known(expected: Mapping[str, float], metrics: Mapping[str, Interval]) -> bool:

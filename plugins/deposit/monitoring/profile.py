@@ -13,7 +13,8 @@ from deposit.data.columns import CATEGORIES, FEATURES, NUMBERS, Category, Number
 from deposit.data.period import Period
 from deposit.model.artifact import Labels, Probabilities
 from deposit.model.metrics import Values
-from deposit.model.reference import SCORE, UNKNOWN, ReferenceProfile
+from deposit.model.mixture import AGE_EDGES, FACTORS
+from deposit.model.reference import SCORE, UNKNOWN, RateCube, ReferenceProfile
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,11 @@ class BinnedOutcomes:
 
 @dataclass(frozen=True, eq=False)
 class PeriodProfile:
-    """One model's predictions in a period; latencies are upper edges of histogram bins, in milliseconds."""
+    """One model's predictions in a period; latencies are upper edges of histogram bins, in milliseconds.
+
+    `scored_by_rates` are the known outcomes with the score that the table of rates would have given them, if the model
+    keeps one.
+    """
 
     rows: int
     called: int
@@ -58,6 +63,7 @@ class PeriodProfile:
     latencies: Mapping[str, float]
     columns: Mapping[str, ColumnProfile]
     scored: BinnedOutcomes
+    scored_by_rates: BinnedOutcomes | None
 
 
 _NUMBERS = {**NUMBERS, SCORE: Number(SCORE, 0.0, 1.0, False, "the model's score", 0.1)}
@@ -69,6 +75,18 @@ _GROUPS = 2000
 """Steps of the score by which predictions are grouped."""
 _DIGITS = 12
 _QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+_POUTCOMES, _CONTACTS = (CATEGORIES[name].allowed for name in FACTORS[:2])
+_CELL = sql.SQL(
+    "((array_position({poutcomes}::text[], poutcome) - 1) * {contacts_count}"
+    " + array_position({contacts}::text[], contact) - 1) * {bands} + width_bucket(age::float8, {edges}::float8[])"
+).format(
+    poutcomes=list(_POUTCOMES),
+    contacts=list(_CONTACTS),
+    contacts_count=len(_CONTACTS),
+    bands=len(AGE_EDGES) + 1,
+    edges=list(AGE_EDGES),
+)
+"""Place of a row in a `RateCube`, cell by cell; NULL where the contract does not allow a value."""
 _WINDOW = sql.SQL("model_id = %(model_id)s AND event_time >= %(start)s AND event_time < %(end)s")
 
 
@@ -105,6 +123,7 @@ def profile_period(connection: Connection, span: Period, model_id: str, referenc
     window = {"model_id": model_id, "start": span.start, "end": span.end}
     bins, latency = _histograms(connection, window, reference)
     rows, called, mean, *constant = _totals(connection, window)
+    scored, by_rates = _scored(connection, window, reference.rate_table)
     columns = {
         column.name: _column_profile(column, counts, single, reference)
         for column, counts, single in zip(_COLUMNS, bins, constant, strict=True)
@@ -115,7 +134,8 @@ def profile_period(connection: Connection, span: Period, model_id: str, referenc
         mean_probability=mean,
         latencies={name: _quantile(latency, share) for name, share in _QUANTILES.items()},
         columns=columns,
-        scored=_scored(connection, window),
+        scored=scored,
+        scored_by_rates=by_rates,
     )
 
 
@@ -168,22 +188,30 @@ def _totals(connection: Connection, window: dict[str, Any]) -> Sequence[Any]:
     return next(iter(_rows(connection, statement, window)))
 
 
-def _scored(connection: Connection, window: dict[str, Any]) -> BinnedOutcomes:
-    """Predictions whose outcome is known, each once.
+def _scored(
+    connection: Connection, window: dict[str, Any], rate_table: RateCube | None
+) -> tuple[BinnedOutcomes, BinnedOutcomes | None]:
+    """Predictions whose outcome is known, each once: grouped by score, and by the cells of the table of rates.
 
     By the statement that `current_outcomes` shows; joined with that view, this would take twice the time.
     """
     statement = sql.SQL(
-        "SELECT subscribed::integer, avg(probability), count(*) FROM ("
-        " SELECT DISTINCT ON (prediction_id) probability, subscribes, subscribed"
-        " FROM (SELECT prediction_id, probability, subscribes FROM predictions WHERE {window}) AS asked"
+        "SELECT GROUPING(cell), subscribed::integer, avg(probability), count(*), cell FROM ("
+        " SELECT DISTINCT ON (prediction_id) probability, subscribes, subscribed, cell"
+        " FROM (SELECT prediction_id, probability, subscribes, {cell} AS cell FROM predictions WHERE {window}) AS asked"
         " JOIN outcomes USING (prediction_id) ORDER BY prediction_id, outcome_moment(at, received_at) DESC, id DESC"
-        ") AS known GROUP BY subscribes, subscribed, floor(probability * {groups})::integer"
-        " ORDER BY 2, 1"
-    ).format(groups=_GROUPS, window=_WINDOW)
-    groups = np.array(list(_rows(connection, statement, window)), dtype=np.float64).reshape(-1, 3)
+        ") AS known GROUP BY GROUPING SETS"
+        " ((subscribes, subscribed, floor(probability * {groups})::integer), (subscribed, cell)) ORDER BY 3, 2"
+    ).format(groups=_GROUPS, window=_WINDOW, cell=_CELL)
+    rows = _rows(connection, statement, window)
+    scored = np.array([row[1:4] for row in rows if row[0]], dtype=np.float64).reshape(-1, 3)
     # means of one score may differ in their last bit, which must not rank one outcome above the other
-    return BinnedOutcomes(groups[:, 0].astype(np.int8), groups[:, 1].round(_DIGITS), groups[:, 2])
+    by_score = BinnedOutcomes(scored[:, 0].astype(np.int8), scored[:, 1].round(_DIGITS), scored[:, 2])
+    if rate_table is None:
+        return by_score, None
+    cells = np.array([(row[1], row[3], row[4]) for row in rows if not row[0] and row[4] is not None], dtype=np.int64)
+    labels, counts, places = cells.reshape(-1, 3).T
+    return by_score, BinnedOutcomes(labels.astype(np.int8), np.ravel(rate_table)[places], counts.astype(np.float64))
 
 
 def _rows(connection: Connection, statement: sql.Composed, window: dict[str, Any]) -> Sequence[Sequence[Any]]:

@@ -22,9 +22,9 @@ from deposit.model.evaluation import (
     profits_by_month,
 )
 from deposit.sections import TrainSettings
-from deposit.training.fitting import EncodedRows, Member, mix
+from deposit.training.fitting import EncodedRows, Member, fit_rates, mix
 from deposit.training.profiling import profile_reference
-from deposit.training.recipes import Recipe, table_key
+from deposit.training.recipes import FALLBACK, Recipe, table_key
 from deposit.training.rolling_origin import Trainer
 from deposit.training.weighting import ETA, LEAST_WEIGHT, SHARE, Standing, member_predictions
 
@@ -139,7 +139,7 @@ def _artifact(
             **vars(plain),
             "metadata": metadata,
             "parity": Parity(parity, plain.probabilities(encoder.encode_rows(parity)).tolist()),
-            "reference": profile_reference(frame, plain.probabilities(rows.matrix)),
+            "reference": profile_reference(frame, plain.probabilities(rows.matrix), fit_rates(FALLBACK, rows)),
             "forward": forward_months(trainer, standing),
         }
     )

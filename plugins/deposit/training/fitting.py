@@ -115,7 +115,8 @@ def _quantiles(
     return xgboost.QuantileDMatrix(matrix, label=rows.labels[kept], weight=_weights(rows, half_life)[kept], nthread=1)
 
 
-def _fit_rates(recipe: Recipe, rows: EncodedRows, _: Trees, __: int) -> RateTable:
+def fit_rates(recipe: Recipe, rows: EncodedRows, *_: object) -> RateTable:
+    """The table of rates of a recipe's window, each cell drawn towards the rate of all by `PRIOR_ROWS` rows."""
     kept = _window(rows, recipe.window)
     labels, weights = rows.labels[kept], _weights(rows, recipe.half_life)[kept]
     cells, shape = RateCells.of(rows.encoder).find(rows.matrix[kept]), (3, 2, 3)
@@ -130,7 +131,7 @@ def _fit_rates(recipe: Recipe, rows: EncodedRows, _: Trees, __: int) -> RateTabl
 _FIT: dict[Family, Callable[[Recipe, EncodedRows, Trees, int], Values | xgboost.Booster | RateTable]] = {
     "logistic": _fit_logistic,
     "xgboost": _fit_xgboost,
-    "rates": _fit_rates,
+    "rates": fit_rates,
 }
 
 

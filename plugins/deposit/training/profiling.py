@@ -7,16 +7,16 @@ from numpy.typing import NDArray
 from deposit.data.columns import CATEGORIES, NAMES
 from deposit.model.artifact import ModelArtifact, Probabilities
 from deposit.model.evaluation import MONTH_ROWS
-from deposit.model.mixture import Mixture
-from deposit.model.reference import SCORE, UNKNOWN, Histogram, ReferenceProfile
+from deposit.model.mixture import Mixture, RateTable, Values
+from deposit.model.reference import SCORE, UNKNOWN, Histogram, RateCube, ReferenceProfile
 
 _BINS = 10
 _FEW = 100
 """Periods with fewer rows do not say how a column is when all is well."""
 
 
-def profile_reference(frame: pd.DataFrame, probabilities: Probabilities) -> ReferenceProfile:
-    """Count the rows that a model was fitted on, and its scores of them."""
+def profile_reference(frame: pd.DataFrame, probabilities: Probabilities, rates: RateTable) -> ReferenceProfile:
+    """Count the rows that a model was fitted on, and its scores of them; `rates` are fitted on the same."""
     periods = frame["period"].to_numpy(dtype=str)
     columns = {
         name: _category(frame[name], periods, CATEGORIES[name].allowed)
@@ -25,7 +25,9 @@ def profile_reference(frame: pd.DataFrame, probabilities: Probabilities) -> Refe
         for name in NAMES
     }
     columns[SCORE] = _number(pd.Series(probabilities), periods)
-    return ReferenceProfile(len(frame), float(frame["y"].mean()), *_extreme_rates(frame), columns)
+    return ReferenceProfile(
+        len(frame), float(frame["y"].mean()), *_extreme_rates(frame), columns, _nested(rates.probabilities)
+    )
 
 
 def mean_contributions(artifact: ModelArtifact, mixture: Mixture) -> dict[str, float]:
@@ -39,6 +41,10 @@ def mean_contributions(artifact: ModelArtifact, mixture: Mixture) -> dict[str, f
     matrix = artifact.encoder.encode_rows(artifact.parity.rows)
     sizes = np.abs(mixture.contributions(matrix, owners, places)).mean(axis=0)
     return {names[place]: float(sizes[place]) for place in np.argsort(-sizes, kind="stable")}
+
+
+def _nested(cells: Values) -> RateCube:
+    return tuple(tuple(tuple(bands) for bands in contacts) for contacts in cells.tolist())
 
 
 def _extreme_rates(frame: pd.DataFrame) -> tuple[float, float]:

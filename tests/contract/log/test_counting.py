@@ -85,10 +85,19 @@ def _insert(
             )  # fmt: skip
 
 
+def groups(scored: Any) -> dict[tuple[int, float], float]:
+    """Rows by label and score."""
+    by_score: dict[tuple[int, float], float] = {}
+    for label, probability, rows in zip(scored.labels, scored.probabilities, scored.rows, strict=True):
+        pair = int(label), round(float(probability), 12)
+        by_score[pair] = by_score.get(pair, 0) + float(rows)
+    return by_score
+
+
 def test_counts_are_those_of_the_rows(engine: Engine, month: tuple[pd.DataFrame, Any, Any], trained: Trained) -> None:
     frame, probabilities, known = month
     expected = observe(frame, probabilities, trained)
-    outcomes = observe(frame[:known], probabilities[:known], trained, frame["y"].to_numpy(np.int8)[:known]).scored
+    labelled = observe(frame[:known], probabilities[:known], trained, frame["y"].to_numpy(np.int8)[:known])
     with engine.connect() as connection:
         assert profile.models_of(connection, SPAN, "deposit") == [MODEL, OTHER]
         found = profile.profile_period(connection, SPAN, MODEL, trained.reference)
@@ -97,7 +106,9 @@ def test_counts_are_those_of_the_rows(engine: Engine, month: tuple[pd.DataFrame,
     assert found.columns == expected.columns
     assert found.columns["job"].outside == -(-len(frame) // 50)
     for name in ("labels", "probabilities", "rows"):
-        assert getattr(found.scored, name) == pytest.approx(getattr(outcomes, name)), name
+        assert getattr(found.scored, name) == pytest.approx(getattr(labelled.scored, name)), name
+    assert groups(found.scored_by_rates) == pytest.approx(groups(labelled.scored_by_rates))
+    assert len(groups(found.scored_by_rates)) > 20
     assert found.latencies["p50"] == pytest.approx(50, rel=0.06)
     assert found.latencies["p99"] == pytest.approx(99, rel=0.06)
 

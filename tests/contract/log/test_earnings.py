@@ -39,6 +39,9 @@ def test_the_newest_months_of_the_model_that_answered_last_are_read_back(log: An
         ("2010-06", "replay-v1"), ("2010-08-01", "deposit-v2"),
     ):  # fmt: skip
         _store(log, period, scope, PROFITS | LIMITED)
+    _store(
+        log, "2010-07", "deposit-v2", {"profit_rates": 80.0, "profit_rates_low": 1.0, "profit_rates_at_capacity": 20.0}
+    )
     _store(log, "2010-07", "deposit-v1", {"profit": 5.0, "profit_low": 1.0, "profit_high": 9.0})  # of an older version
     seen = _latest(log)
     assert [(each.period, each.model_id) for each in seen] == [
@@ -46,5 +49,7 @@ def test_the_newest_months_of_the_model_that_answered_last_are_read_back(log: An
     ]  # fmt: skip
     worth = seen[0].worth
     assert (worth.profit, worth.low, worth.high, worth.everyone, worth.capacity) == (100.0, 70.0, 130.0, 150.0, None)
+    assert [each.worth.rates for each in seen] == [80.0, None, None]
     limited = [each.worth for each in _latest(log, capacity=500)]
+    assert [each.rates for each in limited] == [20.0, None, None]
     assert [(each.profit, each.low, each.oracle, each.capacity) for each in limited] == [(50.0, 35.0, 150.0, 500.0)] * 3

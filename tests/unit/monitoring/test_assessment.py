@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from monitored import MONEY, Trained, observe
+from monitored import MONEY, Trained, observe, rates_of
 
 from deposit.model.evaluation import Predictions, evaluate
 from deposit.model.reference import ReferenceProfile
@@ -224,6 +224,21 @@ def test_a_degradation_is_a_value(trained: Trained) -> None:
     assert worse.expected == (trained.expected["roc_auc_month_mean"],) * 2
     assert worse.expected[0] - worse.observed > worse.tolerance >= 0.03
     assert worse.observed == result.performance["roc_auc"].value
+
+
+def test_calls_by_the_table_of_rates_earn_what_its_rows_do(trained: Trained) -> None:
+    frame, probabilities, labels = month(trained, 5_000, 8)
+    observed = observe(frame, probabilities, trained, labels)
+    rows = Predictions(np.full(len(frame), "2010-05"), labels, rates_of(frame, trained.reference))
+    exact = evaluate(rows, 0.0, MONEY, 200, 0)
+    earned = assessed(observed, trained).performance
+    for end in ("", "_at_capacity"):
+        of_rates = earned[f"profit_rates{end}"]
+        assert of_rates.value == pytest.approx(exact[f"profit{end}"].value, abs=1e-6)
+        assert of_rates.low < of_rates.value < of_rates.high
+        assert of_rates.value != pytest.approx(earned[f"profit{end}"].value, abs=1)
+    alone = replace(observed, scored_by_rates=None)  # a model of before it kept the table
+    assert assessed(alone, trained).performance.keys() == earned.keys() - {"profit_rates", "profit_rates_at_capacity"}
 
 
 def test_groups_of_scores_measure_as_the_rows_do(trained: Trained) -> None:

@@ -1,8 +1,13 @@
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from deposit.model.reference import ReferenceProfile
+from deposit.training.fitting import EncodedRows, fit_rates
 from deposit.training.profiling import profile_reference
+from deposit.training.recipes import FALLBACK
 
 
 def _months(sample: pd.DataFrame, *sizes_and_subscribed: tuple[int, int]) -> pd.DataFrame:
@@ -26,6 +31,9 @@ def test_the_reference_has_the_lowest_and_highest_rate_of_a_month(
     sample: pd.DataFrame, months: list[tuple[int, int]], lowest: float, highest: float
 ) -> None:
     frame = _months(sample, *months)
-    found = profile_reference(frame, np.linspace(0, 1, len(frame)))
+    rates = fit_rates(FALLBACK, EncodedRows.of(frame))
+    found = profile_reference(frame, np.linspace(0, 1, len(frame)), rates)
     assert (found.lowest_rate, found.highest_rate) == (lowest, highest)
     assert found.rate == pytest.approx(sum(some for _, some in months) / len(frame))
+    assert ReferenceProfile.from_json(json.loads(json.dumps(found.to_json()))) == found
+    assert np.ravel(found.rate_table) == pytest.approx(np.ravel(rates.probabilities))
