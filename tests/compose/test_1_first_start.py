@@ -99,7 +99,9 @@ def test_each_part_sees_its_own_secrets_alone(compose: Compose) -> None:
 def test_no_default_password_works(compose: Compose) -> None:
     for password in ("admin", "airflow", "deposit", ""):
         body = {"username": "admin", "password": password}
-        answer = httpx.post(f"{compose.url('DEPOSIT_STACK__AIRFLOW')}/auth/token", json=body, trust_env=False)
+        answer = httpx.post(
+            f"{compose.url('DEPOSIT_STACK__AIRFLOW')}/auth/token", json=body, trust_env=False, timeout=60
+        )
         assert answer.status_code in (400, 401), password
     for user, password in (("minioadmin", "minioadmin"), ("admin", "admin12345")):
         with pytest.raises(ClientError, match=r"InvalidAccessKeyId|Forbidden|SignatureDoesNotMatch|AccessDenied"):

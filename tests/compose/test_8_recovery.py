@@ -24,7 +24,7 @@ import httpx
 from deposit.settings import load_settings
 api = load_settings().api
 headers = {"Authorization": f"Bearer {api.key.get_secret_value()}"}
-print(httpx.get(f"{api.url}/models", headers=headers, trust_env=False).json()["models"][0]["model_id"])
+print(httpx.get(f"{api.url}/models", headers=headers, trust_env=False, timeout=60).json()["models"][0]["model_id"])
 """
 
 
@@ -146,7 +146,7 @@ def test_mlflow_answers_by_its_published_names_alone(compose: Compose) -> None:
     url, port = compose.url("DEPOSIT_STACK__MLFLOW"), compose.ports["DEPOSIT_STACK__MLFLOW"]
     path = "/api/2.0/mlflow/experiments/search?max_results=1"
     status = {
-        host: httpx.get(url + path, headers={"Host": host}, trust_env=False).status_code
+        host: httpx.get(url + path, headers={"Host": host}, trust_env=False, timeout=60).status_code
         for host in (f"localhost:{port}", "localhost:31999", f"[::1]:{port}", "evil.test", f"evil.test:{port}")
     }
     assert list(status.values()) == [200, 200, 200, 403, 403], status
@@ -244,10 +244,10 @@ def test_it_comes_back_at_ipv6_with_a_given_certificate(
         until(functools.partial(_predicts, client, f"https://[::1]:{port}/predict", body, extensions=named))
         printed = compose.logins()
     assert printed["api"]["url"] == f"https://localhost:{port}"
-    mlflow = httpx.get(f"http://[::1]:{compose.ports['DEPOSIT_STACK__MLFLOW']}/version", trust_env=False)
+    mlflow = httpx.get(f"http://[::1]:{compose.ports['DEPOSIT_STACK__MLFLOW']}/version", trust_env=False, timeout=60)
     assert mlflow.status_code == 200
     with pytest.raises(httpx.ConnectError):
-        httpx.get(f"http://127.0.0.1:{compose.ports['DEPOSIT_STACK__MLFLOW']}/version", trust_env=False)
+        httpx.get(f"http://127.0.0.1:{compose.ports['DEPOSIT_STACK__MLFLOW']}/version", trust_env=False, timeout=60)
 
 
 def test_plain_down_leaves_nothing_though_the_releaser_is_dead(compose: Compose) -> None:

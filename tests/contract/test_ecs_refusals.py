@@ -33,9 +33,9 @@ def with_rights(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud
     for name, value in keys["releaser"].items():
         monkeypatch.setenv(name, value)
     cloud.look_on_as(keys["operator"])
-    httpx.post(f"{cloud.aws.url}/moto-api/reset-auth", content=b"0").raise_for_status()
+    httpx.post(f"{cloud.aws.url}/moto-api/reset-auth", content=b"0", timeout=60).raise_for_status()
     yield cloud
-    httpx.post(f"{cloud.aws.url}/moto-api/reset-auth", content=b"inf").raise_for_status()
+    httpx.post(f"{cloud.aws.url}/moto-api/reset-auth", content=b"inf", timeout=60).raise_for_status()
     for name, key in keys.items():
         iam.delete_access_key(UserName=name, AccessKeyId=key["AWS_ACCESS_KEY_ID"])
         for policy in iam.list_user_policies(UserName=name)["PolicyNames"]:

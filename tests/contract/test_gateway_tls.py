@@ -98,7 +98,9 @@ def test_its_own_authority_vouches_for_it(free_ports: Callable[[int], int], serv
     with gateway(free_ports, service, tls="internal") as (settings, url):
         until(lambda: shows_certificates(url))
         trusting = ssl.create_default_context(cafile=str(settings.state_dir / AUTHORITY))
-        with httpx.Client(verify=trusting, trust_env=False, headers={"Authorization": "Bearer hush"}) as client:
+        with httpx.Client(
+            verify=trusting, trust_env=False, headers={"Authorization": "Bearer hush"}, timeout=60
+        ) as client:
             answer = client.get(f"{url}/predict?who=somebody")
             # who connects to an address names no host
             assert client.get(url.replace("localhost", "127.0.0.1")).text == "served"
@@ -106,7 +108,10 @@ def test_its_own_authority_vouches_for_it(free_ports: Callable[[int], int], serv
         assert answer.headers["strict-transport-security"].startswith("max-age=")
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert "server" not in answer.headers
-        with httpx.Client(trust_env=False) as client, pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY"):
+        with (
+            httpx.Client(trust_env=False, timeout=60) as client,
+            pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY"),
+        ):
             client.get(url)
         access = (settings.state_dir / "logs" / "access.log").read_text()
     first = json.loads(access.splitlines()[0])
@@ -120,14 +125,14 @@ def test_a_given_certificate_is_shown(free_ports: Callable[[int], int], service:
     given = {"tls": "files", "certificate_file": chain, "key_file": key, "names": ("deposit.bank.test",)}
     trusting = ssl.create_default_context(cafile=str(chain))
     with gateway(free_ports, service, **given) as (settings, url):
-        with httpx.Client(verify=trusting, trust_env=False) as client:
+        with httpx.Client(verify=trusting, trust_env=False, timeout=60) as client:
             assert client.get(url).text == "served"
         # the stack's own clients ask an address, which is not among the names
-        with httpx.Client(verify=trust(settings), trust_env=False) as client:
+        with httpx.Client(verify=trust(settings), trust_env=False, timeout=60) as client:
             assert client.get(settings.gateway_url).text == "served"
         another = settings.changed("gateway", certificate_file=certificate(tmp_path / "another")[0])
         with (
-            httpx.Client(verify=trust(another), trust_env=False) as client,
+            httpx.Client(verify=trust(another), trust_env=False, timeout=60) as client,
             pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY"),
         ):
             client.get(settings.gateway_url)
@@ -136,7 +141,7 @@ def test_a_given_certificate_is_shown(free_ports: Callable[[int], int], service:
 def test_who_speaks_plainly_gets_no_answer_from_the_service(free_ports: Callable[[int], int], service: str) -> None:
     with gateway(free_ports, service, tls="internal") as (_, url):
         until(lambda: shows_certificates(url))
-        with httpx.Client(trust_env=False) as client:
+        with httpx.Client(trust_env=False, timeout=60) as client:
             answer = client.get(url.replace("https", "http"))
     assert answer.status_code == 400
     assert "served" not in answer.text
@@ -146,7 +151,10 @@ def test_the_stacks_own_parts_are_answered_plainly_at_their_own_place(
     free_ports: Callable[[int], int], service: str
 ) -> None:
     inside = f"127.0.0.1:{free_ports(1)}"
-    with gateway(free_ports, service, tls="internal", inside=inside), httpx.Client(trust_env=False) as client:
+    with (
+        gateway(free_ports, service, tls="internal", inside=inside),
+        httpx.Client(trust_env=False, timeout=60) as client,
+    ):
         answer = client.get(f"http://{inside}/models")
     assert answer.text == "served"
     assert "strict-transport-security" not in answer.headers
@@ -157,6 +165,6 @@ def test_a_compressed_body_reaches_the_service_as_it_is(free_ports: Callable[[in
     with gateway(free_ports, service, tls="internal") as (settings, url):
         until(lambda: shows_certificates(url))
         trusting = ssl.create_default_context(cafile=str(settings.state_dir / AUTHORITY))
-        with httpx.Client(verify=trusting, trust_env=False) as client:
+        with httpx.Client(verify=trusting, trust_env=False, timeout=60) as client:
             answer = client.post(f"{url}/predict", content=body, headers={"Content-Encoding": "gzip"})
     assert answer.text == f"gzip {body.hex()}"

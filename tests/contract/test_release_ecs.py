@@ -35,7 +35,9 @@ def test_release_second_release_and_rollback(cloud: Cloud, customers: list[dict[
         assert cloud.served() == "deposit-v2"
         # autoscaling's count stays
         assert cloud.service["desiredCount"] == 3
-        answer = httpx.post(f"{cloud.host.url}/predict", json={"customers": customers[:1]}, trust_env=False).json()
+        answer = httpx.post(
+            f"{cloud.host.url}/predict", json={"customers": customers[:1]}, trust_env=False, timeout=60
+        ).json()
         assert answer["model"] == "deposit-v2"
         back = requests.wait(cloud.settings, requests.request_rollback(cloud.settings).id, WAIT)
         assert (back.kind, back.model_id) == ("rollback", "deposit-v1")

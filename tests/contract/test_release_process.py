@@ -84,7 +84,7 @@ files={folder}/supervisor/conf.d/*.conf
 
 
 def _get(settings: Settings, path: str) -> httpx.Response:
-    return httpx.get(f"http://127.0.0.1:{settings.stack.gateway_port}{path}", trust_env=False)
+    return httpx.get(f"http://127.0.0.1:{settings.stack.gateway_port}{path}", trust_env=False, timeout=60)
 
 
 def _served(settings: Settings) -> str:

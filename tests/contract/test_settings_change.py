@@ -151,7 +151,7 @@ def test_tls_stays_when_the_releaser_looks_and_the_stacks_own_clients_know_it(
     assert seen == settings.gateway_url == f"https://127.0.0.1:{settings.stack.gateway_port}"
     with service(settings) as api:
         api.predict(pd.DataFrame(customers[:3]).assign(id=range(3)), parse_period("2008-05"))
-    assert httpx.get(seen.replace("https", "http"), trust_env=False).status_code == 400
+    assert httpx.get(seen.replace("https", "http"), trust_env=False, timeout=60).status_code == 400
 
     settings = up()  # nothing is set any more
     assert settings.gateway_url.startswith("http://")

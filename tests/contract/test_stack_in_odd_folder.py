@@ -112,10 +112,10 @@ def listening(process: psutil.Process | None) -> set[int]:
 def test_its_parts_work_past_a_dead_proxy(stack: Started) -> None:
     settings = stack.settings
     assert content(settings) == CONTENT
-    assert httpx.get(settings.gateway_url).status_code == 503
+    assert httpx.get(settings.gateway_url, timeout=60).status_code == 503
     assert Gateway(settings).answers()
     with pytest.raises(httpx.ConnectError):  # what is outside is asked for by the proxy
-        httpx.get("http://deposit.test")
+        httpx.get("http://deposit.test", timeout=60)
 
 
 def test_nothing_of_it_is_open_to_other_users(stack: Started) -> None:
@@ -187,7 +187,7 @@ def test_a_folder_that_was_renamed_while_it_ran_goes_on(stack: Started, environm
         # for a second or two after it has come back the store refuses to read what it has
         retry_while_down(lambda: kept.append(content(again.settings)), lifecycle.PREPARE_TIMEOUT)
         assert kept == [CONTENT]
-        assert httpx.get(again.settings.gateway_url).status_code == 503
+        assert httpx.get(again.settings.gateway_url, timeout=60).status_code == 503
     finally:
         supervision.stop(again.place)
     for place in (stack.place, again.place):

@@ -84,9 +84,9 @@ def guarded(aws: SimulatedAws) -> Iterator[dict[str, dict[str, str]]]:
         "lister": policy(aws, "lister", "s3:ListBucket"),
         "reader": policy(aws, "reader", "s3:ListBucket", "s3:GetObject"),
     }
-    httpx.post(f"{aws.url}/moto-api/reset-auth", content=b"0").raise_for_status()
+    httpx.post(f"{aws.url}/moto-api/reset-auth", content=b"0", timeout=60).raise_for_status()
     yield users
-    httpx.post(f"{aws.url}/moto-api/reset-auth", content=b"1000000000").raise_for_status()
+    httpx.post(f"{aws.url}/moto-api/reset-auth", content=b"1000000000", timeout=60).raise_for_status()
 
 
 def test_where_buckets_are_made_by_others_to_list_each_is_enough(guarded: dict[str, dict[str, str]]) -> None:

@@ -63,7 +63,7 @@ def test_the_readme_names_the_pages_that_answer(stack) -> None:
     readme = (ROOT / "README.md").read_text()
     for part, port in (("gateway", 8000), ("airflow", 8080), ("mlflow", 5000)):
         assert f"<http://127.0.0.1:{port}>" in readme
-        assert httpx.get(stack.url(part), follow_redirects=True, trust_env=False).status_code == 200, part
+        assert httpx.get(stack.url(part), follow_redirects=True, trust_env=False, timeout=60).status_code == 200, part
 
 
 def test_the_dataset_version_is_in_the_object_store(stack) -> None:

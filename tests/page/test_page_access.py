@@ -66,7 +66,7 @@ def test_the_model_that_answers_is_told_with_its_date_its_worth_and_how_it_ranks
 
 
 def test_an_older_model_has_its_pooled_figure_named_so_and_no_worth(open_page: Open, site: str) -> None:
-    answer = httpx.get(f"{site}/models").json()
+    answer = httpx.get(f"{site}/models", timeout=60).json()
     pooled = {"roc_auc": 0.703, "roc_auc_low": 0.692, "roc_auc_high": 0.713, "profit": 5.0}
     answer["models"] = [{**model, "metrics": pooled} for model in answer["models"]]
     desk = open_page(site)
@@ -78,7 +78,7 @@ def test_an_older_model_has_its_pooled_figure_named_so_and_no_worth(open_page: O
 
 
 def test_a_model_whose_ranking_was_never_measured_has_a_dash(open_page: Open, site: str) -> None:
-    answer = httpx.get(f"{site}/models").json()
+    answer = httpx.get(f"{site}/models", timeout=60).json()
     answer["models"] = [{**model, "metrics": {"log_loss": 0.2}} for model in answer["models"]]
     desk = open_page(site)
     desk.page.route("**/models", lambda route: route.fulfill(json=answer))
@@ -92,7 +92,7 @@ def test_a_model_whose_ranking_was_never_measured_has_a_dash(open_page: Open, si
 @pytest.mark.parametrize("encoding", ["gzip", "identity"])
 @pytest.mark.parametrize("path", ["/", "/assets/main.js", "/assets/pico.min.css", "/assets/example.csv"])
 def test_files_are_strict_and_not_sent_twice(site: str, path: str, encoding: str) -> None:
-    answer = httpx.get(site + path, headers={"Accept-Encoding": encoding})
+    answer = httpx.get(site + path, headers={"Accept-Encoding": encoding}, timeout=60)
     assert answer.status_code == 200
     assert answer.headers.get("content-encoding", "identity") == encoding
     policy = answer.headers["content-security-policy"]
@@ -100,10 +100,12 @@ def test_files_are_strict_and_not_sent_twice(site: str, path: str, encoding: str
     assert "unsafe" not in policy
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["referrer-policy"] == "no-referrer"
-    again = httpx.get(site + path, headers={"Accept-Encoding": encoding, "If-None-Match": answer.headers["etag"]})
+    again = httpx.get(
+        site + path, headers={"Accept-Encoding": encoding, "If-None-Match": answer.headers["etag"]}, timeout=60
+    )
     assert (again.status_code, again.content) == (304, b"")
 
 
 @pytest.mark.parametrize("path", ["/assets/", "/assets/nothing.js", "/assets/../page.py", "/assets/README.md"])
 def test_no_other_file_is_given(site: str, path: str) -> None:
-    assert httpx.get(site + path).status_code == 404
+    assert httpx.get(site + path, timeout=60).status_code == 404

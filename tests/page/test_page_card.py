@@ -58,7 +58,7 @@ def test_the_card_needs_a_key_as_the_models_do(open_page: Open, serve: Any, tmp_
     with serve(settings) as service:
         url = f"http://127.0.0.1:{service.port}"
         answers = [
-            httpx.get(f"{url}/card", headers={"Authorization": f"Bearer {key}"} if key else {})
+            httpx.get(f"{url}/card", headers={"Authorization": f"Bearer {key}"} if key else {}, timeout=60)
             for key in (None, other, secret)
         ]
         assert [answer.status_code for answer in answers] == [401, 403, 200]
@@ -66,7 +66,7 @@ def test_the_card_needs_a_key_as_the_models_do(open_page: Open, serve: Any, tmp_
         assert "sandbox" in policy
         assert "unsafe" not in policy
         unchanged = {"Authorization": f"Bearer {secret}", "If-None-Match": answers[-1].headers["etag"]}
-        assert httpx.get(f"{url}/card", headers=unchanged).status_code == 304
+        assert httpx.get(f"{url}/card", headers=unchanged, timeout=60).status_code == 304
 
         desk = open_page(url, refusals=True)
         desk.page.fill("#key", secret)

@@ -112,7 +112,7 @@ def _amount(value: float) -> str:
 
 
 def _scored(site: str) -> float:
-    lines = httpx.get(f"{site}/metrics").text.splitlines()
+    lines = httpx.get(f"{site}/metrics", timeout=60).text.splitlines()
     return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith("deposit_predictions_total"))
 
 

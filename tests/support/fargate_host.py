@@ -78,7 +78,9 @@ class FargateHost:
         self.url = f"http://127.0.0.1:{port}"
         # moto's tasks move on whenever they are looked at, to their end
         transition = {"model_name": "ecs::task", "transition": {"progression": "manual", "times": 10**9}}
-        httpx.post(f"{self.aws.url}/moto-api/state-manager/set-transition", json=transition).raise_for_status()
+        httpx.post(
+            f"{self.aws.url}/moto-api/state-manager/set-transition", json=transition, timeout=60
+        ).raise_for_status()
         watcher = threading.Thread(target=self._watch, args=(stop,))
         with ThreadingHTTPServer(("127.0.0.1", port), Balancer) as server:
             balancer = threading.Thread(target=server.serve_forever)
@@ -138,7 +140,7 @@ class FargateHost:
         while time.monotonic() < deadline:
             address = self._addresses.get(definition, "")
             with suppress(httpx.TransportError):
-                if address and httpx.get(f"http://{address}:8000/readyz", trust_env=False).is_success:
+                if address and httpx.get(f"http://{address}:8000/readyz", trust_env=False, timeout=30).is_success:
                     break
             time.sleep(0.05)
         return address

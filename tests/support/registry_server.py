@@ -130,7 +130,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory, free_ports: Callable[[int
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([program, "serve", str(folder / "config.yml")], stdout=log, stderr=log)
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", auth=_AUTH, trust_env=False) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", auth=_AUTH, trust_env=False, timeout=60) as client:
             _wait(process, client, folder / "log")
             yield Registry(str(client.base_url), client)
     finally:

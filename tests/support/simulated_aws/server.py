@@ -43,7 +43,7 @@ class SimulatedAws:
 
     def reset(self) -> None:
         """Everything in the account is gone."""
-        httpx.post(f"{self.url}/moto-api/reset").raise_for_status()
+        httpx.post(f"{self.url}/moto-api/reset", timeout=60).raise_for_status()
 
 
 @contextmanager
@@ -62,7 +62,7 @@ def running(port: int, log: Path) -> Iterator[SimulatedAws]:
         url = f"http://127.0.0.1:{port}"
         _wait(process, url, log)
         # functions are kept apart by how they are invoked: this is set before any is made
-        httpx.post(f"{url}/moto-api/config", json={"lambda": {"use_docker": False}}).raise_for_status()
+        httpx.post(f"{url}/moto-api/config", json={"lambda": {"use_docker": False}}, timeout=60).raise_for_status()
         yield SimulatedAws(url, _environment(url))
     finally:
         process.terminate()
