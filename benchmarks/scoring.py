@@ -160,7 +160,8 @@ def _alone(rows: int) -> dict[str, float]:
 
 def _scored(rows: int) -> dict[str, float]:
     """`deposit score` from the store to the store, with the model at hand: MLflow is not asked."""
-    from deposit.registry.registry import ModelRegistry, Version
+    from deposit.registry.registry import ModelRegistry
+    from deposit.registry.versions import Version
     from deposit.scoring.score import ScoreRequest, score
     from deposit.settings import load_settings
 

@@ -11,9 +11,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import boto3
-from boto3.exceptions import S3UploadFailedError
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from deposit.aws_errors import Refusal, code_of, refusal_of, refused_by_store
@@ -39,6 +36,9 @@ class ObjectStore:
     def __init__(
         self, settings: StoreSettings, connect_timeout: float = 5, read_timeout: float = 60, retries: int = 3
     ) -> None:
+        import boto3  # half a second, which a command that needs no object does not wait for
+        from botocore.config import Config
+
         self.settings = settings
         secret = settings.secret_key.get_secret_value() if settings.secret_key else None
         config = Config(
@@ -108,6 +108,8 @@ class ObjectStore:
 
     @contextmanager
     def _translated(self, action: str, bucket: str = "", setting: str = "") -> Iterator[None]:
+        from boto3.exceptions import S3UploadFailedError
+
         try:
             yield
         except (ClientError, BotoCoreError) as error:

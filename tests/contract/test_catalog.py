@@ -13,8 +13,9 @@ from deposit.errors import ConfigError, UpstreamError
 from deposit.model.artifact import ModelArtifact
 from deposit.registry import tracking
 from deposit.registry.catalog import parse_catalog
-from deposit.registry.registry import ModelRegistry, Version
+from deposit.registry.registry import ModelRegistry
 from deposit.registry.tags import Tag
+from deposit.registry.versions import Version
 from deposit.release.catalog_publisher import keep_catalog, object_place, write_catalog
 from deposit.sections import MlflowSettings, StoreSettings
 from deposit.settings import Settings

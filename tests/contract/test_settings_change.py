@@ -23,7 +23,8 @@ from deposit.deploy.local import lifecycle, supervision
 from deposit.errors import ReleaseError, UpstreamError
 from deposit.keys import digest
 from deposit.progress import log_progress
-from deposit.registry.registry import ModelRegistry, Version
+from deposit.registry.registry import ModelRegistry
+from deposit.registry.versions import Version
 from deposit.release import leases, requests
 from deposit.release.gateway import trust
 from deposit.release.repository import Release

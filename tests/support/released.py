@@ -40,7 +40,8 @@ def models(make_model: Callable[..., Any], tmp_path_factory: pytest.TempPathFact
 @pytest.fixture
 def registered(models: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """The models as if MLflow had them."""
-    from deposit.registry.registry import ModelRegistry, Version
+    from deposit.registry.registry import ModelRegistry
+    from deposit.registry.versions import Version
 
     def by_id(_: ModelRegistry, model_id: str) -> Version:
         number = int(model_id.rpartition("v")[2])

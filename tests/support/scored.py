@@ -4,7 +4,8 @@ import sys
 from pathlib import Path
 
 from deposit.model.artifact import ModelArtifact
-from deposit.registry.registry import ModelRegistry, Version
+from deposit.registry.registry import ModelRegistry
+from deposit.registry.versions import Version
 from deposit.scoring import batch_scoring
 from deposit.scoring.score import ScoreRequest, score
 from deposit.settings import load_settings

@@ -124,9 +124,9 @@ def promote(
 
 def models(as_json: AsJson = False) -> None:
     """List the registered models with their out-of-time metrics."""
-    from deposit.registry.registry import ModelRegistry
+    from deposit.registry.versions import RegisteredVersions
 
-    versions = ModelRegistry(load_settings()).versions()
+    versions = RegisteredVersions(load_settings()).versions()
     if as_json:
         console.json(versions)
         return

@@ -4,12 +4,6 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from minio import MinioAdmin
-from minio.credentials.providers import StaticProvider
-from minio.error import MinioAdminException
-from urllib3 import PoolManager, Timeout
-from urllib3.exceptions import HTTPError
-
 from deposit.deploy.credentials import Credentials
 from deposit.errors import UpstreamError
 from deposit.sections import StoreSettings
@@ -64,6 +58,13 @@ def policies(granted: list[Grant]) -> dict[str, dict[str, Any]]:
 
 def ensure_users(endpoint: str, admin_secret: str, granted: list[Grant]) -> None:
     """Give each grant its user, with this secret and this policy and no other. Raises UpstreamError."""
+    # for a store that is MinIO alone
+    from minio import MinioAdmin
+    from minio.credentials.providers import StaticProvider
+    from minio.error import MinioAdminException
+    from urllib3 import PoolManager, Timeout
+    from urllib3.exceptions import HTTPError
+
     parts = urlsplit(endpoint)
     admin = MinioAdmin(
         endpoint=parts.netloc,
@@ -98,5 +99,5 @@ def _allow(actions: list[str], places: list[str]) -> dict[str, Any]:
     return {"Effect": "Allow", "Action": actions, "Resource": [f"arn:aws:s3:::{place}" for place in places]}
 
 
-def _reason(error: MinioAdminException) -> str:
+def _reason(error: Exception) -> str:
     return " ".join(str(error).split())[:300]

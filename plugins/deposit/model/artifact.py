@@ -5,17 +5,21 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import numpy as np
-import xgboost
 from numpy.typing import NDArray
 
 from deposit.errors import DataError, IntegrityError
 from deposit.model.encoder import Encoder, Matrix
 from deposit.model.mixture import Mixture, linear_log_odds
 from deposit.model.reference import ReferenceProfile
+
+if TYPE_CHECKING:
+    import xgboost
+
+    Scorer = Mixture | xgboost.Booster | NDArray[np.float64]
 
 MODEL, BOOSTER, PARITY, REFERENCE = "model.json", "booster.ubj", "parity.json", "reference.json"
 FORWARD = "forward.json"
@@ -107,7 +111,7 @@ class ModelArtifact:
 
     kind: Literal["xgboost", "logistic", "mixture"]
     encoder: Encoder
-    scorer: Mixture | xgboost.Booster | NDArray[np.float64] = field(repr=False)
+    scorer: "Scorer" = field(repr=False)
     shift: float
     threshold: float
     metadata: ModelMetadata = field(default_factory=ModelMetadata)
@@ -119,17 +123,17 @@ class ModelArtifact:
         """Probability of a subscription for each row of an encoded matrix, shape (n,)."""
         if isinstance(self.scorer, Mixture):
             margin = self.scorer.log_odds(matrix)
-        elif isinstance(self.scorer, xgboost.Booster):
-            margin = self.scorer.inplace_predict(matrix, predict_type="margin").astype(np.float64)
-        else:
+        elif isinstance(self.scorer, np.ndarray):
             margin = linear_log_odds(self.scorer, matrix)
+        else:
+            margin = self.scorer.inplace_predict(matrix, predict_type="margin").astype(np.float64)
         probabilities: Probabilities = 1.0 / (1.0 + np.exp(-(margin + self.shift)))
         return probabilities
 
-    def _trees(self) -> xgboost.Booster | None:
+    def _trees(self) -> "xgboost.Booster | None":
         if isinstance(self.scorer, Mixture):
             return self.scorer.forest
-        return self.scorer if isinstance(self.scorer, xgboost.Booster) else None
+        return None if isinstance(self.scorer, np.ndarray) else self.scorer
 
     def save(self, folder: Path) -> None:
         """Write the files of the model into a folder."""
@@ -151,7 +155,7 @@ class ModelArtifact:
             files[FORWARD] = msgspec.json.encode(self.forward)
         if isinstance(self.scorer, Mixture):
             content["mixture"] = self.scorer.to_json()
-        elif not isinstance(self.scorer, xgboost.Booster):
+        elif isinstance(self.scorer, np.ndarray):
             content["coefficients"] = self.scorer.tolist()
         if (trees := self._trees()) is not None:
             files[BOOSTER] = bytes(trees.save_raw("ubj"))
@@ -170,8 +174,7 @@ class ModelArtifact:
         recorded, has_trees = content["sha256"], kind == "xgboost" or BOOSTER in content["sha256"]
         for name in [PARITY, BOOSTER] if has_trees else [PARITY]:
             _check(folder, name, recorded)
-        encoder = Encoder.from_json(content["encoder"])
-        parity = json.loads(_read(folder, PARITY))
+        encoder, parity = Encoder.from_json(content["encoder"]), json.loads(_read(folder, PARITY))
         return cls(
             kind=kind,
             encoder=encoder,
@@ -183,16 +186,16 @@ class ModelArtifact:
         )
 
 
-def _read_trees(folder: Path, threads: int) -> xgboost.Booster:
+def _read_trees(folder: Path, threads: int) -> "xgboost.Booster":
+    import xgboost  # brings scikit-learn and SciPy, which most that know an artifact's types need not wait for
+
     trees = xgboost.Booster()
     trees.load_model(folder / BOOSTER)
     trees.set_param({"nthread": threads})
     return trees
 
 
-def _scorer(
-    content: Mapping[str, Any], encoder: Encoder, trees: xgboost.Booster | None
-) -> Mixture | xgboost.Booster | NDArray[np.float64]:
+def _scorer(content: Mapping[str, Any], encoder: Encoder, trees: "xgboost.Booster | None") -> "Scorer":
     if content["kind"] == "mixture":
         return Mixture.from_json(content["mixture"], encoder, trees)
     return np.asarray(content["coefficients"], dtype=np.float64) if trees is None else trees
@@ -207,8 +210,7 @@ def _metadata(folder: Path, content: object) -> ModelMetadata:
 
 def check_files(folder: Path) -> None:
     """See that every file of a saved model is there and what it was. Raises IntegrityError."""
-    recorded = json.loads(_read(folder, MODEL))["sha256"]
-    for name in recorded:
+    for name in (recorded := json.loads(_read(folder, MODEL))["sha256"]):
         _check(folder, name, recorded)
 
 

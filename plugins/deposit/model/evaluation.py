@@ -5,10 +5,9 @@ Intervals by rows resample calls within their month; those by months resample th
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from deposit.model import metrics
@@ -16,6 +15,9 @@ from deposit.model.artifact import Labels, ModelArtifact, Probabilities
 from deposit.model.metrics import RankedScores, Values
 from deposit.model.month_rankings import month_means, profits, rank_months
 from deposit.sections import EconomicsSettings
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +29,7 @@ class Predictions:
     probabilities: Probabilities
 
 
-def predict(artifact: ModelArtifact, frame: pd.DataFrame) -> Predictions:
+def predict(artifact: ModelArtifact, frame: "pd.DataFrame") -> Predictions:
     """A model's predictions of the rows of a frame."""
     probabilities = artifact.probabilities(artifact.encoder.encode_columns(frame))
     return Predictions(frame["period"].to_numpy(dtype=str), frame["y"].to_numpy(np.int8), probabilities)

@@ -8,13 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import combinations
 from math import factorial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xgboost
 from numpy.typing import NDArray
 
 from deposit.model.encoder import Encoder, Matrix
+
+if TYPE_CHECKING:
+    import xgboost
 
 Values = NDArray[np.float64]
 FACTORS = ("poutcome", "contact", "age")
@@ -112,7 +114,7 @@ class Mixture:
     weights: Mapping[str, float]
     cells: RateCells = field(repr=False)
     linear: Values | None = field(repr=False, default=None)
-    forest: xgboost.Booster | None = field(repr=False, default=None)
+    forest: "xgboost.Booster | None" = field(repr=False, default=None)
     rates: RateTable | None = field(repr=False, default=None)
 
     def log_odds(self, matrix: Matrix) -> Values:
@@ -138,6 +140,8 @@ class Mixture:
         if self.linear is not None:
             by_feature += matrix * self.linear[:-1]
         if self.forest is not None:
+            import xgboost  # as in `ModelArtifact.load`, which has imported it for any forest
+
             by_feature += self.forest.predict(xgboost.DMatrix(matrix, nthread=1), pred_contribs=True)[:, :-1]
         summed = by_owner(by_feature, owners, len(places))
         if self.rates is not None:
@@ -153,7 +157,7 @@ class Mixture:
         }
 
     @classmethod
-    def from_json(cls, content: Mapping[str, Any], encoder: Encoder, forest: xgboost.Booster | None) -> "Mixture":
+    def from_json(cls, content: Mapping[str, Any], encoder: Encoder, forest: "xgboost.Booster | None") -> "Mixture":
         """From what `to_json` gave."""
         linear, rates = content["linear"], content["rates"]
         return cls(

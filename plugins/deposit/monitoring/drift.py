@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import chdtri  # type: ignore[import-untyped]
 
 MAX_PSI = 0.2
 """PSI above which a column has drifted: the usual "action" limit (Siddiqi 2006)."""
@@ -67,6 +66,8 @@ def noise(before: NDArray[np.float64], after: NDArray[np.float64]) -> float:
     freedom = int(((before + after) > 0).sum()) - 1
     if freedom < 1:
         return 0.0
+    from scipy.special import chdtri  # type: ignore[import-untyped]  # a period without predictions needs none
+
     return float(chdtri(freedom, CHANCE) * (1 / before.sum() + 1 / after.sum()))
 
 

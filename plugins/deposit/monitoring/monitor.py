@@ -8,7 +8,6 @@ from tempfile import TemporaryDirectory
 from deposit.data.period import month_number, parse_period
 from deposit.database import transaction
 from deposit.errors import DataError
-from deposit.model.artifact import ModelArtifact, load_reference
 from deposit.model.evaluation import Economics
 from deposit.model.expiry import Expiry
 from deposit.model.reference import ReferenceProfile
@@ -17,8 +16,6 @@ from deposit.monitoring.assessment import assess, describe
 from deposit.monitoring.metric_rows import MetricRow
 from deposit.monitoring.status import PeriodAssessment, assessments_of
 from deposit.progress import Progress, log_progress
-from deposit.registry.registry import ModelRegistry
-from deposit.sections import ExpirySettings
 from deposit.settings import Settings
 
 
@@ -50,7 +47,6 @@ def monitor(settings: Settings, period: str, progress: Progress = log_progress) 
     money, name = Economics.of(settings.economics), settings.mlflow.model_name
     if not span.is_month:
         money = replace(money, capacity=None)  # which is a month's
-    registry = ModelRegistry(settings)
     with transaction(settings.database) as connection:
         # a repeat that runs beside this one waits, and then replaces
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('deposit.monitor'))")
@@ -59,7 +55,7 @@ def monitor(settings: Settings, period: str, progress: Progress = log_progress) 
         for model_id in profile.models_of(connection, span, name):
             progress(f"{span.name}: counting what {model_id} predicted")
             try:
-                baseline = _baseline(registry, model_id, settings.expiry)
+                baseline = _baseline(settings, model_id)
             except DataError as error:
                 progress(f"{span.name}: {model_id} is left out, its metrics stay as they are: {error}")
                 unknown.append(model_id)
@@ -79,10 +75,15 @@ def monitor(settings: Settings, period: str, progress: Progress = log_progress) 
     return MonitoredPeriod(span.name, tuple(each for each in stored if each.model_id not in unknown))
 
 
-def _baseline(registry: ModelRegistry, model_id: str, limits: ExpirySettings) -> ModelBaseline:
+def _baseline(settings: Settings, model_id: str) -> ModelBaseline:
+    # MLflow and XGBoost take seconds to import, which a period without predictions need not wait for
+    from deposit.model.artifact import ModelArtifact, load_reference
+    from deposit.registry.registry import ModelRegistry
+
+    registry = ModelRegistry(settings)
     version = registry.by_id(model_id)
     with TemporaryDirectory() as folder:
         files = registry.download(version, Path(folder))
         artifact = ModelArtifact.load(files)
-        expiry = Expiry.of(artifact.metadata, limits)
+        expiry = Expiry.of(artifact.metadata, settings.expiry)
         return ModelBaseline(load_reference(files), artifact.threshold, dict(version.metrics), expiry)

@@ -1,219 +1,37 @@
-"""A period's reports: HTML into the object store, snapshots into the workspace that Evidently's UI shows.
+"""The reports of a period: one of each model that predicted in it."""
 
-Evidently's defaults choose a test by the number of rows and call everything drifted at scale; here it is the distance
-of Jensen and Shannon from 0.2 on for every column, on samples of fixed size. The assessment does not rest on it.
-"""
+from typing import TYPE_CHECKING
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime
-
-import numpy as np
-import pandas as pd
-from evidently import BinaryClassification, DataDefinition, Dataset, Report
-from evidently.core.report import Snapshot
-from evidently.presets import ClassificationPreset, DataDriftPreset, DataSummaryPreset
-from evidently.sdk.models import PanelMetric
-from evidently.sdk.panels import line_plot_panel
-from evidently.ui.workspace import Project, Workspace
-from sqlalchemy import Connection, text
-
-from deposit.data import dataset as datasets
-from deposit.data.columns import CATEGORIES, FEATURES, NAMES, NUMBERS
-from deposit.data.period import Period, parse_period
+from deposit.data.period import parse_period
 from deposit.database import transaction
 from deposit.errors import DataError
-from deposit.model.artifact import ModelArtifact
-from deposit.model.evaluation import predict
-from deposit.monitoring import metric_rows, profile, status
-from deposit.monitoring.metric_rows import MetricRow
+from deposit.monitoring import profile
 from deposit.progress import Progress, log_progress
-from deposit.registry.registry import ModelRegistry
 from deposit.settings import Settings
-from deposit.store import ObjectStore
 
-SUBSCRIBED, CALLED, PROBABILITY = "subscribed", "called", "probability"
-_SEED = 0
-
-
-def sample_predictions(connection: Connection, span: Period, model_id: str, rows: int) -> pd.DataFrame:
-    """Up to `rows` predictions, chosen by a hash of their ids; `subscribed` is missing where it is not known yet."""
-    columns = ", ".join(f'prediction."{column.sql_name}" AS "{column.name}"' for column in FEATURES)
-    # every name is the program's own
-    statement = text(
-        f"SELECT {columns}, prediction.probability, prediction.subscribes::integer AS {CALLED}, "  # noqa: S608
-        f"outcome.subscribed::integer AS {SUBSCRIBED} FROM ("
-        " SELECT * FROM predictions WHERE model_id = :model_id AND event_time >= :start AND event_time < :end"
-        " ORDER BY md5(prediction_id::text) LIMIT :rows"
-        ") AS prediction LEFT JOIN LATERAL ("
-        " SELECT subscribed FROM current_outcomes"
-        " WHERE current_outcomes.prediction_id = prediction.prediction_id LIMIT 1"
-        ") AS outcome ON true ORDER BY prediction.prediction_id"
-    )
-    window = {"model_id": model_id, "start": span.start, "end": span.end, "rows": rows}
-    result = connection.execute(statement, window)
-    return pd.DataFrame(result.all(), columns=list(result.keys()))
+if TYPE_CHECKING:
+    from deposit.monitoring.evidently_report import WrittenReport
 
 
-def sample_training_rows(settings: Settings, artifact: ModelArtifact, rows: int) -> pd.DataFrame:
-    """Up to `rows` of the dataset version that a model was trained on, with its own scores. Raises as `load` does."""
-    bucket, metadata = ObjectStore(settings.store).data, artifact.metadata
-    frame = datasets.load(bucket, metadata.dataset, metadata.excluded_periods)
-    within = frame["period"].between(metadata.train_start, metadata.train_end)
-    drawn = frame[within]
-    drawn = drawn.sample(min(rows, len(drawn)), random_state=_SEED).sort_index()
-    probabilities = predict(artifact, drawn).probabilities
-    scored = drawn[list(NAMES)].copy()
-    scored[PROBABILITY] = probabilities
-    scored[CALLED] = (probabilities >= artifact.threshold).astype(int)
-    scored[SUBSCRIBED] = drawn["y"].astype(int)
-    return scored
-
-
-_METHOD, _LIMIT = "jensenshannon", 0.2
-_ENOUGH = 0.5
-"""Share of known outcomes from which the report is about those, and holds how good the predictions were."""
-_CATEGORIES, _NUMBERS = list(CATEGORIES), [*NUMBERS, PROBABILITY]
-
-
-@dataclass(frozen=True)
-class ReportSubject:
-    """What a report is about; `at` is the period's start."""
-
-    period: str
-    model_id: str
-    at: datetime
-    threshold: float
-
-    @property
-    def name(self) -> str:
-        """Its name in the workspace."""
-        return f"{self.period} {self.model_id}"
-
-
-def evidently_report(subject: ReportSubject, current: pd.DataFrame, reference: pd.DataFrame) -> Snapshot:
-    """Data drift and summary, and classification where half of the outcomes or more are known."""
-    known = current[current[SUBSCRIBED].notna()]
-    labelled = len(known) >= _ENOUGH * len(current) and known[SUBSCRIBED].nunique() > 1
-    rows = known if labelled else current
-    presets = [
-        DataDriftPreset(
-            columns=[*NAMES, PROBABILITY], cat_method=_METHOD, num_method=_METHOD, cat_threshold=_LIMIT,
-            num_threshold=_LIMIT,
-        ),
-        DataSummaryPreset(columns=[*NAMES, PROBABILITY]),
-        *([ClassificationPreset(probas_threshold=subject.threshold)] if labelled else []),
-    ]  # fmt: skip
-    metadata: dict[str, str | dict[str, str] | list[str]] = {"period": subject.period, "model_id": subject.model_id}
-    # Evidently divides by the spread of columns that a month holds constant
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return Report(presets, metadata=metadata).run(
-            _dataset(rows, labelled), _dataset(reference, labelled), timestamp=subject.at, name=subject.name
-        )
-
-
-_FIGURES = {
-    "DriftedColumnsCount": "drifted_columns_share",
-    "ValueDrift": "drift",
-    "MissingValueCount": "missing_share",
-    "Accuracy": "accuracy",
-    "F1Score": "f1",
-    "RocAuc": "roc_auc",
-}
-"""Evidently's metrics that are kept, by its own names."""
-
-
-def evidently_metrics(model_id: str, snapshot: Snapshot) -> Iterator[MetricRow]:
-    """What Evidently computed, as rows of `metrics`; of counts the share, of drift the distance."""
-    for metric in snapshot.dict()["metrics"]:
-        name = _FIGURES.get(metric["config"]["type"].rpartition(":")[2])
-        if name:
-            value = metric["value"]["share"] if isinstance(metric["value"], dict) else metric["value"]
-            column = metric["config"].get("column", "")
-            yield MetricRow(model_id, metric_rows.EVIDENTLY + name, float(value), column)
-
-
-def _dataset(frame: pd.DataFrame, labelled: bool) -> Dataset:
-    types: dict[str, type] = dict.fromkeys(_NUMBERS, float) | dict.fromkeys(_CATEGORIES, object)
-    labels = [SUBSCRIBED, CALLED] if labelled else []
-    classes = BinaryClassification(
-        target=SUBSCRIBED, prediction_labels=CALLED, prediction_probas=PROBABILITY, pos_label=1
-    )
-    definition = DataDefinition(
-        categorical_columns=_CATEGORIES, numerical_columns=_NUMBERS, classification=[classes] if labelled else None
-    )
-    return Dataset.from_pandas(frame[[*types, *labels]].astype(types | dict.fromkeys(labels, int)), definition)
-
-
-PROJECT = "deposit"
-_PANELS = {
-    "Share of columns that have drifted": [("DriftedColumnsCount", "share")],
-    "ROC AUC, accuracy, F1 where outcomes are known": [("RocAuc", ""), ("Accuracy", ""), ("F1Score", "")],
-    "Predictions in the sample": [("RowCount", "")],
-}
-"""Lines of the project's dashboard, by their titles."""
-
-
-@dataclass(frozen=True)
-class WrittenReport:
-    """One report and where its HTML is."""
-
-    period: str
-    model_id: str
-    uri: str
-
-
-def write_reports(settings: Settings, period: str, progress: Progress = log_progress) -> list[WrittenReport]:
+def write_reports(settings: Settings, period: str, progress: Progress = log_progress) -> "list[WrittenReport]":
     """Write the reports of all models that predicted in a period; a repeat replaces them.
 
     A model that is gone from the registry is left out. Raises ConfigError (no period), SourceError or UpstreamError.
     """
     span = parse_period(period)
-    written, registry = [], ModelRegistry(settings)
+    written = []
     with transaction(settings.database) as connection:
         for model_id in profile.models_of(connection, span, settings.mlflow.model_name):
+            # Evidently and MLflow take seconds to import, which a period without predictions need not wait for
+            from deposit.monitoring.evidently_report import write_report
+            from deposit.registry.registry import ModelRegistry
+
             progress(f"{span.name}: writing the report of {model_id}")
+            registry = ModelRegistry(settings)
             try:
                 artifact = registry.load(registry.by_id(model_id))
             except DataError as error:
                 progress(f"{span.name}: {model_id} is left out: {error}")
                 continue
-            rows = settings.monitor.sample_rows
-            subject = ReportSubject(span.name, model_id, span.start, artifact.threshold)
-            current = sample_predictions(connection, span, model_id, rows)
-            snapshot = evidently_report(subject, current, sample_training_rows(settings, artifact, rows))
-            uri = _keep(settings, subject, snapshot)
-            report = MetricRow(model_id, metric_rows.REPORT, float(len(current)), note=uri)
-            figures = [report, *evidently_metrics(model_id, snapshot)]
-            metric_rows.replace_report(connection, span.name, model_id, figures)
-            written.append(WrittenReport(span.name, model_id, uri))
+            written.append(write_report(settings, connection, span, model_id, artifact))
     return written
-
-
-def _keep(settings: Settings, subject: ReportSubject, snapshot: Snapshot) -> str:
-    key = status.report_key(subject.period, subject.model_id)
-    html = snapshot.get_html_str(as_iframe=False)
-    uri = ObjectStore(settings.store).reports.put(key, html.encode(), "text/html; charset=utf-8")
-    settings.workspace_path.mkdir(parents=True, exist_ok=True)
-    workspace = Workspace.create(str(settings.workspace_path))
-    project = _project(workspace)
-    for run_id in workspace.list_runs(project.id):
-        run = workspace.get_run(project.id, run_id)
-        if run is not None and run.name == subject.name:
-            workspace.delete_run(project.id, run_id)
-    workspace.add_run(project.id, snapshot)
-    return uri
-
-
-def _project(workspace: Workspace) -> Project:
-    projects = workspace.search_project(PROJECT)
-    if projects:
-        return projects[0]
-    project = workspace.create_project(PROJECT, "What each model predicted, by period, beside what it was trained on")
-    for title, lines in _PANELS.items():
-        values = [
-            PanelMetric(metric=metric, metric_labels={"value_type": kind} if kind else {}, legend=metric)
-            for metric, kind in lines
-        ]
-        project.dashboard.add_panel(line_plot_panel(title=title, values=values, size="full"), tab="Periods")
-    return project

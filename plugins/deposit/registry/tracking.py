@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from urllib.parse import urlsplit
 
 import httpx
 import mlflow
@@ -17,9 +16,10 @@ from mlflow.entities import Experiment, LifecycleStage, Run
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from deposit.errors import ConfigError, IntegrityError, UpstreamError, remedy
+from deposit.errors import ConfigError, IntegrityError
 from deposit.model.artifact import MODEL, ModelArtifact, check_files, sha256_of
 from deposit.registry.tags import Tag
+from deposit.registry.versions import ABSENT, outage
 
 BY_MONTH = "month/"
 """Prefix of metrics by month, the month being the step; the others are of all months that were scored."""
@@ -39,7 +39,6 @@ _KNOBS = (
     (knobs.MLFLOW_HTTP_REQUEST_MAX_RETRIES, 2),
     (knobs.MLFLOW_HTTP_REQUEST_TIMEOUT, 60),
 )
-_ABSENT = "RESOURCE_DOES_NOT_EXIST"
 
 
 def connect(uri: str) -> MlflowClient:
@@ -50,7 +49,7 @@ def connect(uri: str) -> MlflowClient:
     try:
         httpx.get(f"{uri.rstrip('/')}/health", timeout=_HEALTH_SECONDS).raise_for_status()
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise _down(uri, error) from error
+        raise outage(uri, error) from error
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
     return MlflowClient(uri, uri)
@@ -62,7 +61,7 @@ def mlflow_errors(client: MlflowClient) -> Iterator[None]:
     try:
         yield
     except (MlflowException, requests.RequestException) as error:
-        raise _down(str(client.tracking_uri), error) from error
+        raise outage(str(client.tracking_uri), error) from error
 
 
 def open_experiment(client: MlflowClient, name: str) -> Experiment:
@@ -96,6 +95,12 @@ def read_card_figures(client: MlflowClient, run_id: str) -> bytes | None:
         return Path(client.download_artifacts(run_id, CARD_FIGURES, folder)).read_bytes()
 
 
+def log_card(client: MlflowClient, run_id: str, markdown: str, page: str) -> None:
+    """Log a model's card in both forms; a later one takes its place."""
+    client.log_text(run_id, markdown, "model_card.md")
+    client.log_text(run_id, page, "model_card.html")
+
+
 def newest_runs(client: MlflowClient, experiment_id: str, condition: str) -> Iterator[Run]:
     """The runs for which a filter holds, the newest first, fetched a few at a time."""
     token: str | None = None
@@ -115,7 +120,7 @@ def child_runs(client: MlflowClient, run: Run) -> list[Run]:
 
 def is_absent(error: MlflowException) -> bool:
     """Whether the error says that a thing does not exist."""
-    return bool(error.error_code == _ABSENT)
+    return bool(error.error_code == ABSENT)
 
 
 def _create_experiment(client: MlflowClient, name: str) -> Experiment:
@@ -126,14 +131,6 @@ def _create_experiment(client: MlflowClient, name: str) -> Experiment:
         if experiment is None:
             raise error
         return experiment
-
-
-def _down(uri: str, error: Exception) -> UpstreamError:
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-    return UpstreamError(
-        f"MLflow at {uri} does not answer as it should ({reason}): "
-        f"{remedy(urlsplit(uri).hostname)}, or correct DEPOSIT_MLFLOW__TRACKING_URI"
-    )
 
 
 @dataclass(frozen=True)

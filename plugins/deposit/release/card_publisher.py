@@ -10,14 +10,14 @@ from sqlalchemy import Connection, text
 from deposit.database import transaction
 from deposit.progress import Progress
 from deposit.registry import tracking
-from deposit.registry.registry import ModelRegistry, Version
+from deposit.registry.registry import ModelRegistry
+from deposit.registry.versions import Version
 from deposit.release.repository import card_key
 from deposit.settings import Settings
 from deposit.store import ObjectStore
 from deposit.training.card import ModelCard, ServedModel, parse_card, parse_figures
 from deposit.training.card_document import to_markdown
 from deposit.training.card_page import to_page
-from deposit.training.mlflow_logging import log_card
 
 _SERVED = text("""
 WITH live AS (
@@ -58,13 +58,13 @@ def publish_card(
         bucket.put_if_absent(key, msgspec.json.encode(card))
     # read back: of two that ask at once one wins, and its card counts
     card = parse_card(bucket.get(key))
-    page = to_page(card).encode()
-    bucket.put(card_key(version.model_id, "md"), to_markdown(card).encode(), "text/markdown; charset=utf-8")
-    bucket.put(card_key(version.model_id, "html"), page, "text/html; charset=utf-8")
+    markdown, page = to_markdown(card), to_page(card)
+    bucket.put(card_key(version.model_id, "md"), markdown.encode(), "text/markdown; charset=utf-8")
+    bucket.put(card_key(version.model_id, "html"), page.encode(), "text/html; charset=utf-8")
     with registry.errors() as client:
-        log_card(client, version.run_id, card)
+        tracking.log_card(client, version.run_id, markdown, page)
     progress(f"wrote the model card of {version.model_id}: {bucket.uri(card_key(version.model_id, 'html'))}")
-    return page
+    return page.encode()
 
 
 def served_before(connection: Connection, name: str, model_id: str) -> tuple[ServedModel, ...]:

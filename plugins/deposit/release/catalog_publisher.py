@@ -13,7 +13,8 @@ from deposit.settings import Settings
 from deposit.store import ObjectStore, split_uri
 
 if TYPE_CHECKING:
-    from deposit.registry.registry import ArtifactLocation, Version
+    from deposit.registry.registry import ArtifactLocation
+    from deposit.registry.versions import Version
 
 logger = logging.getLogger("deposit.releaser")
 

@@ -11,13 +11,16 @@ import os
 import ssl
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 
 from deposit.errors import ConfigError, UpstreamError, remedy
 from deposit.release.caddy import NO_UPSTREAM, config
-from deposit.release.repository import Release
 from deposit.settings import Settings
+
+if TYPE_CHECKING:
+    from deposit.release.repository import Release
 
 
 class Gateway:
@@ -55,7 +58,7 @@ class Gateway:
         """Send all requests from now on to another service; those under way finish where they are."""
         _replace(self._upstream_file, address or NO_UPSTREAM)
 
-    def switch(self, release: Release, address: str, test: Callable[[str], None]) -> str:  # noqa: ARG002
+    def switch(self, release: "Release", address: str, test: Callable[[str], None]) -> str:  # noqa: ARG002
         """As `point_to`: requests go to the very address that was tested, so nothing is left to test."""
         self.point_to(address)
         return address

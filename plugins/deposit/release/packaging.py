@@ -13,16 +13,18 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import bentoml
-from bentoml._internal import configuration
 from packaging.requirements import Requirement
 
 from deposit.errors import ReleaseError
 from deposit.progress import Progress, log_progress
-from deposit.registry.registry import ModelRegistry, Version
 from deposit.settings import REPOSITORY, Settings
 from deposit.store import ObjectStore
+
+if TYPE_CHECKING:
+    from deposit.registry.registry import ModelRegistry
+    from deposit.registry.versions import Version
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,8 @@ class PackagedBento:
 
 def package(
     settings: Settings,
-    registry: ModelRegistry,
-    version: Version,
+    registry: "ModelRegistry",
+    version: "Version",
     card: bytes | None,
     progress: Progress = log_progress,
 ) -> PackagedBento:
@@ -64,7 +66,7 @@ def package(
     return PackagedBento(tag, bucket.uri(key), hashlib.sha256(content).hexdigest())
 
 
-def _model_folder(registry: ModelRegistry, version: Version, card: bytes | None, folder: Path) -> None:
+def _model_folder(registry: "ModelRegistry", version: "Version", card: bytes | None, folder: Path) -> None:
     folder.mkdir()
     registry.download(version, folder)
     # aliases move; what is packaged must not change with them
@@ -111,6 +113,10 @@ def built(work: Path, tag: str) -> bytes:
 
 def build(context: Path, model: Path, tag: str, archive: Path) -> None:
     """Make the BentoML model `tag` from a folder of plain files, bake it into the Bento `tag`, export that."""
+    # in the process that builds alone: whoever has it build needs nothing of BentoML
+    import bentoml
+    from bentoml._internal import configuration
+
     # BentoML looks for uv, or installs it from the network, to lock requirements; these are locked, it is not run
     configuration.get_uv_command = lambda: ["uv"]  # type: ignore[assignment]
     name, version = tag.split(":")

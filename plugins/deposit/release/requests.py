@@ -5,13 +5,9 @@ from sqlalchemy import Connection
 from deposit.database import transaction
 from deposit.errors import GateError, ReleaseError
 from deposit.progress import OnChange, Progress, log_progress
-from deposit.registry.registry import CHAMPION, ModelRegistry, Version
+from deposit.registry.versions import CHAMPION
 from deposit.release import repository
-from deposit.release.card_publisher import publish_card
-from deposit.release.packaging import package
 from deposit.release.repository import FAILED, FALLBACK, PENDING, Release
-from deposit.selection import selection
-from deposit.selection.decision import Decision, champion_reason
 from deposit.settings import Settings
 from deposit.waiting import wait_until
 
@@ -24,12 +20,21 @@ def request_release(settings: Settings, model_id: str | None = None, progress: P
     A model that is live, or whose release is under way, gives that release, unless the service's code has changed:
     then it is released anew. Raises GateError if there is no champion.
     """
+    # MLflow's library takes seconds to import: whoever waits for a release, or takes one back, needs none of it
+    from deposit.registry.registry import ModelRegistry
+    from deposit.release.card_publisher import publish_card
+    from deposit.release.packaging import package
+    from deposit.selection import selection
+    from deposit.selection.decision import champion_reason
+
     registry = ModelRegistry(settings)
     version = registry.by_id(model_id) if model_id else registry.champion()
     if version is None:
         raise GateError("there is no champion to release: run `deposit train` and `deposit select`, or name a model id")
     decision = selection.read_decision(registry, version) if CHAMPION in version.aliases else None
-    why = _why(version, decision)
+    why = f"{version.model_id} was asked for by its id"
+    if CHAMPION in version.aliases:
+        why = champion_reason(version.model_id, decision)
     card = publish_card(settings, registry, version, why, progress)
     packaged = package(settings, registry, version, card, progress)
     values = {
@@ -100,12 +105,6 @@ def describe(release: Release) -> str:
     end = f": {release.reason}" if release.reason else ""
     where = f" at {release.endpoint}" if release.endpoint else ""
     return f"release {release.id} ({release.kind} of {release.model_id}) is {release.state}{where}{end}"
-
-
-def _why(version: Version, decision: Decision | None) -> str:
-    if CHAMPION in version.aliases:
-        return champion_reason(version.model_id, decision)
-    return f"{version.model_id} was asked for by its id"
 
 
 def _there_already(connection: Connection, bento_sha256: str) -> Release | None:

@@ -15,7 +15,8 @@ from deposit.errors import ConfigError, DataError, GateError
 from deposit.files import exclusive
 from deposit.log.entries import microseconds
 from deposit.progress import Progress, log_progress
-from deposit.registry.registry import ModelRegistry, Version
+from deposit.registry.registry import ModelRegistry
+from deposit.registry.versions import Version
 from deposit.scoring.batch_scoring import BatchScoring
 from deposit.scoring.bulk_log import BulkLog
 from deposit.scoring.inputs import find_inputs

@@ -7,7 +7,8 @@ from enum import StrEnum
 from deposit.data.period import month_number, parse_period
 from deposit.model.expiry import Expiry
 from deposit.progress import Progress
-from deposit.registry.registry import ModelRegistry, Version
+from deposit.registry.registry import ModelRegistry
+from deposit.registry.versions import Version
 from deposit.selection.decision import Decision
 from deposit.selection.selection import Selection, read_decision, record_decision, register_training
 from deposit.settings import Settings

@@ -12,8 +12,9 @@ from deposit.data.periods import month_after
 from deposit.errors import DataError, IntegrityError
 from deposit.progress import Progress, log_progress
 from deposit.registry import tracking
-from deposit.registry.registry import ModelRegistry, Version
+from deposit.registry.registry import ModelRegistry
 from deposit.registry.tags import GateOutcome, Tag
+from deposit.registry.versions import Version
 from deposit.selection.decision import (
     Comparison,
     Criterion,

@@ -10,7 +10,8 @@ import pandas as pd
 from deposit.model.artifact import ForwardMonth, ModelArtifact, load_forward
 from deposit.model.evaluation import predict
 from deposit.model.mixture import Values
-from deposit.registry.registry import ModelRegistry, Version
+from deposit.registry.registry import ModelRegistry
+from deposit.registry.versions import Version
 from deposit.selection.decision import ChallengeKind
 from deposit.selection.policy import ChallengeHistory
 from deposit.training.forward_cache import month_digests

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 import numpy as np
-import pandas as pd
 
 from deposit.errors import IntegrityError
 from deposit.model.artifact import ModelMetadata
@@ -14,9 +13,12 @@ from deposit.model.evaluation import Economics, Predictions
 from deposit.model.metrics import BINS
 from deposit.model.mixture import Mixture
 from deposit.model.worth import AT_CAPACITY
-from deposit.training.challenger import Challenger
-from deposit.training.profiling import mean_contributions
 from deposit.training.slices import Slices, find_slices
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from deposit.training.challenger import Challenger
 
 _PROFITS = {
     "profit": "Profit of calling whom it pays to call",
@@ -137,8 +139,10 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     history: tuple[ServedModel, ...] = ()
 
 
-def figures_of(challenger: Challenger, frame: pd.DataFrame, economics: Economics, seed: int) -> CardFigures:
+def figures_of(challenger: "Challenger", frame: "pd.DataFrame", economics: Economics, seed: int) -> CardFigures:
     """The figures of a training's model; `frame` has the rows of the challenger's predictions, in their order."""
+    from deposit.training.profiling import mean_contributions  # pandas, which who reads a card need not have
+
     artifact, scorer = challenger.artifact, challenger.artifact.scorer
     return CardFigures(
         name=challenger.name,

@@ -26,7 +26,6 @@ from deposit.training.card_document import to_markdown
 from deposit.training.card_page import to_page
 from deposit.training.challenger import Challenger, ScoredRecipe
 from deposit.training.history import libraries
-from deposit.training.plots import figures
 from deposit.training.search import Trial, TuningResult
 
 _EXAMPLES = 3
@@ -102,6 +101,8 @@ def log_challenger(
     values: Mapping[str, Any],
 ) -> None:
     """Log a training's model with its parameters, metrics, curve, plots and card to the training's run."""
+    from deposit.training.plots import figures  # Matplotlib, for who trains alone
+
     artifact = challenger.artifact
     described = {**artifact.metadata.recipe, "threshold": artifact.threshold, **values}
     measured = challenger_metrics(challenger) | {key: each for key, each in vars(economics).items() if each is not None}
@@ -112,14 +113,9 @@ def log_challenger(
     content = msgspec.json.encode(card)
     client.log_text(run_id, content.decode(), tracking.CARD_FIGURES)
     # as a release reads it: what could not be measured is no number there
-    log_card(client, run_id, ModelCard(figures=parse_figures(content)))
+    readable = ModelCard(figures=parse_figures(content))
+    tracking.log_card(client, run_id, to_markdown(readable), to_page(readable))
     _log_model(client, run_id, artifact)
-
-
-def log_card(client: MlflowClient, run_id: str, card: ModelCard) -> None:
-    """Log a card in both forms; a later one takes its place."""
-    client.log_text(run_id, to_markdown(card), "model_card.md")
-    client.log_text(run_id, to_page(card), "model_card.html")
 
 
 def challenger_metrics(challenger: Challenger) -> dict[str, float]:

@@ -4,7 +4,7 @@ One function serves training, gate, replay and report. Libraries split rows or r
 calendar months, some of them missing, with labels that may come late (decision 22).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -123,10 +123,15 @@ class Trainer:
         """
         chosen = folds(list(self.months), self._fitting.delay)
         self._refuse_one_sided(chosen[0])
-        scored = []
-        for number, fold in enumerate(chosen):
-            self._progress("scoring each month by the months before it", number, len(chosen))
-            scored.append(self._score(fold))
+        scored: list[Values] = []
+        # threads below them would only wait for each other
+        with threadpool_limits(limits=1), ThreadPoolExecutor(self._fitting.threads) as pool:
+            if any(recipe.tuned for recipe in self._fitting.recipes):
+                list(pool.map(self.tuning, {_searched(fold.labelled) for fold in chosen}))
+            # the longest first, so that no thread is left alone with one
+            for number, values in enumerate(pool.map(self._score, reversed(chosen)), 1):
+                self._progress("scoring each month by the months before it", number, len(chosen))
+                scored.insert(0, values)
         rows = pd.concat([self.months[fold.period] for fold in chosen])
         return ForwardPredictions(
             tuple(recipe.name for recipe in self._fitting.recipes),
@@ -138,13 +143,17 @@ class Trainer:
 
     def fit(self, labelled: Sequence[str], recipes: Sequence[Recipe]) -> tuple[EncodedRows, list[Member]]:
         """Recipes fitted on some months' rows, side by side, and the rows with their encoder."""
+        with threadpool_limits(limits=1), ThreadPoolExecutor(self._fitting.threads) as pool:
+            return self._fit(labelled, recipes, pool.map)
+
+    def _fit(
+        self, labelled: Sequence[str], recipes: Sequence[Recipe], each: Callable[..., Iterable[Member]]
+    ) -> tuple[EncodedRows, list[Member]]:
         rows = EncodedRows.of(pd.concat([self.months[period] for period in labelled]))
         # the slow ones first, so that no thread is left alone with one
         order = sorted(recipes, key=lambda recipe: recipe.family != "xgboost")
         trees, seed = [self._trees(recipe, labelled) for recipe in order], self._fitting.seed
-        # threads below them would only wait for each other
-        with threadpool_limits(limits=1), ThreadPoolExecutor(self._fitting.threads) as pool:
-            members = list(pool.map(lambda recipe, its: fit(recipe, rows, its, seed), order, trees))
+        members = list(each(lambda recipe, its: fit(recipe, rows, its, seed), order, trees))
         by_recipe = dict(zip(order, members, strict=True))
         return rows, [by_recipe[recipe] for recipe in recipes]
 
@@ -155,8 +164,7 @@ class Trainer:
         """
         if len(labelled) < HISTORY_MONTHS:
             return None
-        known = labelled[: HISTORY_MONTHS + (len(labelled) - HISTORY_MONTHS) // 12 * 12]
-        fitting = self._fitting
+        known, fitting = _searched(labelled), self._fitting
         key = content_key(self.digests, known, fitting.trials, fitting.seed)
         result = self._cache.read_tuning(key)
         if result is None:
@@ -177,7 +185,8 @@ class Trainer:
         known = self._cache.read(key, len(now))
         missing = [recipe for recipe in recipes if names[recipe] not in known]
         if missing:
-            rows, members = self.fit(fold.labelled, missing)
+            # one after the other: other folds are scored side by side with this one
+            rows, members = self._fit(fold.labelled, missing, map)
             matrix = rows.encoder.encode_columns(now)
             known |= {names[each.recipe]: each.log_odds(rows.encoder, matrix) for each in members}
             self._cache.write(key, known)
@@ -190,6 +199,11 @@ class Trainer:
                 f"all rows of the first labelled months {first.labelled[0]} to {first.labelled[-1]} have the same "
                 "outcome: nothing can be learned; ingest a longer history"
             )
+
+
+def _searched(labelled: Sequence[str]) -> tuple[str, ...]:
+    """The labelled months whose search for trees holds: those of whole years after the first months."""
+    return tuple(labelled[: HISTORY_MONTHS + max(0, len(labelled) - HISTORY_MONTHS) // 12 * 12])
 
 
 def refuse_leakage(frame: pd.DataFrame) -> None:

@@ -7,16 +7,19 @@ way takes minutes and each training has a card (decision 25); a test holds one a
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import erfc, sqrt
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from deposit.model import metrics
 from deposit.model.artifact import Labels
 from deposit.model.evaluation import CONFIDENCE, Economics, Predictions, bootstrap_weights, interval
 from deposit.model.mixture import Values
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LEAST_ROWS = 100
 """Groups with fewer calls are not shown: they are noise, and near to single customers."""
@@ -80,7 +83,7 @@ class _Column:
     codes: NDArray[np.intp]
 
 
-def find_slices(frame: pd.DataFrame, predictions: Predictions, economics: Economics, seed: int) -> Slices:
+def find_slices(frame: "pd.DataFrame", predictions: Predictions, economics: Economics, seed: int) -> Slices:
     """The slices of predictions that were made of a frame's rows, which are in the same order."""
     called = predictions.probabilities * economics.deposit_value > economics.call_cost
     everything = _Column("", ("all calls",), np.arange(len(frame)), np.zeros(len(frame), np.intp))
@@ -122,7 +125,7 @@ def beyond_noise(chances: Values) -> NDArray[np.bool_]:
     return found
 
 
-def _columns(frame: pd.DataFrame, suppressed: dict[str, int]) -> Iterator[_Column]:
+def _columns(frame: "pd.DataFrame", suppressed: dict[str, int]) -> Iterator[_Column]:
     """Each column with the groups that are large enough; how many are not is added to `suppressed`."""
     bands = np.array(list(AGE_BANDS))[np.searchsorted(list(AGE_BANDS.values()), frame["age"], side="right")]
     for name, texts in {"age band": bands, **{name: frame[name].to_numpy(dtype=str) for name in COLUMNS}}.items():

@@ -32,8 +32,8 @@ from deposit.log.entries import Traffic, TrafficCount, encode_entry, microsecond
 from deposit.log.spool import Spool
 from deposit.monitoring import metric_rows
 from deposit.monitoring.assessment import assess
+from deposit.monitoring.evidently_report import ReportSubject, evidently_metrics, evidently_report
 from deposit.monitoring.receipts import Days, Receipt
-from deposit.monitoring.reporting import ReportSubject, evidently_metrics, evidently_report
 from deposit.release import repository
 from deposit.sections import DatabaseSettings, ServeSettings
 from deposit.settings import Settings

@@ -7,8 +7,9 @@ from learning import make_champion, published
 
 from deposit.data.period import month_number
 from deposit.loop import challenge, replace_expired
-from deposit.registry.registry import ModelRegistry, Version
+from deposit.registry.registry import ModelRegistry
 from deposit.registry.tags import RunRole, Tag
+from deposit.registry.versions import Version
 from deposit.sections import ExpirySettings
 from deposit.settings import Settings
 from deposit.training.recipes import FALLBACK

@@ -21,8 +21,9 @@ from deposit.errors import ConfigError, DataError, GateError, IntegrityError
 from deposit.model.artifact import MODEL, REFERENCE
 from deposit.monitoring.monitor import monitor
 from deposit.registry.catalog import parse_catalog
-from deposit.registry.registry import ModelRegistry, Version
+from deposit.registry.registry import ModelRegistry
 from deposit.registry.tags import Tag
+from deposit.registry.versions import Version
 from deposit.release.catalog_publisher import write_catalog
 from deposit.sections import DatabaseSettings
 from deposit.selection import selection

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 from deposit.model.artifact import ModelMetadata
 from deposit.model.expiry import Expiry
-from deposit.registry.registry import Version
+from deposit.registry.versions import Version
 from deposit.sections import ExpirySettings
 from deposit.selection.fallback import ChampionAge, FallbackReason, fallback_reason
 

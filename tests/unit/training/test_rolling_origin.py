@@ -101,13 +101,13 @@ def test_what_was_scored_is_not_fitted_again(sample, monkeypatch) -> None:
     cache, early = ForwardCache(), sample[sample["period"] < "2009-10"]
     trainer(early, cache).score()
     fitted: list[tuple[str, ...]] = []
-    original = Trainer.fit
+    original = Trainer._fit
 
-    def counting(self, labelled, recipes):
+    def counting(self, labelled, recipes, each):
         fitted.append(tuple(labelled))
-        return original(self, labelled, recipes)
+        return original(self, labelled, recipes, each)
 
-    monkeypatch.setattr(Trainer, "fit", counting)
+    monkeypatch.setattr(Trainer, "_fit", counting)
     ours = trainer(sample[sample["period"] <= "2009-10"], cache).score()
 
     assert [each[-1] for each in fitted] == ["2009-09"]
@@ -119,13 +119,13 @@ def test_a_recipe_that_is_added_is_fitted_alone(sample, monkeypatch) -> None:
     cache, early = ForwardCache(), sample[sample["period"] < "2009-03"]
     Trainer(early, Fitting(recipes=TABLE[:1]), cache).score()
     names: set[str] = set()
-    original = Trainer.fit
+    original = Trainer._fit
 
-    def counting(self, labelled, recipes):
+    def counting(self, labelled, recipes, each):
         names.update(recipe.name for recipe in recipes)
-        return original(self, labelled, recipes)
+        return original(self, labelled, recipes, each)
 
-    monkeypatch.setattr(Trainer, "fit", counting)
+    monkeypatch.setattr(Trainer, "_fit", counting)
     Trainer(early, Fitting(recipes=(TABLE[0], TABLE[3])), cache).score()
 
     assert names == {"rates"}

@@ -9,14 +9,11 @@ from deposit import console
 from deposit.deploy.local import lifecycle
 from deposit.deploy.local.airflow_api import AirflowApi, DagRunResult, now, wait_for_dag_run, wait_for_run
 from deposit.errors import DepositError, ReleaseError
-from deposit.loop import challenge
 from deposit.progress import Progress
-from deposit.registry.registry import ModelRegistry
+from deposit.registry.versions import RegisteredVersions
 from deposit.release import requests
 from deposit.release.gateway import trust
-from deposit.selection.report import print_selection, print_training, print_worth
 from deposit.settings import Settings, load_settings
-from deposit.training.training import recorded
 
 CUSTOMER = {
     "id": "example", "age": 41, "job": "admin.", "marital": "married", "education": "university.degree",
@@ -70,6 +67,11 @@ def _airflow(settings: Settings) -> AirflowApi:
 
 
 def _summary(settings: Settings, ingested: dict[str, object], training_run: str) -> None:
+    # not before: what it brings takes seconds, while the stack's servers want the processors
+    from deposit.loop import challenge
+    from deposit.selection.report import print_selection, print_training, print_worth
+    from deposit.training.training import recorded
+
     out = console.out
     out.print(
         f"\n[bold]Ingested[/] {ingested['rows']:,} calls, {ingested['first_period']} to {ingested['last_period']}, "
@@ -87,7 +89,7 @@ def _summary(settings: Settings, ingested: dict[str, object], training_run: str)
 
 
 def _served(settings: Settings) -> None:
-    champion = ModelRegistry(settings).champion()
+    champion = RegisteredVersions(settings).champion()
     live = requests.live(settings)
     if live is None:
         raise ReleaseError(f"no model is served: see `deposit status` and {settings.state.logs}")

@@ -6,7 +6,7 @@ import pytest
 from monitored import Trained, sampled
 
 from deposit.data.columns import NAMES
-from deposit.monitoring.reporting import ReportSubject, evidently_metrics, evidently_report
+from deposit.monitoring.evidently_report import ReportSubject, evidently_metrics, evidently_report
 
 SUBJECT = ReportSubject("2010-05", "deposit-v7", datetime(2010, 5, 1, tzinfo=UTC), 0.3)
 

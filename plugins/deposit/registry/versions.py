@@ -1,0 +1,214 @@
+"""The registered versions, their ids `<name>-v<version>` and the champion, as MLflow's REST API lists them.
+
+Needs no MLflow, whose import takes more than a second: most commands only look up a version.
+"""
+
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import httpx
+import msgspec
+
+from deposit.errors import DataError, GateError, UpstreamError, remedy
+from deposit.registry.tags import Tag
+from deposit.settings import Settings
+
+CHAMPION, PREVIOUS = "champion", "previous"
+ABSENT = "RESOURCE_DOES_NOT_EXIST"
+"""MLflow's code of an error that says that a thing does not exist."""
+_PATIENCE = httpx.Timeout(60, connect=5)
+_PAGE = 1000
+_OURS = {Tag.DATASET, Tag.METRICS, Tag.MODEL_SHA256}
+
+
+@dataclass(frozen=True)
+class Version:
+    """A registered model; `created` in UTC and ISO form, `metrics` what could be computed of its scored months."""
+
+    model_id: str
+    version: int
+    run_id: str
+    created: str
+    dataset: str
+    metrics: Mapping[str, float]
+    aliases: tuple[str, ...]
+
+
+class RegisteredVersions:
+    """The versions of the settings' registered model. Each method raises UpstreamError if MLflow does not answer."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.name = settings.mlflow.model_name
+        self._settings = settings
+
+    def champion(self) -> Version | None:
+        """The version with the alias `champion`; None if there never was one, or no version is left.
+
+        Raises GateError if somebody has deleted the alias or its version: a person must decide who is champion now.
+        """
+        versions = self.versions()
+        champion = _champion_of(versions)
+        if champion is None and versions:
+            self._refuse_vacancy(versions)
+        return champion
+
+    def alias_holder(self) -> Version | None:
+        """The version with the alias `champion`, if any has it now."""
+        return _champion_of(self.versions())
+
+    def versions(self) -> list[Version]:
+        """All registered versions, oldest first; none if the model was never registered."""
+        model = self._registered_model()
+        if model is None:
+            return []
+        found: list[_ModelVersion] = []
+        query = {"filter": f"name = '{self.name}'", "max_results": str(_PAGE)}
+        token = ""
+        while True:
+            page = self._ask("model-versions/search", {**query, "page_token": token} if token else query, _Page)
+            found += page.model_versions if page else []
+            token = page.next_page_token if page else ""
+            if not token:
+                break
+        # what somebody registered manually cannot be checked, and is none of ours
+        ours = [each for each in found if _tags(each.tags).keys() >= _OURS]
+        return [_version_of(self.name, each, model) for each in sorted(ours, key=lambda each: each.version)]
+
+    def by_id(self, model_id: str) -> Version:
+        """The version of an id like `deposit-v7`. Raises DataError if there is none."""
+        match = re.fullmatch(rf"{re.escape(self.name)}-v([1-9]\d{{0,8}})", model_id)
+        if match is None:
+            raise DataError(f"{model_id!r} is not a model id: it must look like {self.name}-v7")
+        number = int(match.group(1))
+        version = next((version for version in self.versions() if version.version == number), None)
+        if version is None:
+            raise DataError(f"there is no model {model_id}: `deposit models` lists what there is")
+        return version
+
+    def _refuse_vacancy(self, versions: Sequence[Version]) -> None:
+        """Raise GateError if there was a champion."""
+        model = self._registered_model()
+        last = _tags(model.tags).get(Tag.CHAMPION) if model else None
+        if last is None:
+            return
+        if any(version.model_id == last for version in versions):
+            raise GateError(
+                f"no model is champion any more: the alias of {last} was deleted in MLflow; `deposit promote {last}` "
+                "gives it back, and `deposit promote` can give it to any other of `deposit models`"
+            )
+        raise GateError(
+            f"no model is champion any more: {last} was deleted in MLflow; `deposit models` lists those that are left, "
+            "and `deposit promote` makes one of them champion, as "
+            f"`deposit promote {versions[-1].model_id}` the newest"
+        )
+
+    def _registered_model(self) -> "_RegisteredModel | None":
+        answer = self._ask("registered-models/get", {"name": self.name}, _RegisteredModelAnswer)
+        return answer.registered_model if answer else None
+
+    def _ask(self, path: str, query: Mapping[str, str], kind: "type[_Answer]") -> "_Answer | None":
+        """What MLflow answers; None if there is no such thing."""
+        uri = self._settings.mlflow.tracking_uri
+        try:
+            with httpx.Client(timeout=_PATIENCE, auth=_login()) as client:
+                answer = client.get(f"{uri.rstrip('/')}/api/2.0/mlflow/{path}", params=query)
+            if answer.status_code == httpx.codes.NOT_FOUND:
+                refusal = msgspec.json.decode(answer.content, type=_Refusal)
+                if refusal.error_code == ABSENT:
+                    return None
+            return msgspec.json.decode(answer.raise_for_status().content, type=kind, strict=False)
+        except (httpx.HTTPError, httpx.InvalidURL, msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise outage(uri, error) from error
+
+
+def outage(uri: str, error: Exception) -> UpstreamError:
+    """What an error of MLflow's server means, in one sentence."""
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    return UpstreamError(
+        f"MLflow at {uri} does not answer as it should ({reason}): "
+        f"{remedy(urlsplit(uri).hostname)}, or correct DEPOSIT_MLFLOW__TRACKING_URI"
+    )
+
+
+class _Pair(msgspec.Struct, frozen=True):
+    key: str
+    value: str = ""
+
+
+class _Refusal(msgspec.Struct, frozen=True):
+    error_code: str = ""
+
+
+class _Alias(msgspec.Struct, frozen=True):
+    alias: str
+    version: int
+
+
+class _RegisteredModel(msgspec.Struct, frozen=True):
+    aliases: tuple[_Alias, ...] = ()
+    tags: tuple[_Pair, ...] = ()
+
+
+class _RegisteredModelAnswer(msgspec.Struct, frozen=True):
+    registered_model: _RegisteredModel
+
+
+class _ModelVersion(msgspec.Struct, frozen=True):
+    version: int
+    creation_timestamp: int
+    run_id: str = ""
+    tags: tuple[_Pair, ...] = ()
+
+
+class _Page(msgspec.Struct, frozen=True):
+    model_versions: tuple[_ModelVersion, ...] = ()
+    next_page_token: str = ""
+
+
+_Answer = TypeVar("_Answer", _RegisteredModelAnswer, _Page)
+
+
+def _login() -> httpx.Auth | None:
+    """As MLflow's own client has it, from its own variables."""
+    user, password = os.environ.get("MLFLOW_TRACKING_USERNAME"), os.environ.get("MLFLOW_TRACKING_PASSWORD")
+    if user and password:
+        return httpx.BasicAuth(user, password)
+    token = os.environ.get("MLFLOW_TRACKING_TOKEN")
+    return _Token(token) if token else None
+
+
+class _Token(httpx.Auth):
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def auth_flow(self, request: httpx.Request):  # type: ignore[no-untyped-def]
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        yield request
+
+
+def _champion_of(versions: Sequence[Version]) -> Version | None:
+    return next((version for version in versions if CHAMPION in version.aliases), None)
+
+
+def _version_of(name: str, each: _ModelVersion, model: _RegisteredModel) -> Version:
+    tags = _tags(each.tags)
+    created = datetime.fromtimestamp(each.creation_timestamp / 1000, UTC)
+    return Version(
+        model_id=f"{name}-v{each.version}",
+        version=each.version,
+        run_id=each.run_id,
+        created=created.isoformat(timespec="seconds"),
+        dataset=tags[Tag.DATASET],
+        metrics=json.loads(tags[Tag.METRICS]),
+        aliases=tuple(sorted(alias.alias for alias in model.aliases if alias.version == each.version)),
+    )
+
+
+def _tags(pairs: Sequence[_Pair]) -> dict[str, str]:
+    return {pair.key: pair.value for pair in pairs}
