@@ -1,16 +1,21 @@
 """What deposit adds to Airflow's UI: the page `Deposit`, and links to the other parts of the stack."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
-from airflow.api_fastapi.core_api.security import get_user
+from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
+from airflow.api_fastapi.core_api.security import GetUserDep, get_user, requires_access_dag
 from airflow.plugins_manager import AirflowPlugin
-from fastapi import Depends, FastAPI, HTTPException
-from fastapi.responses import HTMLResponse
+from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi.responses import FileResponse, HTMLResponse
 
-from deposit import overview
 from deposit.errors import DataError, DepositError, SourceError
-from deposit.overview import CARD_POLICY, POLICY, REPORT_POLICY, page
+from deposit.overview import stored_pages
+from deposit.overview.markup import ASSETS, CARD_POLICY, POLICY, REPORT_POLICY, page
+from deposit.overview.snapshot import read_snapshot
+from deposit.overview.triggers import triggers_for
 from deposit.settings import load_settings, open_settings
 
 PREFIX = "/deposit"
@@ -28,25 +33,46 @@ APPS: list[dict[str, Any]] = [{"app": app, "url_prefix": PREFIX, "name": "deposi
 
 
 @app.get("/")
-def index() -> HTMLResponse:
-    """The champion, the steps of the loop, and the verdicts of the last periods."""
+def index(request: Request, user: GetUserDep) -> HTMLResponse:
+    """What stands, whatever is away, with the buttons that this user may press."""
     try:
-        html = page(overview.load_overview(load_settings()))
+        settings = load_settings()
     except DepositError as error:
         raise HTTPException(503, str(error)) from error
+    snapshot = read_snapshot(settings)
+    triggers = [each for each in triggers_for(snapshot) if _may_run(request, user, each.dag)]
+    html = page(snapshot, triggers, _links(), datetime.now(UTC))
     return HTMLResponse(html, headers={"Content-Security-Policy": POLICY})
+
+
+@app.get("/assets/{name}")
+def asset(name: str) -> FileResponse:
+    """A style sheet or a script of the page."""
+    if name not in ASSETS:
+        raise HTTPException(404, f"the page has no file {name!r}")
+    # looked at again each time, so that an upgrade brings its own; the tag makes that cheap
+    return FileResponse(ASSETS[name], headers={"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"})
 
 
 @app.get("/reports/{period}/{model_id}")
 def report(period: str, model_id: str) -> HTMLResponse:
     """Evidently's report of one model's period."""
-    return _stored(lambda: overview.report(load_settings(), period, model_id), REPORT_POLICY)
+    return _stored(lambda: stored_pages.report(load_settings(), period, model_id), REPORT_POLICY)
 
 
 @app.get("/cards/{model_id}")
 def card(model_id: str) -> HTMLResponse:
     """The card of a released model."""
-    return _stored(lambda: overview.card(load_settings(), model_id), CARD_POLICY)
+    return _stored(lambda: stored_pages.card(load_settings(), model_id), CARD_POLICY)
+
+
+def _may_run(request: Request, user: BaseUser, dag: str) -> bool:
+    """Whether Airflow lets this user start the DAG: asked as its REST API asks, which refuses whoever it does not."""
+    try:
+        requires_access_dag("POST", DagAccessEntity.RUN, dag)(request, user)
+    except HTTPException:
+        return False
+    return True
 
 
 def _stored(read: Callable[[], bytes], policy: str) -> HTMLResponse:
@@ -60,13 +86,16 @@ def _stored(read: Callable[[], bytes], policy: str) -> HTMLResponse:
     return HTMLResponse(html, headers={"Content-Security-Policy": policy})
 
 
+def _links() -> dict[str, str]:
+    """The addresses that are set, by title."""
+    addresses = open_settings().links
+    return {title: href for name, title in TITLES.items() if (href := getattr(addresses, name))}
+
+
 def views() -> list[dict[str, str]]:
     """The page, which opens inside the UI, and a link for each address that is set, which opens beside it."""
-    addresses = open_settings().links
     links = [
-        {"name": title, "href": href, "destination": "nav", "category": "deposit"}
-        for name, title in TITLES.items()
-        if (href := getattr(addresses, name))
+        {"name": title, "href": href, "destination": "nav", "category": "deposit"} for title, href in _links().items()
     ]
     inside = {
         "name": "Deposit",

@@ -95,6 +95,7 @@ def test_the_form_of_ingest_offers_each_rule_that_may_be_accepted(bag: DagBag) -
     [
         ("deposit_train", "dataset", [None, "0123456789abcdef"], ["latest", "0123456789ABCDEF", "0123456789abcde"]),
         ("deposit_release", "model", [None, "deposit-v3", "a.b-c-v10"], ["v3", "deposit", "deposit-v0", "deposit-v3 "]),
+        ("deposit_release", "rollback", [True, False], ["yes", 1, None]),
         ("deposit_replay", "from", ["2008-11"], ["2008-13", "2008-1", "2008-11-01", "nov 2008"]),
         ("deposit_replay", "to", ["2010-01"], ["2010-00", "10-11"]),
         ("deposit_score", "model", [None, "deposit-v3"], ["v3", ""]),
@@ -136,11 +137,19 @@ def test_a_task_that_is_refused_fails_at_once_with_its_reason(bag: DagBag, caplo
     assert caplog.messages[-1].startswith("ERROR:deposit:wrong setting: DEPOSIT_INGEST__SOURCE")
 
 
+def test_a_rollback_that_names_a_model_is_refused(bag: DagBag, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    error = _run(bag, "deposit_release", "request", "deposit-v3", True)
+    assert _decision(bag, "deposit_release", "request", error).action is RetryAction.FAIL
+    assert "`model` names deposit-v3: give one of them" in caplog.messages[-1]
+
+
 @pytest.mark.parametrize(
     ("dag_id", "task_id", "values"),
     [
         ("deposit_ingest", "ingest", ("bundled", None, None, None, None)),
         ("deposit_monitor", "alarm", (["2010-05"], "2010-06-01")),
+        ("deposit_release", "request", (None, True)),
         ("deposit_train", "train", (None,)),
     ],
 )

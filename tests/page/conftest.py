@@ -4,13 +4,13 @@ import json
 import lzma
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Route, expect, sync_playwright
 from served import Service
 
 from deposit.data.columns import FEATURES, NAMES, Category
@@ -131,7 +131,8 @@ def site(bento: Path, tmp_path_factory: pytest.TempPathFactory, free_ports: Call
 def open_page(browser: Browser) -> Iterator[Callable[..., Desk]]:
     """Opens pages that may reach nothing but 127.0.0.1 and must leave the browser's console empty.
 
-    With `refusals`, the console may tell of answers that are no success: it does so by itself.
+    With `refusals`, the console may tell of answers that are no success: it does so by itself. Addresses that match a
+    pattern of `routes` are answered by the test.
     """
     said: list[str] = []
     contexts = []
@@ -140,7 +141,13 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Desk]]:
         if not request.url.startswith(("http://127.0.0.1:", "data:", "blob:")):
             said.append(f"asked for {request.url}")
 
-    def open_(url: str, refusals: bool = False, ready: str = "#fields label", **options: Any) -> Desk:
+    def open_(
+        url: str,
+        refusals: bool = False,
+        ready: str = "#fields label",
+        routes: Mapping[str, Callable[[Route], None]] | None = None,
+        **options: Any,
+    ) -> Desk:
         def listen(message: ConsoleMessage) -> None:
             if not (refusals and _REFUSED.match(message.text)):
                 said.append(message.text)
@@ -148,6 +155,8 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Desk]]:
         context = browser.new_context(locale=LOCALE, reduced_motion="reduce", **options)
         contexts.append(context)
         context.on("request", guard)
+        for pattern, answer in (routes or {}).items():
+            context.route(pattern, answer)
         page = context.new_page()
         page.on("pageerror", lambda error: said.append(str(error)))
         page.on("console", listen)

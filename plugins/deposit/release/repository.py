@@ -76,8 +76,12 @@ def history(connection: Connection) -> list[Release]:
 
 
 def previous(connection: Connection, model_id: str) -> Release | None:
-    """The newest retired release of another model than this one: where a rollback goes."""
-    condition = (releases.c.state == RETIRED) & (releases.c.model_id != model_id)
+    """The newest retired release of another model than this one: where a rollback goes.
+
+    Of the same registered model: what a replay has served is none of production's.
+    """
+    ours = releases.c.model_id.startswith(f"{model_id.rpartition('-v')[0]}-v", autoescape=True)
+    condition = (releases.c.state == RETIRED) & (releases.c.model_id != model_id) & ours
     return next(iter(_all(connection, condition, order=releases.c.updated_at.desc())), None)
 
 

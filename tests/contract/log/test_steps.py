@@ -1,4 +1,3 @@
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -6,12 +5,11 @@ from math import nan
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psycopg
 import pytest
 from alembic import command
 
-from deposit import events, overview
+from deposit import events
 from deposit.database import connect, migrate, revisions
 from deposit.errors import ConfigError, DataError
 from deposit.events import TimelineEntry
@@ -19,6 +17,9 @@ from deposit.loop import record_rejection, request_retraining, request_retrainin
 from deposit.monitoring import metric_rows
 from deposit.monitoring.metric_rows import MetricRow
 from deposit.monitoring.status import PeriodAssessment, PeriodStatus, periods_to_exclude
+from deposit.overview import stored_pages
+from deposit.overview.monthly import MONTHS
+from deposit.overview.snapshot import read_snapshot
 from deposit.release import repository
 from deposit.sections import DatabaseSettings
 from deposit.selection.decision import Criterion, CriterionName
@@ -206,6 +207,20 @@ def test_steps_are_no_releases(settings: Settings) -> None:
     engine.dispose()
 
 
+def test_a_rollback_never_goes_to_what_a_replay_has_served(settings: Settings) -> None:
+    for model_id in ("deposit-v6", "deposit-v7", "replay-v1", "replay-v2"):
+        _go_live(settings, model_id)
+    engine = connect(settings.database)
+    with engine.connect() as connection:
+        before = repository.previous(connection, "deposit-v7")
+        replayed = repository.previous(connection, "replay-v2")
+    engine.dispose()
+    assert before is not None
+    assert before.model_id == "deposit-v6"
+    assert replayed is not None
+    assert replayed.model_id == "replay-v1"
+
+
 def test_months_with_broken_data_are_left_out(settings: Settings) -> None:
     kinds = {
         "2026-03": PeriodStatus.DATA_QUALITY_FAILURE,
@@ -227,7 +242,9 @@ def test_the_overview_sees_all_of_it(settings: Settings, free_ports: Callable[[i
     record_rejection(settings, replace(REFUSED, model_id="deposit-v8"))
     _monitored(settings, {"2026-04": PeriodStatus.PERFORMANCE_DEGRADED, "2026-05": PeriodStatus.STABLE}, "deposit")
     nobody = settings.changed("mlflow", tracking_uri=f"http://127.0.0.1:{free_ports(1)}")
-    seen = overview.load_overview(nobody)
+    snapshot = read_snapshot(nobody)
+    seen = snapshot.records
+    assert seen is not None
     assert seen.live is not None
     assert seen.live.model_id == "deposit-v7"
     assert [(each.kind, each.state) for each in seen.timeline] == [("challenge", "noted"), ("release", "live")]
@@ -236,47 +253,64 @@ def test_the_overview_sees_all_of_it(settings: Settings, free_ports: Callable[[i
         ("2026-04", PeriodStatus.PERFORMANCE_DEGRADED, 200, True),
     ]
     assert seen.verdicts[1].computed_at <= datetime.now(UTC)
-    assert "MLflow does not tell" in seen.champion.error
+    assert snapshot.contenders is None
+    assert ["MLflow does not say" in fault for fault in snapshot.faults] == [True]
 
 
-@pytest.mark.parametrize(
-    ("status", "body"),
-    [(404, {"error_code": "RESOURCE_DOES_NOT_EXIST"}), (400, {"error_code": "INVALID_PARAMETER_VALUE"})],
-)
-def test_there_may_be_no_champion(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, status: int, body: dict[str, str]
+def test_the_overview_has_the_newest_months_of_each_registered_model_and_what_waits(
+    settings: Settings, free_ports: Callable[[int], int]
 ) -> None:
-    monkeypatch.setattr(httpx, "get", lambda *_, **__: httpx.Response(status, json=body))
-    assert overview.champion_of(settings) == overview.Champion(None)
+    _go_live(settings, "deposit-v7")
+    months = [f"{2020 + month // 12}-{month % 12 + 1:02d}" for month in range(MONTHS + 5)]
+    with psycopg.connect(settings.database.url.get_secret_value()) as owner:  # type: ignore[union-attr]
+        owner.execute("TRUNCATE spool_states")
+        for at, rows in (("2026-05-01 10:00+00", 5), ("2026-05-01 10:00:15+00", 12)):
+            owner.execute(
+                "INSERT INTO spool_states (at, entries, rows, oldest_seconds, bytes, aside_rows, shipped_rows)"
+                " VALUES (%s, 1, %s, 90, 1, 0, 1)", [at, rows],
+            )  # fmt: skip
+    engine = connect(settings.database)
+    with engine.begin() as connection:
+        for name, periods in (("deposit", months), ("replay", months[:2])):
+            for period in periods:
+                model_id = f"{name}-v7"
+                age = [MetricRow(model_id, "age_months", 4.0), MetricRow(model_id, "stale_after_months", 3.0)]
+                rows = [MetricRow(model_id, "rows", 10.0), MetricRow(model_id, "psi", 0.3, "age")]
+                metric_rows.replace(connection, period, name, [*rows, MetricRow(model_id, "moved", 1.0, "age"), *age])
+    engine.dispose()
+    seen = read_snapshot(settings.changed("mlflow", tracking_uri=f"http://127.0.0.1:{free_ports(1)}")).records
+    assert seen is not None
+    assert {name: each.periods for name, each in seen.figures.items()} == {
+        "deposit": tuple(months[5:]),
+        "replay": tuple(months[:2]),
+    }
+    assert seen.figures["replay"].drift == {"age": ((0.3, True), (0.3, True))}
+    assert seen.age is not None
+    assert seen.age.is_stale
+    assert seen.backlog is not None
+    assert (seen.backlog.rows, seen.backlog.oldest_seconds) == (12, 90.0)
+    assert seen.lease is None
 
 
-@pytest.mark.parametrize(
-    ("decision", "reason"),
-    [
-        ({"promoted": True, "reason": "it won"}, "it won"),
-        ({"promoted": False, "reason": "it lost"}, "appointed by hand, although it lost"),
-        (None, "deposit-v3 is champion already, by hand: no gate has judged it"),
-    ],
-)
-def test_why_it_is_champion_is_what_the_gate_said_unless_it_said_no(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, decision: dict[str, Any] | None, reason: str
-) -> None:
-    tags = [{"key": "deposit.decision", "value": json.dumps(decision)}] if decision else []
-    body = {"model_version": {"version": "3", "tags": tags}}
-    answer = httpx.Response(200, json=body, request=httpx.Request("GET", "http://mlflow"))
-    monkeypatch.setattr(httpx, "get", lambda *_, **__: answer)
-    assert overview.champion_of(settings) == overview.Champion("deposit-v3", reason)
+def test_the_overview_is_there_without_a_database(settings: Settings, free_ports: Callable[[int], int]) -> None:
+    away = DatabaseSettings(url=f"postgresql://a:secret@127.0.0.1:{free_ports(1)}/b")
+    snapshot = read_snapshot(
+        settings.model_copy(update={"database": away}).changed("mlflow", tracking_uri="http://[::1]:1")
+    )
+    assert (snapshot.contenders, snapshot.records) == (None, None)
+    assert len(snapshot.faults) == 2
+    assert "secret" not in "".join(snapshot.faults)
 
 
 @pytest.mark.parametrize("model_id", ["..", "deposit-v0", "a/../../secret-v1", "deposit-v1.html", "x" * 200 + "-v1"])
 def test_what_is_no_report_is_not_looked_for(settings: Settings, model_id: str) -> None:
     with pytest.raises(DataError, match="is no model id"):
-        overview.report(settings, "2026-05", model_id)
+        stored_pages.report(settings, "2026-05", model_id)
 
 
 def test_a_report_is_of_a_period(settings: Settings) -> None:
     with pytest.raises(ConfigError, match="is no period"):
-        overview.report(settings, "../2026-05", "deposit-v1")
+        stored_pages.report(settings, "../2026-05", "deposit-v1")
 
 
 def _monitored(settings: Settings, kinds: dict[str, PeriodStatus], name: str, count: int = 200) -> None:

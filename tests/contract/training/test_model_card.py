@@ -10,9 +10,9 @@ from learning import make_champion, published
 from mlflow.tracking import MlflowClient
 from sqlalchemy import Connection, insert
 
-from deposit import overview
 from deposit.database import transaction
 from deposit.errors import DataError, IntegrityError, SourceError
+from deposit.overview import stored_pages
 from deposit.registry import tracking
 from deposit.release import repository, requests
 from deposit.release.repository import LIVE, Release
@@ -96,7 +96,7 @@ def test_a_release_leaves_its_card_with_what_served_before(
         assert f"{name}-v9" in text
         assert "it <b>won" not in text
         assert "Not for credit decisions" in text
-    assert overview.card(releasing, release.model_id).decode() == page
+    assert stored_pages.card(releasing, release.model_id).decode() == page
     with tarfile.open(
         fileobj=io.BytesIO(ObjectStore(releasing.store).bentos.get(split_uri(release.bento_uri)[1]))
     ) as it:
@@ -143,9 +143,9 @@ def test_a_model_that_was_trained_without_figures_is_released_without_a_card(
     assert release.state != LIVE
     assert any("has no model card" in message for message in told)
     with pytest.raises(SourceError):
-        overview.card(releasing, release.model_id)
+        stored_pages.card(releasing, release.model_id)
 
 
 def test_only_a_model_id_names_a_card(releasing: Settings) -> None:
     with pytest.raises(DataError, match="is no model id"):
-        overview.card(releasing, "../monitoring/2010-05/x")
+        stored_pages.card(releasing, "../monitoring/2010-05/x")
