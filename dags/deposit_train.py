@@ -6,7 +6,7 @@ months unless they are clearly worse than today's champion, another table of rec
 A refused challenger ends the run with `select` skipped: nothing is released, and a row in `events` says why. What
 follows a new champion: `deposit_release`, by the asset `deposit_champion`.
 
-Months whose data monitoring found broken are left out. Runs for every new dataset version, and once more when
+Months whose data is broken are left out. Runs for every new dataset version, and once more when
 monitoring has found a model decayed; that costs nothing if no rows were ingested since: the same training is done once.
 """
 

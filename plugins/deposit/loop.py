@@ -11,6 +11,7 @@ from deposit.data import dataset as datasets
 from deposit.database import transaction
 from deposit.events import Event, EventKind
 from deposit.monitoring import status
+from deposit.monitoring.ingested import check_ingested, describe_ingested
 from deposit.monitoring.status import PeriodAssessment, PeriodStatus
 from deposit.progress import Progress, log_progress
 from deposit.registry.registry import ModelRegistry
@@ -24,6 +25,7 @@ from deposit.selection.selection import Selection
 from deposit.settings import Settings
 from deposit.store import ObjectStore
 from deposit.training import history, training
+from deposit.training.profiling import profile_reference
 from deposit.training.training import TrainingResult
 
 _METRICS = ("rows", "outcomes_known_share", "roc_auc", "ece")
@@ -31,13 +33,31 @@ _METRICS = ("rows", "outcomes_known_share", "roc_auc", "ece")
 
 
 def train(settings: Settings, dataset: str | None = None, progress: Progress = log_progress) -> TrainingResult:
-    """Train, without the months whose data monitoring found broken. Raises as `training.train` does."""
-    return training.train(settings, dataset, status.periods_to_exclude(settings), progress)
+    """Train, without the months whose data is broken. Raises as `training.train` does."""
+    return training.train(settings, *trusted_rows(settings, dataset, progress), progress)
 
 
 def evaluate(settings: Settings, dataset: str | None = None, progress: Progress = log_progress) -> Evaluation:
     """Score policy and recipes forward in time, without those months. Raises as `evaluate_dataset` does."""
-    return evaluate_dataset(settings, dataset, status.periods_to_exclude(settings), progress)
+    return evaluate_dataset(settings, *trusted_rows(settings, dataset, progress), progress)
+
+
+def trusted_rows(
+    settings: Settings, dataset: str | None = None, progress: Progress = log_progress
+) -> tuple[str, list[str]]:
+    """A dataset version, by default the one ingested last, and the months of it that nothing may be learned from.
+
+    Those are the months in which what the models were sent was broken, unless their ingested rows are good. Raises
+    SourceError (no such version), IntegrityError or UpstreamError.
+    """
+    version = dataset or history.newest_dataset(settings.store).version
+    suspects = status.faulty_periods(settings)
+    if not suspects:
+        return version, []
+    months = check_ingested(datasets.load(ObjectStore(settings.store).data, version), suspects, profile_reference)
+    for month in months:
+        progress(describe_ingested(month))
+    return version, [month.period for month in months if not month.is_good]
 
 
 def challenge(settings: Settings, training_run: str | None = None, progress: Progress = log_progress) -> Selection:
@@ -61,17 +81,17 @@ def replace_expired(
     champion = fallback.champion_age(settings, models)
     if champion is None:
         return None
-    bucket, excluded = ObjectStore(settings.store).data, status.periods_to_exclude(settings)
-    manifest = datasets.manifest(bucket, dataset) if dataset else history.newest_dataset(settings.store)
+    version, excluded = trusted_rows(settings, dataset, progress)
+    manifest = datasets.manifest(ObjectStore(settings.store).data, version)
     newest = max((part.period for part in manifest.files if part.period not in excluded), default="")
     reason = fallback.fallback_reason(champion, month, newest)
     if reason is None:
         return None
-    trained = training.train(settings, manifest.version, excluded, progress, RunRole.FALLBACK)
-    version = selection.register_training(models, settings, trained.run_id, progress)
-    if version.version == champion.version.version:  # by hand: nothing else is left to take its place
+    trained = training.train(settings, version, excluded, progress, RunRole.FALLBACK)
+    registered = selection.register_training(models, settings, trained.run_id, progress)
+    if registered.version == champion.version.version:  # by hand: nothing else is left to take its place
         return None
-    selected = fallback.promote_fallback(models, version, champion, reason, month)
+    selected = fallback.promote_fallback(models, registered, champion, reason, month)
     progress(selected.reason)
     return selected
 

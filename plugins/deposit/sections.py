@@ -187,7 +187,8 @@ class TrainSettings(Section):
         "means the first there",
     )
     with_faults: bool = Field(
-        False, description="learn from months, too, in which monitoring found the data broken: it has been mended since"
+        False,
+        description="learn from every month, even where what the models were sent and what was ingested are broken",
     )
 
 

@@ -21,9 +21,9 @@ CHANCE = 1e-6
 def faults(reference: ReferenceProfile, observed: PeriodProfile) -> list[Deviation]:
     """All faults of a period, by column; those of the outcomes last."""
     by_column = [
-        _fault(name, reference.columns[name], counts, observed.rows) for name, counts in observed.columns.items()
+        column_fault(name, reference.columns[name], counts, observed.rows) for name, counts in observed.columns.items()
     ]
-    return [fault for fault in (*by_column, _outcomes_fault(reference, observed.scored)) if fault]
+    return [fault for fault in (*by_column, outcomes_fault(reference, observed.scored)) if fault]
 
 
 def shares(counts: ColumnProfile, rows: int) -> Mapping[str, float]:
@@ -31,7 +31,8 @@ def shares(counts: ColumnProfile, rows: int) -> Mapping[str, float]:
     return {"unknown": counts.unknown / rows, "outside": counts.outside / rows, "constant": float(counts.constant)}
 
 
-def _fault(column: str, histogram: Histogram, counts: ColumnProfile, rows: int) -> Deviation | None:
+def column_fault(column: str, histogram: Histogram, counts: ColumnProfile, rows: int) -> Deviation | None:
+    """What is broken in one column of a period, if anything."""
     invalid, unknown = counts.outside / rows, counts.unknown / rows
     if counts.outside >= MIN_INVALID_ROWS and invalid > MAX_INVALID_SHARE:
         return Deviation(MonitoringRule.INVALID_VALUES, column, invalid, (0.0, 0.0), MAX_INVALID_SHARE, rows)
@@ -44,7 +45,8 @@ def _fault(column: str, histogram: Histogram, counts: ColumnProfile, rows: int) 
     return None
 
 
-def _outcomes_fault(reference: ReferenceProfile, scored: BinnedOutcomes) -> Deviation | None:
+def outcomes_fault(reference: ReferenceProfile, scored: BinnedOutcomes) -> Deviation | None:
+    """All outcomes alike where that is no coincidence."""
     known, subscribed = int(scored.rows.sum()), rate(scored)
     if known < MIN_OUTCOMES or 0 < subscribed < 1:
         return None

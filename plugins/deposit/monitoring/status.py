@@ -127,8 +127,8 @@ def _assessment(row: RowMapping) -> PeriodAssessment:
     return PeriodAssessment(**values)
 
 
-def periods_to_exclude(settings: Settings) -> list[str]:
-    """Months in which what the models were sent was broken, so that none learns from them. Raises UpstreamError.
+def faulty_periods(settings: Settings) -> list[str]:
+    """Months in which what the models were sent was broken. Raises UpstreamError.
 
     None without a database, where nothing was monitored, or if the settings say so.
     """

@@ -16,7 +16,7 @@ from deposit.events import TimelineEntry
 from deposit.loop import record_rejection, request_retraining, request_retrainings
 from deposit.monitoring import metric_rows
 from deposit.monitoring.metric_rows import MetricRow
-from deposit.monitoring.status import PeriodAssessment, PeriodStatus, periods_to_exclude
+from deposit.monitoring.status import PeriodAssessment, PeriodStatus, faulty_periods
 from deposit.overview import stored_pages
 from deposit.overview.monthly import MONTHS
 from deposit.overview.snapshot import read_snapshot
@@ -221,7 +221,7 @@ def test_a_rollback_never_goes_to_what_a_replay_has_served(settings: Settings) -
     assert replayed.model_id == "replay-v1"
 
 
-def test_months_with_broken_data_are_left_out(settings: Settings) -> None:
+def test_months_with_broken_data_are_suspects(settings: Settings) -> None:
     kinds = {
         "2026-03": PeriodStatus.DATA_QUALITY_FAILURE,
         "2026-04": PeriodStatus.PERFORMANCE_DEGRADED,
@@ -232,9 +232,9 @@ def test_months_with_broken_data_are_left_out(settings: Settings) -> None:
     _monitored(settings, {"2026-02": PeriodStatus.DATA_QUALITY_FAILURE}, "other")
     # somebody has tried something out
     _monitored(settings, {"2026-01": PeriodStatus.DATA_QUALITY_FAILURE}, "deposit", 199)
-    assert periods_to_exclude(settings) == ["2026-03"]
-    assert periods_to_exclude(settings.changed("train", with_faults=True)) == []
-    assert periods_to_exclude(Settings(state_dir=settings.state_dir)) == []
+    assert faulty_periods(settings) == ["2026-03"]
+    assert faulty_periods(settings.changed("train", with_faults=True)) == []
+    assert faulty_periods(Settings(state_dir=settings.state_dir)) == []
 
 
 def test_the_overview_sees_all_of_it(settings: Settings, free_ports: Callable[[int], int]) -> None:

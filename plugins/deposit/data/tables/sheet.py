@@ -13,6 +13,7 @@ import sys
 import zipfile
 from collections.abc import Iterator
 from datetime import date
+from functools import lru_cache
 from typing import IO, Any
 from xml.etree import ElementTree
 
@@ -72,7 +73,9 @@ def _rows(sheet: CalamineSheet, name: str, errors: dict[tuple[int, int], str]) -
     width, left = 0, (sheet.start or (0, 0))[1]
     failed = {row for row, _ in errors}
     for row, values in enumerate(sheet.iter_rows()):
-        cells = [_text(value) for value in values]
+        cells = [value if value.__class__ is str else _text(value) for value in values]
+        if _BREAKS.search("".join(cells)):
+            cells = [_BREAKS.sub(" ", cell) for cell in cells]
         if row in failed:
             cells = [errors.get((row, left + column), cell) for column, cell in enumerate(cells)]
         while cells and not cells[-1]:
@@ -83,10 +86,9 @@ def _rows(sheet: CalamineSheet, name: str, errors: dict[tuple[int, int], str]) -
         yield cells + [""] * (width - len(cells)) if cells else cells
 
 
+@lru_cache(2**14, typed=True)
 def _text(value: Any) -> str:
-    """A cell as a CSV has it: `41` of 41.0, `2010-05-03` of a date, `TRUE`."""
-    if isinstance(value, str):
-        return _BREAKS.sub(" ", value)
+    """A cell that is no text as a CSV has it: `41` of 41.0, `2010-05-03` of a date, `TRUE`."""
     if isinstance(value, float):
         return str(int(value)) if value.is_integer() and abs(value) < _MOST_EXACT else repr(value)
     if isinstance(value, bool):
