@@ -5,21 +5,22 @@ Needs no model library, so that Airflow's environment can import it.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, text
+from sqlalchemy import Connection, func, insert, select, text, update
 
 from deposit.tables import events
 
 
 class EventKind(StrEnum):
-    """A challenger that was refused; a retraining that was requested; a run of a DAG that failed."""
+    """A challenger that was refused; a retraining that was requested; a run of a DAG that failed; parts restarted."""
 
     CHALLENGE = "challenge"
     RETRAINING = "retraining"
     FAILURE = "failure"
+    RESTART = "restart"
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,36 @@ def record_failure(connection: Connection, dag: str, run: str, reason: str) -> N
     condition = (events.c.kind == EventKind.FAILURE) & (events.c.details == details)
     if connection.scalar(select(events.c.id).where(condition).limit(1)) is None:
         record(connection, Event(EventKind.FAILURE, ""), reason, details)
+
+
+_HOUR = timedelta(hours=1)
+
+
+def record_restart(connection: Connection, part: str, at: datetime, total: int | None, before: int | None) -> None:
+    """Add to an hour's row what a part was restarted since it was last seen; a restart that is known adds nothing.
+
+    `at` is of its newest restart: one of more than an hour ago that is not known is left out. `total` counts since the
+    part was made, None where nobody counts, so that each look sees one at most; `before` is that total as it was seen
+    last, None where the newest row has it, if there is one.
+    """
+    mine = (events.c.kind == EventKind.RESTART) & (events.c.details["part"].astext == part)
+    last = connection.execute(select(events).where(mine).order_by(events.c.id.desc()).limit(1)).first()
+    known: dict[str, Any] = last.details if last else {"last": "", "total": None}
+    if at < datetime.now(UTC) - _HOUR or known["last"] == at.isoformat():
+        return
+    row = last if last and last.at > at - _HOUR else None
+    restarts = _more(total, known["total"] if before is None else before) + (row.details["restarts"] if row else 0)
+    details = {"part": part, "last": at.isoformat(), "total": total, "restarts": restarts}
+    reason = f"{part} ended and was started again; within an hour: {restarts}"
+    if row is None:
+        record(connection, Event(EventKind.RESTART, ""), reason, details)
+    else:
+        connection.execute(update(events).where(events.c.id == row.id).values(details=details, reason=reason))
+
+
+def _more(total: int | None, before: int | None) -> int:
+    """At least the one that was seen; the count of a part that was made anew begins anew."""
+    return 1 if total is None or before is None else max(1, total - before)
 
 
 def newest(connection: Connection, kind: EventKind, model_id: str) -> datetime | None:

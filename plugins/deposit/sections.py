@@ -302,6 +302,9 @@ class ReleaseSettings(Section):
     store_secret_key: SecretStr | None = Field(None, description="target `process`: S3 secret key for services")
 
 
+_LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what to ask, not where to listen
+
+
 class GatewaySettings(Section):
     """What clients connect to."""
 
@@ -311,6 +314,11 @@ class GatewaySettings(Section):
         description="host:port where the stack's own parts reach the gateway without TLS, in a network of their own; "
         "empty means nowhere",
     )
+    mlflow: str | None = Field(
+        None,
+        description="host:port of MLflow, whose UI the gateway publishes behind a login; empty means that it does not",
+    )
+    evidently: str | None = Field(None, description="the same of Evidently's UI")
     tls: Literal["off", "internal", "files"] = Field(
         "off", description="`internal`: a certificate of the gateway's own authority; `files`: a given one"
     )
@@ -328,6 +336,12 @@ class GatewaySettings(Section):
         if self.tls == "files" and not (self.certificate_file and self.key_file):
             raise ValueError("`files` needs DEPOSIT_GATEWAY__CERTIFICATE_FILE and DEPOSIT_GATEWAY__KEY_FILE")
         return self
+
+    def url(self, port: int) -> str:
+        """Where the gateway of the stack without Docker answers at one of its ports."""
+        scheme = "http" if self.tls == "off" else "https"
+        host = _LOOPBACK.get(self.listen, self.listen)
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 class LinksSettings(Section):
@@ -472,12 +486,12 @@ class MonitorSettings(Section):
 
 
 class StackSettings(Section):
-    """The stack without Docker: ports, all on 127.0.0.1."""
+    """The stack without Docker: ports, all on 127.0.0.1 but what the gateway publishes."""
 
     gateway_port: int = Field(8000, description="API and page")
     airflow_port: int = Field(8080, description="Airflow UI and REST API")
-    mlflow_port: int = Field(5000, description="MLflow UI")
-    evidently_port: int = Field(3001, description="Evidently UI: a report of each month")
+    mlflow_port: int = Field(5000, description="MLflow UI, which asks for a login")
+    evidently_port: int = Field(3001, description="Evidently UI, which asks for the same login: a report of each month")
     store_port: int = Field(9000, description="object store")
     postgres_port: int = Field(15432, description="PostgreSQL")
-    internal_port: int = Field(18800, description="first of 7 ports for the object store's own parts")
+    internal_port: int = Field(18800, description="first of 9 ports that are for the stack's own parts")

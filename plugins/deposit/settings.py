@@ -53,7 +53,6 @@ logger = logging.getLogger("deposit")
 REPOSITORY = Path(__file__).resolve().parents[2]
 _with_secrets: ContextVar[bool] = ContextVar("with_secrets", default=True)
 """Whether Secrets Manager is asked; pydantic-settings gives its sources no argument of ours."""
-_LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what to ask, not where to listen
 
 
 class Settings(BaseSettings):
@@ -112,9 +111,7 @@ class Settings(BaseSettings):
     @property
     def gateway_url(self) -> str:
         """Where the gateway of the stack without Docker answers."""
-        scheme = "http" if self.gateway.tls == "off" else "https"
-        host = _LOOPBACK.get(self.gateway.listen, self.gateway.listen)
-        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.stack.gateway_port}"
+        return self.gateway.url(self.stack.gateway_port)
 
     @property
     def state(self) -> StateFolder:

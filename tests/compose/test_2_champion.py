@@ -233,7 +233,8 @@ def test_a_bento_that_was_changed_on_its_way_never_runs(
         assert api.post("/predict", json={"customers": customers[:1]}).raise_for_status().json()["model"] == champion
 
 
-def test_the_pages_of_the_operators_answer(compose: Compose, champion: str) -> None:
-    for name in ("DEPOSIT_STACK__AIRFLOW", "DEPOSIT_STACK__MLFLOW", "STORE_CONSOLE"):
-        answer = httpx.get(compose.url(name), follow_redirects=True, trust_env=False, timeout=30)
+def test_the_pages_of_the_operators_answer(compose: Compose, champion: str, logins: dict[str, Any]) -> None:
+    mlflow = (logins["mlflow"]["user"], logins["mlflow"]["password"])
+    for name, login in {"DEPOSIT_STACK__AIRFLOW": None, "DEPOSIT_STACK__MLFLOW": mlflow, "STORE_CONSOLE": None}.items():
+        answer = httpx.get(compose.url(name), auth=login, follow_redirects=True, trust_env=False, timeout=30)
         assert answer.status_code == 200, name

@@ -47,6 +47,23 @@ GUARDED = {
         "deposit/cards/deposit-v1",
         "execution/variables/x",
     ),
+    "DEPOSIT_STACK__MLFLOW": (
+        "",
+        "health",
+        "version",
+        "metrics",
+        "graphql",
+        "get-artifact",
+        "model-versions/get-artifact",
+        "api/2.0/mlflow/experiments/search?max_results=9",
+        "api/2.0/mlflow/registered-models/search",
+        "api/2.0/mlflow/registered-models/alias?name=deposit&alias=champion",
+        "api/2.0/mlflow/model-versions/search",
+        "api/2.0/mlflow-artifacts/artifacts",
+        "ajax-api/2.0/mlflow/experiments/search?max_results=9",
+        "ajax-api/2.0/mlflow/registered-models/search",
+    ),
+    "DEPOSIT_STACK__EVIDENTLY": ("", "api/projects", "api/version", "projects", "static/index.html"),
     "DEPOSIT_STACK__STORE": ("", *sorted(BUCKETS), "deposit-data?list-type=2", "deposit-data?policy"),
 }
 """Paths that hold data, by the port of what is published beyond this machine."""

@@ -19,6 +19,14 @@ from composed import PROJECT, ROOT, Compose, docker, logger
 
 BASE = f"{PROJECT}-serving:local"
 AUTHORITY = ("exec", "-T", "gateway", "cat", "/var/lib/deposit/caddy/caddy/pki/authorities/local/root.crt")
+INGESTS = {"airflow-scheduler", "airflow-worker", "deposit"}
+MAY_SEE = {
+    "DEPOSIT_INGEST__URL": INGESTS,
+    "DEPOSIT_INGEST__KAGGLE_TOKEN": INGESTS,
+    "DEPOSIT_MONITOR__WEBHOOK_URL": {"airflow-scheduler", "airflow-worker", "airflow-dag-processor"},
+    "ALERT_WEBHOOK_URL": {"grafana"},
+}
+"""Secrets that a person may write into `.env`, and the parts that need them."""
 ASKS_THE_API = """
 import httpx
 from deposit.settings import load_settings
@@ -142,14 +150,16 @@ def test_it_comes_back_with_tls_outside_and_its_parts_ask_inside(
         assert compose.run(*inside).stdout.strip() == live
 
 
-def test_mlflow_answers_by_its_published_names_alone(compose: Compose) -> None:
-    url, port = compose.url("DEPOSIT_STACK__MLFLOW"), compose.ports["DEPOSIT_STACK__MLFLOW"]
+def test_mlflow_has_its_login_behind_tls_too(compose: Compose, logins: dict[str, Any]) -> None:
     path = "/api/2.0/mlflow/experiments/search?max_results=1"
-    status = {
-        host: httpx.get(url + path, headers={"Host": host}, trust_env=False, timeout=60).status_code
-        for host in (f"localhost:{port}", "localhost:31999", f"[::1]:{port}", "evil.test", f"evil.test:{port}")
-    }
-    assert list(status.values()) == [200, 200, 200, 403, 403], status
+    login = (logins["mlflow"]["user"], logins["mlflow"]["password"])
+    with compose.settings(DEPOSIT_GATEWAY__TLS="internal"):
+        url = compose.logins()["mlflow"]["url"]
+    assert url == f"https://localhost:{compose.ports['DEPOSIT_STACK__MLFLOW']}"
+    trusting = ssl.create_default_context(cadata=compose.run(*AUTHORITY).stdout)
+    with httpx.Client(verify=trusting, base_url=url, timeout=30, trust_env=False) as client:
+        assert client.get(path).status_code == 401
+        assert client.get(path, auth=login).json()["experiments"]
 
 
 def test_a_second_clone_is_kept_from_the_stack_of_the_first(compose: Compose, tmp_path: Path) -> None:
@@ -174,6 +184,15 @@ def test_a_project_of_its_own_has_everything_of_its_own(compose: Compose, tmp_pa
     assert services["releaser"]["environment"]["DEPOSIT_RELEASE__PROJECT"] == "second"
     assert services["releaser"]["environment"]["DEPOSIT_RELEASE__BASE_IMAGE"] == "second-serving:local"
     assert services["cleanup"]["command"][3] == "second"
+
+
+def test_what_env_holds_reaches_the_parts_that_need_it_alone(compose: Compose, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("".join(f"{name}=https://{name.lower()}.bank.test/hush\n" for name in MAY_SEE))
+    with compose.clone(tmp_path):
+        found = json.loads(compose.run("--profile", "*", "config", "--format", "json").stdout)
+    given = {part: json.dumps(service) for part, service in found["services"].items()}
+    seen = {name: {part for part in given if f"{name.lower()}.bank.test" in given[part]} for name in MAY_SEE}
+    assert seen == MAY_SEE
 
 
 def test_grafanas_files_are_opened_to_its_user_by_plain_compose(
@@ -229,7 +248,6 @@ def test_it_comes_back_at_ipv6_with_a_given_certificate(
     composed = {
         "COMPOSE_FILE": f"{ROOT / 'docker-compose.yml'}:{override}",
         "BIND_ADDRESS": "::1",
-        "LOOPBACK_ADDRESS": "::1",
     }
     port = compose.ports["DEPOSIT_STACK__GATEWAY"]
     trusting = ssl.create_default_context(cafile=str(given_certificate / "chain.pem"))
@@ -243,11 +261,11 @@ def test_it_comes_back_at_ipv6_with_a_given_certificate(
         named, body = {"sni_hostname": "localhost"}, {"customers": customers[:1]}
         until(functools.partial(_predicts, client, f"https://[::1]:{port}/predict", body, extensions=named))
         printed = compose.logins()
+        mlflow = f"{compose.ports['DEPOSIT_STACK__MLFLOW']}/version"
+        assert client.get(f"https://[::1]:{mlflow}", extensions=named).status_code == 401
+        with pytest.raises(httpx.ConnectError):
+            client.get(f"https://127.0.0.1:{mlflow}", extensions=named)
     assert printed["api"]["url"] == f"https://localhost:{port}"
-    mlflow = httpx.get(f"http://[::1]:{compose.ports['DEPOSIT_STACK__MLFLOW']}/version", trust_env=False, timeout=60)
-    assert mlflow.status_code == 200
-    with pytest.raises(httpx.ConnectError):
-        httpx.get(f"http://127.0.0.1:{compose.ports['DEPOSIT_STACK__MLFLOW']}/version", trust_env=False, timeout=60)
 
 
 def test_plain_down_leaves_nothing_though_the_releaser_is_dead(compose: Compose) -> None:

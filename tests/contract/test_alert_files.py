@@ -46,7 +46,7 @@ def test_a_rule_asks_the_one_data_source_and_points_to_a_panel(alert: AlertRule)
 def test_each_rule_is_one_of_its_kind() -> None:
     assert [alert.title for alert in RULES] == [
         "Data fault", "Decay", "Model stale", "Unknown outcomes", "Spool age", "Shipper stopped", "No traffic",
-        "DAG failed", "Monitoring overdue",
+        "DAG failed", "Monitoring overdue", "Part restarts often",
     ]  # fmt: skip
     assert len({alert.rule["uid"] for alert in RULES}) == len(RULES)
 

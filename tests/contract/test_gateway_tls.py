@@ -2,30 +2,23 @@
 
 import gzip
 import json
-import shutil
 import ssl
-import subprocess
-import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from caddy_gateway import gateway
 from certificates import certificate
 from chaos import until
 
-from deposit.release.gateway import Gateway, trust
-from deposit.sections import GatewaySettings, ReleaseSettings, StackSettings
-from deposit.settings import Settings
+from deposit.release.gateway import trust
 
 pytestmark = pytest.mark.servers
 
-CADDY = Path(sys.executable).with_name("caddy")
 AUTHORITY = Path("caddy", "pki", "authorities", "local", "root.crt")
 
 
@@ -54,33 +47,6 @@ def service() -> Iterator[str]:
     server.shutdown()
     thread.join()
     server.server_close()
-
-
-@contextmanager
-def gateway(free_ports: Callable[[int], int], service: str, **given: Any) -> Iterator[tuple[Settings, str]]:
-    """A running one, and its address."""
-    # sockets' paths must be short
-    folder = Path(tempfile.mkdtemp(prefix="dep-"))
-    settings = Settings(
-        state_dir=folder,
-        gateway=GatewaySettings(**given),
-        release=ReleaseSettings(gateway_admin=str(folder / "admin.sock")),
-        stack=StackSettings(gateway_port=free_ports(1)),
-    )
-    prepared = Gateway(settings)
-    environment = {"XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [str(CADDY), "run", "--config", str(prepared.prepare())], env=environment, stdout=log, stderr=log
-        )
-    try:
-        until(prepared.answers)
-        prepared.point_to(service)
-        yield settings, f"https://localhost:{settings.stack.gateway_port}"
-    finally:
-        process.terminate()
-        process.wait(20)
-        shutil.rmtree(folder)
 
 
 def shows_certificates(address: str) -> bool:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
-from deposit.deploy.local.programs import ON_AWS_ALONE
+from deposit.deploy.local.refused_settings import ON_AWS_ALONE
 from deposit.settings import RENAMED, setting_names
 
 ROOT = Path(__file__).resolve().parents[2]

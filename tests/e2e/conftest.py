@@ -51,6 +51,11 @@ class Stack:
         settings = self.settings()
         return AirflowApi(self.url("airflow"), settings["AIRFLOW_ADMIN_USER"], settings["AIRFLOW_ADMIN_PASSWORD"])
 
+    def ui_login(self) -> tuple[str, str]:
+        """Of MLflow's and Evidently's UIs."""
+        settings = self.settings()
+        return settings["MLFLOW_TRACKING_USERNAME"], settings["MLFLOW_TRACKING_PASSWORD"]
+
     def sql(self, statement: str) -> list[tuple[Any, ...]]:
         url = self.settings()["DEPOSIT_DATABASE__URL"].replace("postgresql://", "postgresql+psycopg://")
         engine = create_engine(url)

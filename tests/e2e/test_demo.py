@@ -63,7 +63,21 @@ def test_the_readme_names_the_pages_that_answer(stack) -> None:
     readme = (ROOT / "README.md").read_text()
     for part, port in (("gateway", 8000), ("airflow", 8080), ("mlflow", 5000)):
         assert f"<http://127.0.0.1:{port}>" in readme
-        assert httpx.get(stack.url(part), follow_redirects=True, trust_env=False, timeout=60).status_code == 200, part
+        login = stack.ui_login() if part == "mlflow" else None
+        assert httpx.get(stack.url(part), auth=login, follow_redirects=True, trust_env=False, timeout=60).is_success, (
+            part
+        )
+
+
+def test_mlflow_and_evidently_ask_for_the_login_that_the_demo_prints(stack) -> None:
+    assert stack.ui_login()[1] in _demo(stack)
+    for part, path in (
+        ("mlflow", "/ajax-api/2.0/mlflow/experiments/search?max_results=1"),
+        ("evidently", "/api/projects"),
+    ):
+        url = stack.url(part) + path
+        assert httpx.get(url, trust_env=False, timeout=60).status_code == 401, part
+        assert httpx.get(url, auth=stack.ui_login(), timeout=30, trust_env=False).is_success, part
 
 
 def test_the_dataset_version_is_in_the_object_store(stack) -> None:
@@ -83,8 +97,7 @@ def test_the_dataset_version_is_in_the_object_store(stack) -> None:
 
 
 def test_mlflow_holds_the_champion_and_its_reasons(stack) -> None:
-    url = stack.url("mlflow")
-    with httpx.Client(base_url=url, timeout=30, trust_env=False) as client:
+    with httpx.Client(base_url=stack.url("mlflow"), auth=stack.ui_login(), timeout=30, trust_env=False) as client:
         path = "/api/2.0/mlflow/registered-models/alias"
         answer = client.get(path, params={"name": "deposit", "alias": "champion"}).raise_for_status()
     version = answer.json()["model_version"]
@@ -96,7 +109,8 @@ def test_mlflow_holds_the_champion_and_its_reasons(stack) -> None:
 
 
 def test_the_dag_has_trained_with_the_settings_of_the_shell(stack) -> None:
-    with httpx.Client(base_url=f"{stack.url('mlflow')}/api/2.0/mlflow", timeout=30, trust_env=False) as client:
+    url = f"{stack.url('mlflow')}/api/2.0/mlflow"
+    with httpx.Client(base_url=url, auth=stack.ui_login(), timeout=30, trust_env=False) as client:
 
         def read(path: str, **params: str) -> dict[str, Any]:
             return client.get(path, params=params).raise_for_status().json()
@@ -237,7 +251,7 @@ def test_a_month_is_monitored_by_command_and_by_dag_alike_and_its_decay_acted_on
     by_evidently = {(name, column) for name, column, _, _ in by_command if name.startswith("evidently_")}
     figures = {("evidently_roc_auc", ""), ("evidently_drifted_columns_share", ""), ("evidently_drift", "age")}
     assert by_evidently >= figures
-    with httpx.Client(base_url=stack.url("evidently"), timeout=30, trust_env=False) as evidently:
+    with httpx.Client(base_url=stack.url("evidently"), auth=stack.ui_login(), timeout=30, trust_env=False) as evidently:
         [project] = evidently.get("/api/projects").raise_for_status().json()
         # twice written, once there
         [run] = evidently.get(f"/api/projects/{project['id']}/reports").raise_for_status().json()

@@ -11,7 +11,8 @@ import psutil
 from deposit.deploy.credentials import credentials
 from deposit.deploy.layout import Layout, layout
 from deposit.deploy.local import lifecycle, supervision
-from deposit.deploy.local.programs import programs, require_possible
+from deposit.deploy.local.programs import programs
+from deposit.deploy.local.refused_settings import require_possible
 from deposit.progress import log_progress
 from deposit.settings import Settings, chosen_settings, load_settings
 
@@ -39,14 +40,20 @@ def stack_environment(free_ports: Callable[[int], int]) -> Iterator[dict[str, st
     folder = Path(tempfile.mkdtemp(prefix="dep-"))
     ports = free_ports(30)
     names = ("gateway", "airflow", "mlflow", "store", "postgres", "evidently", "internal")
-    yield {
-        "DEPOSIT_STATE_DIR": str(folder),
-        "DEPOSIT_RELEASE__FIRST_PORT": str(ports + 20),
-        "DEPOSIT_RELEASE__POLL_SECONDS": "0.1",
-        "DEPOSIT_RELEASE__DRAIN_SECONDS": "2",
-        **{f"DEPOSIT_STACK__{name.upper()}_PORT": str(ports + number) for number, name in enumerate(names)},
-    }
-    place = Layout(folder)
+    try:
+        yield {
+            "DEPOSIT_STATE_DIR": str(folder),
+            "DEPOSIT_RELEASE__FIRST_PORT": str(ports + 20),
+            "DEPOSIT_RELEASE__POLL_SECONDS": "0.1",
+            "DEPOSIT_RELEASE__DRAIN_SECONDS": "2",
+            **{f"DEPOSIT_STACK__{name.upper()}_PORT": str(ports + number) for number, name in enumerate(names)},
+        }
+    finally:
+        _end(Layout(folder))
+        shutil.rmtree(folder)
+
+
+def _end(place: Layout) -> None:
     if supervision.running(place):
         supervisor = psutil.Process(int((place.supervisor / "supervisord.pid").read_text()))
         family = [supervisor, *supervisor.children(recursive=True)]
@@ -55,4 +62,3 @@ def stack_environment(free_ports: Callable[[int], int]) -> Iterator[dict[str, st
             with suppress(psutil.NoSuchProcess):
                 process.kill()
         psutil.wait_procs(family, _WAIT)
-    shutil.rmtree(folder)

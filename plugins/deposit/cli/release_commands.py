@@ -44,10 +44,14 @@ def rollback(
 
 def releaser() -> None:
     """Carry out releases until stopped: the one part with rights over services."""
+    from deposit.release.part_restarts import watch_parts
     from deposit.release.reconciler import run
 
     logging.getLogger("deposit").setLevel(logging.INFO)
-    run(load_settings(), _stop_on_signal())
+    settings, stop = load_settings(), _stop_on_signal()
+    # of its own: what serves must be watched while an engine takes its time
+    threading.Thread(target=watch_parts, args=(settings, stop), name="parts", daemon=True).start()
+    run(settings, stop)
 
 
 def shipper() -> None:

@@ -74,3 +74,6 @@ def _print_status(parts: "list[ServiceStatus]", as_json: bool) -> None:
         ["part", "state", "pid", "url", "what"],
         [[part.name, part.state, part.pid, part.url, part.what] for part in parts],
     )
+    from deposit.deploy.local.lifecycle import DASHBOARDS
+
+    console.out.print(DASHBOARDS)

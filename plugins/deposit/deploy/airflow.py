@@ -61,7 +61,7 @@ def environment(settings: Settings, layout: Layout, secrets: Credentials) -> dic
         f"postgresql+psycopg2://airflow:{quote(secrets.postgres_airflow)}@127.0.0.1:{ports.postgres_port}/airflow"
     )
     # what the plugin links to
-    links = {"api": settings.gateway_url, "mlflow": f"http://127.0.0.1:{ports.mlflow_port}"}
+    links = {"api": settings.gateway_url, "mlflow": settings.gateway.url(ports.mlflow_port)}
     links |= settings.links.model_dump(exclude_none=True)
     return _FIXED | {
         "AIRFLOW_HOME": str(layout.airflow),

@@ -21,6 +21,7 @@ _YOUNGER = (
     "api_airflow",
     "grafana_admin",
     "redis",
+    "gateway_admin",
 )
 """Secrets that a stack made by an earlier version does not have yet."""
 
@@ -30,7 +31,7 @@ SUPERUSER = "postgres"
 
 @dataclass(frozen=True, repr=False)
 class Credentials:
-    """One secret a role; each part is given only its own. The last six are those of a stack with Docker."""
+    """One secret a role; each part is given only its own. `store_airflow` to `redis` are used with Docker."""
 
     postgres_superuser: str
     postgres_deposit: str
@@ -52,6 +53,7 @@ class Credentials:
     api_airflow: str
     grafana_admin: str
     redis: str
+    gateway_admin: str
 
 
 def credentials(path: Path) -> Credentials:

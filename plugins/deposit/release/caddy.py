@@ -1,10 +1,12 @@
 """Caddy's configuration, whole, as its admin API takes it."""
 
 import json
+from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal
 
+from deposit.release.published_uis import NO_LOGIN, PublishedUi, published_uis, ui_routes
 from deposit.sections import GatewaySettings
 from deposit.settings import Settings
 
@@ -29,19 +31,27 @@ _SECURITY = {
     "X-Frame-Options": ["DENY"],
     "Permissions-Policy": ["camera=(), geolocation=(), microphone=()"],
 }
+_FRAMED_BY_ITSELF = {"X-Frame-Options": ["SAMEORIGIN"]}
+"""MLflow shows what runs have logged in frames."""
 _HSTS = {"Strict-Transport-Security": ["max-age=31536000"]}
 
 
-def config(settings: Settings, upstream_file: Path, access_log: Path) -> dict[str, Any]:
-    """The configuration for these settings; Caddy reads the upstream's address from the file at each request."""
+def config(settings: Settings, upstream_file: Path, login_file: Path, access_log: Path) -> dict[str, Any]:
+    """The configuration for these settings.
+
+    Caddy reads the upstream's address from its file at each request, and the hash of the UIs' password from
+    `login_file` when it loads the configuration.
+    """
     gateway = settings.gateway
     encrypted = gateway.tls != "off"
     host = f"[{gateway.listen}]" if ":" in gateway.listen else gateway.listen
-    public = f"{host}:{settings.stack.gateway_port}"
-    servers = {"public": _server(gateway, upstream_file, public, encrypted)}
+    api = _routes(str(upstream_file), encrypted)
+    servers = {"public": _server(gateway, f"{host}:{settings.stack.gateway_port}", api, encrypted)}
+    for ui in published_uis(settings):
+        servers[ui.name] = _ui_server(gateway, f"{host}:{ui.port}", ui, login_file, encrypted)
     apps: dict[str, Any] = {"http": {"grace_period": "30s", "servers": servers}}
     if gateway.inside:
-        servers["inside"] = _server(gateway, upstream_file, gateway.inside, encrypted=False)
+        servers["inside"] = _server(gateway, gateway.inside, _routes(str(upstream_file), False), False)
     if encrypted:
         apps |= _certificates(gateway)
     return {
@@ -51,10 +61,10 @@ def config(settings: Settings, upstream_file: Path, access_log: Path) -> dict[st
     }
 
 
-def _server(gateway: GatewaySettings, upstream_file: Path, address: str, encrypted: bool) -> dict[str, Any]:
+def _server(gateway: GatewaySettings, address: str, routes: list[dict[str, Any]], encrypted: bool) -> dict[str, Any]:
     server: dict[str, Any] = {
         "listen": [address],
-        "routes": _routes(str(upstream_file), encrypted),
+        "routes": routes,
         "errors": {"routes": [{"handle": [_headers(encrypted), *_error_route()]}]},
         "automatic_https": {"disable": True},
         "protocols": ["h1", "h2"] if encrypted else ["h1"],
@@ -64,6 +74,16 @@ def _server(gateway: GatewaySettings, upstream_file: Path, address: str, encrypt
     if encrypted:
         shown = _to_the_nameless(gateway.names)
         server["tls_connection_policies"] = [{"default_sni": shown, "fallback_sni": shown}]
+    return server
+
+
+def _ui_server(
+    gateway: GatewaySettings, address: str, ui: PublishedUi, login_file: Path, encrypted: bool
+) -> dict[str, Any]:
+    routes = [{"handle": [_headers(encrypted, _FRAMED_BY_ITSELF)]}, *ui_routes(ui, login_file)]
+    server = _server(gateway, address, routes, encrypted)
+    unknown = {"match": [{"vars": {"{http.error.status_code}": ["401"]}}], "handle": [_answer("401", NO_LOGIN)]}
+    server["errors"]["routes"].insert(0, unknown)
     return server
 
 
@@ -130,8 +150,9 @@ def _routes(upstream_file: str, encrypted: bool) -> list[dict[str, Any]]:
     ]
 
 
-def _headers(encrypted: bool) -> dict[str, Any]:
-    response = {"deferred": True, "delete": ["Server", "Via"], "set": _SECURITY | (_HSTS if encrypted else {})}
+def _headers(encrypted: bool, others: Mapping[str, list[str]] | None = None) -> dict[str, Any]:
+    given = _SECURITY | dict(others or {}) | (_HSTS if encrypted else {})
+    response = {"deferred": True, "delete": ["Server", "Via"], "set": given}
     return {"handler": "headers", "response": response}
 
 

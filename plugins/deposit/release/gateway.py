@@ -30,14 +30,18 @@ class Gateway:
         folder = settings.state.caddy
         self.config_file = folder / "caddy.json"
         self._upstream_file = folder / "upstream"
+        self.login_file = folder / "login"
         self._admin = settings.release.gateway_admin
         self._to_file = settings.gateway.access_log == "file"
         self._start = "make up" if settings.release.target == "docker" else "deposit up"
         self._access_log = settings.state.logs / "access.log"
-        self._config = config(settings, self._upstream_file, self._access_log)
+        self._config = config(settings, self._upstream_file, self.login_file, self._access_log)
 
     def prepare(self) -> Path:
-        """Write Caddy's files where they are missing or old; the path for `caddy run --config`."""
+        """Write Caddy's files where they are missing or old; the path for `caddy run --config`.
+
+        The login of the UIs is none of them: `deploy.ui_login` makes it, before Caddy starts.
+        """
         self.config_file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if self._to_file:
             self._access_log.parent.mkdir(exist_ok=True)

@@ -36,6 +36,10 @@ FAILURE = """
 INSERT INTO events (kind, model_id, reason, details, at)
 VALUES ('failure', '', 'why', '{{"dag": "{dag}", "run": "r"}}', now() - INTERVAL '{ago}')
 """
+RESTART = """
+INSERT INTO events (kind, model_id, reason, details, at)
+VALUES ('restart', '', 'why', '{{"part": "{part}", "restarts": {restarts}}}', now() - INTERVAL '{ago}')
+"""
 WELL = [
     LIVE,
     SPOOL.format(ago="1 minute", oldest=2),
@@ -58,6 +62,8 @@ WELL = [
     RECEIVED.format(ago="14 days", client="branch", received=10, unknown=10),
     # it failed once, and has been mended
     FAILURE.format(dag="deposit_monitor", ago="3 days"),
+    RESTART.format(part="mlflow-1", restarts=2, ago="10 minutes"),
+    RESTART.format(part="shipper-1", restarts=9, ago="3 hours"),
 ]
 BAD = {
     "Data fault": (
@@ -97,6 +103,14 @@ BAD = {
         {"model": "deposit-v7"},
     ),
     "DAG failed": ([FAILURE.format(dag="deposit_monitor", ago="20 hours")] * 2, {"dag": "deposit_monitor"}),
+    "Part restarts often": (
+        [
+            RESTART.format(part="mlflow-1", restarts=2, ago="90 minutes"),
+            RESTART.format(part="mlflow-1", restarts=1, ago="20 minutes"),
+            RESTART.format(part="shipper-1", restarts=2, ago="20 minutes"),
+        ],
+        {"part": "mlflow-1"},
+    ),
     "Monitoring overdue": ([LIVE, VERDICT.format(month="2026-05", model="deposit-v7", verdict=0, ago="31 hours")], {}),
 }
 

@@ -14,7 +14,7 @@ from deposit.settings import Settings
 
 def _config(**gateway: Any) -> dict[str, Any]:
     settings = Settings(release=ReleaseSettings(gateway_admin="/run/admin.sock"), gateway=GatewaySettings(**gateway))
-    return config(settings, Path("/run/upstream"), Path("/logs/access.log"))
+    return config(settings, Path("/run/upstream"), Path("/run/login"), Path("/logs/access.log"))
 
 
 CONFIG = _config()
@@ -109,3 +109,19 @@ def test_preparing_keeps_the_upstream_and_renews_the_config(tmp_path: Path) -> N
     assert json.loads(gateway.config_file.read_text())["apps"]
     gateway.point_to(None)
     assert (tmp_path / "caddy" / "upstream").read_text() == NO_UPSTREAM
+
+
+def test_a_ui_without_a_login_is_published_behind_one() -> None:
+    assert set(CONFIG["apps"]["http"]["servers"]) == {"public"}
+    servers = _config(listen="0.0.0.0", tls="internal", mlflow="mlflow:5000", evidently="evidently:8000")["apps"][
+        "http"
+    ]
+    for name, port, upstream in (("mlflow", 5000, "mlflow:5000"), ("evidently", 3001, "evidently:8000")):
+        server = servers["servers"][name]
+        assert server["listen"] == [f"0.0.0.0:{port}"]
+        assert "tls_connection_policies" in server
+        handlers = [handler for route in server["routes"] for handler in route["handle"]]
+        names = [handler["handler"] for handler in handlers]
+        assert names.index("authentication") < names.index("reverse_proxy")
+        assert handlers[-1]["upstreams"] == [{"dial": upstream}]
+        assert "match" not in server["routes"][names.index("authentication")]

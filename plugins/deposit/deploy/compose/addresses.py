@@ -2,9 +2,8 @@
 
 import json
 from collections.abc import Mapping
-from ipaddress import ip_address
 
-from pydantic import ValidationError, field_validator
+from pydantic import ValidationError
 
 from deposit.deploy.airflow import s3_connection
 from deposit.deploy.credentials import Credentials
@@ -40,20 +39,11 @@ class Publication(Section):
     """What is compose's own, no setting of ours: where ports are published, two of them, whether there is a store."""
 
     bind_address: str = "127.0.0.1"
-    # of what has no login
-    loopback_address: str = "127.0.0.1"
     grafana_port: int = 3000
     # 0 where the object store has no console, and its S3 is all there is
     store_console_port: int = 9001
     # whether the store is a part of the stack: it is not in front of AWS
     object_store: bool = True
-
-    @field_validator("loopback_address")
-    @classmethod
-    def _is_of_this_machine_alone(cls, address: str) -> str:
-        if not ip_address(address).is_loopback:
-            raise ValueError("is reached from other machines")
-        return address
 
 
 def publication(environ: Mapping[str, str]) -> Publication:
@@ -63,24 +53,22 @@ def publication(environ: Mapping[str, str]) -> Publication:
         return Publication.model_validate(values)
     except ValidationError as error:
         names = ", ".join(str(fault["loc"][0]).upper() for fault in error.errors())
-        raise ConfigError(
-            f"{names} cannot be: a port is a number, LOOPBACK_ADDRESS is 127.0.0.1 or ::1, since MLflow and Evidently "
-            "have no login; correct it in .env"
-        ) from error
+        raise ConfigError(f"{names} cannot be: a port is a number; correct it in .env") from error
 
 
 def urls(settings: Settings, published: Publication) -> dict[str, str]:
     """Addresses by part. Those that a person set under `links` stand; the rest follows from what is published."""
-    host, own, links = url_host(published.bind_address), url_host(published.loopback_address), settings.links
-    api = f"http://{host}"
+    host, links, stack = url_host(published.bind_address), settings.links, settings.stack
+    gateway = f"http://{host}"
     if settings.gateway.tls != "off":
         # the certificate is for these names alone
-        api = f"https://{bracketed(settings.gateway.names[0])}"
-    store_port = published.store_console_port or settings.stack.store_port
+        gateway = f"https://{bracketed(settings.gateway.names[0])}"
+    store_port = published.store_console_port or stack.store_port
     return {
-        "api": links.api or f"{api}:{settings.stack.gateway_port}",
-        "airflow": f"http://{host}:{settings.stack.airflow_port}",
-        "mlflow": links.mlflow or f"http://{own}:{settings.stack.mlflow_port}",
+        "api": links.api or f"{gateway}:{stack.gateway_port}",
+        "airflow": f"http://{host}:{stack.airflow_port}",
+        "mlflow": links.mlflow or f"{gateway}:{stack.mlflow_port}",
+        "evidently": f"{gateway}:{stack.evidently_port}",
         "grafana": links.grafana or f"http://{host}:{published.grafana_port}",
         "store": links.store or f"http://{host}:{store_port}",
     }
@@ -96,5 +84,5 @@ def url_host(bind_address: str) -> str:
 
 
 def bracketed(host: str) -> str:
-    """An IPv6 address as URLs and `Host` headers have it; any other host as it is."""
+    """An IPv6 address as URLs have it; any other host as it is."""
     return f"[{host}]" if ":" in host else host

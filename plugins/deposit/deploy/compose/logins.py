@@ -15,6 +15,7 @@ from deposit.deploy.bucket_policies import ADMIN as STORE_ADMIN
 from deposit.deploy.compose.addresses import publication, urls
 from deposit.deploy.compose.secrets import ROOT, vault
 from deposit.deploy.credentials import Credentials, stored_credentials
+from deposit.release.published_uis import USER as UI_USER
 from deposit.settings import open_settings
 
 GRAFANA_ADMIN = "admin"
@@ -30,7 +31,8 @@ def logins(addresses: dict[str, str], secrets: Credentials) -> dict[str, dict[st
         "airflow": {"user": AIRFLOW_ADMIN, "password": secrets.airflow_admin},
         "grafana": {"user": GRAFANA_ADMIN, "password": secrets.grafana_admin},
         "store": {"user": STORE_ADMIN, "password": secrets.store_admin},
-        "mlflow": {},
+        "mlflow": {"user": UI_USER, "password": secrets.gateway_admin},
+        "evidently": {"user": UI_USER, "password": secrets.gateway_admin},
     }
     return {part: {"url": addresses[part], **login} for part, login in by_part.items() if part in addresses}
 
@@ -60,8 +62,8 @@ def main(
 
 
 def _rows(by_part: dict[str, dict[str, str]]) -> list[list[Any]]:
-    names = {"api": "API and page", "store": "object store", "mlflow": "MLflow"}
-    instead = {"api": "a key, see below", "mlflow": "none needed"}
+    names = {"api": "API and page", "store": "object store", "mlflow": "MLflow", "evidently": "Evidently, if it runs"}
+    instead = {"api": "a key, see below"}
     return [
         [names.get(part, part.capitalize()), login["url"], login.get("user"), login.get("password", instead.get(part))]
         for part, login in by_part.items()

@@ -1,7 +1,6 @@
 """MLflow's server as a part of the compose file. Run it as `python -m deposit.deploy.compose.mlflow`.
 
-It answers to the names by which it is published, and to no other: a page from elsewhere could otherwise have its own
-name resolve to this machine, and read the registry through a person's browser.
+It answers to the name by which the other parts ask it, the gateway among them, and to no other.
 """
 
 import json
@@ -12,37 +11,14 @@ import typer
 
 from deposit import console
 from deposit.deploy.compose import addresses
-from deposit.deploy.compose.addresses import Publication, bracketed, publication
 from deposit.deploy.rds_urls import Driver, driver_url
 from deposit.settings import Settings, load_settings
 
 PORT = 5000
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
-def allowed_hosts(link: str | None, published: Publication) -> list[str]:
-    """MLflow's patterns of `Host` headers: any port of this machine's own names, for tunnels end at any.
-
-    `link` is the address that people are given, if a setting says so.
-    """
-    names = [bracketed(name) for name in dict.fromkeys((*_LOOPBACK, published.loopback_address))]
-    linked = urlsplit(link or "").netloc
-    return [
-        urlsplit(addresses.MLFLOW).netloc,
-        *names,
-        *(f"{_literally(name)}:*" for name in names),
-        *([linked] if linked else []),
-    ]
-
-
-def allowed_origins(link: str | None, published: Publication) -> list[str]:
-    """MLflow's patterns of pages that may change something, besides this machine's own, which always may."""
-    bound, linked = _literally(bracketed(published.loopback_address)), urlsplit(link or "")
-    return [f"http://{bound}:*", *([f"{linked.scheme}://{linked.netloc}"] if linked.netloc else [])]
-
-
-def command(settings: Settings, published: Publication) -> list[str]:
+def command(settings: Settings) -> list[str]:
     """The command line of MLflow's server."""
     return [
         "mlflow",
@@ -52,8 +28,7 @@ def command(settings: Settings, published: Publication) -> list[str]:
         "--workers=1",
         "--serve-artifacts",
         f"--artifacts-destination=s3://{settings.store.mlflow_bucket}",
-        f"--allowed-hosts={','.join(allowed_hosts(settings.links.mlflow, published))}",
-        f"--cors-allowed-origins={','.join(allowed_origins(settings.links.mlflow, published))}",
+        f"--allowed-hosts={urlsplit(addresses.MLFLOW).netloc}",
     ]
 
 
@@ -70,16 +45,11 @@ def variables(settings: Settings) -> dict[str, str]:
     return told
 
 
-def _literally(host: str) -> str:
-    """For a pattern, in which `[` begins a set of characters."""
-    return host.replace("[", "[[]")
-
-
 @app.command()
 def main() -> None:
     """Become MLflow's server of a stack with Docker Compose."""
     settings = load_settings()
-    line = command(settings, publication(os.environ))
+    line = command(settings)
     os.execvpe(line[0], line, os.environ | variables(settings))  # noqa: S606 - no shell is wanted
 
 

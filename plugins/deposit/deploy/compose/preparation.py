@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from deposit import console
-from deposit.deploy import bucket_policies, servers
+from deposit.deploy import bucket_policies, servers, ui_login
 from deposit.deploy.bucket_policies import grants
 from deposit.deploy.compose import addresses
 from deposit.deploy.compose.secrets import ROOT, vault
@@ -58,18 +58,23 @@ def prepare(
         granted = grants(settings.store, secrets)
         progress(f"users of MinIO: {', '.join(grant.name for grant in granted)}")
         retry_while_down(lambda: bucket_policies.ensure_users(object_store, secrets.store_admin, granted), TIMEOUT)
-    progress("the gateway's configuration")
-    Gateway(settings).prepare()
+    prepare_gateway(settings, secrets, progress)
     progress("prepared")
 
 
+def prepare_gateway(settings: Settings, secrets: Credentials, progress: Progress = log_progress) -> None:
+    """Write what Caddy reads when it starts, the UIs' login included."""
+    progress("the gateway's configuration")
+    gateway = Gateway(settings)
+    ui_login.admit(gateway.login_file, secrets.gateway_admin)
+    gateway.prepare()
+
+
 def prepare_aws(settings: Settings, progress: Progress = log_progress) -> None:
-    """Make of RDS and S3 what the stack needs. Raises ConfigError or UpstreamError, before the gateway is prepared."""
+    """Make of RDS and S3 what the stack needs. Raises ConfigError or UpstreamError."""
     retry_while_down(lambda: prepare_rds(settings.database, progress), TIMEOUT)
     progress(f"buckets in S3: {', '.join(ObjectStore(settings.store).buckets())}")
     ObjectStore(settings.store).ensure_buckets()
-    progress("the gateway's configuration")
-    Gateway(settings).prepare()
 
 
 @app.command()
@@ -81,10 +86,12 @@ def main(
 ) -> None:
     """Prepare the servers of a stack with Docker Compose."""
     with console.progress() as progress:
+        settings, secrets = load_settings(), stored_credentials(vault(root))
         if store is Store.S3:
-            prepare_aws(load_settings(), progress)
-            return
-        prepare(load_settings(), stored_credentials(vault(root)), store, postgres, object_store, progress)
+            prepare_aws(settings, progress)
+            prepare_gateway(settings, secrets, progress)
+        else:
+            prepare(settings, secrets, store, postgres, object_store, progress)
 
 
 if __name__ == "__main__":

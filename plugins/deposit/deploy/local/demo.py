@@ -106,17 +106,16 @@ def _served(settings: Settings) -> None:
 
 def _where(settings: Settings) -> None:
     login = lifecycle.environment(settings)
-    rows = [
-        [
-            part.what,
-            part.url,
-            f"{login['AIRFLOW_ADMIN_USER']} / {login['AIRFLOW_ADMIN_PASSWORD']}" if "airflow" in part.name else "",
-        ]
-        for part in lifecycle.status(settings)
-        if part.url
-    ]
+    uis = f"{login['MLFLOW_TRACKING_USERNAME']} / {login['MLFLOW_TRACKING_PASSWORD']}"
+    logins = {
+        "airflow-api-server": f"{login['AIRFLOW_ADMIN_USER']} / {login['AIRFLOW_ADMIN_PASSWORD']}",
+        "mlflow": uis,
+        "evidently": uis,
+    }
+    rows = [[part.what, part.url, logins.get(part.name)] for part in lifecycle.status(settings) if part.url]
     console.out.print()
     console.table("Where to look", ["what", "url", "login"], rows)
+    console.out.print(lifecycle.DASHBOARDS)
 
 
 def _curl(settings: Settings) -> None:

@@ -8,14 +8,16 @@ from pathlib import Path
 import httpx
 
 from deposit import keys
-from deposit.deploy import airflow, objectstore, servers
+from deposit.deploy import airflow, objectstore, servers, ui_login
 from deposit.deploy.credentials import Credentials, credentials, random_credentials, write_private
 from deposit.deploy.layout import Layout, layout
 from deposit.deploy.local import postgres, processes, supervision
-from deposit.deploy.local.programs import Program, programs, require_possible, settings_of
+from deposit.deploy.local.programs import INTERNAL_PORTS, Program, programs, settings_of
+from deposit.deploy.local.refused_settings import require_possible
 from deposit.errors import ConfigError, UpstreamError
 from deposit.progress import Progress, log_progress
 from deposit.release.gateway import Gateway
+from deposit.release.published_uis import USER as UI_USER
 from deposit.sections import StackSettings
 from deposit.settings import Settings, load_settings
 from deposit.variables import file_of
@@ -24,6 +26,10 @@ from deposit.waiting import retry_while_down, wait_until
 START_TIMEOUT = 120.0
 PREPARE_TIMEOUT = 30.0
 NEEDED_DISK = 2 * 2**30
+DASHBOARDS = (
+    "Dashboards and alerts are Grafana's: the stack with Docker (`make up`) has one, or have one of your own read the "
+    "files in grafana/ (docs/dashboards.md); Airflow's page Deposit shows verdicts and worth without."
+)
 
 
 @dataclass(frozen=True)
@@ -113,6 +119,9 @@ def environment(settings: Settings) -> dict[str, str]:
         "DEPOSIT_STATE_DIR": str(place.root),
         "AIRFLOW_ADMIN_USER": airflow.ADMIN,
         "AIRFLOW_ADMIN_PASSWORD": secrets.airflow_admin,
+        # as MLflow's clients read them; Evidently's UI has the same login
+        "MLFLOW_TRACKING_USERNAME": UI_USER,
+        "MLFLOW_TRACKING_PASSWORD": secrets.gateway_admin,
     }
 
 
@@ -131,7 +140,7 @@ def wanted_ports(stack: StackSettings) -> dict[str, int]:
     """Every port the stack listens on, by the setting that moves it."""
     wanted = {f"DEPOSIT_STACK__{name}".upper(): port for name, port in stack.model_dump().items()}
     first = wanted.pop("DEPOSIT_STACK__INTERNAL_PORT")
-    inner = {f"DEPOSIT_STACK__INTERNAL_PORT + {n}": first + n for n in range(objectstore.INTERNAL_PORTS)}
+    inner = {f"DEPOSIT_STACK__INTERNAL_PORT + {n}": first + n for n in range(INTERNAL_PORTS)}
     return wanted | inner
 
 
@@ -141,7 +150,9 @@ def _lay_out(settings: Settings, place: Layout, secrets: Credentials) -> None:
     write_private(place.settings_file, file_of(settings_of(settings, place, secrets)))
     if load_settings().serve.keys_file == place.keys:
         keys.make_open(place.keys)
-    Gateway(load_settings()).prepare()
+    gateway = Gateway(load_settings())
+    ui_login.admit(gateway.login_file, secrets.gateway_admin)
+    gateway.prepare()
     postgres.initialise(place.cluster, secrets.postgres_superuser)
 
 

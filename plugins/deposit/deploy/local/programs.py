@@ -12,53 +12,16 @@ from deposit.deploy.credentials import Credentials
 from deposit.deploy.layout import MODELS, Layout
 from deposit.deploy.local import postgres
 from deposit.deploy.servers import OWNER, WRITER, database_url
-from deposit.errors import ConfigError
 from deposit.keys import digest
 from deposit.release.gateway import Gateway
 from deposit.settings import Settings, variables
 from deposit.variables import file_of
 
-WITH_DOCKER_ALONE = frozenset(
-    {
-        "DEPOSIT_RELEASE__TARGET",
-        "DEPOSIT_RELEASE__BASE_IMAGE",
-        "DEPOSIT_RELEASE__PROJECT",
-        "DEPOSIT_RELEASE__MEMORY_LIMIT",
-        "DEPOSIT_STORE__LOGS_BUCKET",
-    }
-)
-"""Settings that nothing in the stack without Docker follows."""
-ON_AWS_ALONE = frozenset(
-    {
-        "DEPOSIT_DATABASE__ADMIN_URL",
-        "DEPOSIT_DATABASE__AIRFLOW_URL",
-        "DEPOSIT_DATABASE__CA_FILE",
-        "DEPOSIT_DATABASE__IAM",
-        "DEPOSIT_DATABASE__MLFLOW_URL",
-        "DEPOSIT_DATABASE__READER_PASSWORD",
-        "DEPOSIT_LOG__DESTINATION",
-        "DEPOSIT_LOG__HANDOVER_URI",
-        "DEPOSIT_LOG__STOP_SECONDS",
-        "DEPOSIT_LOG__WRITE_TIMEOUT",
-        "DEPOSIT_RELEASE__ARCHITECTURE",
-        "DEPOSIT_RELEASE__ECR_REPOSITORY",
-        "DEPOSIT_RELEASE__ECS_CLUSTER",
-        "DEPOSIT_RELEASE__ECS_SERVICE",
-        "DEPOSIT_RELEASE__ECS_TASKS",
-        "DEPOSIT_RELEASE__ECS_TIMEOUT",
-        "DEPOSIT_RELEASE__ECS_URL",
-        "DEPOSIT_RELEASE__LAMBDA_ALIAS",
-        "DEPOSIT_RELEASE__LAMBDA_FUNCTION",
-        "DEPOSIT_RELEASE__LAMBDA_URL",
-        "DEPOSIT_RELEASE__REGISTRY_URL",
-        "DEPOSIT_SERVE__CATALOG_URI",
-        "DEPOSIT_SERVE__KEYS_SECRET_ID",
-        "DEPOSIT_STORE__KMS_KEY",
-    }
-)
-"""Settings of servers that the stack without Docker does not use: it has its own. Nor does a shipper's disk go away."""
 _PLACE = "DEPOSIT_STATE_DIR"
 _WRITER = "DEPOSIT_DATABASE__WRITER_URL"
+_MLFLOW, _EVIDENTLY = objectstore.INTERNAL_PORTS, objectstore.INTERNAL_PORTS + 1
+"""Places from `internal_port` on, after the object store's, of what people reach by the gateway."""
+INTERNAL_PORTS = objectstore.INTERNAL_PORTS + 2
 _SETTINGS = "SETTINGS_OF_DEPOSIT"
 """A digest of the files that a part reads: supervisor starts a part anew whose environment has changed."""
 
@@ -124,7 +87,7 @@ def _store(settings: Settings, layout: Layout, secrets: Credentials) -> Program:
 
 def _mlflow(settings: Settings, layout: Layout, secrets: Credentials) -> Program:
     ports = settings.stack
-    url = f"http://127.0.0.1:{ports.mlflow_port}"
+    port = ports.internal_port + _MLFLOW
     environment = {
         "MLFLOW_BACKEND_STORE_URI": (
             f"postgresql+psycopg://mlflow:{quote(secrets.postgres_mlflow)}@127.0.0.1:{ports.postgres_port}/mlflow"
@@ -137,11 +100,13 @@ def _mlflow(settings: Settings, layout: Layout, secrets: Credentials) -> Program
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
     command = [
-        *layout.script(MODELS, "mlflow"), "server", "--host=127.0.0.1", f"--port={ports.mlflow_port}", "--workers=1",
+        *layout.script(MODELS, "mlflow"), "server", "--host=127.0.0.1", f"--port={port}", "--workers=1",
         "--serve-artifacts", f"--artifacts-destination=s3://{settings.store.mlflow_bucket}",
-        f"--allowed-hosts=127.0.0.1:{ports.mlflow_port},localhost:{ports.mlflow_port}",
+        f"--allowed-hosts=127.0.0.1:{port}",
     ]  # fmt: skip
-    return Program("mlflow", command, environment, url, f"{url}/health", description="experiments and registry")
+    url = settings.gateway.url(ports.mlflow_port)
+    health = f"http://127.0.0.1:{port}/health"
+    return Program("mlflow", command, environment, url, health, description="experiments and registry")
 
 
 def _gateway(settings: Settings, layout: Layout) -> Program:
@@ -162,12 +127,12 @@ def _shipper(settings: Settings, layout: Layout, secrets: Credentials) -> Progra
 
 
 def _evidently(settings: Settings) -> Program:
-    url = f"http://127.0.0.1:{settings.stack.evidently_port}"
+    port = settings.stack.internal_port + _EVIDENTLY
     command = [
-        _tool("evidently"), "ui", "--host=127.0.0.1", f"--port={settings.stack.evidently_port}",
-        f"--workspace={settings.workspace_path}",
+        _tool("evidently"), "ui", "--host=127.0.0.1", f"--port={port}", f"--workspace={settings.workspace_path}",
     ]  # fmt: skip
-    return Program("evidently", command, {"DO_NOT_TRACK": "1"}, url, url, description="reports of each month")
+    url, health = settings.gateway.url(settings.stack.evidently_port), f"http://127.0.0.1:{port}"
+    return Program("evidently", command, {"DO_NOT_TRACK": "1"}, url, health, description="reports of each month")
 
 
 def _airflow(settings: Settings, layout: Layout, secrets: Credentials) -> list[Program]:
@@ -205,7 +170,9 @@ def stack_variables(settings: Settings, layout: Layout, secrets: Credentials) ->
         "DEPOSIT_RELEASE__SERVICE_KEY": secrets.releaser_key,
         "DEPOSIT_RELEASE__STORE_ACCESS_KEY": "serving",
         "DEPOSIT_RELEASE__STORE_SECRET_KEY": secrets.store_serving,
-        "DEPOSIT_MLFLOW__TRACKING_URI": f"http://127.0.0.1:{ports.mlflow_port}",
+        "DEPOSIT_MLFLOW__TRACKING_URI": f"http://127.0.0.1:{ports.internal_port + _MLFLOW}",
+        "DEPOSIT_GATEWAY__MLFLOW": f"127.0.0.1:{ports.internal_port + _MLFLOW}",
+        "DEPOSIT_GATEWAY__EVIDENTLY": f"127.0.0.1:{ports.internal_port + _EVIDENTLY}",
         "DEPOSIT_RELEASE__SUPERVISOR_SOCKET": str(layout.supervisor_socket),
         "DEPOSIT_RELEASE__GATEWAY_ADMIN": str(layout.gateway_socket),
     }
@@ -227,22 +194,3 @@ def settings_of(settings: Settings, layout: Layout, secrets: Credentials) -> dic
 def digest_of(variables: Mapping[str, str]) -> str:
     """A digest by which supervisor sees that a program's settings have changed; it reveals none of them."""
     return hashlib.sha256(file_of(variables).encode()).hexdigest()
-
-
-def require_possible(settings: Settings, layout: Layout, secrets: Credentials) -> None:
-    """Raise ConfigError naming each setting that this stack could not follow."""
-    wanted = variables(settings)
-    own = stack_variables(settings, layout, secrets)
-    taken = [name for name, value in own.items() if wanted.get(name, value) != value]
-    foreign = sorted(WITH_DOCKER_ALONE & wanted.keys())
-    reasons = []
-    if taken:
-        reasons.append(f"{', '.join(taken)}: the stack without Docker makes its own and takes no other")
-    if foreign:
-        reasons.append(f"{', '.join(foreign)}: only the stack with Docker goes by it")
-    if of_aws := sorted(ON_AWS_ALONE & wanted.keys()):
-        reasons.append(f"{', '.join(of_aws)}: the stack without Docker has servers of its own, not those of AWS")
-    if reasons:
-        raise ConfigError(
-            "settings are set that this stack cannot follow: unset what is named above, and start again", reasons
-        )

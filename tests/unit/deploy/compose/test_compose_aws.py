@@ -12,7 +12,7 @@ import yaml
 from sqlalchemy.engine import make_url
 
 from deposit.deploy.compose.mlflow import variables
-from deposit.deploy.local.programs import ON_AWS_ALONE
+from deposit.deploy.local.refused_settings import ON_AWS_ALONE
 from deposit.sections import DatabaseSettings, StoreSettings
 from deposit.settings import REPOSITORY, Settings, setting_names
 

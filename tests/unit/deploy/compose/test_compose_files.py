@@ -12,6 +12,14 @@ DOCKERFILE = (REPOSITORY / "docker" / "Dockerfile").read_text()
 TEXT = (REPOSITORY / "docker-compose.yml").read_text()
 SERVICES: dict[str, Any] = yaml.safe_load(TEXT)["services"]
 SEAWEEDFS = (REPOSITORY / "docker-compose.seaweedfs.yml").read_text()
+INGESTS = {"airflow-scheduler", "airflow-worker", "deposit"}
+SECRETS_OF_PEOPLE = {
+    "DEPOSIT_INGEST__URL": INGESTS,
+    "DEPOSIT_INGEST__KAGGLE_TOKEN": INGESTS,
+    "DEPOSIT_MONITOR__WEBHOOK_URL": {"airflow-scheduler", "airflow-worker", "airflow-dag-processor"},
+    "ALERT_WEBHOOK_URL": {"grafana"},
+}
+"""Secrets that a person may write into `.env`, and the parts that need them."""
 SPEAK_NO_HTTP = {"postgres", "redis", "shipper"}
 
 
@@ -66,11 +74,22 @@ def test_seaweedfs_lets_others_reach_s3_alone() -> None:
     assert re.findall(r"-\S*ip\.bind=0\.0\.0\.0", SEAWEEDFS) == ["-s3.ip.bind=0.0.0.0"]
 
 
-def test_secrets_of_sources_reach_only_what_ingests() -> None:
+@pytest.mark.parametrize("secret", SECRETS_OF_PEOPLE)
+def test_a_secret_in_env_reaches_the_parts_that_need_it_alone(secret: str) -> None:
     given = {
         name
         for name, service in SERVICES.items()
-        for secret in ("DEPOSIT_INGEST__KAGGLE_TOKEN", "DEPOSIT_INGEST__URL")
-        if service.get("env_file") and service.get("environment", {}).get(secret) != ""
+        if (service.get("env_file") and service["environment"].get(secret) != "")
+        or f"${{{secret}" in yaml.safe_dump(service)
     }
-    assert given == {name for name in SERVICES if name.startswith("airflow-")} | {"deposit"}
+    assert given == SECRETS_OF_PEOPLE[secret]
+
+
+def test_what_has_no_login_is_published_by_the_gateway_alone() -> None:
+    published = {name for name, service in SERVICES.items() if service.get("ports")}
+    assert published == {"gateway", "airflow-apiserver", "grafana", "object-store"}
+    behind = {SERVICES["init"]["environment"][f"DEPOSIT_GATEWAY__{ui}"] for ui in ("MLFLOW", "EVIDENTLY")}
+    for name, port in (address.split(":") for address in behind):
+        assert set(SERVICES[name]["networks"]) & set(SERVICES["gateway"]["networks"]) == {"tracking"}
+        assert port in yaml.safe_dump(SERVICES[name]["healthcheck"])
+    assert yaml.safe_load(TEXT)["networks"]["tracking"] == {"internal": True}

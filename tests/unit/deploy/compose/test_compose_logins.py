@@ -12,7 +12,7 @@ from deposit.deploy.compose.parts import LINKED
 from deposit.deploy.credentials import Credentials, stored_credentials
 from deposit.sections import StoreSettings
 
-FOR_PEOPLE = {"airflow_admin", "grafana_admin", "store_admin", "api_marketing", "api_admin"}
+FOR_PEOPLE = {"airflow_admin", "grafana_admin", "store_admin", "api_marketing", "api_admin", "gateway_admin"}
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def known(root: Path) -> Credentials:
 
 def test_a_store_that_is_no_part_of_the_stack_has_no_login(root: Path) -> None:
     listed = json.loads(run(f"--root={root}", "--json", OBJECT_STORE="false").stdout)
-    assert listed.keys() == {"api", "airflow", "grafana", "mlflow"}
+    assert listed.keys() == {"api", "airflow", "grafana", "mlflow", "evidently"}
 
 
 def test_the_logins_are_printed_as_json(root: Path) -> None:
@@ -48,6 +48,8 @@ def test_the_logins_are_printed_as_json(root: Path) -> None:
         known(root).grafana_admin,
     )
     assert (found["store"]["user"], found["store"]["password"]) == ("admin", known(root).store_admin)
+    for part, url in (("mlflow", "http://localhost:5000"), ("evidently", "http://localhost:3001")):
+        assert found[part] == {"url": url, "user": "admin", "password": known(root).gateway_admin}
     assert found["api"]["marketing"] == known(root).api_marketing
     assert found["api"]["admin"] == known(root).api_admin
 

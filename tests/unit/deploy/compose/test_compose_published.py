@@ -22,17 +22,17 @@ def test_the_host_is_the_one_that_ports_are_published_on(bound: str, host: str) 
     assert found == {
         "api": f"http://{host}:8000",
         "airflow": f"http://{host}:8080",
-        # it has no login
-        "mlflow": "http://localhost:5000",
+        "mlflow": f"http://{host}:5000",
+        "evidently": f"http://{host}:3001",
         "grafana": f"http://{host}:3000",
         "store": f"http://{host}:9001",
     }
 
 
 def test_the_ports_are_those_that_are_set() -> None:
-    settings = Settings(stack=StackSettings(gateway_port=1, airflow_port=2, mlflow_port=3))
+    settings = Settings(stack=StackSettings(gateway_port=1, airflow_port=2, mlflow_port=3, evidently_port=6))
     published = publication({"GRAFANA_PORT": "4", "STORE_CONSOLE_PORT": "5", "BIND_ADDRESS": "", "HOME": "/"})
-    assert [url.rpartition(":")[2] for url in urls(settings, published).values()] == ["1", "2", "3", "4", "5"]
+    assert [url.rpartition(":")[2] for url in urls(settings, published).values()] == ["1", "2", "3", "6", "4", "5"]
 
 
 def test_a_store_without_a_console_is_reached_by_s3_alone() -> None:
@@ -41,11 +41,16 @@ def test_a_store_without_a_console_is_reached_by_s3_alone() -> None:
 
 
 @pytest.mark.parametrize("tls", ["internal", "files"])
-def test_with_tls_the_api_is_asked_by_the_first_name_of_its_certificate(tls: str) -> None:
+def test_with_tls_what_the_gateway_publishes_is_asked_by_the_first_name_of_its_certificate(tls: str) -> None:
     gateway = {"tls": tls, "names": ["bank.test", "::1"], "certificate_file": "/c.pem", "key_file": "/k.pem"}
     settings = Settings(gateway=GatewaySettings.model_validate(gateway))
     found = urls(settings, Publication(bind_address="10.0.0.5"))
-    assert (found["api"], found["mlflow"]) == ("https://bank.test:8000", "http://localhost:5000")
+    assert [found[part] for part in ("api", "mlflow", "evidently", "grafana")] == [
+        "https://bank.test:8000",
+        "https://bank.test:5000",
+        "https://bank.test:3001",
+        "http://10.0.0.5:3000",
+    ]
 
 
 def test_addresses_that_a_person_set_stand() -> None:
@@ -58,10 +63,3 @@ def test_addresses_that_a_person_set_stand() -> None:
 def test_a_port_that_is_none_is_named() -> None:
     with pytest.raises(ConfigError, match=r"^GRAFANA_PORT cannot be: a port is a number"):
         publication({"GRAFANA_PORT": "three"})
-
-
-@pytest.mark.parametrize("address", ["0.0.0.0", "::", "192.168.1.5", "mlflow.bank.test"])
-def test_what_has_no_login_is_for_this_machine_alone(address: str) -> None:
-    with pytest.raises(ConfigError, match=r"^LOOPBACK_ADDRESS cannot be: .* have no login; correct it in \.env$"):
-        publication({"LOOPBACK_ADDRESS": address})
-    assert publication({"LOOPBACK_ADDRESS": "::1"}).loopback_address == "::1"

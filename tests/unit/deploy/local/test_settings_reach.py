@@ -13,14 +13,8 @@ from pydantic import SecretStr
 from deposit.deploy import objectstore
 from deposit.deploy.credentials import random_credentials
 from deposit.deploy.layout import Layout, layout
-from deposit.deploy.local.programs import (
-    ON_AWS_ALONE,
-    WITH_DOCKER_ALONE,
-    programs,
-    require_possible,
-    settings_of,
-    stack_variables,
-)
+from deposit.deploy.local.programs import programs, settings_of, stack_variables
+from deposit.deploy.local.refused_settings import ON_AWS_ALONE, WITH_DOCKER_ALONE, require_possible
 from deposit.errors import ConfigError
 from deposit.release.caddy import config
 from deposit.release.targets.environment import service_variables
@@ -153,7 +147,7 @@ def test_a_setting_reaches_the_parts_or_is_refused(name: str, place: Layout, tmp
     if name.startswith(AT_START):
         text = str(wanted) if isinstance(wanted, Path | str) else json.dumps(wanted)
         keys = objectstore.identities_file(objectstore.identities(settings.store, SECRETS))
-        caddy = json.dumps(config(loaded, place.caddy / "upstream", place.logs / "access.log"))
+        caddy = json.dumps(config(loaded, place.caddy / "upstream", place.caddy / "login", place.logs / "access.log"))
         seen = [keys, caddy, *(" ".join([*part.command, *part.environment.values()]) for part in parts.values())]
         assert any(form in each for each in seen for form in (text, json.dumps(text)[1:-1]))
 

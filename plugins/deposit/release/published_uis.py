@@ -1,0 +1,62 @@
+"""UIs that have no login of their own, published by the gateway behind one: MLflow's and Evidently's."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from deposit.settings import Settings
+
+USER = "admin"
+"""Who logs in."""
+NO_LOGIN = (
+    "this page needs the login of MLflow and Evidently, which `make credentials` prints, and without Docker "
+    "`deposit env`"
+)
+_CHANGING = ["POST", "PUT", "PATCH", "DELETE"]
+
+
+@dataclass(frozen=True)
+class PublishedUi:
+    """A UI: the port where people reach it, the `host:port` where the gateway does, the URL people are given if set."""
+
+    name: str
+    port: int
+    upstream: str
+    link: str | None = None
+
+
+def published_uis(settings: Settings) -> list[PublishedUi]:
+    """Those that the settings put behind the gateway."""
+    gateway, stack = settings.gateway, settings.stack
+    mlflow = [PublishedUi("mlflow", stack.mlflow_port, gateway.mlflow, settings.links.mlflow)] if gateway.mlflow else []
+    evidently = [PublishedUi("evidently", stack.evidently_port, gateway.evidently)] if gateway.evidently else []
+    return mlflow + evidently
+
+
+def ui_routes(ui: PublishedUi, login_file: Path) -> list[dict[str, Any]]:
+    """Caddy's routes of one UI: the login, no change asked for by pages of elsewhere, the UI.
+
+    A browser that has logged in sends the password along whoever's page asks, so a page's origin must be the UI's own.
+    """
+    account = {"username": USER, "password": f"{{file.{login_file}}}"}
+    login = {
+        "handler": "authentication",
+        "providers": {"http_basic": {"accounts": [account], "hash_cache": {}, "realm": "deposit"}},
+    }
+    own = [f"{scheme}://{{http.request.hostport}}" for scheme in ("http", "https")]
+    linked = urlsplit(ui.link or "")
+    if linked.netloc:
+        own.append(f"{linked.scheme}://{linked.netloc}")
+    foreign = {"method": _CHANGING, "header": {"Origin": ["*"]}, "not": [{"header": {"Origin": own}}]}
+    proxy = {
+        "handler": "reverse_proxy",
+        "upstreams": [{"dial": ui.upstream}],
+        "headers": {
+            # the UI is asked by its own name, whatever people call this machine, and never sees the password
+            "request": {"set": {"Host": [ui.upstream]}, "delete": ["Authorization", "Origin"]},
+            "response": {"delete": ["Server", "Via"]},
+        },
+    }
+    refusal = {"handler": "error", "status_code": 403}
+    return [{"handle": [login]}, {"match": [foreign], "handle": [refusal]}, {"handle": [proxy]}]
