@@ -35,9 +35,11 @@ def main() -> None:
         _end_with_parent()
     bento = load(str(Path(__file__).resolve().parents[1]), standalone_load=True).to_asgi()
     from service import application  # the module that BentoML has just loaded
+    from serving.whole_answers import WholeAnswers
 
     uvicorn.run(
         split(application, bento),
+        http=WholeAnswers,
         host=options.host,
         port=options.port,
         access_log=False,

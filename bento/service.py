@@ -21,7 +21,9 @@ MODEL_TAG = Path(__file__).with_name("model.tag").read_text().strip()
 
 settings = service_settings()
 metrics = Metrics()
-application = Application(Access(settings.serve), metrics, settings.serve.request_timeout)
+application = Application(
+    Access(settings.serve, replicas=settings.release.replicas), metrics, settings.serve.request_timeout
+)
 
 
 @bentoml.service(

@@ -59,11 +59,13 @@ class Access:
     Args:
         limits: where the keys are (nowhere: no key is needed), rate and burst.
         clock: seconds that only go up.
+        replicas: that share a client's requests, and so its limits.
     """
 
-    def __init__(self, limits: ServeSettings, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, limits: ServeSettings, clock: Callable[[], float] = time.monotonic, replicas: int = 1) -> None:
         self._rate = limits.rate_per_second
-        self._limiter = RateLimiter(limits.burst, clock)
+        self._replicas = replicas
+        self._limiter = RateLimiter(max(1.0, limits.burst / replicas), clock)
         self._anonymous = _Entry(b"", _ANYBODY, self._rate)
         self._releaser = _releaser(limits.releaser_key_sha256)
         document = keys_document(limits)
@@ -77,7 +79,7 @@ class Access:
         name = entry.client.name
         if role not in entry.client.roles:
             raise http_error(403, f"the key {name} lacks the role {role}: use one that has it", client=name)
-        if entry.rate and (wait := self._limiter.acquire(name, entry.rate)):
+        if entry.rate and (wait := self._limiter.acquire(name, entry.rate / self._replicas)):
             seconds = math.ceil(wait)
             message = f"too many requests: {name} may send {entry.rate:g} a second; try again in {seconds} s"
             raise http_error(429, message, headers=((b"retry-after", b"%d" % seconds),), client=name)
@@ -147,8 +149,8 @@ class RateLimiter:
         clock: seconds that only go up.
     """
 
-    def __init__(self, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._burst = float(burst)
+    def __init__(self, burst: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._burst = burst
         self._clock = clock
         self._buckets: dict[str, tuple[float, float]] = {}
 

@@ -13,6 +13,7 @@ from deposit.errors import LogError
 from deposit.log.destination import PredictionLog
 from deposit.settings import Settings
 from serving.access import ADMIN, OUTCOMES, PREDICT, Access
+from serving.attempts import attempt_of
 from serving.http import JSON, Answer, Receive, Request, Route
 from serving.models import ModelCache
 from serving.openapi import document
@@ -110,7 +111,10 @@ async def _send(answer: Answer, request_id: bytes, head: bool, send: Send) -> No
 
 def _request_id(headers: dict[bytes, bytes]) -> bytes:
     header = headers.get(b"x-request-id", b"")
-    return header if _REQUEST_ID.fullmatch(header) else os.urandom(16).hex().encode()
+    if _REQUEST_ID.fullmatch(header):
+        return header
+    attempt = attempt_of(headers)
+    return os.urandom(16).hex().encode() if attempt is None else attempt.key.replace(b"-", b"")
 
 
 def routes(settings: Settings, models: ModelCache, log: PredictionLog, metrics: Metrics) -> Mapping[str, Route]:

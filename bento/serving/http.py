@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from serving.access import ADMIN, Client
+from serving.attempts import attempt_of
 from serving.bodies import decompressed, decompressor_of
 from serving.problems import RequestError, http_error
 
@@ -28,7 +29,9 @@ class Request:
         timeout: seconds that the body's next part may take.
     """
 
-    __slots__ = ("_pairs", "_receive", "_timeout", "client", "headers", "id", "method", "path", "query", "started")
+    __slots__ = (
+        "_pairs", "_receive", "_timeout", "attempt", "client", "headers", "id", "method", "path", "query", "started"
+    )  # fmt: skip
 
     def __init__(
         self, scope: MutableMapping[str, Any], receive: Receive, request_id: bytes, client: Client, timeout: float
@@ -38,6 +41,7 @@ class Request:
         self.query: bytes = scope["query_string"]
         self.headers: dict[bytes, bytes] = scope["deposit.headers"]
         self._pairs: list[tuple[bytes, bytes]] = scope["headers"]
+        self.attempt = attempt_of(self.headers)
         self.id = request_id
         self.client = client
         self.started = time.perf_counter()
@@ -146,13 +150,13 @@ _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def event_time_of(request: Request) -> int:
-    """When the prediction counts as made, µs since the epoch: now, or what an admin's X-Event-Time says.
+    """When the prediction counts as made, µs since the epoch: an admin's X-Event-Time, else when the request came.
 
     Raises RequestError 403 or 422.
     """
     header = request.headers.get(_EVENT_TIME)
     if header is None:
-        return time.time_ns() // 1000
+        return time.time_ns() // 1000 if request.attempt is None else request.attempt.at * 1000
     _require_admin(request, "X-Event-Time")
     try:
         moment = datetime.fromisoformat(header.decode())

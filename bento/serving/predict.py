@@ -5,6 +5,7 @@ its first row and 1 µs a row, so batching is what makes single rows fast; no re
 """
 
 import asyncio
+import os
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -14,11 +15,12 @@ import msgspec
 
 from deposit.log.entries import Entry, ScoredRequest, encode_entry
 from deposit.sections import ServeSettings
+from serving.attempts import Attempt
 from serving.bodies import as_utf8, read_leniently
 from serving.http import JSON, Answer, Request, answer_too_large, charset_of, content_type, event_time_of, is_dry_run
 from serving.models import LoadedModel, ModelCache
 from serving.problems import RequestError, http_error, problems_of
-from serving.recorder import BYTES, Recorder, new_ids, texts
+from serving.recorder import BYTES, RANDOM_BYTES, Recorder, ids_of, texts
 from serving.request_counts import Metrics
 from serving.request_schemas import Prediction, PredictRequest, PredictResponse, decode_request, encode, rows
 
@@ -55,7 +57,15 @@ class Predict:
             loaded = await self._models.get(content.model)
         name = request.client.name
         scoring = ScoringRequest(
-            loaded, customers, body, request.id.decode(), name, event_time, request.started, not dry_run
+            loaded,
+            customers,
+            body,
+            request.id.decode(),
+            name,
+            event_time,
+            request.started,
+            not dry_run,
+            request.attempt,
         )
         return Answer(await self._batcher.score(scoring), model_id=loaded.model_id)
 
@@ -86,6 +96,7 @@ class ScoringRequest(NamedTuple):
         event_time: microseconds since the epoch, UTC.
         started: `time.perf_counter()` when the request came.
         recorded: False leaves no trace in the log, for the checks of a release.
+        attempt: the gateway's name of the request.
     """
 
     loaded: LoadedModel
@@ -96,6 +107,7 @@ class ScoringRequest(NamedTuple):
     event_time: int
     started: float
     recorded: bool
+    attempt: Attempt | None
 
 
 class ScoringResult(NamedTuple):
@@ -178,13 +190,26 @@ def score_batch(batch: list[ScoringRequest]) -> list[ScoringResult]:
     artifact = batch[0].loaded.artifact
     table = [row for request in batch for row in rows(request.customers)]
     probabilities = artifact.probabilities(artifact.encoder.encode_rows(table)).tolist()
-    ids = new_ids(len(table))
+    ids = _prediction_ids(batch)
     results, start = [], 0
     for request in batch:
         end = start + len(request.customers)
         results.append(_result(request, probabilities[start:end], ids[start * BYTES : end * BYTES]))
         start = end
     return results
+
+
+def _prediction_ids(batch: list[ScoringRequest]) -> bytes:
+    """An id a row: new ones, but of what the gateway may ask a second time the same ones again."""
+    now, moments, random = time.time_ns() // 1_000_000, [], []
+    for request in batch:
+        count, attempt = len(request.customers), request.attempt
+        size = count * RANDOM_BYTES
+        moments.append((now if attempt is None else attempt.at, count))
+        random.append(
+            os.urandom(size) if attempt is None else attempt.random(request.loaded.model_id, request.body, size)
+        )
+    return ids_of(moments, b"".join(random))
 
 
 def _result(request: ScoringRequest, probabilities: list[float], ids: bytes) -> ScoringResult:

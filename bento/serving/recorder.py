@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -72,13 +72,27 @@ BYTES = 16
 _TIME_BYTES = 6
 
 
+RANDOM_BYTES = BYTES - _TIME_BYTES
+"""Of one identifier."""
+
+
 def new_ids(count: int) -> bytes:
-    """`count` identifiers, 16 bytes each: 48 bits of milliseconds, the rest random but for version and variant."""
-    milliseconds = (time.time_ns() // 1_000_000).to_bytes(_TIME_BYTES + 2, "big")[2:]
+    """`count` identifiers of this moment, as `ids_of` makes them."""
+    return ids_of([(time.time_ns() // 1_000_000, count)], os.urandom(RANDOM_BYTES * count))
+
+
+def ids_of(moments: Iterable[tuple[int, int]], random: bytes) -> bytes:
+    """Identifiers, 16 bytes each: 48 bits of milliseconds, the rest random but for version and variant (UUID 7).
+
+    Args:
+        moments: milliseconds since the epoch, and how many of the identifiers have them.
+        random: 10 bytes an identifier.
+    """
+    times = b"".join(at.to_bytes(_TIME_BYTES, "big") * count for at, count in moments)
+    count = len(random) // RANDOM_BYTES
     ids = np.empty((count, BYTES), np.uint8)
-    ids[:, :_TIME_BYTES] = np.frombuffer(milliseconds, np.uint8)
-    random = os.urandom((BYTES - _TIME_BYTES) * count)
-    ids[:, _TIME_BYTES:] = np.frombuffer(random, np.uint8).reshape(count, BYTES - _TIME_BYTES)
+    ids[:, :_TIME_BYTES] = np.frombuffer(times, np.uint8).reshape(count, _TIME_BYTES)
+    ids[:, _TIME_BYTES:] = np.frombuffer(random, np.uint8).reshape(count, RANDOM_BYTES)
     ids[:, 6] = ids[:, 6] & 0x0F | 0x70
     ids[:, 8] = ids[:, 8] & 0x3F | 0x80
     return ids.tobytes()

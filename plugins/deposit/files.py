@@ -13,8 +13,8 @@ from pathlib import Path
 class StateFolder:
     """The folder of a stack's state: the places that its processes share (`deploy.layout` adds its servers' own).
 
-    >>> StateFolder(Path("/srv/deposit")).spool.as_posix()
-    '/srv/deposit/spool/spool.sqlite'
+    >>> StateFolder(Path("/srv/deposit")).spool_of(2).as_posix()
+    '/srv/deposit/spool/spool-2.sqlite'
     """
 
     root: Path
@@ -30,14 +30,18 @@ class StateFolder:
         return self.root / "logs"
 
     @property
-    def spool(self) -> Path:
-        """The spool of the prediction log: services write it, the shipper empties it."""
-        return self.root / "spool" / "spool.sqlite"
+    def spools(self) -> Path:
+        """The spools of the prediction log: services write them, the shipper empties them."""
+        return self.root / "spool"
+
+    def spool_of(self, replica: int) -> Path:
+        """The spool of the services of one replica; the first one's is where it was when there was one alone."""
+        return self.spools / ("spool.sqlite" if replica == 1 else f"spool-{replica}.sqlite")
 
     @property
     def uploads(self) -> Path:
-        """Lists that are being ranked, beside the spool: the one place that a service may write to."""
-        return self.spool.parent / "uploads"
+        """Lists that are being ranked, beside the spools: the one place that a service may write to."""
+        return self.spools / "uploads"
 
     @property
     def catalog(self) -> Path:

@@ -248,6 +248,13 @@ class ReleaseSettings(Section):
         description="where the service runs: a process under supervisor, a container, a service of ECS, "
         "or a function of Lambda",
     )
+    replicas: int = Field(
+        1,
+        ge=1,
+        le=12,
+        description="targets `process`, `docker`: services of the live release that share its requests; 1, 2, 3, 4, 6 "
+        "and 12 share them evenly",
+    )
     base_image: str = Field(
         "deposit-serving:local",
         description="image with the locked dependencies of the service: the engine's own for target `docker`, one in "
@@ -300,6 +307,14 @@ class ReleaseSettings(Section):
         None, description="S3 access key for services, which may only read MLflow's bucket"
     )
     store_secret_key: SecretStr | None = Field(None, description="target `process`: S3 secret key for services")
+
+    @model_validator(mode="after")
+    def _aws_counts_itself(self) -> Self:
+        if self.replicas > 1 and self.target in ("ecs", "lambda"):
+            raise ValueError(
+                f"`replicas` is for targets `process` and `docker`: how many serve on `{self.target}`, Terraform says"
+            )
+        return self
 
 
 _LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what to ask, not where to listen
@@ -381,8 +396,17 @@ class ServeSettings(Section):
         pattern="^[0-9a-f]{64}$",
         description="sha256 of the key by which the releaser tests a service (the releaser sets it)",
     )
-    rate_per_second: float = Field(0.0, ge=0, description="requests a second of one key, on average; 0 means no limit")
-    burst: int = Field(100, ge=1, description="requests that one key may send at once before its rate counts")
+    rate_per_second: float = Field(
+        0.0,
+        ge=0,
+        description="requests a second of one key, on average, all replicas together; 0 means no limit",
+    )
+    burst: int = Field(
+        100, ge=1, description="requests that one key may send at once before its rate counts, all replicas together"
+    )
+    replica: int = Field(
+        1, ge=1, description="which of the replicas this service is, and so which spool it has (the releaser sets it)"
+    )
     catalog_file: FullPath | None = Field(
         None, description="list of the registered models, kept by the releaser; empty means `<state_dir>/catalog.json`"
     )

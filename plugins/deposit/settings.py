@@ -130,8 +130,8 @@ class Settings(BaseSettings):
 
     @property
     def spool_path(self) -> Path:
-        """The spool of the prediction log: services write it, the shipper empties it."""
-        return self.state.spool
+        """The spool of the prediction log that a service of this replica writes."""
+        return self.state.spool_of(self.serve.replica)
 
     def changed(self, section: str, **values: Any) -> "Settings":
         """These settings with some of a section's values replaced; None leaves a value. Raises ConfigError."""

@@ -115,7 +115,7 @@ def test_a_rollout_that_the_circuit_breaker_gives_up_goes_back(cloud: Cloud) -> 
     content = derive(service.current().content, service.accepted, image, {})
     service.register(content, release_tags(row, "c" * 64, {}))
     with pytest.raises(ReleaseError, match=r"do not come up, and the ECS gave up"):
-        EcsTraffic(cloud.settings, service).switch(row, "", lambda _: pytest.fail("it has no traffic"))
+        EcsTraffic(cloud.settings, service).switch(row, (), lambda _: pytest.fail("it has no traffic"))
     assert cloud.service["taskDefinition"] == before
     assert cloud.served() == "deposit-v1"
     target, _ = target_for(cloud.settings)

@@ -38,9 +38,9 @@ class Docker:
     def parity(self, release: Release) -> dict[str, Any]:
         raise AssertionError("nothing is to be tested")
 
-    def start(self, release: Release) -> str:
+    def start(self, release: Release) -> tuple[str, ...]:
         self._services[release.id] = self.configuration(release)
-        return self._address
+        return (self._address,)
 
     def client(self, address: str) -> httpx.Client:
         return plain_client(address)
@@ -60,8 +60,8 @@ class Docker:
     def started_with(self, release_id: int) -> str | None:
         return self._services.get(release_id)
 
-    def running(self) -> dict[int, str]:
-        return dict.fromkeys(self._services, self._address)
+    def running(self) -> dict[int, tuple[str, ...]]:
+        return dict.fromkeys(self._services, (self._address,))
 
     def abandon(self) -> None:
         raise AssertionError("the stack goes on")
@@ -74,20 +74,20 @@ class Caddy:
     """A gateway that points where it is told."""
 
     def __init__(self) -> None:
-        self.address: str | None = None
+        self.addresses: tuple[str, ...] = ()
 
     def repair(self) -> bool:
         return False
 
-    def upstream(self) -> str | None:
-        return self.address
+    def upstream(self) -> tuple[str, ...]:
+        return self.addresses
 
-    def switch(self, release: Release, address: str, test: Callable[[str], None]) -> str:
-        self.address = address
-        return address
+    def switch(self, release: Release, addresses: tuple[str, ...], test: Callable[[str], None]) -> tuple[str, ...]:
+        self.addresses = addresses
+        return addresses
 
     def withdraw(self) -> None:
-        self.address = None
+        self.addresses = ()
 
     def answers(self) -> bool:
         return True
@@ -126,13 +126,13 @@ def test_a_service_lost_after_it_was_repaired_is_brought_back_and_not_renewed(
     reconciliation = Reconciliation(settings, engine, target, gateway)
     try:
         reconciliation.reconcile()
-        assert (target.running(), gateway.address) == ({live.id: address}, address)
+        assert (target.running(), gateway.addresses) == ({live.id: (address,)}, (address,))
         target.removes = True
         reconciliation.reconcile()
         assert target.running() == {}
         assert requests.history(settings) == [live]
         reconciliation.reconcile()
-        assert target.running() == {live.id: address}
+        assert target.running() == {live.id: (address,)}
         assert requests.history(settings) == [live]
     finally:
         engine.dispose()

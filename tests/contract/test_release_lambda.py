@@ -228,7 +228,7 @@ def test_traffic_is_withdrawn_to_the_version_without_a_model(cloud: Cloud) -> No
         release(cloud.settings, "deposit-v1")
     _, traffic = target_for(cloud.settings)
     traffic.withdraw()
-    assert (cloud.host.live(), traffic.upstream()) == ("1", None)
+    assert (cloud.host.live(), traffic.upstream()) == ("1", ())
 
 
 def test_a_target_without_a_function_is_refused_by_name(cloud: Cloud) -> None:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,17 @@ import httpx
 import pytest
 from load import Load
 from released import WAIT, release, releasing, until
+from sqlalchemy import select
 
+from deposit.database import transaction
 from deposit.errors import ReleaseError
+from deposit.log import shipper
+from deposit.log.spools import SpoolFolder
 from deposit.release import requests
 from deposit.release.gateway import Gateway
 from deposit.sections import DatabaseSettings, MlflowSettings, ReleaseSettings, StackSettings, StoreSettings
 from deposit.settings import Settings
+from deposit.tables import predictions
 
 pytestmark = [pytest.mark.servers, pytest.mark.usefixtures("registered")]
 TOOLS = Path(sys.executable).parent
@@ -33,7 +39,7 @@ def stack(
     folder = Path(tempfile.mkdtemp(prefix="dep-"))
     settings = Settings(
         state_dir=folder,
-        database=database,
+        database=database.model_copy(update={"writer_url": database.url}),
         store=object_store,
         # none listens there: what the registry would say is patched in
         mlflow=MlflowSettings(tracking_uri=f"http://127.0.0.1:{free_ports(1)}"),
@@ -155,8 +161,55 @@ def test_a_lying_model_gets_no_traffic_and_a_killed_service_comes_back(
         until(lambda: _service_pids(stack) not in ([], [pid]))
         until(lambda: _served(stack) == "deposit-v1")
         # what a crashed gateway or a curious hand may leave behind
-        Gateway(stack).point_to("127.0.0.1:1")
-        until(lambda: Gateway(stack).upstream() == live.endpoint)
+        Gateway(stack).point_to(("127.0.0.1:1",))
+        until(lambda: Gateway(stack).upstream() == (live.endpoint,))
+
+
+@pytest.mark.timeout(900)  # three releases, and clients that leave the machine little
+def test_replicas_come_and_go_and_die_under_load_and_no_request_fails(
+    stack: Settings, customers: list[dict[str, Any]]
+) -> None:
+    gateway = Gateway(stack)
+    with releasing(stack):
+        release(stack, "deposit-v1")
+    with Load(stack.stack.gateway_port, customers[0]) as load:
+
+        def answered() -> None:
+            before = len(load.answers)
+            until(lambda: len(load.answers) > before + 50)
+
+        with releasing(stack.changed("release", replicas=2)):
+            until(lambda: len(gateway.upstream()) == 2 and len(_service_pids(stack)) == 2)
+            for pid in _service_pids(stack):
+                answered()
+                os.kill(pid, signal.SIGKILL)
+                until(lambda pid=pid: len(gateway.upstream()) == 2 and _is_replaced(stack, pid))  # type: ignore[misc]
+        with releasing(stack):
+            until(lambda: len(gateway.upstream()) == 1 and len(_service_pids(stack)) == 1)
+            answered()
+    assert load.failures == []
+    assert sorted(path.name for path in stack.state.spools.glob("*.sqlite")) == ["spool-2.sqlite", "spool.sqlite"]
+    assert _shipped(stack) == sorted(load.predictions)
+
+
+def _is_replaced(settings: Settings, pid: int) -> bool:
+    pids = _service_pids(settings)
+    return len(pids) == 2 and pid not in pids
+
+
+def _shipped(settings: Settings) -> list[str]:
+    """The ids of all predictions, once the shipper has emptied every spool."""
+    stop, spools = threading.Event(), SpoolFolder(settings)
+    thread = threading.Thread(target=shipper.run, args=(settings, stop))
+    thread.start()
+    try:
+        until(lambda: spools.state().rows == 0)
+    finally:
+        stop.set()
+        thread.join(WAIT)
+        spools.close()
+    with transaction(settings.database) as connection:
+        return sorted(str(row.prediction_id) for row in connection.execute(select(predictions.c.prediction_id)))
 
 
 def test_a_releaser_killed_midway_is_finished_by_the_next(stack: Settings) -> None:

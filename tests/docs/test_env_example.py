@@ -16,7 +16,7 @@ COMPOSE = [(ROOT / name).read_text() for name in ("docker-compose.yml", "docker-
 ELSEWHERE = {
     "DEPOSIT_STATE_DIR", "DEPOSIT_PYTHON", "DEPOSIT_REVISION", "DEPOSIT_RELEASE__SUPERVISOR_SOCKET",
     "DEPOSIT_RELEASE__FIRST_PORT", "DEPOSIT_RELEASE__STORE_SECRET_KEY", "DEPOSIT_SERVE__RELEASER_KEY_SHA256",
-    "DEPOSIT_STACK__POSTGRES_PORT", "DEPOSIT_STACK__INTERNAL_PORT",
+    "DEPOSIT_SERVE__REPLICA", "DEPOSIT_STACK__POSTGRES_PORT", "DEPOSIT_STACK__INTERNAL_PORT",
 } | ON_AWS_ALONE  # fmt: skip
 LINE = re.compile(r"^# (?P<meaning>.+)\n#(?P<name>[A-Z][A-Z0-9_]*)=(?P<value>.*)$", re.MULTILINE)
 FOUND = {match["name"]: match for match in LINE.finditer(EXAMPLE)}

@@ -20,6 +20,7 @@ class Load:
         self._stop = threading.Event()
         self.failures: list[str] = []
         self.answers: list[str] = []
+        self.predictions: list[str] = []
 
     def __enter__(self) -> "Load":
         clients = (self._plain, self._plain, self._plain, self._httpx)
@@ -37,9 +38,13 @@ class Load:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
 
         def call() -> tuple[int, bytes]:
-            connection.request("POST", "/predict", self._body, {"Content-Type": "application/json"})
-            response = connection.getresponse()
-            return response.status, response.read()
+            try:
+                connection.request("POST", "/predict", self._body, {"Content-Type": "application/json"})
+                response = connection.getresponse()
+                return response.status, response.read()
+            except (OSError, http.client.HTTPException):
+                connection.close()  # else it would refuse all that follow
+                raise
 
         self._repeat(call)
         connection.close()
@@ -61,6 +66,8 @@ class Load:
                 self.failures.append(repr(error))
                 continue
             if status == 200:
-                self.answers.append(json.loads(content)["model"])
+                answer = json.loads(content)
+                self.answers.append(answer["model"])
+                self.predictions += [prediction["prediction_id"] for prediction in answer["predictions"]]
             else:
                 self.failures.append(f"{status} {content!r}")

@@ -1,4 +1,4 @@
-"""The shipper: moves the log from the spool to PostgreSQL, and maintains the tables there.
+"""The shipper: moves the log from the spools to PostgreSQL, and maintains the tables there.
 
 An entry leaves the spool only after its commit, and adding it again changes nothing: so it may be killed anywhere.
 """
@@ -19,8 +19,9 @@ from deposit.log.batch import UNREADABLE, UNSTORABLE, Batch, Connection, prepare
 from deposit.log.entries import Entry, decode_entry
 from deposit.log.handover import Handover, leave_rest
 from deposit.log.spool import Spool, SpoolState
+from deposit.log.spools import SpoolFolder
 from deposit.log.writer import writer_parameters
-from deposit.sections import DatabaseSettings
+from deposit.sections import DatabaseSettings, LogSettings
 from deposit.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -112,37 +113,42 @@ _CONNECT: dict[str, Any] = {
 def run(settings: Settings, stop: threading.Event) -> None:
     """Ship until stopped, through outages, and then for as long as a stop may take. Raises ConfigError."""
     writer_parameters(settings.database)
-    spool, outages, handover = Spool.of(settings), OutageLog(), Handover.of(settings)
+    spools, outages, handover = SpoolFolder(settings), OutageLog(), Handover.of(settings)
     restored = False
     while not stop.is_set():
         beat(settings.heartbeat_file)
         try:
             if not restored:
-                spool.restore()  # what this version could not store, the next one may
+                spools.restore()  # what this version could not store, the next one may
                 restored = True
             with closing(_connected(settings.database)) as connection:
-                _work(connection, spool, handover, settings, outages, stop)
+                _work(connection, spools, handover, settings, outages, stop)
         except (psycopg.Error, SpoolError, UpstreamError) as error:
             pause = outages.on_failure(error)
             if handover and outages.seconds >= _OUTAGE_SECONDS:
-                leave_rest(handover, spool, settings.log.ship_rows)
+                _leave_rest(handover, spools, settings)
             stop.wait(pause)
-    _finish(spool, handover, settings)
-    spool.close()
+    _finish(spools, handover, settings)
+    spools.close()
 
 
-def _finish(spool: Spool, handover: Handover | None, settings: Settings) -> None:
+def _finish(spools: SpoolFolder, handover: Handover | None, settings: Settings) -> None:
     """After the stop: ship for as long as that may take, then leave the rest to the next shipper."""
     log, end = settings.log, time.monotonic() + settings.log.stop_seconds
     with suppress(psycopg.Error, SpoolError, UpstreamError):  # what that is, has been said before or is said below
-        while time.monotonic() < end and spool.state().entries:
+        while time.monotonic() < end and spools.state().entries:
             with suppress(psycopg.Error), closing(_connected(settings.database)) as connection:
                 prepare(connection)
-                while time.monotonic() < end and (batch := spool.read(log.ship_rows)):
-                    ship(connection, spool, batch)
+                while time.monotonic() < end and any(_ship_next(connection, each, log) for each in spools.spools()):
+                    pass
             time.sleep(_TURN_SECONDS)
     if handover:
-        leave_rest(handover, spool, log.ship_rows)
+        _leave_rest(handover, spools, settings)
+
+
+def _leave_rest(handover: Handover, spools: SpoolFolder, settings: Settings) -> None:
+    for spool in spools.spools():
+        leave_rest(handover, spool, settings.log.ship_rows)
 
 
 def ship(connection: Connection, spool: EntrySource, batch: Numbered) -> None:
@@ -169,9 +175,16 @@ def ship(connection: Connection, spool: EntrySource, batch: Numbered) -> None:
         spool.remove([seq for seq, _ in readable])
 
 
+def _ship_next(connection: Connection, spool: Spool, log: LogSettings) -> int:
+    """Ship a batch of one spool; its rows, 0 if nothing waits there. Raises psycopg.Error, SpoolError."""
+    if batch := spool.read(log.ship_rows):
+        ship(connection, spool, batch)
+    return sum(entry.rows for _, entry in batch)
+
+
 def _work(
     connection: Connection,
-    spool: Spool,
+    spools: SpoolFolder,
     handover: Handover | None,
     settings: Settings,
     outages: OutageLog,
@@ -184,11 +197,9 @@ def _work(
         beat(settings.heartbeat_file)
         if maintenance.due():
             predictions.maintain_partitions(connection, log.retention_days)
-        batch = spool.read(log.ship_rows)
-        if batch:
-            ship(connection, spool, batch)
-        waiting = spool.state()
-        outages.on_success(sum(entry.rows for _, entry in batch), waiting.rows)
+        shipped = sum(_ship_next(connection, spool, log) for spool in spools.spools())
+        waiting = spools.state()
+        outages.on_success(shipped, waiting.rows)
         if state.due():
             store(connection, waiting)
         if handover and left.due():

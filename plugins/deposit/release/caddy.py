@@ -11,6 +11,23 @@ from deposit.sections import GatewaySettings
 from deposit.settings import Settings
 
 NO_UPSTREAM = "none"
+PLACES = 12
+"""Between which the gateway deals requests in turn, each with a file that names a replica: to change how many replicas
+there are changes files alone, and so reloads nothing."""
+_DEAD = "1s"
+"""How long a place is passed over whose replica could not be reached."""
+_SMALL = {
+    "method": ["POST"],
+    "path": ["/predict", "/outcomes"],
+    "header_regexp": {"Content-Length": {"pattern": "^[0-9]{1,5}$"}},
+}
+"""Requests of which the gateway keeps the body until they are answered, to send it again if a replica dies with it."""
+_KEPT_BYTES = 128 * 2**10
+"""More than such a body has: what fills a buffer to the brim would not be kept whole."""
+_BODY = 30 * 10**9
+"""Nanoseconds that the next part of such a body may take; over others the service watches."""
+_ATTEMPT = "X-Deposit-Attempt"
+"""Header by which a service knows a request that another one may have recorded already (`serving/attempts.py`)."""
 _IDLE = "2s"
 """Idle upstream connections close sooner than an old service is stopped (`drain_seconds`)."""
 _RETRY = "10s"
@@ -39,8 +56,8 @@ _HSTS = {"Strict-Transport-Security": ["max-age=31536000"]}
 def config(settings: Settings, upstream_file: Path, login_file: Path, access_log: Path) -> dict[str, Any]:
     """The configuration for these settings.
 
-    Caddy reads the upstream's address from its file at each request, and the hash of the UIs' password from
-    `login_file` when it loads the configuration.
+    Caddy reads a replica's address from the file of its place at each request; `upstream_file` is that of the first
+    place. The hash of the UIs' password it reads from `login_file` when it loads the configuration.
     """
     gateway = settings.gateway
     encrypted = gateway.tls != "off"
@@ -132,22 +149,47 @@ def _logging(output: Literal["file", "stdout"], access_log: Path) -> dict[str, A
 
 def _routes(upstream_file: str, encrypted: bool) -> list[dict[str, Any]]:
     upstream = f"{{file.{upstream_file}}}"
-    proxy = {
-        "handler": "reverse_proxy",
-        "upstreams": [{"dial": upstream}],
-        "transport": {"protocol": "http", "keep_alive": {"idle_timeout": _IDLE}, "dial_timeout": "3s"},
-        "load_balancing": {"try_duration": _RETRY, "try_interval": "100ms"},
-        "headers": {"response": {"delete": ["Server", "Via"]}},
-    }
     nothing_live = {"match": [{"vars": {upstream: [NO_UPSTREAM]}}], "handle": [_answer("503", _NOTHING_LIVE)]}
     # what is refused before the service has seen it still gets a request id
     request_id = {"set": {"X-Request-Id": ["{http.request.uuid}"]}, "require": {"headers": {"X-Request-Id": None}}}
     ids = {"handler": "headers", "response": {"deferred": True, **request_id}}
+    attempt = {"handler": "headers", "request": {"set": {_ATTEMPT: ["{time.now.unix_ms}-{http.request.uuid}"]}}}
+    no_attempt = {"handler": "headers", "request": {"delete": [_ATTEMPT]}}
+    again = {"request_buffers": _KEPT_BYTES}
     return [
         {"handle": [_headers(encrypted), ids]},
         nothing_live,
-        {"handle": [proxy]},
+        {
+            "match": [_SMALL],
+            "handle": [
+                attempt,
+                {"handler": "timeouts", "read_timeout": _BODY},
+                _proxy(upstream_file, {"retry_match": [{"method": ["POST"]}]}) | again,
+            ],
+        },
+        {"handle": [no_attempt, _proxy(upstream_file, {})]},
     ]
+
+
+def places(first: Path) -> list[Path]:
+    """The files that name the replica of each place."""
+    return [first, *(first.with_name(f"{first.name}-{number}") for number in range(2, PLACES + 1))]
+
+
+def _proxy(upstream_file: str, balancing: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "handler": "reverse_proxy",
+        "upstreams": [{"dial": f"{{file.{place}}}"} for place in places(Path(upstream_file))],
+        "transport": {"protocol": "http", "keep_alive": {"idle_timeout": _IDLE}, "dial_timeout": "3s"},
+        "load_balancing": {
+            "selection_policy": {"policy": "round_robin"},
+            "try_duration": _RETRY,
+            "try_interval": "100ms",
+            **balancing,
+        },
+        "health_checks": {"passive": {"fail_duration": _DEAD}},
+        "headers": {"response": {"delete": ["Server", "Via"]}},
+    }
 
 
 def _headers(encrypted: bool, others: Mapping[str, list[str]] | None = None) -> dict[str, Any]:

@@ -29,21 +29,38 @@ def plain_client(address: str) -> httpx.Client:
     return httpx.Client(base_url=f"http://{address}", trust_env=False, verify=False)  # noqa: S501 - there is no TLS
 
 
+def is_ready(client: httpx.Client) -> bool:
+    """Whether a service answers that it is ready, within seconds."""
+    try:
+        return client.get("/readyz", timeout=_READY_SECONDS).status_code == 200
+    except httpx.TransportError:
+        return False  # not listening, or busy with something else than answers
+
+
+def answering(client_of: Callable[[str], httpx.Client], addresses: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of several replicas that are ready; all if none is, or if there is one alone: who else should answer?"""
+    if len(addresses) == 1:
+        return addresses
+    found = []
+    for address in addresses:
+        with client_of(address) as client:
+            if is_ready(client):
+                found.append(address)
+    return tuple(found) or addresses
+
+
 def wait_ready(client: httpx.Client, timeout: float, problem: Callable[[], str | None]) -> None:
     """Wait for /readyz. Raises ReleaseError after `timeout` s, or at once when `problem` tells that it is hopeless."""
 
-    def is_ready() -> bool:
-        try:
-            if client.get("/readyz", timeout=_READY_SECONDS).status_code == 200:
-                return True
-        except httpx.TransportError:
-            pass  # not listening yet
+    def is_there() -> bool:
+        if is_ready(client):
+            return True
         reason = problem()
         if reason:
             raise ReleaseError(f"the new service does not start: {reason}")
         return False
 
-    if not wait_until(is_ready, timeout, _LOOK_SECONDS):
+    if not wait_until(is_there, timeout, _LOOK_SECONDS):
         raise ReleaseError(f"the new service was not ready after {timeout:g} s: see its log")
 
 

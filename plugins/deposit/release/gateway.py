@@ -1,6 +1,7 @@
-"""The gateway: the switch from one service to the next.
+"""The gateway: the switch from one release's replicas to the next one's.
 
-Caddy reads the upstream's address from a file at each request (`{file.…}`), and a release renames a new file over it.
+Caddy deals requests in turn between places, and reads the address of a place's replica from a file at each request
+(`{file.…}`); a release renames new files over them. With fewer replicas than places each has several.
 A switch through the admin API would reload Caddy's servers, and each reload closes the connections of keep-alive
 clients under their hands: measured on 20 switches under load, 128 of 7,500 requests were reset by a reload, none by the
 file. So the admin API is used only when the configuration itself changes.
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from deposit.errors import ConfigError, UpstreamError, remedy
-from deposit.release.caddy import NO_UPSTREAM, config
+from deposit.release.caddy import NO_UPSTREAM, PLACES, config, places
 from deposit.settings import Settings
 
 if TYPE_CHECKING:
@@ -29,13 +30,13 @@ class Gateway:
     def __init__(self, settings: Settings) -> None:
         folder = settings.state.caddy
         self.config_file = folder / "caddy.json"
-        self._upstream_file = folder / "upstream"
+        self._places = places(folder / "upstream")
         self.login_file = folder / "login"
         self._admin = settings.release.gateway_admin
         self._to_file = settings.gateway.access_log == "file"
         self._start = "make up" if settings.release.target == "docker" else "deposit up"
         self._access_log = settings.state.logs / "access.log"
-        self._config = config(settings, self._upstream_file, self.login_file, self._access_log)
+        self._config = config(settings, self._places[0], self.login_file, self._access_log)
 
     def prepare(self) -> Path:
         """Write Caddy's files where they are missing or old; the path for `caddy run --config`.
@@ -46,30 +47,45 @@ class Gateway:
         if self._to_file:
             self._access_log.parent.mkdir(exist_ok=True)
         _replace(self.config_file, json.dumps(self._config, indent=1))
-        if not self._upstream_file.exists():
-            _replace(self._upstream_file, NO_UPSTREAM)
+        # a gateway of before knew the first place alone
+        before = self._read()[0]
+        for place in self._places:
+            if not place.exists():
+                _replace(place, before)
         return self.config_file
 
-    def upstream(self) -> str | None:
-        """Where requests go now, as `host:port`."""
-        try:
-            address = self._upstream_file.read_text()
-        except FileNotFoundError:
-            return None
-        return None if address == NO_UPSTREAM else address
+    def upstream(self) -> tuple[str, ...]:
+        """The replicas that share the requests, as `host:port`; what every place says if a crash left them at odds."""
+        found = self._read()
+        addresses = tuple(dict.fromkeys(found))
+        if addresses == (NO_UPSTREAM,):
+            return ()
+        return addresses if found == _dealt(addresses) else tuple(found)
 
-    def point_to(self, address: str | None) -> None:
-        """Send all requests from now on to another service; those under way finish where they are."""
-        _replace(self._upstream_file, address or NO_UPSTREAM)
+    def point_to(self, addresses: tuple[str, ...]) -> None:
+        """Send all requests from now on to these replicas; those under way finish where they are."""
+        found, wanted = self._read(), _dealt(addresses or (NO_UPSTREAM,))
+        changes = [change for change in zip(self._places, found, wanted, strict=True) if change[1] != change[2]]
+        # the first place says whether there is any: named last, and withdrawn first
+        for place, _, address in changes if not addresses else reversed(changes):
+            _replace(place, address)
 
-    def switch(self, release: "Release", address: str, test: Callable[[str], None]) -> str:  # noqa: ARG002
-        """As `point_to`: requests go to the very address that was tested, so nothing is left to test."""
-        self.point_to(address)
-        return address
+    def switch(
+        self,
+        release: "Release",  # noqa: ARG002
+        addresses: tuple[str, ...],
+        test: Callable[[str], None],  # noqa: ARG002
+    ) -> tuple[str, ...]:
+        """As `point_to`: requests go to the very addresses that were tested, so nothing is left to test."""
+        self.point_to(addresses)
+        return addresses
 
     def withdraw(self) -> None:
         """Answer requests with the word that nothing is released."""
-        self.point_to(None)
+        self.point_to(())
+
+    def _read(self) -> list[str]:
+        return [place.read_text() if place.exists() else NO_UPSTREAM for place in self._places]
 
     def answers(self) -> bool:
         """Whether Caddy runs."""
@@ -93,6 +109,11 @@ class Gateway:
         if response.is_error:
             raise UpstreamError(f"the gateway refused {method} {path}: {response.text.strip()}")
         return response.content
+
+
+def _dealt(addresses: tuple[str, ...]) -> list[str]:
+    """The address of each place."""
+    return [addresses[place % len(addresses)] for place in range(PLACES)]
 
 
 def listens(admin: str) -> bool:

@@ -33,6 +33,7 @@ _PATIENCE_SECONDS = 5.0
 """How long the end waits for a catalog that is being written."""
 _GRACE_SECONDS = 10.0
 """How long a lease may be without its holder: one that lives takes it anew when PostgreSQL was away."""
+_CHANGED = "its settings, its secrets or their place have changed"
 
 
 class Reconciliation:
@@ -96,16 +97,17 @@ class Reconciliation:
             if self._traffic.upstream():
                 self._traffic.withdraw()
             return
-        address = self._target.running().get(live.id)
-        if address is None or self._target.problem(live.id):
+        addresses = self._target.running().get(live.id)
+        if addresses is None or self._target.problem(live.id):
             self._log(f"bringing back the live release {live.id} of {live.model_id}")
             self._install(live)
-            address = self._target.start(live)
-            self._ready(live, address)
-        if self._traffic.upstream() != address:
-            self._log(f"sending requests to the live release {live.id} at {address}")
-            self._ready(live, address)
-            self._traffic.switch(live, address, partial(self._test, live))
+            addresses = self._target.start(live)
+            self._ready(live, addresses)
+        answering = checks.answering(self._target.client, addresses)
+        if self._traffic.upstream() != answering:
+            self._log(f"sending requests to the live release {live.id} at {', '.join(answering)}")
+            self._ready(live, answering)
+            self._traffic.switch(live, answering, partial(self._test, live))
 
     def _renew(self, live: Release) -> bool:
         """Ask for a new service beside one that was started with other settings or secrets; whether that was needed.
@@ -121,9 +123,7 @@ class Reconciliation:
         with reachable(self._engine), self._engine.begin() as connection:
             repository.lock_requests(connection)
             if not repository.pending(connection) and repository.live(connection) == live:
-                repository.request_again(
-                    connection, live, RENEWAL, "its settings, its secrets or their place have changed"
-                )
+                repository.request_again(connection, live, RENEWAL, _CHANGED)
         return True
 
     def _deploy(self, release: Release) -> None:
@@ -134,21 +134,21 @@ class Reconciliation:
             # what an interrupted attempt left behind never got traffic
             self._target.stop(release.id)
             self._install(release)
-            address = self._target.start(release)
+            addresses = self._target.start(release)
             release = self._transition(release, TESTING)
-            self._ready(release, address)
-            self._test(release, address)
+            self._ready(release, addresses)
+            for address in addresses:
+                self._test(release, address)
             # traffic first, then the rows: whoever reads `live` may rely on it; a crash between is repaired back
-            address = self._traffic.switch(release, address, partial(self._test, release))
+            addresses = self._traffic.switch(release, addresses, partial(self._test, release))
         except (ReleaseError, DataError) as error:
             self._fail(release, str(error))
             return
         with reachable(self._engine), self._engine.begin() as connection:
-            repository.go_live(connection, release, address)
+            live = repository.go_live(connection, release, ", ".join(addresses))
         self._released()
-        self._log(
-            f"release {release.id}: {release.model_id} is live at {address} after {time.monotonic() - started:.1f} s"
-        )
+        seconds = time.monotonic() - started
+        self._log(f"release {live.id}: {live.model_id} is live at {live.endpoint} after {seconds:.1f} s")
 
     def _install(self, release: Release) -> None:
         if self._target.installed(release):
@@ -163,10 +163,11 @@ class Reconciliation:
                 )
             self._target.install(release, archive)
 
-    def _ready(self, release: Release, address: str) -> None:
+    def _ready(self, release: Release, addresses: tuple[str, ...]) -> None:
         timeout = self._settings.release.start_timeout
-        with self._target.client(address) as client:
-            checks.wait_ready(client, timeout, lambda: self._target.problem(release.id))
+        for address in addresses:
+            with self._target.client(address) as client:
+                checks.wait_ready(client, timeout, lambda: self._target.problem(release.id))
 
     def _test(self, release: Release, address: str) -> None:
         parity = self._target.parity(release)
@@ -209,8 +210,7 @@ class Reconciliation:
 
 def run(settings: Settings, stop: Event) -> None:
     """Look every `poll_seconds` until `stop` is set; what is down is waited for, and reported once."""
-    engine = connect(settings.database)
-    released = Event()
+    engine, released = connect(settings.database), Event()
     target, traffic = target_for(settings)
     reconciliation = Reconciliation(settings, engine, target, traffic, released=released.set)
     keeper = Thread(target=keep_catalog, args=(settings, stop, released), name="catalog", daemon=True)

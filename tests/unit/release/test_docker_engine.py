@@ -38,7 +38,7 @@ def answering(answers: dict[str, Any], status: int = 404) -> Iterator[None]:
 
     class Engine(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            path = self.path if self.path == "/version" else "/" + self.path.split("/", 2)[2]
+            path = self.path if self.path == "/version" else "/" + self.path.partition("?")[0].split("/", 2)[2]
             content = {"ApiVersion": "1.44", "MinAPIVersion": "1.24"} if path == "/version" else answers.get(path)
             body = json.dumps(content if content is not None else {"message": "none such"}).encode()
             self.send_response(200 if content is not None else status)
@@ -123,8 +123,13 @@ def test_one_that_nobody_can_reach_is_a_problem(target: DockerTarget) -> None:
         assert target.problem(7) == "deposit-serving-7 is not in its networks deposit_serving, deposit_objects"
 
 
+def test_a_replica_that_is_gone_is_a_problem_if_there_was_one(target: DockerTarget) -> None:
+    with answering(container(Config={"Labels": {"deposit.replicas": "2"}})):
+        assert target.problem(7) == "there is no container deposit-serving-7-2"
+
+
 def test_one_that_is_gone_is_a_problem_and_stopping_it_is_none(target: DockerTarget) -> None:
-    with answering({}):
+    with answering({"/containers/json": []}):
         assert target.problem(7) == "there is no container deposit-serving-7"
         assert target.started_with(7) is None
         target.stop(7)

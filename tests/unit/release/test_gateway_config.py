@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from deposit.errors import UpstreamError
-from deposit.release.caddy import NO_UPSTREAM, config
+from deposit.release.caddy import NO_UPSTREAM, PLACES, config
 from deposit.release.gateway import Gateway
 from deposit.sections import GatewaySettings, ReleaseSettings
 from deposit.settings import Settings
@@ -30,9 +30,38 @@ def test_the_admin_api_is_on_a_unix_socket_only() -> None:
     assert CONFIG["apps"]["http"]["servers"]["public"]["listen"] == ["127.0.0.1:8000"]
 
 
-def test_the_upstream_is_read_from_the_file_at_each_request() -> None:
-    (proxy,) = [handler for handler in _handlers() if handler["handler"] == "reverse_proxy"]
-    assert proxy["upstreams"] == [{"dial": "{file./run/upstream}"}]
+def test_replicas_are_read_from_their_places_at_each_request() -> None:
+    for proxy in [handler for handler in _handlers() if handler["handler"] == "reverse_proxy"]:
+        dialled = [place["dial"] for place in proxy["upstreams"]]
+        assert dialled[:2] == ["{file./run/upstream}", "{file./run/upstream-2}"]
+        assert len(set(dialled)) == PLACES
+
+
+def test_how_many_replicas_there_are_changes_nothing_that_caddy_would_reload() -> None:
+    settings = Settings(release=ReleaseSettings(gateway_admin="/run/admin.sock", replicas=3))
+    assert config(settings, Path("/run/upstream"), Path("/logs/access.log")) == CONFIG
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 6, 12])
+def test_replicas_share_the_places_evenly_and_one_that_comes_or_goes_is_noticed(tmp_path: Path, count: int) -> None:
+    gateway = Gateway(Settings(state_dir=tmp_path))
+    gateway.prepare()
+    replicas = tuple(f"127.0.0.1:{8101 + number}" for number in range(count))
+    gateway.point_to(replicas)
+    assert gateway.upstream() == replicas
+    told = [path.read_text() for path in (tmp_path / "caddy").glob("upstream*")]
+    assert {told.count(replica) for replica in replicas} == {PLACES // count}
+    # a crash between two places
+    (tmp_path / "caddy" / "upstream-12").write_text("127.0.0.1:1")
+    assert gateway.upstream() not in (replicas, ())
+
+
+def test_a_gateway_of_before_goes_on_with_the_one_service_that_it_knew(tmp_path: Path) -> None:
+    (tmp_path / "caddy").mkdir()
+    (tmp_path / "caddy" / "upstream").write_text("127.0.0.1:8101")
+    gateway = Gateway(Settings(state_dir=tmp_path))
+    gateway.prepare()
+    assert gateway.upstream() == ("127.0.0.1:8101",)
 
 
 def test_the_access_log_holds_no_headers() -> None:
@@ -101,13 +130,13 @@ def test_a_gateway_that_does_not_answer_is_started_by_the_stacks_own_command(
 def test_preparing_keeps_the_upstream_and_renews_the_config(tmp_path: Path) -> None:
     gateway = Gateway(Settings(state_dir=tmp_path))
     gateway.prepare()
-    assert gateway.upstream() is None
-    gateway.point_to("127.0.0.1:8101")
+    assert gateway.upstream() == ()
+    gateway.point_to(("127.0.0.1:8101",))
     gateway.config_file.write_text("old")
     gateway.prepare()
-    assert gateway.upstream() == "127.0.0.1:8101"
+    assert gateway.upstream() == ("127.0.0.1:8101",)
     assert json.loads(gateway.config_file.read_text())["apps"]
-    gateway.point_to(None)
+    gateway.point_to(())
     assert (tmp_path / "caddy" / "upstream").read_text() == NO_UPSTREAM
 
 

@@ -82,7 +82,7 @@ def test_without_a_key_of_its_own_a_service_gets_none_of_the_pipelines(tmp_path:
 def test_the_program_holds_no_secret_and_its_file_is_private(settings: Settings, tmp_path: Path) -> None:
     target = ProcessTarget(settings)
     target._write_store_key()
-    program = target._program(RELEASE, 8101) + target._script(RELEASE)
+    program = target._programs_of(RELEASE, [8101]) + target._script(RELEASE, 1)
     assert "DEPOSIT_STORE__SECRET_KEY_FILE=" in program
     assert not [secret for secret in SECRETS.values() if secret in program]
     assert stat.S_IMODE((tmp_path / "serving.key").stat().st_mode) == 0o600
@@ -116,9 +116,13 @@ def test_a_program_tells_what_it_was_started_with(settings: Settings) -> None:
     assert target.started_with(1) is None
     path.write_text("[program:serving-1]\ncommand=/of/an/earlier/version --port 8101\n")
     assert target.started_with(1) is None
-    path.write_text(target._program(RELEASE, 8101))
+    path.write_text(target._programs_of(RELEASE, [8101]))
     assert target.started_with(1) == target.configuration(RELEASE)
-    assert target.running() == {1: "127.0.0.1:8101"}
+    assert target.running() == {1: ("127.0.0.1:8101",)}
+    two = ProcessTarget(settings.changed("release", replicas=2))
+    path.write_text(two._programs_of(RELEASE, [8101, 8104]))
+    assert two.running() == {1: ("127.0.0.1:8101", "127.0.0.1:8104")}
+    assert two.started_with(1) == two.configuration(RELEASE) != target.configuration(RELEASE)
 
 
 def test_a_log_that_only_a_function_has_is_refused_by_name(settings: Settings) -> None:

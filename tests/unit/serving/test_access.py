@@ -245,6 +245,20 @@ def test_a_file_that_comes_back_unchanged_is_sound_again(file: Path, clock: Cloc
     assert access.authorise({}, "predict").name == "anonymous"
 
 
+def test_replicas_together_let_through_what_is_set(file: Path, clock: Clock) -> None:
+    _, secret = keys.add(file, "marketing", ["predict"])
+    limits = ServeSettings(keys_file=file, rate_per_second=4, burst=6)
+    replicas = [Access(limits, clock, replicas=2) for _ in range(2)]
+    for _ in range(3):
+        for access in replicas:
+            access.authorise(_bearer(secret), "predict")
+    assert [_refused(access, _bearer(secret)).status for access in replicas] == [429, 429]
+    clock.now += 0.5
+    for access in replicas:
+        access.authorise(_bearer(secret), "predict")
+        assert "may send 4 a second" in _refused(access, _bearer(secret)).problems[0].message
+
+
 def test_a_rate_lets_a_burst_through_and_then_its_rate(file: Path, clock: Clock) -> None:
     _, secret = keys.add(file, "marketing", ["predict"])
     access = _access(file, clock, rate_per_second=2, burst=3)

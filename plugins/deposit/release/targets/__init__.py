@@ -23,17 +23,17 @@ class Target(Protocol):
     def parity(self, release: Release) -> dict[str, Any]:
         """The training process's rows and probabilities (`parity.json`) of an installed release."""
 
-    def start(self, release: Release) -> str:
-        """Start the service, or leave it running; its address, which is the target's own word for it."""
+    def start(self, release: Release) -> tuple[str, ...]:
+        """Start the replicas, or leave them running; the address of each, which is the target's own word for it."""
 
     def client(self, address: str) -> httpx.Client:
         """What the service at an address is tested by; its paths are the service's."""
 
     def stop(self, release_id: int) -> None:
-        """Stop a service and forget it; none there is fine."""
+        """Stop a release's replicas and forget them; none there is fine."""
 
     def problem(self, release_id: int) -> str | None:
-        """Why a started service will not come up by itself, or None while it may."""
+        """Why a started replica will not come up by itself, or None while all may."""
 
     def configuration(self, release: Release) -> str:
         """A digest of all that a service of this release is to be started with by now: settings, secrets, Bento."""
@@ -41,8 +41,8 @@ class Target(Protocol):
     def started_with(self, release_id: int) -> str | None:
         """That digest of a service as it was started; None if it is not known."""
 
-    def running(self) -> dict[int, str]:
-        """Addresses of the services that should run, by release."""
+    def running(self) -> dict[int, tuple[str, ...]]:
+        """Addresses of the replicas that should run, by release."""
 
     def abandon(self) -> None:
         """The whole stack is being stopped: stop what would keep running by itself; `start` brings it back."""
@@ -57,13 +57,13 @@ class Traffic(Protocol):
     def repair(self) -> bool:
         """Correct its configuration if it runs with another one; whether that was needed."""
 
-    def upstream(self) -> str | None:
-        """Address of the service that gets the requests now, as the target's `running` gives it; None if none does."""
+    def upstream(self) -> tuple[str, ...]:
+        """Addresses of the replicas that share the requests now, as the target's `running` gives them."""
 
-    def switch(self, release: Release, address: str, test: Callable[[str], None]) -> str:
-        """Send all requests to a service that passed its tests; the address at which it runs from then on.
+    def switch(self, release: Release, addresses: tuple[str, ...], test: Callable[[str], None]) -> tuple[str, ...]:
+        """Send all requests to replicas that passed their tests; the addresses at which they run from then on.
 
-        Where clients reach it on another way than it was tested by, `test` is called with that address. Raises
+        Where clients reach them on another way than they were tested by, `test` is called with that address. Raises
         ReleaseError if it does not take the requests or fails that test; what served before then does so again.
         """
 

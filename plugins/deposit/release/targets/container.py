@@ -1,8 +1,10 @@
 """A service's container as it should be: names, labels, environment, networks, volumes and limits."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from docker.models.containers import Container
 from docker.types import EndpointConfig, LogConfig
 
 from deposit.release.repository import Release
@@ -11,8 +13,8 @@ from deposit.release.targets.image import BENTO
 from deposit.settings import Settings
 
 PORT = 8000
-RELEASE = "deposit.release"
-"""Label with the release's id."""
+RELEASE, REPLICA, REPLICAS = "deposit.release", "deposit.replica", "deposit.replicas"
+"""Labels with the release's id, which of its replicas it is, and how many it has."""
 _COMPOSE = "com.docker.compose"
 PROJECT, CONFIGURATION = f"{_COMPOSE}.project", f"{_COMPOSE}.config-hash"
 """Labels that compose reads as well."""
@@ -25,7 +27,7 @@ _BEHIND = 1_000_000
 
 
 class Plan:
-    """The containers of one compose project, by release."""
+    """The containers of one compose project, by release and replica."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -33,32 +35,40 @@ class Plan:
         self.networks = [f"{self.project}_{name}" for name in _NETWORKS]
         self.volumes = _volumes(settings)
 
-    def name(self, release_id: int) -> str:
-        """Of a release's container."""
-        return f"{self.project}-serving-{release_id}"
+    @property
+    def replicas(self) -> range:
+        """Those that a release has, from 1."""
+        return range(1, self._settings.release.replicas + 1)
 
-    def address(self, release_id: int) -> str:
-        """Where a release's service answers, in the project's networks."""
-        return f"{self.name(release_id)}:{PORT}"
+    def name(self, release_id: int, replica: int) -> str:
+        """Of a replica's container."""
+        first = f"{self.project}-serving-{release_id}"
+        return first if replica == 1 else f"{first}-{replica}"
+
+    def names(self, release_id: int, first: Container | None) -> list[str]:
+        """Of the containers that were made with this first replica, whatever the settings are by now."""
+        count = 1 if first is None else int(first.labels.get(REPLICAS, 1))
+        return [self.name(release_id, replica) for replica in range(1, count + 1)]
 
     def image(self, release: Release) -> str:
         """The name of a release's image."""
         return f"{self.project}-service:{release.bento_sha256[:12]}"
 
     def configuration(self, release: Release) -> str:
-        """A digest of all that a container of this release is to be started with by now."""
+        """A digest of all that the containers of this release are to be started with by now."""
         key = _SECRETS / _STORE_KEY
         limits = {"memory": self._settings.release.memory_limit}
+        # how many replicas there are is in the environment of each
         return configuration_digest(
-            release, self._environment() | limits, {"store": key.read_text() if key.exists() else ""}
+            release, self._environment(1) | limits, {"store": key.read_text() if key.exists() else ""}
         )
 
-    def arguments(self, release: Release, api_version: str) -> dict[str, Any]:
+    def arguments(self, release: Release, replica: int, api_version: str) -> dict[str, Any]:
         """What the engine is to make, but for the image."""
         return {
-            "name": self.name(release.id),
-            "environment": self._environment(),
-            "labels": self._labels(release),
+            "name": self.name(release.id, replica),
+            "environment": self._environment(replica),
+            "labels": self._labels(release, replica),
             "volumes": self.volumes,
             "network": self.networks[0],
             "networking_config": {name: EndpointConfig(api_version) for name in self.networks},
@@ -74,10 +84,10 @@ class Plan:
             "restart_policy": {"Name": "unless-stopped"},
         }
 
-    def _environment(self) -> dict[str, str]:
-        return bentoml_variables(BENTO) | service_variables(self._settings, _SECRETS / "store_secret_key")
+    def _environment(self, replica: int) -> dict[str, str]:
+        return bentoml_variables(BENTO) | service_variables(self._settings, _SECRETS / "store_secret_key", replica)
 
-    def _labels(self, release: Release) -> dict[str, str]:
+    def _labels(self, release: Release, replica: int) -> dict[str, str]:
         """As compose labels what `docker compose run` makes beside the gateway.
 
         `up` neither counts nor removes it; `down --remove-orphans` takes it away, before it stops the releaser. Labels
@@ -86,12 +96,21 @@ class Plan:
         """
         return {
             RELEASE: str(release.id),
+            REPLICA: str(replica),
+            REPLICAS: str(len(self.replicas)),
             PROJECT: self.project,
             CONFIGURATION: self.configuration(release),
             f"{_COMPOSE}.service": "gateway",
             f"{_COMPOSE}.oneoff": "True",
-            f"{_COMPOSE}.container-number": str(_BEHIND + release.id),
+            f"{_COMPOSE}.container-number": str(_BEHIND * replica + release.id),
         }
+
+
+def addresses_of(containers: Iterable[Container]) -> tuple[str, ...]:
+    """Where a release's containers answer, in the project's networks, first replica first."""
+    return tuple(
+        f"{each.name}:{PORT}" for each in sorted(containers, key=lambda each: int(each.labels.get(REPLICA, 1)))
+    )
 
 
 def _volumes(settings: Settings) -> dict[str, dict[str, str]]:

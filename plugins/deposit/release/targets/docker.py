@@ -17,7 +17,7 @@ from docker.models.containers import Container
 from deposit.errors import ReleaseError, UpstreamError
 from deposit.release.checks import plain_client
 from deposit.release.repository import Release
-from deposit.release.targets.container import CONFIGURATION, PROJECT, RELEASE, Plan
+from deposit.release.targets.container import CONFIGURATION, PROJECT, RELEASE, Plan, addresses_of
 from deposit.release.targets.image import BENTO, build_context, read_parity
 from deposit.settings import Settings
 
@@ -74,7 +74,10 @@ _RESTARTS, _SHORT_LIFE_SECONDS = 3, 10.0
 
 
 class DockerTarget:
-    """Services as containers `<project>-serving-<release id>`, which the engine restarts, after a reboot too."""
+    """Services as containers `<project>-serving-<release id>`, further replicas with `-2`, `-3` behind.
+
+    The engine restarts them, after a reboot too.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._plan = Plan(settings)
@@ -113,67 +116,66 @@ class DockerTarget:
     def parity(self, release: Release) -> dict[str, Any]:
         """The rows and probabilities in the baked-in model. Raises ReleaseError if they are missing or broken."""
         with engine() as client:
-            container = look_up(client.containers, self._plan.name(release.id))
+            container = look_up(client.containers, self._plan.name(release.id, 1))
             if container is None:
-                raise ReleaseError(f"{self._plan.name(release.id)} was removed while it was tested: release again")
+                raise ReleaseError(f"{self._plan.name(release.id, 1)} was removed while it was tested: release again")
             stream, _ = container.get_archive(f"{BENTO}/models")
             packed = b"".join(stream)
         with tarfile.open(fileobj=io.BytesIO(packed)) as models:
             return read_parity(models, release.bento_tag)
 
-    def start(self, release: Release) -> str:
-        """Leave a container that runs and can be reached; put a new one in the place of any other.
+    def start(self, release: Release) -> tuple[str, ...]:
+        """Leave containers that run and can be reached; put new ones in the place of any other.
 
         Raises ReleaseError naming the image, network or volume that is gone.
         """
         with engine() as client:
-            container = look_up(client.containers, self._plan.name(release.id))
-            if container is not None and (self._cut_off(container) or _hopeless(container.attrs)):
-                container.remove(force=True)
-                container = None
-            if container is None:
-                container = self._create(client, release)
-            container.start()
-        return self._plan.address(release.id)
+            for replica in self._plan.replicas:
+                container = look_up(client.containers, self._plan.name(release.id, replica))
+                if container is not None and (self._cut_off(container) or _hopeless(container.attrs)):
+                    container.remove(force=True)
+                    container = None
+                if container is None:
+                    container = self._create(client, release, replica)
+                container.start()
+            return addresses_of(self._services(client, release.id))
 
     def client(self, address: str) -> httpx.Client:
         """Of `host:port`."""
         return plain_client(address)
 
     def stop(self, release_id: int) -> None:
-        """Let the service finish what is in flight, then remove its container."""
-        with engine() as client, suppress(NotFound):
-            _end(client.containers.get(self._plan.name(release_id)))
+        """Let the services finish what is in flight, then remove their containers."""
+        with engine() as client:
+            for container in self._services(client, release_id):
+                with suppress(NotFound):
+                    _end(container)
 
     def problem(self, release_id: int) -> str | None:
         """Why a service will not answer by itself: gone, cut off, or ended for good, with the end of its log."""
-        name = self._plan.name(release_id)
         with engine() as client:
-            container = look_up(client.containers, name)
-            if container is None:
-                return f"there is no container {name}"
-            if self._cut_off(container):
-                return f"{name} is not in its networks {', '.join(self._plan.networks)}"
-            if not _hopeless(container.attrs):
-                return None
-            log = container.logs(tail=5).decode(errors="replace").strip().splitlines()
-        return f"{name} ends: {log[-1] if log else 'it says nothing'}; see `docker logs {name}`"
+            for name in self._plan.names(release_id, look_up(client.containers, self._plan.name(release_id, 1))):
+                if reason := self._reason(name, look_up(client.containers, name)):
+                    return reason
+        return None
 
     def configuration(self, release: Release) -> str:
         """Of its container's environment and limits, and of its key to the object store."""
         return self._plan.configuration(release)
 
     def started_with(self, release_id: int) -> str | None:
-        """From the container's label."""
+        """From the first replica's label."""
         with engine() as client:
-            container = look_up(client.containers, self._plan.name(release_id))
+            container = look_up(client.containers, self._plan.name(release_id, 1))
             return None if container is None else container.labels.get(CONFIGURATION)
 
-    def running(self) -> dict[int, str]:
+    def running(self) -> dict[int, tuple[str, ...]]:
         """From the containers that are there, which the engine has to keep running."""
+        found: dict[int, list[Container]] = {}
         with engine() as client:
-            ids = [int(container.labels[RELEASE]) for container in _services(client, self._plan.project)]
-        return {release_id: self._plan.address(release_id) for release_id in ids}
+            for container in _services(client, self._plan.project):
+                found.setdefault(int(container.labels[RELEASE]), []).append(container)
+        return {release_id: addresses_of(containers) for release_id, containers in found.items()}
 
     def prune(self, keep: set[str]) -> None:
         """Remove the images that no live or previous release needs."""
@@ -187,16 +189,29 @@ class DockerTarget:
         """Remove the containers: they would hold networks and volumes that are about to be removed."""
         clear(self._plan.project)
 
-    def _create(self, client: DockerClient, release: Release) -> Container:
+    def _create(self, client: DockerClient, release: Release, replica: int) -> Container:
         for name in self._plan.networks:
             require(client.networks, "network", name)
         for name in self._plan.volumes:
             # the engine would make an empty one, that compose then does not take for its own
             require(client.volumes, "volume", name)
         image = require(client.images, "image of the service", self._plan.image(release))
-        arguments = self._plan.arguments(release, client.api._version)  # noqa: SLF001
+        arguments = self._plan.arguments(release, replica, client.api._version)  # noqa: SLF001
         container: Container = client.containers.create(image, **arguments)
         return container
+
+    def _services(self, client: DockerClient, release_id: int) -> list[Container]:
+        return [each for each in _services(client, self._plan.project) if each.labels[RELEASE] == str(release_id)]
+
+    def _reason(self, name: str, container: Container | None) -> str | None:
+        if container is None:
+            return f"there is no container {name}"
+        if self._cut_off(container):
+            return f"{name} is not in its networks {', '.join(self._plan.networks)}"
+        if not _hopeless(container.attrs):
+            return None
+        log = container.logs(tail=5).decode(errors="replace").strip().splitlines()
+        return f"{name} ends: {log[-1] if log else 'it says nothing'}; see `docker logs {name}`"
 
     def _cut_off(self, container: Container) -> bool:
         return not set(self._plan.networks) <= container.attrs["NetworkSettings"]["Networks"].keys()

@@ -36,7 +36,7 @@ class EcsTarget(PushedTarget):
         self._service = service
         self._url = settings.release.ecs_url
 
-    def start(self, release: Release) -> str:
+    def start(self, release: Release) -> tuple[str, ...]:
         """Run one task of the release's definition, or leave the one that runs. Raises ReleaseError if it ends."""
         running = self._service.trials(release.id)
         if running:
@@ -57,7 +57,7 @@ class EcsTarget(PushedTarget):
                 f"the task to test the release has no address after {seconds:g} s: see it in the ECS's console, or "
                 "raise DEPOSIT_RELEASE__START_TIMEOUT"
             )
-        return place
+        return (place,)
 
     def client(self, address: str) -> httpx.Client:
         """Of a task at `host:port`, or of the load balancer at its URL."""
@@ -91,11 +91,13 @@ class EcsTarget(PushedTarget):
         tags = (each.tags.get(CONFIGURATION_TAG) for each in definitions if each.release_id == release_id)
         return next(tags, None)
 
-    def running(self) -> dict[int, str]:
+    def running(self) -> dict[int, tuple[str, ...]]:
         """The release that the service has, and those that are being tested."""
-        trials = {task.release_id: task.address for task in self._service.trials() if task.address}
+        trials: dict[int, tuple[str, ...]] = {
+            task.release_id: (task.address,) for task in self._service.trials() if task.address
+        }
         serving = self._service.serving()
-        return trials if serving is None else trials | {serving: self._url}
+        return trials if serving is None else trials | {serving: (self._url,)}
 
     def prune(self, keep: set[str]) -> None:  # noqa: ARG002 - images expire by the rules of their repository
         """End all tests, for none is under way now; forget the definitions of releases but the service's."""

@@ -23,12 +23,13 @@ def bentoml_variables(home: Path) -> dict[str, str]:
     }
 
 
-def service_variables(settings: Settings, store_key: Path) -> dict[str, str]:
+def service_variables(settings: Settings, store_key: Path, replica: int | None = None) -> dict[str, str]:
     """A service's `DEPOSIT_*`: limits, files, prices, models' expiry and, where it has a key of its own, the store.
 
     Args:
         settings: of the releaser.
         store_key: file with the S3 secret key for services, as the service will see it.
+        replica: which of the replicas it is, from 1; None is what the settings say.
 
     Raises ConfigError for a log that only a function on Lambda can have.
     """
@@ -41,7 +42,8 @@ def service_variables(settings: Settings, store_key: Path) -> dict[str, str]:
     files = {"keys_file": serve.keys_file.resolve() if serve.keys_file else None, "catalog_file": settings.catalog_path}
     tested_by = digest(release.service_key.get_secret_value()) if release.service_key else None
     sections = {
-        "serve": {**serve.model_dump(), **files, "releaser_key_sha256": tested_by},
+        "serve": {**serve.model_dump(), **files, "releaser_key_sha256": tested_by, "replica": replica or serve.replica},
+        "release": release.model_dump(include={"replicas"}),
         "log": settings.log.model_dump(include={"spool_max_bytes", "reserve_bytes"}),
         "economics": settings.economics.model_dump(),
         "expiry": settings.expiry.model_dump(),

@@ -28,7 +28,7 @@ class LambdaTarget(PushedTarget):
         super().__init__(settings)
         self._function = function
 
-    def start(self, release: Release) -> str:
+    def start(self, release: Release) -> tuple[str, ...]:
         """Publish a version, or leave the one that is there with what it is to be started with by now."""
         alias, wanted = f"{_PREFIX}{release.id}", self.configuration(release)
         there = self._function.aliases().get(alias)
@@ -36,8 +36,8 @@ class LambdaTarget(PushedTarget):
             image = self.image(release)
             version = self._function.publish(image, f"release {release.id} of {release.model_id}")
             self._function.point(alias, version, wanted)
-            return self._address(version)
-        return self._address(there.version)
+            return (self._address(version),)
+        return (self._address(there.version),)
 
     def client(self, address: str) -> httpx.Client:
         """Of a version by Lambda's API, or of the function's own URL."""
@@ -67,10 +67,10 @@ class LambdaTarget(PushedTarget):
         alias = self._function.aliases().get(f"{_PREFIX}{release_id}")
         return None if alias is None else alias.description or None
 
-    def running(self) -> dict[int, str]:
+    def running(self) -> dict[int, tuple[str, ...]]:
         """From the aliases of releases."""
         return {
-            int(name.removeprefix(_PREFIX)): self._address(alias.version)
+            int(name.removeprefix(_PREFIX)): (self._address(alias.version),)
             for name, alias in self._function.aliases().items()
             if name.startswith(_PREFIX)
         }
@@ -97,17 +97,22 @@ class AliasTraffic:
         """Nothing: the HTTP API is Terraform's."""
         return False
 
-    def upstream(self) -> str | None:
+    def upstream(self) -> tuple[str, ...]:
         """The version that the alias names, if a release has published it."""
         aliases = self._function.aliases()
         live = aliases.pop(self._alias, None)
         released = {alias.version for name, alias in aliases.items() if name.startswith(_PREFIX)}
-        return f"{self._function.name}:{live.version}" if live and live.version in released else None
+        return (f"{self._function.name}:{live.version}",) if live and live.version in released else ()
 
-    def switch(self, release: Release, address: str, test: Callable[[str], None]) -> str:  # noqa: ARG002
+    def switch(
+        self,
+        release: Release,  # noqa: ARG002
+        addresses: tuple[str, ...],
+        test: Callable[[str], None],
+    ) -> tuple[str, ...]:
         """Point the alias to the version; then test it where clients ask, if that is set, and go back if it fails."""
         before = self._function.aliases().get(self._alias)
-        self._function.point(self._alias, address.rpartition(":")[2])
+        self._function.point(self._alias, addresses[0].rpartition(":")[2])
         if self._url:
             try:
                 test(self._url)
@@ -115,7 +120,7 @@ class AliasTraffic:
                 if before is not None:
                     self._function.point(self._alias, before.version)
                 raise
-        return address
+        return addresses
 
     def withdraw(self) -> None:
         """Point the alias to the version that Terraform made, which has no model and answers nothing."""

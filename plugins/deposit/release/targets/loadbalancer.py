@@ -24,11 +24,16 @@ class EcsTraffic:
         """Nothing: the load balancer is Terraform's."""
         return False
 
-    def upstream(self) -> str | None:
+    def upstream(self) -> tuple[str, ...]:
         """The load balancer, if the service has a release and is to have tasks."""
-        return None if self._service.serving() is None else self._rules.ecs_url
+        return () if self._service.serving() is None else (self._rules.ecs_url,)
 
-    def switch(self, release: Release, address: str, test: Callable[[str], None]) -> str:  # noqa: ARG002
+    def switch(
+        self,
+        release: Release,
+        addresses: tuple[str, ...],  # noqa: ARG002
+        test: Callable[[str], None],
+    ) -> tuple[str, ...]:
         """Replace the service's tasks, wait until the new ones serve, test them through the load balancer.
 
         Raises ReleaseError when that fails and the service runs as before, or names why it does not.
@@ -43,7 +48,7 @@ class EcsTraffic:
         except ReleaseError as error:
             self._go_back(before, error)
             raise
-        return self._rules.ecs_url
+        return (self._rules.ecs_url,)
 
     def withdraw(self) -> None:
         """Leave the service without tasks; the load balancer then answers 503."""

@@ -1,4 +1,4 @@
-"""Target `process`: each service is a program of supervisor, which restarts it and brings it up after a reboot."""
+"""Target `process`: each replica is a program of supervisor, which restarts it and brings it up after a reboot."""
 
 import configparser
 import json
@@ -6,7 +6,7 @@ import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +29,14 @@ _HOPELESS = {"FATAL", "UNKNOWN", "STOPPED"}
 
 
 class ProcessTarget:
-    """Services as supervisor programs `serving-<release id>` on ports of their own."""
+    """Services as supervisor programs `serving-<release id>` on ports of their own; further replicas end in `-2`, `-3`.
+
+    The programs of a release are in one file, so that all or none of them are to run.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._replicas = range(1, settings.release.replicas + 1)
         self._supervisor = Supervisor(settings.release.supervisor_socket)
         state = settings.state
         self._root, self._bentos, self._programs, self._logs = state.root, state.serving, state.services, state.logs
@@ -63,61 +67,68 @@ class ProcessTarget:
             raise ReleaseError(f"{release.bento_tag} has no readable parity.json: package it again") from error
         return content
 
-    def start(self, release: Release) -> str:
-        """Write the program's file and have supervisor start it; one that was written for other settings goes."""
+    def start(self, release: Release) -> tuple[str, ...]:
+        """Write the programs' file and have supervisor start them; those that were written for other settings go."""
         if self.started_with(release.id) != self.configuration(release):
             self.stop(release.id)
-        address = self.running().get(release.id)
-        if address is None:
-            port = self._free_port()
-            address = f"127.0.0.1:{port}"
+        if release.id not in self.running():
             self._write_store_key()
-            path = self._program_file(release.id)
-            replace_file(path.with_suffix(".sh"), self._script(release).encode())
-            replace_file(path, self._program(release, port).encode())
-        self._add(f"{_PREFIX}{release.id}")
-        return address
+            for replica in self._replicas:
+                replace_file(self._script_file(release.id, replica), self._script(release, replica).encode())
+            replace_file(self._program_file(release.id), self._programs_of(release, self._free_ports()).encode())
+        self._supervisor.call("reloadConfig")
+        for name in self._names(release.id):
+            self._supervisor.call("addProcessGroup", name, ignore=Faults.ALREADY_ADDED)
+            self._supervisor.call("startProcess", f"{name}:{name}", False, ignore=Faults.ALREADY_STARTED)
+        return self.running()[release.id]
 
     def client(self, address: str) -> httpx.Client:
         """Of `host:port`."""
         return plain_client(address)
 
     def stop(self, release_id: int) -> None:
-        """Remove the program's file first, so that no reboot brings it back, then the process."""
-        path = self._program_file(release_id)
-        for file in (path, path.with_suffix(".sh")):
-            file.unlink(missing_ok=True)
-        group = f"{_PREFIX}{release_id}"
+        """Remove the programs' file first, so that no reboot brings them back, then the processes."""
+        self._program_file(release_id).unlink(missing_ok=True)
+        for file in self._programs.glob(f"{_PREFIX}*.sh"):
+            if _release_of(file.stem) == release_id:
+                file.unlink(missing_ok=True)
         self._supervisor.call("reloadConfig")
-        self._supervisor.call("stopProcessGroup", group, ignore=Faults.BAD_NAME)
-        self._supervisor.call("removeProcessGroup", group, ignore=Faults.BAD_NAME)
+        # as supervisor knows them: one that was killed here has removed the file already
+        for info in self._supervisor.call("getAllProcessInfo"):
+            if _release_of(info["group"]) == release_id:
+                self._supervisor.call("stopProcessGroup", info["group"], ignore=Faults.BAD_NAME)
+                self._supervisor.call("removeProcessGroup", info["group"], ignore=Faults.BAD_NAME)
 
     def problem(self, release_id: int) -> str | None:
-        """Supervisor's own words when it has given up."""
-        name = f"{_PREFIX}{release_id}"
-        info = self._supervisor.call("getProcessInfo", f"{name}:{name}", ignore=Faults.BAD_NAME)
-        if info and info["statename"] not in _HOPELESS:
-            return None
-        reason = (info["spawnerr"] or info["description"]) if info else "it does not know the program"
-        return f"supervisor gave up on {name}: {reason}; see {self._logs / name}.log"
+        """Supervisor's own words when it has given up one of the replicas."""
+        for name in self._names(release_id):
+            info = self._supervisor.call("getProcessInfo", f"{name}:{name}", ignore=Faults.BAD_NAME)
+            if info and info["statename"] not in _HOPELESS:
+                continue
+            reason = (info["spawnerr"] or info["description"]) if info else "it does not know the program"
+            return f"supervisor gave up on {name}: {reason}; see {self._logs / name}.log"
+        return None
 
     def configuration(self, release: Release) -> str:
-        """Of the script that starts the service, and of its key to the object store."""
+        """Of the scripts that start the replicas, and of their key to the object store."""
         secret = self._settings.release.store_secret_key
         secrets = {} if secret is None else {"store": secret.get_secret_value()}
-        return configuration_digest(release, {"script": self._script(release)}, secrets)
+        scripts = {str(replica): self._script(release, replica) for replica in self._replicas}
+        return configuration_digest(release, scripts, secrets)
 
     def started_with(self, release_id: int) -> str | None:
-        """From the program's file."""
-        path = self._program_file(release_id)
-        return _written(path).get("environment", "").partition("=")[2].strip('"') or None if path.exists() else None
+        """From the programs' file."""
+        for program in self._written(release_id).values():
+            return program.get("environment", "").partition("=")[2].strip('"') or None
+        return None
 
-    def running(self) -> dict[int, str]:
+    def running(self) -> dict[int, tuple[str, ...]]:
         """From the program files, which say what supervisor has to keep running."""
         found = {}
         for path in self._programs.glob(f"{_PREFIX}*.conf"):
-            port = _written(path)["command"].split("--port ")[1].split()[0]
-            found[int(path.stem.removeprefix(_PREFIX))] = f"127.0.0.1:{port}"
+            release_id = int(path.stem.removeprefix(_PREFIX))
+            ports = [each["command"].split("--port ")[1].split()[0] for each in self._written(release_id).values()]
+            found[release_id] = tuple(f"127.0.0.1:{port}" for port in ports)
         return found
 
     def prune(self, keep: set[str]) -> None:
@@ -135,24 +146,40 @@ class ProcessTarget:
     def _program_file(self, release_id: int) -> Path:
         return self._programs / f"{_PREFIX}{release_id}.conf"
 
+    def _script_file(self, release_id: int, replica: int) -> Path:
+        return self._programs / f"{_name(release_id, replica)}.sh"
+
+    def _names(self, release_id: int) -> list[str]:
+        return list(self._written(release_id)) or [_name(release_id, 1)]
+
+    def _written(self, release_id: int) -> dict[str, Mapping[str, str]]:
+        """The programs of a release's file by name, first replica first; none if there is no file."""
+        parser = configparser.RawConfigParser()
+        parser.read(self._program_file(release_id))
+        return {section.removeprefix("program:"): parser[section] for section in parser.sections()}
+
     def _write_store_key(self) -> None:
         """The one secret of a service: in a file of its own, since supervisor's files and command lines are shown."""
         secret = self._settings.release.store_secret_key
         if secret is not None:
             replace_file(self._store_key, secret.get_secret_value().encode())
 
-    def _script(self, release: Release) -> str:
+    def _script(self, release: Release, replica: int) -> str:
         folder = self._folder(release)
         # supervisor's own environment holds what its other programs need; a service gets what is its own
         environment = {"PATH": "/usr/bin:/bin"} | bentoml_variables(folder)
-        environment |= service_variables(self._settings, self._store_key)
+        environment |= service_variables(self._settings, self._store_key, replica)
         words = [f"{name}={value}" for name, value in environment.items()]
         launch = [sys.executable, str(folder / "src" / "launch.py")]
         return script(["/usr/bin/env", "-i", *words, *launch], {}, folder)
 
-    def _program(self, release: Release, port: int) -> str:
+    def _programs_of(self, release: Release, ports: Sequence[int]) -> str:
+        replicas = zip(self._replicas, ports, strict=True)
+        return "".join(self._program(release, replica, port) for replica, port in replicas)
+
+    def _program(self, release: Release, replica: int, port: int) -> str:
         """All paths are below the folder that supervisor works in: none of its own path is quoted here."""
-        name = f"{_PREFIX}{release.id}"
+        name = _name(release.id, replica)
         lines = {
             "command": f"/bin/sh {self._programs.relative_to(self._root)}/{name}.sh --port {port}",
             # not the service's, whose environment is empty but for what its script gives
@@ -164,24 +191,29 @@ class ProcessTarget:
         }  # fmt: skip
         return "".join([f"[program:{name}]\n", *(f"{key}={value}\n" for key, value in lines.items())])
 
-    def _free_port(self) -> int:
-        first = self._settings.release.first_port
-        taken = {int(address.rpartition(":")[2]) for address in self.running().values()}
-        for port in range(first, first + _PORTS):
-            with socket.socket() as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                if port not in taken and probe.connect_ex(("127.0.0.1", port)) != 0:
-                    return port
-        raise ReleaseError(f"no port from {first} to {first + _PORTS - 1} is free: set DEPOSIT_RELEASE__FIRST_PORT")
-
-    def _add(self, group: str) -> None:
-        self._supervisor.call("reloadConfig")
-        self._supervisor.call("addProcessGroup", group, ignore=Faults.ALREADY_ADDED)
-        self._supervisor.call("startProcess", f"{group}:{group}", False, ignore=Faults.ALREADY_STARTED)
+    def _free_ports(self) -> list[int]:
+        first, wanted = self._settings.release.first_port, len(self._replicas)
+        taken = {address.rpartition(":")[2] for addresses in self.running().values() for address in addresses}
+        free = [port for port in range(first, first + _PORTS) if str(port) not in taken and _is_free(port)][:wanted]
+        if len(free) < wanted:
+            raise ReleaseError(
+                f"of the ports from {first} to {first + _PORTS - 1} {len(free)} are free, {wanted} are needed: set "
+                "DEPOSIT_RELEASE__FIRST_PORT"
+            )
+        return free
 
 
-def _written(path: Path) -> Mapping[str, str]:
-    """The section of a program's file."""
-    parser = configparser.RawConfigParser()
-    parser.read_string(path.read_text())
-    return parser[f"program:{path.stem}"]
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def _name(release_id: int, replica: int) -> str:
+    return f"{_PREFIX}{release_id}" if replica == 1 else f"{_PREFIX}{release_id}-{replica}"
+
+
+def _release_of(name: str) -> int | None:
+    """The release whose program has this name; None for another part's."""
+    number = name.removeprefix(_PREFIX).partition("-")[0]
+    return int(number) if name.startswith(_PREFIX) and number.isdecimal() else None
