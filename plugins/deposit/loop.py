@@ -50,8 +50,8 @@ def trusted_rows(
     Those are the months in which what the models were sent was broken, unless their ingested rows are good. Raises
     SourceError (no such version), IntegrityError or UpstreamError.
     """
-    version = dataset or history.newest_dataset(settings.store).version
     suspects = status.faulty_periods(settings)
+    version = dataset or history.newest_dataset(settings.store).version
     if not suspects:
         return version, []
     months = check_ingested(datasets.load(ObjectStore(settings.store).data, version), suspects, profile_reference)

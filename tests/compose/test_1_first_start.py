@@ -124,7 +124,7 @@ def test_before_the_first_champion_the_gateway_says_what_to_do(compose: Compose,
 
 def test_the_serving_network_leads_nowhere_else(compose: Compose) -> None:
     networks = {service_of(each): set(each["NetworkSettings"]["Networks"]) for each in compose.containers()}
-    assert networks["gateway"] == {f"{PROJECT}_serving", f"{PROJECT}_front"}
+    assert networks["gateway"] == {f"{PROJECT}_{name}" for name in ("serving", "front", "tracking")}
     with pytest.raises(subprocess.CalledProcessError):
         docker("exec", compose.container("gateway")["Id"], "wget", "-q", "-T", "3", "-O", "-", "http://postgres:5432")
     with socket.socket() as probe:

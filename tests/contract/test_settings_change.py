@@ -80,7 +80,7 @@ def registered(make_model: Callable[..., Any], tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(ModelRegistry, "by_id", by_id)
     monkeypatch.setattr(ModelRegistry, "download", download)
     # MLflow has no run of them, and so no figures for a model card
-    monkeypatch.setattr("deposit.release.requests.publish_card", lambda *_: None)
+    monkeypatch.setattr("deposit.release.card_publisher.publish_card", lambda *_: None)
 
 
 def release(settings: Settings, model_id: str) -> Release:

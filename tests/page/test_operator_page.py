@@ -10,6 +10,8 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 from deposit.settings import REPOSITORY
 
+pytestmark = pytest.mark.servers  # Playwright's loop runs on: no test beside may start one
+
 Open = Callable[..., Any]
 KEPT = {(1024, "light"): "operator", (360, "dark"): "operator-phone-dark"}
 READY = "#runs[aria-busy=false]"

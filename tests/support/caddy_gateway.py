@@ -41,7 +41,7 @@ def gateway(free_ports: Callable[[int], int], service: str, **given: Any) -> Ite
         )
     try:
         until(prepared.answers)
-        prepared.point_to(service)
+        prepared.point_to((service,))
         yield settings, f"https://localhost:{settings.stack.gateway_port}"
     finally:
         process.terminate()

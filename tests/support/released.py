@@ -62,7 +62,7 @@ def registered(models: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(ModelRegistry, "champion", lambda registry: by_id(registry, "deposit-v1"))
     monkeypatch.setattr(ModelRegistry, "download", download)
     # MLflow has no run of them, and so no figures for a model card
-    monkeypatch.setattr("deposit.release.requests.publish_card", lambda *_: None)
+    monkeypatch.setattr("deposit.release.card_publisher.publish_card", lambda *_: None)
 
 
 @contextmanager

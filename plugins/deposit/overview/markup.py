@@ -166,7 +166,7 @@ def _age(age: ModelAge | None) -> str:
     """How old the model that serves is, and what follows."""
     if age is None:
         return "Its age is not known yet: deposit_monitor counts it once predictions were logged."
-    since = f"{age.months} month{'' if age.months == 1 else 's'} since the last it has learnt from"
+    since = f"{age.months} month{'' if age.months == 1 else 's'} since its last training month"
     if age.is_expired:
         return f"{since}, more than {age.replace_after}: the table of rates takes its place."
     if age.is_stale:

@@ -55,8 +55,9 @@ def borrowed_traffic(settings: Settings, progress: Progress) -> Iterator[Traffic
             try:
                 _give_back(settings, lease, progress)
             except DepositError as another:
+                reason = str(error) or f"the replay was stopped ({type(error).__name__})"
                 raise ReleaseError(
-                    f"{error}; what was live before could not be put back either ({another}): run `deposit release`"
+                    f"{reason}; what was live before could not be put back either ({another}): run `deposit release`"
                 ) from error
             raise
         with transaction(settings.database) as connection:

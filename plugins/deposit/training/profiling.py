@@ -15,8 +15,11 @@ _FEW = 100
 """Periods with fewer rows do not say how a column is when all is well."""
 
 
-def profile_reference(frame: pd.DataFrame, probabilities: Probabilities, rates: RateTable) -> ReferenceProfile:
-    """Count the rows that a model was fitted on, and its scores of them; `rates` are fitted on the same."""
+def profile_reference(
+    frame: pd.DataFrame, probabilities: Probabilities, rates: RateTable | None = None
+) -> ReferenceProfile:
+    """Count the rows that a model was fitted on, and its scores of them; `rates` are fitted on the same rows."""
+    rate_table = None if rates is None else _nested(rates.probabilities)
     periods = frame["period"].to_numpy(dtype=str)
     columns = {
         name: _category(frame[name], periods, CATEGORIES[name].allowed)
@@ -25,9 +28,7 @@ def profile_reference(frame: pd.DataFrame, probabilities: Probabilities, rates: 
         for name in NAMES
     }
     columns[SCORE] = _number(pd.Series(probabilities), periods)
-    return ReferenceProfile(
-        len(frame), float(frame["y"].mean()), *_extreme_rates(frame), columns, _nested(rates.probabilities)
-    )
+    return ReferenceProfile(len(frame), float(frame["y"].mean()), *_extreme_rates(frame), columns, rate_table)
 
 
 def mean_contributions(artifact: ModelArtifact, mixture: Mixture) -> dict[str, float]:

@@ -77,9 +77,9 @@ def test_it_is_there_though_both_servers_are_away() -> None:
 @pytest.mark.parametrize(
     ("months", "words", "state"),
     [
-        (1, "1 month since the last it has learnt from; stale after 3", "fresh"),
-        (4, "4 months since the last it has learnt from, more than 3: its answers say that it is stale", "stale"),
-        (7, "7 months since the last it has learnt from, more than 6: the table of rates takes its place", "expired"),
+        (1, "1 month since its last training month; stale after 3", "fresh"),
+        (4, "4 months since its last training month, more than 3: its answers say that it is stale", "stale"),
+        (7, "7 months since its last training month, more than 6: the table of rates takes its place", "expired"),
     ],
 )
 def test_the_age_of_what_serves_is_told(months: int, words: str, state: str) -> None:
@@ -102,7 +102,7 @@ def test_the_age_of_what_serves_is_told(months: int, words: str, state: str) -> 
 def test_what_waits_for_postgresql_is_told(backlog: Backlog, words: str, bad: bool) -> None:
     html = shown(backlog=backlog, verdicts=[])
     assert words in html
-    assert f"<dd>{backlog.rows:,} <small>rows wait" in html
+    assert f"<dd>{backlog.rows:,} <small>rows waiting" in html
     assert ('<div class="bad">' in html) is bad
 
 

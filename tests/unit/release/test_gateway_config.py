@@ -39,7 +39,7 @@ def test_replicas_are_read_from_their_places_at_each_request() -> None:
 
 def test_how_many_replicas_there_are_changes_nothing_that_caddy_would_reload() -> None:
     settings = Settings(release=ReleaseSettings(gateway_admin="/run/admin.sock", replicas=3))
-    assert config(settings, Path("/run/upstream"), Path("/logs/access.log")) == CONFIG
+    assert config(settings, Path("/run/upstream"), Path("/run/login"), Path("/logs/access.log")) == CONFIG
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 6, 12])
