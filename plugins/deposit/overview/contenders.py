@@ -1,22 +1,23 @@
-"""The registered models as MLflow's REST API tells them, since its client is too large for these two questions."""
+"""The champion and the newest registered models, with what became of them, as MLflow's REST API lists them."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-import httpx
+import msgspec
 
 from deposit.errors import UpstreamError
 from deposit.model.worth import Worth, worths_of
+from deposit.registry.mlflow_api import ABSENT, FAILURES, Pair, ask, by_key
 from deposit.registry.tags import GateOutcome, Tag
+from deposit.registry.versions import CHAMPION
 from deposit.selection.decision import champion_reason, parse_decision
 from deposit.settings import Settings
 
 _SECONDS = 5
 _NEWEST = 20
-_ABSENT = (httpx.codes.NOT_FOUND, httpx.codes.BAD_REQUEST)
-"""What MLflow answers where there is no such model, or none with the alias."""
+_NONE = frozenset({ABSENT, "INVALID_PARAMETER_VALUE"})
+"""MLflow's codes where there is no such model, or none with the alias."""
 
 
 @dataclass(frozen=True)
@@ -55,32 +56,37 @@ class Contenders:
     newest: tuple[Contender, ...] = ()
 
 
+class _ModelVersion(msgspec.Struct, frozen=True):
+    version: int
+    tags: tuple[Pair, ...] = ()
+
+
+class _Holder(msgspec.Struct, frozen=True):
+    model_version: _ModelVersion
+
+
+class _Listing(msgspec.Struct, frozen=True):
+    model_versions: tuple[_ModelVersion, ...] = ()
+
+
 def read_contenders(settings: Settings) -> Contenders:
     """As MLflow has them now. Raises UpstreamError if it does not answer."""
-    name, url = settings.mlflow.model_name, settings.mlflow.tracking_uri
-    with httpx.Client(base_url=f"{url}/api/2.0/mlflow", timeout=_SECONDS, trust_env=False) as client:
-        try:
-            held = _answer(client, "registered-models/alias", {"name": name, "alias": "champion"})
-            query = {"filter": f"name = '{name}'", "max_results": _NEWEST, "order_by": "version_number DESC"}
-            listed = _answer(client, "model-versions/search", query)
-            newest = tuple(_contender(version) for version in listed.get("model_versions", ()))
-            return Contenders(_contender(held["model_version"]) if held else None, newest)
-        except (httpx.HTTPError, ValueError, KeyError) as error:
-            reason = str(error) or type(error).__name__
-            raise UpstreamError(f"MLflow does not say who is champion, at {url}: {reason}") from error
+    name, uri = settings.mlflow.model_name, settings.mlflow.tracking_uri
+    newest = {"filter": f"name = '{name}'", "max_results": str(_NEWEST), "order_by": "version_number DESC"}
+    try:
+        holder = ask(uri, "registered-models/alias", {"name": name, "alias": CHAMPION}, _Holder, _NONE, _SECONDS)
+        listing = ask(uri, "model-versions/search", newest, _Listing, _NONE, _SECONDS) or _Listing()
+        return Contenders(
+            _contender(name, holder.model_version) if holder else None,
+            tuple(_contender(name, each) for each in listing.model_versions),
+        )
+    except (*FAILURES, ValueError) as error:
+        reason = str(error) or type(error).__name__
+        raise UpstreamError(f"MLflow does not say who is champion, at {uri}: {reason}") from error
 
 
-def _answer(client: httpx.Client, path: str, query: Mapping[str, Any]) -> Any:
-    """The answer; an empty one where there is no such thing."""
-    answer = client.get(path, params=dict(query))
-    if answer.status_code in _ABSENT and "error_code" in answer.json():
-        return {}
-    return answer.raise_for_status().json()
-
-
-def _contender(version: Mapping[str, Any]) -> Contender:
-    tags = {tag["key"]: tag["value"] for tag in version.get("tags", ())}
-    model_id = f"{version['name']}-v{version['version']}"
+def _contender(name: str, version: _ModelVersion) -> Contender:
+    tags, model_id = by_key(version.tags), f"{name}-v{version.version}"
     metrics = json.loads(tags.get(Tag.METRICS, "{}"))
     gate = tags.get(Tag.GATE)
     return Contender(

@@ -18,8 +18,8 @@ from mlflow.tracking import MlflowClient
 
 from deposit.errors import ConfigError, IntegrityError
 from deposit.model.artifact import MODEL, ModelArtifact, check_files, sha256_of
+from deposit.registry.mlflow_api import ABSENT, outage
 from deposit.registry.tags import Tag
-from deposit.registry.versions import ABSENT, outage
 
 BY_MONTH = "month/"
 """Prefix of metrics by month, the month being the step; the others are of all months that were scored."""

@@ -1,28 +1,20 @@
-"""The registered versions, their ids `<name>-v<version>` and the champion, as MLflow's REST API lists them.
-
-Needs no MLflow, whose import takes more than a second: most commands only look up a version.
-"""
+"""The registered versions, their ids `<name>-v<version>` and the champion, as MLflow's REST API lists them."""
 
 import json
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
-from urllib.parse import urlsplit
 
-import httpx
 import msgspec
 
-from deposit.errors import DataError, GateError, UpstreamError, remedy
+from deposit.errors import DataError, GateError
+from deposit.registry.mlflow_api import FAILURES, Pair, ask, by_key, outage
 from deposit.registry.tags import Tag
 from deposit.settings import Settings
 
 CHAMPION, PREVIOUS = "champion", "previous"
-ABSENT = "RESOURCE_DOES_NOT_EXIST"
-"""MLflow's code of an error that says that a thing does not exist."""
-_PATIENCE = httpx.Timeout(60, connect=5)
 _PAGE = 1000
 _OURS = {Tag.DATASET, Tag.METRICS, Tag.MODEL_SHA256}
 
@@ -77,7 +69,7 @@ class RegisteredVersions:
             if not token:
                 break
         # what somebody registered manually cannot be checked, and is none of ours
-        ours = [each for each in found if _tags(each.tags).keys() >= _OURS]
+        ours = [each for each in found if by_key(each.tags).keys() >= _OURS]
         return [_version_of(self.name, each, model) for each in sorted(ours, key=lambda each: each.version)]
 
     def by_id(self, model_id: str) -> Version:
@@ -94,7 +86,7 @@ class RegisteredVersions:
     def _refuse_vacancy(self, versions: Sequence[Version]) -> None:
         """Raise GateError if there was a champion."""
         model = self._registered_model()
-        last = _tags(model.tags).get(Tag.CHAMPION) if model else None
+        last = by_key(model.tags).get(Tag.CHAMPION) if model else None
         if last is None:
             return
         if any(version.model_id == last for version in versions):
@@ -116,33 +108,9 @@ class RegisteredVersions:
         """What MLflow answers; None if there is no such thing."""
         uri = self._settings.mlflow.tracking_uri
         try:
-            with httpx.Client(timeout=_PATIENCE, auth=_login()) as client:
-                answer = client.get(f"{uri.rstrip('/')}/api/2.0/mlflow/{path}", params=query)
-            if answer.status_code == httpx.codes.NOT_FOUND:
-                refusal = msgspec.json.decode(answer.content, type=_Refusal)
-                if refusal.error_code == ABSENT:
-                    return None
-            return msgspec.json.decode(answer.raise_for_status().content, type=kind, strict=False)
-        except (httpx.HTTPError, httpx.InvalidURL, msgspec.DecodeError, UnicodeDecodeError) as error:
+            return ask(uri, path, query, kind)
+        except FAILURES as error:
             raise outage(uri, error) from error
-
-
-def outage(uri: str, error: Exception) -> UpstreamError:
-    """What an error of MLflow's server means, in one sentence."""
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-    return UpstreamError(
-        f"MLflow at {uri} does not answer as it should ({reason}): "
-        f"{remedy(urlsplit(uri).hostname)}, or correct DEPOSIT_MLFLOW__TRACKING_URI"
-    )
-
-
-class _Pair(msgspec.Struct, frozen=True):
-    key: str
-    value: str = ""
-
-
-class _Refusal(msgspec.Struct, frozen=True):
-    error_code: str = ""
 
 
 class _Alias(msgspec.Struct, frozen=True):
@@ -152,7 +120,7 @@ class _Alias(msgspec.Struct, frozen=True):
 
 class _RegisteredModel(msgspec.Struct, frozen=True):
     aliases: tuple[_Alias, ...] = ()
-    tags: tuple[_Pair, ...] = ()
+    tags: tuple[Pair, ...] = ()
 
 
 class _RegisteredModelAnswer(msgspec.Struct, frozen=True):
@@ -163,7 +131,7 @@ class _ModelVersion(msgspec.Struct, frozen=True):
     version: int
     creation_timestamp: int
     run_id: str = ""
-    tags: tuple[_Pair, ...] = ()
+    tags: tuple[Pair, ...] = ()
 
 
 class _Page(msgspec.Struct, frozen=True):
@@ -174,30 +142,12 @@ class _Page(msgspec.Struct, frozen=True):
 _Answer = TypeVar("_Answer", _RegisteredModelAnswer, _Page)
 
 
-def _login() -> httpx.Auth | None:
-    """As MLflow's own client has it, from its own variables."""
-    user, password = os.environ.get("MLFLOW_TRACKING_USERNAME"), os.environ.get("MLFLOW_TRACKING_PASSWORD")
-    if user and password:
-        return httpx.BasicAuth(user, password)
-    token = os.environ.get("MLFLOW_TRACKING_TOKEN")
-    return _Token(token) if token else None
-
-
-class _Token(httpx.Auth):
-    def __init__(self, token: str) -> None:
-        self._token = token
-
-    def auth_flow(self, request: httpx.Request):  # type: ignore[no-untyped-def]
-        request.headers["Authorization"] = f"Bearer {self._token}"
-        yield request
-
-
 def _champion_of(versions: Sequence[Version]) -> Version | None:
     return next((version for version in versions if CHAMPION in version.aliases), None)
 
 
 def _version_of(name: str, each: _ModelVersion, model: _RegisteredModel) -> Version:
-    tags = _tags(each.tags)
+    tags = by_key(each.tags)
     created = datetime.fromtimestamp(each.creation_timestamp / 1000, UTC)
     return Version(
         model_id=f"{name}-v{each.version}",
@@ -208,7 +158,3 @@ def _version_of(name: str, each: _ModelVersion, model: _RegisteredModel) -> Vers
         metrics=json.loads(tags[Tag.METRICS]),
         aliases=tuple(sorted(alias.alias for alias in model.aliases if alias.version == each.version)),
     )
-
-
-def _tags(pairs: Sequence[_Pair]) -> dict[str, str]:
-    return {pair.key: pair.value for pair in pairs}

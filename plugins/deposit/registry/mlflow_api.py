@@ -1,0 +1,78 @@
+"""MLflow's REST API, read without MLflow's library, whose import takes more than a second."""
+
+import os
+from collections.abc import Mapping, Sequence, Set
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import httpx
+import msgspec
+
+from deposit.errors import UpstreamError, remedy
+
+ABSENT = "RESOURCE_DOES_NOT_EXIST"
+"""MLflow's code of an error that says that a thing does not exist."""
+FAILURES = (httpx.HTTPError, httpx.InvalidURL, msgspec.DecodeError, UnicodeDecodeError)
+"""What `ask` raises where MLflow does not answer as it should."""
+_REFUSALS = (httpx.codes.BAD_REQUEST, httpx.codes.NOT_FOUND)
+_CONNECT_SECONDS = 5
+_Answer = TypeVar("_Answer")
+
+
+class Pair(msgspec.Struct, frozen=True):
+    """A tag, as MLflow lists it."""
+
+    key: str
+    value: str = ""
+
+
+class _Refusal(msgspec.Struct, frozen=True):
+    error_code: str = ""
+
+
+def by_key(tags: Sequence[Pair]) -> dict[str, str]:
+    """Values of tags by their keys."""
+    return {tag.key: tag.value for tag in tags}
+
+
+def ask(
+    uri: str,
+    path: str,
+    query: Mapping[str, str],
+    kind: type[_Answer],
+    absent: Set[str] = frozenset({ABSENT}),
+    seconds: float = 60,
+) -> _Answer | None:
+    """What the server at `uri` answers; None if it refuses by a code of `absent`. Raises FAILURES."""
+    with httpx.Client(timeout=httpx.Timeout(seconds, connect=_CONNECT_SECONDS), auth=_login()) as client:
+        answer = client.get(f"{uri.rstrip('/')}/api/2.0/mlflow/{path}", params=dict(query))
+    if answer.status_code in _REFUSALS and msgspec.json.decode(answer.content, type=_Refusal).error_code in absent:
+        return None
+    return msgspec.json.decode(answer.raise_for_status().content, type=kind, strict=False)
+
+
+def outage(uri: str, error: Exception) -> UpstreamError:
+    """What an error of MLflow's server means, in one sentence."""
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    return UpstreamError(
+        f"MLflow at {uri} does not answer as it should ({reason}): "
+        f"{remedy(urlsplit(uri).hostname)}, or correct DEPOSIT_MLFLOW__TRACKING_URI"
+    )
+
+
+def _login() -> httpx.Auth | None:
+    """As MLflow's own client has it, from its own variables."""
+    user, password = os.environ.get("MLFLOW_TRACKING_USERNAME"), os.environ.get("MLFLOW_TRACKING_PASSWORD")
+    if user and password:
+        return httpx.BasicAuth(user, password)
+    token = os.environ.get("MLFLOW_TRACKING_TOKEN")
+    return _Token(token) if token else None
+
+
+class _Token(httpx.Auth):
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def auth_flow(self, request: httpx.Request):  # type: ignore[no-untyped-def]
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        yield request
