@@ -13,7 +13,7 @@ from deposit.errors import LogError
 from deposit.log.destination import PredictionLog
 from deposit.settings import Settings
 from serving.access import ADMIN, OUTCOMES, PREDICT, Access
-from serving.attempts import attempt_of
+from serving.attempts import Attempt, attempt_of
 from serving.http import JSON, Answer, Receive, Request, Route
 from serving.models import ModelCache
 from serving.openapi import document
@@ -52,7 +52,8 @@ class Application:
             return
         started = time.perf_counter()
         scope["deposit.headers"] = headers = dict(scope["headers"])
-        request_id = _request_id(headers)
+        scope["deposit.attempt"] = attempt = attempt_of(headers)
+        request_id = _request_id(headers, attempt)
         answer, client = await self._answer(scope, headers, receive, request_id)
         try:
             await _send(answer, request_id, scope["method"] == "HEAD", send)
@@ -109,11 +110,10 @@ async def _send(answer: Answer, request_id: bytes, head: bool, send: Send) -> No
     await send({"type": "http.response.body", "body": b""})
 
 
-def _request_id(headers: dict[bytes, bytes]) -> bytes:
+def _request_id(headers: dict[bytes, bytes], attempt: Attempt | None) -> bytes:
     header = headers.get(b"x-request-id", b"")
     if _REQUEST_ID.fullmatch(header):
         return header
-    attempt = attempt_of(headers)
     return os.urandom(16).hex().encode() if attempt is None else attempt.key.replace(b"-", b"")
 
 

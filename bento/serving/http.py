@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from serving.access import ADMIN, Client
-from serving.attempts import attempt_of
+from serving.attempts import Attempt
 from serving.bodies import decompressed, decompressor_of
 from serving.problems import RequestError, http_error
 
@@ -41,7 +41,7 @@ class Request:
         self.query: bytes = scope["query_string"]
         self.headers: dict[bytes, bytes] = scope["deposit.headers"]
         self._pairs: list[tuple[bytes, bytes]] = scope["headers"]
-        self.attempt = attempt_of(self.headers)
+        self.attempt: Attempt | None = scope["deposit.attempt"]
         self.id = request_id
         self.client = client
         self.started = time.perf_counter()

@@ -79,7 +79,7 @@ def replace_expired(
     """
     models = ModelRegistry(settings)
     champion = fallback.champion_age(settings, models)
-    if champion is None:
+    if champion is None or not (champion.is_fallback or champion.is_expired(month)):
         return None
     version, excluded = trusted_rows(settings, dataset, progress)
     manifest = datasets.manifest(ObjectStore(settings.store).data, version)

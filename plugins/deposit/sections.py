@@ -317,6 +317,15 @@ class ReleaseSettings(Section):
         return self
 
 
+def bracketed(host: str) -> str:
+    """An IPv6 address as URLs have it; any other host as it is.
+
+    >>> bracketed("::1"), bracketed("localhost")
+    ('[::1]', 'localhost')
+    """
+    return f"[{host}]" if ":" in host else host
+
+
 _LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what to ask, not where to listen
 
 
@@ -355,8 +364,7 @@ class GatewaySettings(Section):
     def url(self, port: int) -> str:
         """Where the gateway of the stack without Docker answers at one of its ports."""
         scheme = "http" if self.tls == "off" else "https"
-        host = _LOOPBACK.get(self.listen, self.listen)
-        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+        return f"{scheme}://{bracketed(_LOOPBACK.get(self.listen, self.listen))}:{port}"
 
 
 class LinksSettings(Section):

@@ -42,8 +42,17 @@ def month_number(moment: datetime) -> int:
     return moment.year * 12 + moment.month - 1
 
 
+def month_name(number: int) -> str:
+    """The month of such a number, YYYY-MM.
+
+    >>> month_name(month_number(datetime(2010, 5, 17, tzinfo=UTC)))
+    '2010-05'
+    """
+    return f"{number // 12:04d}-{number % 12 + 1:02d}"
+
+
 def periods_due(today: date) -> list[str]:
     """The months that a night looks at: that of the day before, and two before it, since outcomes come late."""
     yesterday = today - timedelta(days=1)
     last = yesterday.year * 12 + yesterday.month - 1
-    return [f"{month // 12:04d}-{month % 12 + 1:02d}" for month in range(last - _LATE_MONTHS, last + 1)]
+    return list(map(month_name, range(last - _LATE_MONTHS, last + 1)))

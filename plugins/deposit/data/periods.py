@@ -5,6 +5,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from deposit.data.columns import MONTHS
+from deposit.data.period import month_name
 from deposit.errors import ContractError
 
 PATTERN = r"[12]\d{3}-(?:0[1-9]|1[0-2])"
@@ -31,8 +32,7 @@ def month_after(period: str, months: int) -> str:
     >>> month_after("2009-11", 2)
     '2010-01'
     """
-    number = ordinal(period) + months
-    return f"{number // 12:04d}-{number % 12 + 1:02d}"
+    return month_name(ordinal(period) + months)
 
 
 def assign(months: pd.Series, first_year: int, last_year: int) -> pd.Series:
@@ -55,7 +55,7 @@ def assign(months: pd.Series, first_year: int, last_year: int) -> pd.Series:
             "(--first-year, DEPOSIT_INGEST__FIRST_YEAR)"
         )
     codes, inverse = np.unique(years * 12 + number - 1, return_inverse=True)
-    labels = np.array([f"{code // 12:04d}-{code % 12 + 1:02d}" for code in codes], dtype=object)
+    labels = np.array([month_name(code) for code in codes], dtype=object)
     return pd.Series(labels[inverse], index=months.index, name="period", dtype="str")
 
 

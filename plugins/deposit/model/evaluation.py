@@ -117,8 +117,8 @@ def profits_by_month(
     for period in np.unique(predictions.periods):
         rows = predictions.periods == period
         month = Predictions(predictions.periods[rows], predictions.labels[rows], predictions.probabilities[rows])
-        values = _profits(month, economics, np.ones((1, int(rows.sum()))))
-        drawn = [_profits(month, economics, each) for each in bootstrap_weights(month.periods, resamples, seed)]
+        values = weighted_profits(month, economics, np.ones((1, int(rows.sum()))))
+        drawn = [weighted_profits(month, economics, each) for each in bootstrap_weights(month.periods, resamples, seed)]
         samples = {name: np.concatenate([chunk[name] for chunk in drawn]) for name in values}
         earned = {name: Interval(float(values[name][0]), *interval(samples[name], CONFIDENCE)) for name in values}
         months.append(MonthProfits(str(period), earned))
@@ -171,6 +171,12 @@ def weighted_metrics(
     }
 
 
+def weighted_profits(predictions: Predictions, economics: Economics, weights: Values) -> Mapping[str, Values]:
+    """Those of these metrics that are profits."""
+    months = rank_months(predictions.periods, predictions.labels, predictions.probabilities, weights)
+    return profits(months, economics.deposit_value, economics.call_cost, economics.capacity)
+
+
 def bootstrap_weights(
     periods: NDArray[np.str_], resamples: int, seed: int, resampled: Resampled = "rows"
 ) -> Iterator[Values]:
@@ -206,8 +212,3 @@ def interval(samples: Values, confidence: float) -> tuple[float, float]:
         return float("nan"), float("nan")
     low, high = np.quantile(numbers, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
-
-
-def _profits(predictions: Predictions, economics: Economics, weights: Values) -> dict[str, Values]:
-    months = rank_months(predictions.periods, predictions.labels, predictions.probabilities, weights)
-    return profits(months, economics.deposit_value, economics.call_cost, economics.capacity)

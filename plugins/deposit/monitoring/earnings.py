@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, text
 
 from deposit.model.worth import Worth, worths_of
+from deposit.registry.model_ids import registered_name
 
 _RATES = "profit_rates"
 _PROFITS = text("""
@@ -32,7 +33,7 @@ def latest_worths(connection: Connection, capacity: int | None, months: int) -> 
     rows = connection.execute(_PROFITS).tuples().all()
     if not rows:
         return []
-    ours = [row for row in rows if _registered(row[1]) == _registered(rows[0][1])]
+    ours = [row for row in rows if registered_name(row[1]) == registered_name(rows[0][1])]
     newest = sorted({period for period, *_ in ours}, reverse=True)[:months]
     limit = {} if capacity is None else {"capacity": float(capacity)}
     return [
@@ -46,7 +47,3 @@ def latest_worths(connection: Connection, capacity: int | None, months: int) -> 
 
 def _of_rates(profits: Mapping[str, float]) -> dict[str, float]:
     return {f"profit{name.removeprefix(_RATES)}": value for name, value in profits.items() if name.startswith(_RATES)}
-
-
-def _registered(model_id: str) -> str:
-    return model_id.rpartition("-v")[0]

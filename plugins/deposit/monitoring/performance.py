@@ -1,13 +1,22 @@
 """How good predictions were whose outcomes are known, and whether that is worse than was to be expected. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from math import pi, sqrt
 
 import numpy as np
 
-from deposit.model.evaluation import CONFIDENCE, Economics, Interval, Predictions, interval, weighted_metrics
-from deposit.model.metrics import BINS
+from deposit.model.evaluation import (
+    CONFIDENCE,
+    Economics,
+    Interval,
+    Predictions,
+    interval,
+    weighted_metrics,
+    weighted_profits,
+)
+from deposit.model.metrics import BINS, Values
 from deposit.model.worth import AT_CAPACITY
 from deposit.monitoring.profile import BinnedOutcomes
 from deposit.monitoring.status import Deviation, MonitoringRule
@@ -36,7 +45,7 @@ def performance(scored: BinnedOutcomes, threshold: float, economics: Economics) 
     if scored.rows.sum() < MIN_OUTCOMES:
         return {}
     enough_of_each = _enough_of_each(scored)
-    intervals = _measure(scored, threshold, economics)
+    intervals = _measure(scored, economics, partial(weighted_metrics, threshold=threshold))
     noise = _calibration_noise(scored)
     # one period is no months to take a mean of
     names = [
@@ -49,20 +58,22 @@ def profits_by_rates(scored: BinnedOutcomes | None, economics: Economics) -> dic
     """What the calls that the table of rates chooses earned, as `performance` has it of the model's."""
     if scored is None or scored.rows.sum() < MIN_OUTCOMES:
         return {}
-    measured = _measure(scored, 0.0, economics)
+    measured = _measure(scored, economics, weighted_profits)
     return {f"profit_rates{end}": measured[f"profit{end}"] for end in ("", AT_CAPACITY) if f"profit{end}" in measured}
 
 
-def _measure(scored: BinnedOutcomes, threshold: float, economics: Economics) -> dict[str, Interval]:
-    """Every metric of grouped outcomes."""
+def _measure(
+    scored: BinnedOutcomes, economics: Economics, metrics: Callable[..., Mapping[str, Values]]
+) -> dict[str, Interval]:
+    """Metrics of grouped outcomes, by a function of predictions, economics and weights."""
     if economics.capacity is not None:
         # of rows: here each is a group of them
         economics = replace(economics, capacity=economics.capacity / float(scored.rows.mean()))
     groups = Predictions(np.full(len(scored.rows), "", dtype=str), scored.labels, scored.probabilities)
-    values = weighted_metrics(groups, threshold, economics, scored.rows[np.newaxis, :])
+    values = metrics(groups, economics=economics, weights=scored.rows[np.newaxis, :])
     # some at a time: each metric has arrays of resamples by groups
     blocks = [
-        weighted_metrics(groups, threshold, economics, block) for block in np.array_split(_resampled(scored), _BLOCKS)
+        metrics(groups, economics=economics, weights=block) for block in np.array_split(_resampled(scored), _BLOCKS)
     ]
     drawn = {name: np.concatenate([block[name] for block in blocks]) for name in values}
     return {name: Interval(float(values[name][0]), *interval(drawn[name], CONFIDENCE)) for name in values}

@@ -21,13 +21,16 @@ def write_reports(settings: Settings, period: str, progress: Progress = log_prog
     span = parse_period(period)
     written = []
     with transaction(settings.database) as connection:
-        for model_id in profile.models_of(connection, span, settings.mlflow.model_name):
-            # Evidently and MLflow take seconds to import, which a period without predictions need not wait for
-            from deposit.monitoring.evidently_report import write_report
-            from deposit.registry.registry import ModelRegistry
+        model_ids = profile.models_of(connection, span, settings.mlflow.model_name)
+        if not model_ids:
+            return []
+        # Evidently and MLflow take seconds to import, which a period without predictions need not wait for
+        from deposit.monitoring.evidently_report import write_report
+        from deposit.registry.registry import ModelRegistry
 
+        registry = ModelRegistry(settings)
+        for model_id in model_ids:
             progress(f"{span.name}: writing the report of {model_id}")
-            registry = ModelRegistry(settings)
             try:
                 artifact = registry.load(registry.by_id(model_id))
             except DataError as error:

@@ -19,6 +19,7 @@ from deposit.overview.heatmap import heatmap
 from deposit.overview.monthly import CurveName, ModelAge, MonthlyFigures
 from deposit.overview.snapshot import Snapshot
 from deposit.overview.triggers import Trigger
+from deposit.registry.model_ids import registered_name
 from deposit.settings import REPOSITORY
 
 _FOLDER = Path(__file__).parent / "static"
@@ -158,7 +159,7 @@ def _grouped(items: Iterable[_T], production: str) -> dict[str, list[_T]]:
     """By registered model; what is of no model, as a run that failed, is production's."""
     groups: dict[str, list[_T]] = defaultdict(list)
     for each in items:
-        groups[each.model_id.rpartition("-v")[0] or production].append(each)
+        groups[registered_name(each.model_id) or production].append(each)
     return groups
 
 

@@ -8,8 +8,9 @@ from math import sqrt
 
 from sqlalchemy import Connection, text
 
-from deposit.data.period import month_number, parse_period
+from deposit.data.period import month_name, month_number, parse_period
 from deposit.model.worth import AT_CAPACITY
+from deposit.registry.model_ids import registered_name
 
 MONTHS = 30
 """Calendar months up to a registered model's newest."""
@@ -135,7 +136,7 @@ def by_registered_model(figures: Iterable[Figure], capacity: int | None) -> dict
     """Each registered model's months; profits at capacity if there is one."""
     grouped: dict[str, list[Figure]] = defaultdict(list)
     for each in figures:
-        grouped[each.model_id.rpartition("-v")[0]].append(each)
+        grouped[registered_name(each.model_id)].append(each)
     return {name: monthly_figures(name, rows, capacity) for name, rows in sorted(grouped.items())}
 
 
@@ -208,4 +209,4 @@ def _without_gap(periods: Sequence[str]) -> tuple[str, ...]:
         return ()
     last = month_number(parse_period(periods[-1]).start)
     first = max(month_number(parse_period(periods[0]).start), last - MONTHS + 1)
-    return tuple(f"{month // 12:04d}-{month % 12 + 1:02d}" for month in range(first, last + 1))
+    return tuple(map(month_name, range(first, last + 1)))

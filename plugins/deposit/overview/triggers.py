@@ -6,6 +6,7 @@ from typing import Any
 
 from deposit.overview.contenders import Contenders
 from deposit.overview.snapshot import Snapshot
+from deposit.registry.model_ids import registered_name
 
 _TRAIN = (
     "Trains on the dataset ingested last and holds the challenger against the champion. If it passes the gate it "
@@ -80,7 +81,7 @@ def triggers_for(snapshot: Snapshot) -> list[Trigger]:
     ]
     records = snapshot.records
     # a replay's model has nothing of production's before it, and gives the traffic back by itself
-    ours = records and records.live and records.live.model_id.rpartition("-v")[0] == snapshot.name
+    ours = records and records.live and registered_name(records.live.model_id) == snapshot.name
     if records and records.live and records.previous and ours and not records.lease:
         sentence = (
             f"Puts {records.previous.model_id} back to traffic, in the place of {records.live.model_id}. The champion "

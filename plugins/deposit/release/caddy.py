@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from deposit.release.published_uis import NO_LOGIN, PublishedUi, published_uis, ui_routes
-from deposit.sections import GatewaySettings
+from deposit.sections import GatewaySettings, bracketed
 from deposit.settings import Settings
 
 NO_UPSTREAM = "none"
@@ -61,7 +61,7 @@ def config(settings: Settings, upstream_file: Path, login_file: Path, access_log
     """
     gateway = settings.gateway
     encrypted = gateway.tls != "off"
-    host = f"[{gateway.listen}]" if ":" in gateway.listen else gateway.listen
+    host = bracketed(gateway.listen)
     api = _routes(str(upstream_file), encrypted)
     servers = {"public": _server(gateway, f"{host}:{settings.stack.gateway_port}", api, encrypted)}
     for ui in published_uis(settings):

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, func, insert, select, text, update
 
 from deposit.errors import ReleaseError
+from deposit.registry.model_ids import registered_name
 from deposit.release import repository
 from deposit.release.repository import Release
 from deposit.tables import leases
@@ -113,7 +114,7 @@ def take_away(connection: Connection, name: str, before: Release | None, why: st
 
 
 def _is_of(release: Release, name: str) -> bool:
-    return release.model_id.rpartition("-v")[0] == name
+    return registered_name(release.model_id) == name
 
 
 def _first(connection: Connection, condition: Any) -> Lease | None:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, func, insert, select, text, update
 
 from deposit.errors import ReleaseError
+from deposit.registry.model_ids import registered_name
 from deposit.tables import releases
 
 REQUESTED, BUILDING, TESTING, LIVE, RETIRED, FAILED = "requested", "building", "testing", "live", "retired", "failed"
@@ -80,7 +81,7 @@ def previous(connection: Connection, model_id: str) -> Release | None:
 
     Of the same registered model: what a replay has served is none of production's.
     """
-    ours = releases.c.model_id.startswith(f"{model_id.rpartition('-v')[0]}-v", autoescape=True)
+    ours = releases.c.model_id.startswith(f"{registered_name(model_id)}-v", autoescape=True)
     condition = (releases.c.state == RETIRED) & (releases.c.model_id != model_id) & ours
     return next(iter(_all(connection, condition, order=releases.c.updated_at.desc())), None)
 

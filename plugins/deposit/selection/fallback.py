@@ -37,6 +37,10 @@ class ChampionAge:
     expiry: Expiry
     is_fallback: bool
 
+    def is_expired(self, month: str) -> bool:
+        """Whether it is to be replaced by a month, YYYY-MM."""
+        return self.expiry.is_expired(month_number(parse_period(month).start))
+
 
 def champion_age(settings: Settings, models: ModelRegistry) -> ChampionAge | None:
     """Of the champion; None if there is none. Raises GateError, IntegrityError, UpstreamError."""
@@ -55,8 +59,7 @@ def fallback_reason(champion: ChampionAge, month: str, newest: str) -> FallbackR
     """
     if champion.is_fallback:
         return FallbackReason.NEW_LABELS if newest > champion.train_end else None
-    expired = champion.expiry.is_expired(month_number(parse_period(month).start))
-    return FallbackReason.EXPIRED if expired else None
+    return FallbackReason.EXPIRED if champion.is_expired(month) else None
 
 
 def promote_fallback(

@@ -9,7 +9,8 @@ from serving.http import Request, charset_of, content_type
 def _request(header: bytes | None) -> Request:
     headers = [] if header is None else [(b"content-type", header)]
     scope: dict[str, Any] = {
-        "method": "POST", "path": "/predict", "query_string": b"", "headers": headers, "deposit.headers": dict(headers)
+        "method": "POST", "path": "/predict", "query_string": b"", "headers": headers, "deposit.headers": dict(headers),
+        "deposit.attempt": None,
     }  # fmt: skip
 
     async def receive() -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from deposit.deploy.airflow import s3_connection
 from deposit.deploy.credentials import Credentials
 from deposit.errors import ConfigError
-from deposit.sections import Section, StoreSettings
+from deposit.sections import Section, StoreSettings, bracketed
 from deposit.settings import Settings
 
 POSTGRES = "postgres:5432"
@@ -81,8 +81,3 @@ def url_host(bind_address: str) -> str:
     ('localhost', '192.0.2.7', '[2001:db8::7]')
     """
     return "localhost" if bind_address in _SEEN_AS_LOCALHOST else bracketed(bind_address)
-
-
-def bracketed(host: str) -> str:
-    """An IPv6 address as URLs have it; any other host as it is."""
-    return f"[{host}]" if ":" in host else host
