@@ -38,7 +38,8 @@ def report_failure(context: Any) -> None:
     run, dag = context["run_id"], context["dag"].dag_id
     instance = context.get("task_instance")
     task = f" in its task {instance.task_id}" if instance else ""
-    report(load_settings(), dag, run, f"{dag} failed{task}: {context['reason']} ({run})")
+    settings, reason = load_settings(), f"{dag} failed{task}: {context['reason']} ({run})"
+    report(settings.database, settings.monitor.webhook_url, dag, run, reason)
 
 
 DEFAULTS: dict[str, Any] = {

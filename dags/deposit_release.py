@@ -26,7 +26,7 @@ def request(model: str | None, rollback: bool) -> int:
     with running():
         if rollback and model:
             raise ConfigError(f"`rollback` serves what served before, and `model` names {model}: give one of them")
-        return (request_rollback(load_settings()) if rollback else release(load_settings(), model)).id
+        return (request_rollback(load_settings().database) if rollback else release(load_settings(), model)).id
 
 
 @task.external_python(**MODELS, retries=1)
@@ -37,7 +37,7 @@ def wait(release: int, timeout: int) -> str:
     from deposit.tasks import running
 
     with running():
-        return describe(wait(load_settings(), release, timeout))
+        return describe(wait(load_settings().database, release, timeout))
 
 
 @dag(

@@ -7,7 +7,8 @@ A refused challenger ends the run with `select` skipped: nothing is released, an
 follows a new champion: `deposit_release`, by the asset `deposit_champion`.
 
 Months whose data is broken are left out. Runs for every new dataset version, and once more when
-monitoring has found a model decayed; that costs nothing if no rows were ingested since: the same training is done once.
+monitoring says that a model has decayed; that costs nothing if no rows were ingested since: the same training is done
+once.
 """
 
 from typing import Any

@@ -17,6 +17,7 @@ from deposit.overview.markup import ASSETS, CARD_POLICY, POLICY, REPORT_POLICY, 
 from deposit.overview.snapshot import read_snapshot
 from deposit.overview.triggers import triggers_for
 from deposit.settings import load_settings, open_settings
+from deposit.store import Bucket, ObjectStore
 
 PREFIX = "/deposit"
 TITLES = {
@@ -57,13 +58,18 @@ def asset(name: str) -> FileResponse:
 @app.get("/reports/{period}/{model_id}")
 def report(period: str, model_id: str) -> HTMLResponse:
     """Evidently's report of one model's period."""
-    return _stored(lambda: stored_pages.report(load_settings(), period, model_id), REPORT_POLICY)
+    return _stored(lambda: stored_pages.report(_reports(), period, model_id), REPORT_POLICY)
 
 
 @app.get("/cards/{model_id}")
 def card(model_id: str) -> HTMLResponse:
     """The card of a released model."""
-    return _stored(lambda: stored_pages.card(load_settings(), model_id), CARD_POLICY)
+    return _stored(lambda: stored_pages.card(_reports(), model_id), CARD_POLICY)
+
+
+def _reports() -> Bucket:
+    """Where the store keeps reports and cards."""
+    return ObjectStore(load_settings().store).reports
 
 
 def _may_run(request: Request, user: BaseUser, dag: str) -> bool:

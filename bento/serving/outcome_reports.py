@@ -38,7 +38,7 @@ class Outcomes:
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="outcomes")
 
     async def __call__(self, request: Request) -> Answer:
-        """The JSON answer `{"accepted": n}`. Raises RequestError with the problems found."""
+        """The JSON answer `{"accepted": n}`. Raises RequestError with its problems."""
         kind = content_type(request)
         if kind not in {JSON, _CSV, XLSX}:
             raise http_error(415, f"send the outcomes as Content-Type: application/json, text/csv or {XLSX.decode()}")

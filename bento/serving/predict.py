@@ -40,7 +40,7 @@ class Predict:
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="large-body")
 
     async def __call__(self, request: Request) -> Answer:
-        """The JSON answer. Raises RequestError with every problem found."""
+        """The JSON answer. Raises RequestError with every problem."""
         if content_type(request) != JSON:
             raise http_error(415, "send the body as Content-Type: application/json")
         event_time, dry_run = event_time_of(request), is_dry_run(request)

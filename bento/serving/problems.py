@@ -39,7 +39,7 @@ Headers = tuple[tuple[bytes, bytes], ...]
 
 
 class RequestError(Exception):
-    """A request that is not answered: an HTTP status, all problems found, headers for the answer.
+    """A request that is not answered: an HTTP status, all its problems, headers for the answer.
 
     `client` is the name of who was refused, where only the one that refuses knows it.
     """
@@ -60,7 +60,7 @@ def http_error(
 
 
 def problems_of(document: Any) -> list[Problem]:
-    """The first 20 problems of a decoded body, at most one a field; empty if none is found."""
+    """The first 20 problems of a decoded body, at most one a field; empty if there is none."""
     return list(islice(_document_problems(document), MAX_PROBLEMS))
 
 

@@ -40,7 +40,7 @@ class Reloading(Generic[T]):
         self._seen: Any = None
 
     def value(self) -> T | None:
-        """What the document said when it was valid the last time; None if it never was."""
+        """The document when it was valid the last time; None if it never was."""
         now = self._clock()
         if now >= self._next:
             self._next = now + self._document.every
@@ -49,14 +49,14 @@ class Reloading(Generic[T]):
 
     def _look(self) -> None:
         try:
-            found = self._document.read(self._seen)
+            read = self._document.read(self._seen)
         except DepositError as error:
             self._seen = None
             self._invalid(str(error))
             return
-        if found is None:
+        if read is None:
             return
-        self._seen, content = found
+        self._seen, content = read
         try:
             self._value = self._parse(content)
         except DepositError as error:

@@ -159,7 +159,7 @@ class RankOutlook(msgspec.Struct):
 
 
 class RankSummary(msgspec.Struct):
-    """What is to be said of a whole list."""
+    """Remarks on a whole list."""
 
     model: str
     stale: _Stale

@@ -6,26 +6,27 @@ Needs no model library, so that Airflow's environment can import it.
 import logging
 
 import httpx
+from pydantic import SecretStr
 
 from deposit.database import transaction
 from deposit.errors import DepositError
 from deposit.events import record_failure
-from deposit.settings import Settings
+from deposit.sections import DatabaseSettings
 
 logger = logging.getLogger("deposit")
 
 _TIMEOUT_SECONDS = 10.0
 
 
-def report(settings: Settings, dag: str, run: str, reason: str) -> None:
+def report(database: DatabaseSettings, webhook_url: SecretStr | None, dag: str, run: str, reason: str) -> None:
     """Record a failed run and post it to the webhook, if there is one; neither keeps the other from being tried."""
     try:
-        with transaction(settings.database) as connection:
+        with transaction(database) as connection:
             record_failure(connection, dag, run, reason)
     except DepositError as error:
         logger.error("the failure of %s is not among the events: %s", dag, error)
-    if settings.monitor.webhook_url is not None:
-        _post(settings.monitor.webhook_url.get_secret_value(), dag, run, reason)
+    if webhook_url is not None:
+        _post(webhook_url.get_secret_value(), dag, run, reason)
 
 
 def _post(url: str, dag: str, run: str, reason: str) -> None:

@@ -59,14 +59,14 @@ def new_key() -> str:
 def parse(content: bytes) -> KeysFile:
     """The keys in a file's content. Raises ConfigError, which quotes nothing of it."""
     try:
-        found = msgspec.json.decode(content, type=KeysFile)
+        file = msgspec.json.decode(content, type=KeysFile)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(
             f"the keys file is damaged ({error}): restore it, or make it anew with `deposit keys`"
         ) from error
-    if len({key.name for key in found.keys}) < len(found.keys) or (found.open and found.keys):
+    if len({key.name for key in file.keys}) < len(file.keys) or (file.open and file.keys):
         raise ConfigError("the keys file is damaged (a name twice, or keys in an open one): correct it")
-    return found
+    return file
 
 
 def read(path: Path) -> KeysFile:

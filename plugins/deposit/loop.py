@@ -18,6 +18,7 @@ from deposit.registry.registry import ModelRegistry
 from deposit.registry.tags import RunRole
 from deposit.release import repository, requests
 from deposit.release.repository import Release
+from deposit.sections import DatabaseSettings
 from deposit.selection import fallback, selection
 from deposit.selection.backtest import Evaluation, evaluate_dataset
 from deposit.selection.decision import Criterion
@@ -65,7 +66,7 @@ def challenge(settings: Settings, training_run: str | None = None, progress: Pro
     too_old = fallback.refuse_expired(settings, ModelRegistry(settings), training_run, progress)
     selected = too_old or selection.select(settings, training_run, progress)
     if not selected.is_champion:
-        record_rejection(settings, selected)
+        record_rejection(settings.database, selected)
     return selected
 
 
@@ -78,7 +79,7 @@ def replace_expired(
     another model passes the gate. Raises as `training.train` and `select` do.
     """
     models = ModelRegistry(settings)
-    champion = fallback.champion_age(settings, models)
+    champion = fallback.champion_age(models, settings.expiry)
     if champion is None or not (champion.is_fallback or champion.is_expired(month)):
         return None
     version, excluded = trusted_rows(settings, dataset, progress)
@@ -104,7 +105,7 @@ def release(
     Raises as `request_release` and `wait` do.
     """
     requested = requests.request_release(settings, model_id, progress)
-    return requested if timeout is None else requests.wait(settings, requested.id, timeout, progress)
+    return requested if timeout is None else requests.wait(settings.database, requested.id, timeout, progress)
 
 
 def request_retrainings(settings: Settings, periods: Sequence[str], day: date) -> list[str]:
@@ -117,10 +118,10 @@ def request_retrainings(settings: Settings, periods: Sequence[str], day: date) -
     return [each.period for each in assessments if request_retraining(settings, each, day)]
 
 
-def record_rejection(settings: Settings, refused: Selection) -> None:
+def record_rejection(database: DatabaseSettings, refused: Selection) -> None:
     """Record that a challenger was refused: once for each champion that it was held against."""
     event = Event(EventKind.CHALLENGE, refused.model_id, champion=refused.champion_before or "")
-    with transaction(settings.database) as connection:
+    with transaction(database) as connection:
         repository.lock_requests(connection)
         if not events.is_recorded(connection, event):
             events.record(connection, event, refused.reason, {"criteria": [_values(each) for each in refused.criteria]})

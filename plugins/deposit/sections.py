@@ -25,8 +25,8 @@ _LEAST_MEGABYTES = 6
 
 
 def _memory(text: str) -> str:
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([bkmg]?)b?", text, re.IGNORECASE)
-    if found is None or float(found[1]) * _BYTES[found[2].lower() or "b"] < _LEAST_MEGABYTES * _BYTES["m"]:
+    size = re.fullmatch(r"(\d+(?:\.\d+)?)([bkmg]?)b?", text, re.IGNORECASE)
+    if size is None or float(size[1]) * _BYTES[size[2].lower() or "b"] < _LEAST_MEGABYTES * _BYTES["m"]:
         raise ValueError(f"must be an amount of memory like 512m or 2g, {_LEAST_MEGABYTES}m or more")
     return text
 
@@ -352,7 +352,7 @@ class GatewaySettings(Section):
     certificate_file: FullPath | None = Field(None, description="TLS `files`: certificate chain as PEM, in the gateway")
     key_file: FullPath | None = Field(None, description="TLS `files`: private key as PEM, in the gateway")
     access_log: Literal["file", "stdout"] = Field(
-        "file", description="where requests are told of: `<state_dir>/logs/access.log`, or standard output"
+        "file", description="where requests are logged: `<state_dir>/logs/access.log`, or standard output"
     )
 
     @model_validator(mode="after")

@@ -88,20 +88,20 @@ def test_a_release_whose_image_cannot_be_pushed_fails_with_the_reason(with_right
 def test_a_task_that_never_becomes_healthy_leaves_the_old_release(cloud: Cloud) -> None:
     with releasing(cloud.settings):
         release(cloud.settings, "deposit-v1")
-        live, before = requests.live(cloud.settings), cloud.service["taskDefinition"]
+        live, before = requests.live(cloud.settings.database), cloud.service["taskDefinition"]
         # what the service refuses at its start; the releaser tries it once, as a renewal
         register_template(cloud.aws, cloud.settings.release.ecs_service, BASE, DEPOSIT_SERVE__BURST="none")
-        until(lambda: requests.history(cloud.settings)[0].state == "failed")
-        failed = requests.history(cloud.settings)[0]
+        until(lambda: requests.history(cloud.settings.database)[0].state == "failed")
+        failed = requests.history(cloud.settings.database)[0]
         assert failed.kind == "renewal"
         assert "does not start: Essential container in task exited" in failed.reason
         assert cloud.served() == "deposit-v1"
-        assert (requests.live(cloud.settings), cloud.service["taskDefinition"]) == (live, before)
+        assert (requests.live(cloud.settings.database), cloud.service["taskDefinition"]) == (live, before)
         until(lambda: cloud.tasks() == [])
         with pytest.raises(ReleaseError, match=r"Essential container in task exited"):
             release(cloud.settings, "deposit-v2")
         assert cloud.served() == "deposit-v1"
-        assert [each.kind for each in requests.history(cloud.settings)] == ["release", "renewal", "release"]
+        assert [each.kind for each in requests.history(cloud.settings.database)] == ["release", "renewal", "release"]
 
 
 def test_a_rollout_that_the_circuit_breaker_gives_up_goes_back(cloud: Cloud) -> None:

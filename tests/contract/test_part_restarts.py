@@ -80,16 +80,16 @@ def stack(free_ports: Callable[[int], int], monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_supervisors_restarts_are_seen_and_a_persons_are_not(stack: Settings) -> None:
     place, engine = layout(stack), connect(stack.database)
-    assert list(part_starts(stack)) == []
+    assert list(part_starts(stack.release)) == []
     first = supervision.supervisor(place).call("getProcessInfo", "mlflow")
     psutil.Process(first["pid"]).kill()
-    until(lambda: [start.part for start in part_starts(stack)] == ["mlflow"])
+    until(lambda: [start.part for start in part_starts(stack.release)] == ["mlflow"])
     for _ in range(2):
-        record_restarts(stack, engine, {})
+        record_restarts(stack.release, engine, {})
     assert _counted(engine, "mlflow") == [1]
     engine.dispose()
     # as `deposit up` does where a part's settings have changed
     for call in ("stopProcessGroup", "removeProcessGroup", "addProcessGroup"):
         supervision.supervisor(place).call(call, "mlflow")
     supervision.start_program(place, "mlflow")
-    assert list(part_starts(stack)) == []
+    assert list(part_starts(stack.release)) == []

@@ -130,9 +130,9 @@ def test_a_service_lost_after_it_was_repaired_is_brought_back_and_not_renewed(
         target.removes = True
         reconciliation.reconcile()
         assert target.running() == {}
-        assert requests.history(settings) == [live]
+        assert requests.history(settings.database) == [live]
         reconciliation.reconcile()
         assert target.running() == {live.id: (address,)}
-        assert requests.history(settings) == [live]
+        assert requests.history(settings.database) == [live]
     finally:
         engine.dispose()

@@ -39,14 +39,14 @@ def test_release_second_release_and_rollback(cloud: Cloud, customers: list[dict[
             f"{cloud.host.url}/predict", json={"customers": customers[:1]}, trust_env=False, timeout=60
         ).json()
         assert answer["model"] == "deposit-v2"
-        back = requests.wait(cloud.settings, requests.request_rollback(cloud.settings).id, WAIT)
+        back = requests.wait(cloud.settings.database, requests.request_rollback(cloud.settings.database).id, WAIT)
         assert (back.kind, back.model_id) == ("rollback", "deposit-v1")
         assert cloud.served() == "deposit-v1"
         _, tags = cloud.definition(cloud.service["taskDefinition"])
         assert tags["deposit:release"] == str(back.id)
         # tests are over, and of the definitions Terraform's and the service's are left
         until(lambda: cloud.tasks() == [] and set(cloud.active()) == {template, cloud.service["taskDefinition"]})
-    states = {each.id: each.state for each in requests.history(cloud.settings)}
+    states = {each.id: each.state for each in requests.history(cloud.settings.database)}
     assert states == {first.id: "retired", second.id: "retired", back.id: "live"}
 
 
@@ -90,8 +90,8 @@ def test_terraforms_new_template_and_new_settings_reach_the_service(cloud: Cloud
     with releasing(cloud.settings):
         first = release(cloud.settings, "deposit-v1")
         register_template(cloud.aws, cloud.settings.release.ecs_service, BASE, DEPOSIT_SERVE__BURST="7")
-        until(lambda: requests.live(cloud.settings) != first)
-        renewed = requests.live(cloud.settings)
+        until(lambda: requests.live(cloud.settings.database) != first)
+        renewed = requests.live(cloud.settings.database)
         assert renewed is not None
         assert (renewed.kind, renewed.model_id) == ("renewal", "deposit-v1")
         container, _ = cloud.definition(cloud.service["taskDefinition"])
@@ -111,7 +111,7 @@ def test_a_service_that_was_changed_by_hand_is_brought_back(cloud: Cloud) -> Non
             until(lambda: cloud.service["taskDefinition"] != template and cloud.service["desiredCount"] == 1)
             # the releaser is done: it ends its test last
             until(lambda: cloud.tasks() == [] and cloud.served() == "deposit-v1")
-        assert requests.live(cloud.settings) == live
+        assert requests.live(cloud.settings.database) == live
 
 
 def test_an_end_between_rollout_and_record_is_repaired_by_the_next_look(

@@ -124,14 +124,14 @@ def test_release_second_release_and_rollback(cloud: Cloud, customers: list[dict[
         second = release(cloud.settings, "deposit-v2")
         answer = cloud.ask("POST", "/predict", json={"customers": customers[:2]}).json()
         assert answer["model"] == "deposit-v2"
-        back = requests.wait(cloud.settings, requests.request_rollback(cloud.settings).id, WAIT)
+        back = requests.wait(cloud.settings.database, requests.request_rollback(cloud.settings.database).id, WAIT)
         assert (back.kind, back.model_id) == ("rollback", "deposit-v1")
         assert cloud.served() == "deposit-v1"
         # what lost its traffic is gone; Terraform's own version stays
         live = cloud.host.live()
         until(lambda: cloud.aliases() == {"live": live, f"release-{back.id}": live})
         until(lambda: cloud.versions() == ["1", live])
-    states = {each.id: each.state for each in requests.history(cloud.settings)}
+    states = {each.id: each.state for each in requests.history(cloud.settings.database)}
     assert states == {first.id: "retired", second.id: "retired", back.id: "live"}
     # the tests of releases have left none
     assert _stored(cloud) == {each["prediction_id"] for each in answer["predictions"]}
@@ -181,8 +181,8 @@ def test_terraforms_new_environment_reaches_the_clients(cloud: Cloud) -> None:
             FunctionName=cloud.host.function,
             Environment={"Variables": given | {"DEPOSIT_SERVE__MAX_CUSTOMERS": "2000"}},
         )
-        until(lambda: requests.live(cloud.settings) != first)
-        renewed = requests.live(cloud.settings)
+        until(lambda: requests.live(cloud.settings.database) != first)
+        renewed = requests.live(cloud.settings.database)
         assert renewed is not None
         assert (renewed.kind, renewed.model_id) == ("renewal", "deposit-v1")
         refused = cloud.ask("POST", "/predict", json={"customers": [{}] * 2001})
@@ -194,7 +194,7 @@ def test_an_alias_that_was_moved_by_hand_is_brought_back(cloud: Cloud) -> None:
         live = release(cloud.settings, "deposit-v1")
         cloud.aws.client("lambda").update_alias(FunctionName=cloud.host.function, Name="live", FunctionVersion="1")
         until(lambda: cloud.host.live() != "1" and cloud.served() == "deposit-v1")
-        assert requests.live(cloud.settings) == live
+        assert requests.live(cloud.settings.database) == live
 
 
 def test_what_a_releaser_that_died_after_the_switch_left_is_finished_by_the_next(
@@ -217,9 +217,9 @@ def test_what_a_releaser_that_died_after_the_switch_left_is_finished_by_the_next
                 Reconciliation(cloud.settings, engine, *target_for(cloud.settings)).reconcile()
     finally:
         engine.dispose()
-    assert (cloud.served(), requests.history(cloud.settings)[0].state) == ("deposit-v2", "testing")
+    assert (cloud.served(), requests.history(cloud.settings.database)[0].state) == ("deposit-v2", "testing")
     with releasing(cloud.settings):
-        assert requests.wait(cloud.settings, asked.id, WAIT).state == "live"
+        assert requests.wait(cloud.settings.database, asked.id, WAIT).state == "live"
         assert cloud.served() == "deposit-v2"
 
 

@@ -119,15 +119,15 @@ def test_release_and_rollback_under_load_fail_no_request(stack: Settings, custom
     with releasing(stack):
         first = release(stack, "deposit-v1")
         assert first.state == "live"
-        assert requests.request_release(stack, "deposit-v1") == requests.live(stack)
+        assert requests.request_release(stack, "deposit-v1") == requests.live(stack.database)
         with pytest.raises(ReleaseError, match="nothing to roll back to"):
-            requests.request_rollback(stack)
+            requests.request_rollback(stack.database)
         with Load(stack.stack.gateway_port, customers[0]) as load:
             until(lambda: len(load.answers) > 50)
             second = release(stack, "deposit-v2")
             before = len(load.answers)
             until(lambda: len(load.answers) > before + 50)
-            back = requests.wait(stack, requests.request_rollback(stack).id, WAIT)
+            back = requests.wait(stack.database, requests.request_rollback(stack.database).id, WAIT)
             until(lambda: len(_service_pids(stack)) == 1)
             after = len(load.answers)
             until(lambda: len(load.answers) > after + 50)
@@ -135,7 +135,7 @@ def test_release_and_rollback_under_load_fail_no_request(stack: Settings, custom
     assert set(load.answers) == {"deposit-v1", "deposit-v2"}
     assert load.answers[-1] == "deposit-v1"
     assert (back.kind, back.model_id) == ("rollback", "deposit-v1")
-    states = {release.id: release.state for release in requests.history(stack)}
+    states = {release.id: release.state for release in requests.history(stack.database)}
     assert states == {first.id: "retired", second.id: "retired", back.id: "live"}
     (pid,) = _service_pids(stack)
     environment = Path(f"/proc/{pid}/environ").read_bytes()
@@ -155,7 +155,7 @@ def test_a_lying_model_gets_no_traffic_and_a_killed_service_comes_back(
             release(stack, "deposit-v3")
         assert load.failures == []
         assert set(load.answers) == {"deposit-v1"}
-        assert requests.live(stack) == live
+        assert requests.live(stack.database) == live
         (pid,) = _service_pids(stack)
         os.kill(pid, signal.SIGKILL)
         until(lambda: _service_pids(stack) not in ([], [pid]))
@@ -221,15 +221,15 @@ def test_a_releaser_killed_midway_is_finished_by_the_next(stack: Settings) -> No
         "run(load_settings(), threading.Event())"
     )
     for _ in range(2):
-        before = requests.history(stack)[0].updated_at
+        before = requests.history(stack.database)[0].updated_at
         process = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, **_environment(stack)})
-        until(lambda before=before: requests.history(stack)[0].updated_at > before)  # type: ignore[misc]
+        until(lambda before=before: requests.history(stack.database)[0].updated_at > before)  # type: ignore[misc]
         process.kill()
         process.wait()
-        assert requests.history(stack)[0].state in {"building", "testing"}
+        assert requests.history(stack.database)[0].state in {"building", "testing"}
         assert _served(stack) == "deposit-v1"
     with releasing(stack):
-        assert requests.wait(stack, asked.id, WAIT).state == "live"
+        assert requests.wait(stack.database, asked.id, WAIT).state == "live"
         assert _served(stack) == "deposit-v2"
         until(lambda: len(_service_pids(stack)) == 1)
 
@@ -244,7 +244,7 @@ def test_the_archive_that_was_changed_is_refused(stack: Settings, object_store: 
     store.put(key, content + secrets.token_bytes(8))
     try:
         with releasing(stack), pytest.raises(ReleaseError, match="sha256"):
-            requests.wait(stack, asked.id, WAIT)
+            requests.wait(stack.database, asked.id, WAIT)
         assert _get(stack, "/").status_code == 503
     finally:
         store.put(key, content)

@@ -72,7 +72,7 @@ def test_without_training_a_model_becomes_stale_and_the_table_of_rates_takes_ove
     assert models.load(by_id[second]).scorer.weights == {FALLBACK.name: 1.0}
     assert [models.tags_of(by_id[each]).get(Tag.GATE) for each in (second, third)] == ["fallback", "fallback"]
 
-    releases = requests.history(settings)
+    releases = requests.history(settings.database)
     assert [(each.model_id, each.kind, each.state) for each in releases] == [
         (third, "fallback", "live"), (second, "fallback", "retired"), (first, "release", "retired"),
     ]  # fmt: skip

@@ -84,7 +84,7 @@ def registered(make_model: Callable[..., Any], tmp_path: Path, monkeypatch: pyte
 
 
 def release(settings: Settings, model_id: str) -> Release:
-    return requests.wait(settings, requests.request_release(settings, model_id).id, WAIT)
+    return requests.wait(settings.database, requests.request_release(settings, model_id).id, WAIT)
 
 
 def post(settings: Settings, customers: list[dict[str, Any]]) -> httpx.Response:
@@ -177,7 +177,7 @@ def test_a_service_follows_its_settings_and_secrets_without_a_failed_request(
         after = len(load.answers)
         until(lambda: len(load.answers) > after + 50)
     assert load.failures == []
-    renewed, retired = requests.history(settings)[:2]
+    renewed, retired = requests.history(settings.database)[:2]
     assert (renewed.kind, renewed.state, renewed.bento_sha256) == ("renewal", "live", first.bento_sha256)
     assert (retired.id, retired.state) == (first.id, "retired")
     script = (place.supervisor / "conf.d" / f"serving-{renewed.id}.sh").read_text()
@@ -187,11 +187,12 @@ def test_a_service_follows_its_settings_and_secrets_without_a_failed_request(
     monkeypatch.setenv("DEPOSIT_RELEASE__START_TIMEOUT", "0.01")  # no service starts so fast
     monkeypatch.setenv("DEPOSIT_SERVE__BURST", "7")
     settings = up()
-    until(lambda: requests.history(settings)[0].state == "failed")
-    assert requests.live(settings) == renewed
+    until(lambda: requests.history(settings.database)[0].state == "failed")
+    assert requests.live(settings.database) == renewed
     assert post(settings, customers[:1]).status_code == 200
     until(lambda: len(supervision.states(place)) == len(PARTS) + 1)
-    assert [release.state for release in requests.history(settings)[:2]] == ["failed", "live"]  # not again and again
+    # not again and again
+    assert [release.state for release in requests.history(settings.database)[:2]] == ["failed", "live"]
 
 
 def test_a_replay_that_fails_gives_traffic_back(stack: Settings) -> None:
@@ -204,17 +205,17 @@ def test_a_replay_that_fails_gives_traffic_back(stack: Settings) -> None:
 
     with pytest.raises(UpstreamError, match="no answer"):
         fail()
-    assert requests.live(stack) is None
+    assert requests.live(stack.database) is None
     until(answers(stack, 503))
     first = release(stack, "deposit-v1")
     with pytest.raises(UpstreamError, match="no answer"):
         fail()
-    live = requests.live(stack)
+    live = requests.live(stack.database)
     assert live is not None
     assert (live.model_id, live.bento_sha256) == ("deposit-v1", first.bento_sha256)
     with pytest.raises(KeyboardInterrupt), borrowed_traffic(replaying, log_progress):
         raise KeyboardInterrupt  # before its model was live
-    assert requests.live(stack) == live
+    assert requests.live(stack.database) == live
 
 
 def test_a_replay_that_is_killed_loses_its_traffic(stack: Settings) -> None:
@@ -223,8 +224,8 @@ def test_a_replay_that_is_killed_loses_its_traffic(stack: Settings) -> None:
         release(stack, "replay-v1")
         process.kill()
         process.wait()
-        until(lambda: requests.history(stack)[0].kind == "rollback")
-    live = requests.wait(stack, requests.history(stack)[0].id, WAIT)
+        until(lambda: requests.history(stack.database)[0].kind == "rollback")
+    live = requests.wait(stack.database, requests.history(stack.database)[0].id, WAIT)
     assert (live.state, live.model_id, live.bento_sha256) == ("live", "deposit-v1", first.bento_sha256)
     with transaction(stack.database) as connection:
         assert leases.current(connection) is None
@@ -247,10 +248,10 @@ def test_a_replay_keeps_its_traffic_when_postgres_restarts_and_when_it_is_run_ag
         until(lambda: holder_is_gone(stack))
     with replay_process() as process:
         supervisor.call("startProcess", "releaser")
-        assert requests.live(stack) == borrowed
+        assert requests.live(stack.database) == borrowed
         process.terminate()  # at once, and what was live before the first of both
         assert process.wait(WAIT) == 130
-    live = requests.live(stack)
+    live = requests.live(stack.database)
     assert live is not None
     assert (live.model_id, live.bento_sha256) == ("deposit-v1", first.bento_sha256)
 
@@ -260,9 +261,9 @@ def test_a_replay_that_ends_leaves_its_model_and_one_without_a_lease_puts_none(s
     replaying = stack.changed("mlflow", model_name="replay")
     with borrowed_traffic(replaying, log_progress) as traffic:
         traffic.put("replay-v1")
-    live = requests.live(stack)
+    live = requests.live(stack.database)
     assert live is not None
     assert live.model_id == "replay-v1"
     with pytest.raises(ReleaseError, match="taken back"):
         traffic.put("replay-v1")
-    assert requests.live(stack) == live
+    assert requests.live(stack.database) == live

@@ -98,4 +98,4 @@ def release(settings: "Settings", model_id: str) -> "Release":
     """Ask for a release and wait until it is live."""
     from deposit.release import requests
 
-    return requests.wait(settings, requests.request_release(settings, model_id).id, WAIT)
+    return requests.wait(settings.database, requests.request_release(settings, model_id).id, WAIT)

@@ -167,7 +167,7 @@ def test_ingest_train_release_and_roll_back_on_ecs_then_release_on_lambda_and_no
             assert on_ecs[0] == first.model_id
             release(settings, second.model_id)
             assert _predicted(ecs.url, key, customers[:1])[0] == second.model_id
-            requests.wait(settings, requests.request_rollback(settings).id, WAIT)
+            requests.wait(settings.database, requests.request_rollback(settings.database).id, WAIT)
             assert _predicted(ecs.url, key, customers[:50]) == on_ecs
             service = aws.client("ecs").describe_services(cluster="deposit-dev", services=["deposit-dev-serving"])
             definition = service["services"][0]["taskDefinition"]

@@ -99,7 +99,7 @@ def as_csv(ranked: Ranked) -> Iterator[bytes]:
 
 
 def summary(ranked: Ranked) -> RankSummary:
-    """What is to be said of the whole list."""
+    """Remarks on the whole list."""
     called = slice(0, ranked.called)
     return RankSummary(
         model=ranked.loaded.model_id,

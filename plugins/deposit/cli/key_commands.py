@@ -37,17 +37,13 @@ def list_keys(as_json: AsJson = False) -> None:
     """List the keys by name; the keys themselves are kept nowhere."""
     from deposit.keys import read
 
-    found = read(_keys_file())
+    file = read(_keys_file())
     fields = ("name", "roles", "created", "rate_per_second", "max_body_bytes")
     if as_json:
-        console.json(
-            {"open": found.open, "keys": [{name: getattr(key, name) for name in fields} for key in found.keys]}
-        )
+        console.json({"open": file.open, "keys": [{name: getattr(key, name) for name in fields} for key in file.keys]})
         return
-    rows = [
-        [key.name, ", ".join(key.roles), key.created, key.rate_per_second, key.max_body_bytes] for key in found.keys
-    ]
-    title = "No key is needed until the first is made" if found.open else "API keys"
+    rows = [[key.name, ", ".join(key.roles), key.created, key.rate_per_second, key.max_body_bytes] for key in file.keys]
+    title = "No key is needed until the first is made" if file.open else "API keys"
     console.table(title, ["name", "roles", "created", "requests a second", "largest body"], rows)
 
 

@@ -38,7 +38,7 @@ def rollback(
 
     settings = load_settings()
     with console.progress() as progress:
-        done = requests.wait(settings, requests.request_rollback(settings).id, timeout, progress)
+        done = requests.wait(settings.database, requests.request_rollback(settings.database).id, timeout, progress)
     _print_release(done, as_json)
 
 

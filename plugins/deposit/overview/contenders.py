@@ -11,8 +11,8 @@ from deposit.model.worth import Worth, worths_of
 from deposit.registry.mlflow_api import ABSENT, FAILURES, Pair, ask, by_key
 from deposit.registry.tags import GateOutcome, Tag
 from deposit.registry.versions import CHAMPION
+from deposit.sections import MlflowSettings
 from deposit.selection.decision import champion_reason, parse_decision
-from deposit.settings import Settings
 
 _SECONDS = 5
 _NEWEST = 20
@@ -69,9 +69,9 @@ class _Listing(msgspec.Struct, frozen=True):
     model_versions: tuple[_ModelVersion, ...] = ()
 
 
-def read_contenders(settings: Settings) -> Contenders:
+def read_contenders(mlflow: MlflowSettings) -> Contenders:
     """As MLflow has them now. Raises UpstreamError if it does not answer."""
-    name, uri = settings.mlflow.model_name, settings.mlflow.tracking_uri
+    name, uri = mlflow.model_name, mlflow.tracking_uri
     newest = {"filter": f"name = '{name}'", "max_results": str(_NEWEST), "order_by": "version_number DESC"}
     try:
         holder = ask(uri, "registered-models/alias", {"name": name, "alias": CHAMPION}, _Holder, _NONE, _SECONDS)

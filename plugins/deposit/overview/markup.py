@@ -179,13 +179,13 @@ def _backlog(backlog: Backlog | None, now: datetime) -> dict[str, Any]:
     """What waits, how long, and whether somebody must look."""
     if backlog is None:
         return {"bad": False, "rows": "none", "text": "The shipper has not reported yet."}
-    told = f"reported {_moment(backlog.at)}"
+    reported = f"reported {_moment(backlog.at)}"
     texts = {
         Shipping.SILENT: f"The shipper is silent since {_moment(backlog.at)}: deposit status says whether it runs.",
         Shipping.LATE: f"The oldest has waited {_duration(backlog.oldest_seconds)}: see the shipper's log.",
-        Shipping.WELL: f"The oldest has waited {_duration(backlog.oldest_seconds)}, {told}."
+        Shipping.WELL: f"The oldest has waited {_duration(backlog.oldest_seconds)}, {reported}."
         if backlog.rows
-        else f"Nothing waits, {told}.",
+        else f"Nothing waits, {reported}.",
     }
     shipping = backlog.shipping(now)
     aside = f" {backlog.aside_rows:,} rows were set aside: see the shipper's log." if backlog.aside_rows else ""

@@ -141,7 +141,7 @@ def by_registered_model(figures: Iterable[Figure], capacity: int | None) -> dict
 
 
 def monthly_figures(name: str, figures: Sequence[Figure], capacity: int | None) -> MonthlyFigures:
-    """Of the rows of one registered model: each month is told by the model that answered most of it."""
+    """Of the rows of one registered model: each month is shown by the model that answered most of it."""
     values: dict[tuple[str, str], dict[tuple[str, str], float]] = defaultdict(dict)
     for each in figures:
         values[each.period, each.model_id][each.name, each.column] = each.value

@@ -72,7 +72,7 @@ def read_snapshot(settings: Settings) -> Snapshot:
     """As it stands now, whatever is away."""
     contenders, records, faults = None, None, []
     try:
-        contenders = read_contenders(settings)
+        contenders = read_contenders(settings.mlflow)
     except DepositError as error:
         faults.append(str(error))
     try:

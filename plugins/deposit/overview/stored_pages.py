@@ -6,24 +6,23 @@ from deposit.data.period import parse_period
 from deposit.errors import DataError
 from deposit.monitoring import status
 from deposit.release import repository
-from deposit.settings import Settings
-from deposit.store import ObjectStore
+from deposit.store import Bucket
 
 _MODEL_ID = re.compile(r"\w[\w.-]{0,99}-v[1-9]\d{0,8}", re.ASCII)
 
 
-def report(settings: Settings, period: str, model_id: str) -> bytes:
+def report(reports: Bucket, period: str, model_id: str) -> bytes:
     """The HTML of a report. Raises DataError for what can be no report, SourceError or UpstreamError."""
-    key = status.report_key(parse_period(period).name, _checked_id(settings, model_id))
-    return ObjectStore(settings.store).reports.get(key)
+    key = status.report_key(parse_period(period).name, _checked_id(model_id))
+    return reports.get(key)
 
 
-def card(settings: Settings, model_id: str) -> bytes:
+def card(reports: Bucket, model_id: str) -> bytes:
     """The HTML of a released model's card. Raises DataError for no model id, SourceError or UpstreamError."""
-    return ObjectStore(settings.store).reports.get(repository.card_key(_checked_id(settings, model_id), "html"))
+    return reports.get(repository.card_key(_checked_id(model_id), "html"))
 
 
-def _checked_id(settings: Settings, model_id: str) -> str:
+def _checked_id(model_id: str) -> str:
     if not _MODEL_ID.fullmatch(model_id):
-        raise DataError(f"{model_id!r} is no model id: it must look like {settings.mlflow.model_name}-v7")
+        raise DataError(f"{model_id!r} is no model id: it must look like deposit-v7")
     return model_id

@@ -24,7 +24,7 @@ _MONITOR = (
 
 @dataclass(frozen=True)
 class Choice:
-    """A value of a parameter, and what is said of it."""
+    """A value of a parameter, and its explanation."""
 
     value: str
     text: str

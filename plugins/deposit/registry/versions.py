@@ -59,17 +59,17 @@ class RegisteredVersions:
         model = self._registered_model()
         if model is None:
             return []
-        found: list[_ModelVersion] = []
+        listed: list[_ModelVersion] = []
         query = {"filter": f"name = '{self.name}'", "max_results": str(_PAGE)}
         token = ""
         while True:
             page = self._ask("model-versions/search", {**query, "page_token": token} if token else query, _Page)
-            found += page.model_versions if page else []
+            listed += page.model_versions if page else []
             token = page.next_page_token if page else ""
             if not token:
                 break
         # what somebody registered manually cannot be checked, and is none of ours
-        ours = [each for each in found if by_key(each.tags).keys() >= _OURS]
+        ours = [each for each in listed if by_key(each.tags).keys() >= _OURS]
         return [_version_of(self.name, each, model) for each in sorted(ours, key=lambda each: each.version)]
 
     def by_id(self, model_id: str) -> Version:

@@ -2,6 +2,7 @@
 
 import logging
 from functools import partial
+from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ _PROXIED = "mlflow-artifacts:/"
 
 
 def keep_catalog(settings: Settings, stop: Event, again: Event) -> None:
-    """Write the catalog every 30 s, and whenever `again` is set, until `stop` is; what is down is told of once.
+    """Write the catalog every 30 s, and whenever `again` is set, until `stop` is; what is down is logged once.
 
     For a thread of its own: MLflow may take its time, and what serves must be watched meanwhile.
     """
@@ -49,40 +50,40 @@ def write_catalog(settings: Settings) -> list[str]:
     from deposit.registry.registry import ModelRegistry  # MLflow takes two seconds to import
 
     path = settings.catalog_path
-    before = _written(settings)
-    found, left_out = [], []
+    before = _written(path)
+    listed, left_out = [], []
     registry = ModelRegistry(settings)
     for version in registry.versions():
         known = next((model for model in before.models if _same(model, version)), None)
         try:
-            found.append(
+            listed.append(
                 _model(version, known.files, known.threshold)
                 if known
-                else _new(settings, version, registry.resolve_artifact(version))
+                else _new(settings.store.mlflow_bucket, version, registry.resolve_artifact(version))
             )
         except DataError as error:
             left_out.append(f"{version.model_id} is left out of the catalog of models: {error}")
-    catalog = Catalog(tuple(found))
+    catalog = Catalog(tuple(listed))
     if catalog != before or not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, encode_catalog(catalog))
     if settings.serve.catalog_uri:
-        _publish(settings, settings.serve.catalog_uri, encode_catalog(catalog))
+        _publish(ObjectStore(settings.store), settings.serve.catalog_uri, encode_catalog(catalog))
     return left_out
 
 
-def _publish(settings: Settings, uri: str, content: bytes) -> None:
+def _publish(store: ObjectStore, uri: str, content: bytes) -> None:
     """Write the object, for services that see no file of the releaser's, if it is not the same already."""
     name, key = split_uri(uri)
-    bucket = ObjectStore(settings.store).bucket(name)
+    bucket = store.bucket(name)
     if not (bucket.exists(key) and bucket.get(key) == content):
         bucket.put(key, content, "application/json")
 
 
-def _written(settings: Settings) -> Catalog:
+def _written(path: Path) -> Catalog:
     """What the file says now; nothing if it is missing or damaged, for it is about to be made anew."""
     try:
-        return parse_catalog(settings.catalog_path.read_bytes())
+        return parse_catalog(path.read_bytes())
     except (FileNotFoundError, IntegrityError):
         return Catalog()
 
@@ -92,8 +93,8 @@ def _same(model: CatalogModel, version: "Version") -> bool:
     return (model.model_id, model.created, model.dataset) == (version.model_id, version.created, version.dataset)
 
 
-def _new(settings: Settings, version: "Version", located: "ArtifactLocation") -> CatalogModel:
-    bucket, prefix = object_place(located.uri, settings.store.mlflow_bucket)
+def _new(mlflow_bucket: str, version: "Version", located: "ArtifactLocation") -> CatalogModel:
+    bucket, prefix = object_place(located.uri, mlflow_bucket)
     return _model(version, Files(bucket, prefix, located.sha256), located.threshold)
 
 

@@ -41,12 +41,12 @@ def answering(client_of: Callable[[str], httpx.Client], addresses: tuple[str, ..
     """Those of several replicas that are ready; all if none is, or if there is one alone: who else should answer?"""
     if len(addresses) == 1:
         return addresses
-    found = []
+    healthy = []
     for address in addresses:
         with client_of(address) as client:
             if is_ready(client):
-                found.append(address)
-    return tuple(found) or addresses
+                healthy.append(address)
+    return tuple(healthy) or addresses
 
 
 def wait_ready(client: httpx.Client, timeout: float, problem: Callable[[], str | None]) -> None:

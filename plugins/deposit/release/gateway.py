@@ -56,16 +56,16 @@ class Gateway:
 
     def upstream(self) -> tuple[str, ...]:
         """The replicas that share the requests, as `host:port`; what every place says if a crash left them at odds."""
-        found = self._read()
-        addresses = tuple(dict.fromkeys(found))
+        current = self._read()
+        addresses = tuple(dict.fromkeys(current))
         if addresses == (NO_UPSTREAM,):
             return ()
-        return addresses if found == _dealt(addresses) else tuple(found)
+        return addresses if current == _dealt(addresses) else tuple(current)
 
     def point_to(self, addresses: tuple[str, ...]) -> None:
         """Send all requests from now on to these replicas; those under way finish where they are."""
-        found, wanted = self._read(), _dealt(addresses or (NO_UPSTREAM,))
-        changes = [change for change in zip(self._places, found, wanted, strict=True) if change[1] != change[2]]
+        current, wanted = self._read(), _dealt(addresses or (NO_UPSTREAM,))
+        changes = [change for change in zip(self._places, current, wanted, strict=True) if change[1] != change[2]]
         # the first place says whether there is any: named last, and withdrawn first
         for place, _, address in changes if not addresses else reversed(changes):
             _replace(place, address)

@@ -169,13 +169,13 @@ def pinned_requirements() -> list[str]:
     while wanted:
         requirement = wanted.pop()
         try:
-            found = distribution(requirement.name)
+            installed = distribution(requirement.name)
         except PackageNotFoundError:
             continue  # an alternative that this environment chose without, as xgboost's GPU libraries
-        name = found.metadata["Name"].lower().replace("_", "-")
+        name = installed.metadata["Name"].lower().replace("_", "-")
         if name not in pins:
-            pins[name] = f"{name}=={found.version}"
-            wanted += _needs(found.requires or [], requirement.extras)
+            pins[name] = f"{name}=={installed.version}"
+            wanted += _needs(installed.requires or [], requirement.extras)
     return sorted(pins.values())
 
 

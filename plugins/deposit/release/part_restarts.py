@@ -17,6 +17,7 @@ from deposit.database import connect, reachable
 from deposit.errors import DepositError
 from deposit.events import record_restart
 from deposit.progress import OnChange
+from deposit.sections import ReleaseSettings
 from deposit.settings import Settings
 
 logger = logging.getLogger("deposit.releaser")
@@ -34,7 +35,7 @@ class PartStart:
 
 
 def watch_parts(settings: Settings, stop: Event) -> None:
-    """Record what was restarted, every minute until `stop` is set; what is down is told of once.
+    """Record what was restarted, every minute until `stop` is set; what is down is logged once.
 
     On ECS and Lambda services are the platform's, which restarts and counts them.
     """
@@ -43,7 +44,7 @@ def watch_parts(settings: Settings, stop: Event) -> None:
     while not stop.is_set():
         message = ""
         try:
-            seen = record_restarts(settings, engine, seen)
+            seen = record_restarts(settings.release, engine, seen)
         except DepositError as error:
             message = f"restarts of parts are not seen: {error}"
         log(message)
@@ -51,9 +52,9 @@ def watch_parts(settings: Settings, stop: Event) -> None:
     engine.dispose()
 
 
-def record_restarts(settings: Settings, engine: Engine, seen: Mapping[str, int | None]) -> dict[str, int | None]:
+def record_restarts(release: ReleaseSettings, engine: Engine, seen: Mapping[str, int | None]) -> dict[str, int | None]:
     """One look; `seen` are the parts' restarts at the last one, returned are those of now. Raises UpstreamError."""
-    starts = list(part_starts(settings))
+    starts = list(part_starts(release))
     with reachable(engine), engine.begin() as connection:
         for start in starts:
             if start.restarts != 0:
@@ -61,12 +62,12 @@ def record_restarts(settings: Settings, engine: Engine, seen: Mapping[str, int |
     return {start.part: start.restarts for start in starts}
 
 
-def part_starts(settings: Settings) -> Iterator[PartStart]:
+def part_starts(release: ReleaseSettings) -> Iterator[PartStart]:
     """Every container of the stack; of supervisor's programs those that it has started again."""
-    if settings.release.target == "docker":
-        return _of_containers(settings.release.project)
-    if settings.release.target == "process" and settings.release.supervisor_socket:
-        return _of_programs(settings.release.supervisor_socket)
+    if release.target == "docker":
+        return _of_containers(release.project)
+    if release.target == "process" and release.supervisor_socket:
+        return _of_programs(release.supervisor_socket)
     return iter(())
 
 
@@ -82,7 +83,7 @@ def _of_containers(project: str) -> Iterator[PartStart]:
 
 
 def _of_programs(socket: str) -> Iterator[PartStart]:
-    """Supervisor counts none. It forgets a program that it is told to take off, so who has an end has a restart."""
+    """Supervisor counts none. It forgets a program that is taken off, so one that has an end was restarted."""
     from deposit.release.targets.supervisor import Supervisor
 
     for program in Supervisor(socket).call("getAllProcessInfo"):

@@ -8,6 +8,7 @@ from deposit.progress import OnChange, Progress, log_progress
 from deposit.registry.versions import CHAMPION
 from deposit.release import repository
 from deposit.release.repository import FAILED, FALLBACK, PENDING, Release
+from deposit.sections import DatabaseSettings
 from deposit.settings import Settings
 from deposit.waiting import wait_until
 
@@ -52,9 +53,9 @@ def request_release(settings: Settings, model_id: str | None = None, progress: P
     return there
 
 
-def request_rollback(settings: Settings) -> Release:
+def request_rollback(database: DatabaseSettings) -> Release:
     """Ask that the model that was live before be served again. Raises ReleaseError if there is none."""
-    with transaction(settings.database) as connection:
+    with transaction(database) as connection:
         repository.lock_requests(connection)
         now = repository.live(connection)
         if now is None:
@@ -67,12 +68,12 @@ def request_rollback(settings: Settings) -> Release:
         return there[0] if there else repository.request_again(connection, before, "rollback", why)
 
 
-def wait(settings: Settings, release_id: int, timeout: float, progress: Progress = log_progress) -> Release:
+def wait(database: DatabaseSettings, release_id: int, timeout: float, progress: Progress = log_progress) -> Release:
     """Wait until a release is live. Raises ReleaseError with its reason if it failed or took more than `timeout` s."""
     log = OnChange(progress)
 
     def look() -> Release:
-        with transaction(settings.database) as connection:
+        with transaction(database) as connection:
             release = repository.by_id(connection, release_id)
         log(f"release {release.id} of {release.model_id}: {release.state}")
         return release
@@ -88,15 +89,15 @@ def wait(settings: Settings, release_id: int, timeout: float, progress: Progress
     return release
 
 
-def history(settings: Settings) -> list[Release]:
+def history(database: DatabaseSettings) -> list[Release]:
     """All releases, newest first."""
-    with transaction(settings.database) as connection:
+    with transaction(database) as connection:
         return repository.history(connection)
 
 
-def live(settings: Settings) -> Release | None:
+def live(database: DatabaseSettings) -> Release | None:
     """The release that serves, if any."""
-    with transaction(settings.database) as connection:
+    with transaction(database) as connection:
         return repository.live(connection)
 
 

@@ -1,4 +1,4 @@
-"""A month's customers through the running service, and what came of them, told later."""
+"""A month's customers through the running service, and their outcomes, reported later."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -76,5 +76,5 @@ def customer_id(row_id: int) -> str:
 
 
 def past(span: Period, now: datetime) -> bool:
-    """Whether all of a span, and its outcomes, may be told of by now."""
+    """Whether all of a span, and its outcomes, may be reported by now."""
     return span.end + _DELAY < now

@@ -96,4 +96,4 @@ def _give_back(settings: Settings, lease: Lease, progress: Progress) -> None:
     with transaction(settings.database) as connection:
         release = leases.give_back(connection, lease, "the replay has failed")
     if release is not None:
-        requests.wait(settings, release.id, _SECONDS, progress)
+        requests.wait(settings.database, release.id, _SECONDS, progress)

@@ -115,9 +115,10 @@ def replay(
     settings = settings.changed("mlflow", model_name=name, experiment=name)
     settings = settings.changed("train", **_TRAINING)
     version = ingest(settings, progress).version
-    rows = datasets.load(ObjectStore(settings.store).data, version)
+    store = ObjectStore(settings.store)
+    rows = datasets.load(store.data, version)
     periods = _periods(rows, first, last)
-    book = ReplayState(settings, f"{version}/{first}_{last}{'' if training else '_untrained'}")
+    book = ReplayState(store.reports, f"{version}/{first}_{last}{'' if training else '_untrained'}")
     engine = connect(settings.database)
     months: list[ReplayedMonth] = []
     try:

@@ -9,8 +9,7 @@ from sqlalchemy import Engine, text
 from deposit.data.period import Period
 from deposit.database import reachable
 from deposit.errors import SourceError, UpstreamError
-from deposit.settings import Settings
-from deposit.store import ObjectStore
+from deposit.store import Bucket
 from deposit.waiting import wait_until
 
 _WAIT_SECONDS, _PAUSE_SECONDS, _QUIET_SECONDS = 120.0, 0.2, 3.0
@@ -18,7 +17,7 @@ _WAIT_SECONDS, _PAUSE_SECONDS, _QUIET_SECONDS = 120.0, 0.2, 3.0
 
 @dataclass(frozen=True)
 class ReplayedMonth:
-    """One month: who answered, how good it was where that can be told, what was done, whether answers were stale."""
+    """One month: who answered, how good it was where outcomes are known, what was done, whether answers were stale."""
 
     period: str
     model_id: str
@@ -37,8 +36,8 @@ class ReplayedMonth:
 class ReplayState:
     """The finished months of one replay."""
 
-    def __init__(self, settings: Settings, name: str) -> None:
-        self._bucket = ObjectStore(settings.store).reports
+    def __init__(self, reports: Bucket, name: str) -> None:
+        self._bucket = reports
         self._name = name
 
     def read(self, period: str) -> ReplayedMonth | None:
@@ -72,7 +71,7 @@ def predictions_by_id(engine: Engine, span: Period, prefix: str) -> dict[str, st
 
 
 def outcomes_by_id(engine: Engine, span: Period, prefix: str) -> dict[str, str]:
-    """The same of those whose outcome was told."""
+    """The same of those whose outcome was reported."""
     return _pairs(
         engine,
         "SELECT DISTINCT customer_id, prediction_id::text FROM predictions JOIN outcomes USING (prediction_id)"

@@ -19,6 +19,7 @@ from deposit.model.evaluation import (
 )
 from deposit.model.mixture import Values
 from deposit.progress import Progress, log_progress
+from deposit.sections import TrainSettings
 from deposit.selection.decision import ChallengeKind
 from deposit.selection.policy import ChallengeHistory, RefitPolicy
 from deposit.settings import Settings
@@ -135,28 +136,28 @@ def evaluate_dataset(
         settings: prices, label delay and the rest.
         dataset: its version.
         periods: months to leave out, their data being broken.
-        progress: told of each month.
+        progress: called at each month.
 
     Raises SourceError (no such dataset), DataError (too short a history), IntegrityError or UpstreamError.
     """
     version = dataset or history.newest_dataset(settings.store).version
     frame = datasets.load(ObjectStore(settings.store).data, version, tuple(periods))
-    trainer = trainer_of(settings, frame, progress)
+    trainer = trainer_of(settings.store, settings.train, frame, progress)
     standing = Standing(trainer.score(), settings.select.rule)
     policy = RefitPolicy(settings.select, settings.train.label_delay, settings.train.bootstrap, settings.train.seed)
-    lived = backtest(trainer, standing, policy)
+    lived, economics = backtest(trainer, standing, policy), Economics.of(settings.economics)
     progress("resampling calls and months")
     recipes = [
-        _evaluated(settings, name, member_predictions(standing.forward, name), lived.thresholds)
+        _evaluated(economics, settings.train, name, member_predictions(standing.forward, name), lived.thresholds)
         for name in standing.forward.recipes
     ]
-    answered = _evaluated(settings, "policy", lived.predictions, lived.thresholds)
-    return Evaluation(version, Economics.of(settings.economics), lived.months, answered, tuple(recipes))
+    answered = _evaluated(economics, settings.train, "policy", lived.predictions, lived.thresholds)
+    return Evaluation(version, economics, lived.months, answered, tuple(recipes))
 
 
-def _evaluated(settings: Settings, name: str, predictions: Predictions, thresholds: Values) -> EvaluatedModel:
-    economics, train = Economics.of(settings.economics), settings.train
-
+def _evaluated(
+    economics: Economics, train: TrainSettings, name: str, predictions: Predictions, thresholds: Values
+) -> EvaluatedModel:
     def intervals(resampled: Resampled) -> dict[str, Interval]:
         return evaluate(predictions, thresholds, economics, train.bootstrap, train.seed, resampled)
 

@@ -9,6 +9,7 @@ from deposit.model.expiry import Expiry
 from deposit.progress import Progress
 from deposit.registry.registry import ModelRegistry
 from deposit.registry.versions import Version
+from deposit.sections import ExpirySettings
 from deposit.selection.decision import Decision
 from deposit.selection.selection import Selection, read_decision, record_decision, register_training
 from deposit.settings import Settings
@@ -42,13 +43,13 @@ class ChampionAge:
         return self.expiry.is_expired(month_number(parse_period(month).start))
 
 
-def champion_age(settings: Settings, models: ModelRegistry) -> ChampionAge | None:
+def champion_age(models: ModelRegistry, limits: ExpirySettings) -> ChampionAge | None:
     """Of the champion; None if there is none. Raises GateError, IntegrityError, UpstreamError."""
     version = models.champion()
     if version is None:
         return None
     metadata = models.load(version).metadata
-    expiry = Expiry.of(metadata, settings.expiry)
+    expiry = Expiry.of(metadata, limits)
     return ChampionAge(version, metadata.train_end, expiry, _is_fallback(models, version))
 
 

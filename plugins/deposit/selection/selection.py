@@ -15,6 +15,7 @@ from deposit.registry import tracking
 from deposit.registry.registry import ModelRegistry
 from deposit.registry.tags import GateOutcome, Tag
 from deposit.registry.versions import Version
+from deposit.sections import SelectSettings, TrainSettings
 from deposit.selection.decision import (
     Comparison,
     Criterion,
@@ -68,7 +69,7 @@ def select(settings: Settings, training_run: str | None = None, progress: Progre
         decision = read_decision(models, challenger)
         if champion is not None and champion.version == challenger.version:
             return _selection(challenger, decision, is_champion=True)
-        rules = _rules(settings, champion)
+        rules = _rules(settings.select, settings.train, champion)
         if decision is None or decision.rules != rules:
             progress(f"comparing {challenger.model_id} with {champion.model_id if champion else 'a constant'}")
             comparison = compare(models, settings, challenger, champion)
@@ -143,13 +144,13 @@ def _open_champion(models: ModelRegistry, champion: Version, challenger: Version
         ) from error
 
 
-def _rules(settings: Settings, champion: Version | None) -> dict[str, Any]:
+def _rules(select: SelectSettings, train: TrainSettings, champion: Version | None) -> dict[str, Any]:
     """What a decision holds for: another champion or other settings need another decision."""
     return {
-        **settings.select.model_dump(),
-        "label_delay": settings.train.label_delay,
-        "bootstrap": settings.train.bootstrap,
-        "seed": settings.train.seed,
+        **select.model_dump(),
+        "label_delay": train.label_delay,
+        "bootstrap": train.bootstrap,
+        "seed": train.seed,
         "champion": champion.model_id if champion else None,
     }
 

@@ -38,15 +38,15 @@ def calibration(bins: Sequence[CalibrationBin]) -> str:
     return _figure("Share that subscribed by mean probability; the dashed line would be perfect", marks, _HEIGHT)
 
 
-def slices(found: Slices) -> str:
+def slices(measured: Slices) -> str:
     """ROC AUC of each group with its interval; the line is that of all calls."""
-    rows = [each for each in found.groups if each.roc_auc.value is not None and each.roc_auc.low is not None]
+    rows = [each for each in measured.groups if each.roc_auc.value is not None and each.roc_auc.low is not None]
     bounds = [value for each in rows for value in (each.roc_auc.low, each.roc_auc.high) if value is not None]
     low, high = min([0.5, *bounds]), max([0.7, *bounds])
     across, height = _scale(low, high, 130, _WIDTH - _RIGHT), _ROW * len(rows) + 22
     marks = ""
-    if found.overall.roc_auc.value is not None:
-        place = across(found.overall.roc_auc.value)
+    if measured.overall.roc_auc.value is not None:
+        place = across(measured.overall.roc_auc.value)
         marks = _line([(place, 0), (place, height - 20)], "b")
     for number, each in enumerate(rows):
         y = number * _ROW + 11

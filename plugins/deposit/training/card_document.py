@@ -152,7 +152,7 @@ def _calibration(figures: CardFigures) -> str:
 def _slices(figures: CardFigures) -> str:
     slices = figures.slices
     flagged = [each for each in slices.groups if any(getattr(each, name).flagged for name in METRICS)]
-    found = (
+    summary = (
         f"{len(flagged)} of {len(slices.groups)} groups have such a gap."
         if flagged
         else f"None of {len(slices.groups)} groups has such a gap."
@@ -163,7 +163,7 @@ def _slices(figures: CardFigures) -> str:
         "calibration gap is mean probability less share that subscribed, and the call rate is the share that it pays "
         "to call; intervals (95 %) resample the calls of each month. "
         f"{_FLAG} marks what differs from all calls beyond noise: by Holm's test over all marks of this card, at 5 %. "
-        f"{found} Call rates are not tested, since they follow the probabilities; precision follows the rate.\n\n"
+        f"{summary} Call rates are not tested, since they follow the probabilities; precision follows the rate.\n\n"
         + _table(
             ("Column", "Group", "Calls", "ROC AUC", "Calibration gap", "Call rate", "Precision among called"),
             (_sliced(each) for each in (slices.overall, *slices.groups)),

@@ -102,7 +102,7 @@ class Trainer:
         frame: rows with `period`, the features and `y`.
         fitting: the recipes, and how.
         cache: of what was scored and tuned before.
-        progress: told of each month.
+        progress: called at each month.
 
     Raises DataError if the frame holds `duration`.
     """

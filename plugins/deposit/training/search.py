@@ -61,7 +61,7 @@ def tune(
         trials: how many are tried.
         seed: of the search and of the fits.
         threads: how many months are fitted side by side.
-        progress: told of each trial.
+        progress: called at each trial.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     judged = [_judged(months, labelled, place) for place in range(len(labelled) - 1, len(labelled) - 4, -1)]

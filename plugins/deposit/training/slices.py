@@ -120,9 +120,9 @@ def beyond_noise(chances: Values) -> NDArray[np.bool_]:
     order = np.argsort(chances, kind="stable")  # NaN last
     count = int(np.isfinite(chances).sum())
     kept = chances[order[:count]] <= ALPHA / np.arange(count, 0, -1)
-    found = np.zeros(len(chances), dtype=bool)
-    found[order[:count]] = np.logical_and.accumulate(kept)
-    return found
+    rejected = np.zeros(len(chances), dtype=bool)
+    rejected[order[:count]] = np.logical_and.accumulate(kept)
+    return rejected
 
 
 def _columns(frame: "pd.DataFrame", suppressed: dict[str, int]) -> Iterator[_Column]:
@@ -160,12 +160,12 @@ def _comparable(column: _Column, labels: Labels, called: NDArray[np.bool_]) -> N
     """Whether a metric of a group can be held against that of all calls: shape (groups, metrics)."""
     count = len(column.groups)
     positive, chosen = labels[column.rows] == 1, called[column.rows]
-    found = np.zeros((count, len(METRICS)), dtype=bool)
+    comparable = np.zeros((count, len(METRICS)), dtype=bool)
     for name in COMPARED if column.name else ():
         counted = chosen if name == "precision" else np.ones(len(positive), dtype=bool)
         outcomes = [np.bincount(column.codes[counted & each], minlength=count) for each in (positive, ~positive)]
-        found[:, METRICS.index(name)] = np.minimum(*outcomes) >= LEAST_OUTCOMES
-    return found
+        comparable[:, METRICS.index(name)] = np.minimum(*outcomes) >= LEAST_OUTCOMES
+    return comparable
 
 
 def _flag(values: Values, samples: Values, comparable: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -17,6 +17,7 @@ from deposit.model.evaluation import Economics
 from deposit.progress import Progress, log_progress
 from deposit.registry import tracking
 from deposit.registry.tags import RunRole, RunState, Tag
+from deposit.sections import StoreSettings, TrainSettings
 from deposit.settings import Settings
 from deposit.store import ObjectStore
 from deposit.training import history, mlflow_logging
@@ -87,12 +88,12 @@ def train(
             return result_of(client, finished, reused=True)
         frame = datasets.load(bucket, version, excluded)
         if excluded:
-            progress(f"leaving out {', '.join(excluded)}: monitoring has found the data broken")
+            progress(f"leaving out {', '.join(excluded)}: monitoring says that the data is broken")
         provenance = _provenance(manifest, excluded, key, history.git_revision(settings.revision))
-        tags: dict[str, str] = {Tag.ROLE: role, Tag.SETTINGS: history.settings_key(settings)}
-        with _training_run(client, experiment_id, provenance, tags) as run_id:
+        with _training_run(client, experiment_id, provenance, role, history.settings_key(settings)) as run_id:
             mlflow_logging.log_dataset(client, run_id, version, datasets.uri(bucket, version), len(frame))
-            trainer = trainer_of(settings, frame, progress, None if role is RunRole.TRAINING else (FALLBACK,))
+            recipes = RECIPES if role is RunRole.TRAINING else (FALLBACK,)
+            trainer = trainer_of(settings.store, settings.train, frame, progress, recipes)
             standing, economics = Standing(trainer.score(), settings.select.rule), Economics.of(settings.economics)
             progress(f"refitting on every labelled month up to {max(trainer.months)}")
             challenger = make_challenger(trainer, standing, settings.train, economics, provenance)
@@ -104,15 +105,15 @@ def train(
 
 
 def trainer_of(
-    settings: Settings,
+    store: StoreSettings,
+    train: TrainSettings,
     frame: pd.DataFrame,
     progress: Progress = log_progress,
     recipes: tuple[Recipe, ...] | None = None,
 ) -> Trainer:
     """Who fits a frame's recipes as the settings have it, and keeps in the data bucket what was scored."""
-    train = settings.train
     fitting = Fitting(train.label_delay, train.trials, train.seed, train.threads, recipes or RECIPES)
-    return Trainer(frame, fitting, ForwardCache(ObjectStore(settings.store).data), progress)
+    return Trainer(frame, fitting, ForwardCache(ObjectStore(store).data), progress)
 
 
 def recorded(tracking_uri: str, run_id: str) -> TrainingResult:
@@ -158,11 +159,11 @@ def _provenance(manifest: Manifest, excluded: Sequence[str], key: str, revision:
 
 @contextmanager
 def _training_run(
-    client: MlflowClient, experiment_id: str, provenance: Provenance, tags: Mapping[str, str]
+    client: MlflowClient, experiment_id: str, provenance: Provenance, role: RunRole, settings_key: str
 ) -> Iterator[str]:
     """The parent run: FINISHED at the end, FAILED after an error."""
-    tags = {**tags, **mlflow_logging.provenance_tags(provenance)}
-    run_id = mlflow_logging.start(client, experiment_id, f"{tags[Tag.ROLE]} on {provenance.dataset}", tags)
+    tags = {Tag.ROLE: role, Tag.SETTINGS: settings_key, **mlflow_logging.provenance_tags(provenance)}
+    run_id = mlflow_logging.start(client, experiment_id, f"{role} on {provenance.dataset}", tags)
     try:
         yield run_id
     except BaseException:

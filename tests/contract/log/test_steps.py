@@ -25,6 +25,7 @@ from deposit.sections import DatabaseSettings
 from deposit.selection.decision import Criterion, CriterionName
 from deposit.selection.selection import Selection
 from deposit.settings import Settings
+from deposit.store import ObjectStore
 
 pytestmark = pytest.mark.servers
 
@@ -81,11 +82,11 @@ def _noted(settings: Settings) -> list[tuple[str, str, str]]:
 
 
 def test_a_refusal_is_noted_once_whatever_is_said_of_it(settings: Settings, addresses: Any) -> None:
-    record_rejection(settings, REFUSED)
-    record_rejection(settings, REFUSED)
-    record_rejection(settings, replace(REFUSED, reason="not better"))
+    record_rejection(settings.database, REFUSED)
+    record_rejection(settings.database, REFUSED)
+    record_rejection(settings.database, replace(REFUSED, reason="not better"))
     record_rejection(
-        settings, replace(REFUSED, champion_before="deposit-v5", reason="no better than deposit-v5 either")
+        settings.database, replace(REFUSED, champion_before="deposit-v5", reason="no better than deposit-v5 either")
     )
     assert _noted(settings) == [
         ("challenge", "deposit-v2", "no better than deposit-v5 either"),
@@ -104,8 +105,8 @@ def test_a_refusal_is_noted_once_whatever_is_said_of_it(settings: Settings, addr
 
 
 def test_a_first_challenger_is_refused_without_a_champion(settings: Settings) -> None:
-    record_rejection(settings, replace(REFUSED, champion_before=None))
-    record_rejection(settings, replace(REFUSED, champion_before=None))
+    record_rejection(settings.database, replace(REFUSED, champion_before=None))
+    record_rejection(settings.database, replace(REFUSED, champion_before=None))
     assert _noted(settings) == [("challenge", "deposit-v2", "no better")]
 
 
@@ -198,7 +199,7 @@ def test_steps_that_release_nothing_keep_their_data_through_the_migration(
 
 def test_steps_are_no_releases(settings: Settings) -> None:
     _go_live(settings, "deposit-v7")
-    record_rejection(settings, replace(REFUSED, model_id="deposit-v8"))
+    record_rejection(settings.database, replace(REFUSED, model_id="deposit-v8"))
     engine = connect(settings.database)
     with engine.connect() as connection:
         assert repository.pending(connection) == []
@@ -239,7 +240,7 @@ def test_months_with_broken_data_are_suspects(settings: Settings) -> None:
 
 def test_the_overview_sees_all_of_it(settings: Settings, free_ports: Callable[[int], int]) -> None:
     _go_live(settings, "deposit-v7")
-    record_rejection(settings, replace(REFUSED, model_id="deposit-v8"))
+    record_rejection(settings.database, replace(REFUSED, model_id="deposit-v8"))
     _monitored(settings, {"2026-04": PeriodStatus.PERFORMANCE_DEGRADED, "2026-05": PeriodStatus.STABLE}, "deposit")
     nobody = settings.changed("mlflow", tracking_uri=f"http://127.0.0.1:{free_ports(1)}")
     snapshot = read_snapshot(nobody)
@@ -305,12 +306,12 @@ def test_the_overview_is_there_without_a_database(settings: Settings, free_ports
 @pytest.mark.parametrize("model_id", ["..", "deposit-v0", "a/../../secret-v1", "deposit-v1.html", "x" * 200 + "-v1"])
 def test_what_is_no_report_is_not_looked_for(settings: Settings, model_id: str) -> None:
     with pytest.raises(DataError, match="is no model id"):
-        stored_pages.report(settings, "2026-05", model_id)
+        stored_pages.report(ObjectStore(settings.store).reports, "2026-05", model_id)
 
 
 def test_a_report_is_of_a_period(settings: Settings) -> None:
     with pytest.raises(ConfigError, match="is no period"):
-        stored_pages.report(settings, "../2026-05", "deposit-v1")
+        stored_pages.report(ObjectStore(settings.store).reports, "../2026-05", "deposit-v1")
 
 
 def _monitored(settings: Settings, kinds: dict[str, PeriodStatus], name: str, count: int = 200) -> None:

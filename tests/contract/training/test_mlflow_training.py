@@ -135,7 +135,7 @@ def test_of_the_months_that_are_left_out_those_that_are_there_count(good, settin
 
     assert train(tuned, good.dataset, ["1971-05", newest]).run_id == mixed.run_id
     assert client.get_run(mixed.run_id).data.tags["deposit.left_out"] == str([newest])
-    assert f"leaving out {newest}: monitoring has found the data broken" in messages
+    assert f"leaving out {newest}: monitoring says that the data is broken" in messages
 
 
 def test_a_model_whose_ranking_was_never_measured_is_listed_with_a_dash(settings, rows, monkeypatch, capsys) -> None:

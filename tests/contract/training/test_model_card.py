@@ -96,7 +96,7 @@ def test_a_release_leaves_its_card_with_what_served_before(
         assert f"{name}-v9" in text
         assert "it <b>won" not in text
         assert "Not for credit decisions" in text
-    assert stored_pages.card(releasing, release.model_id).decode() == page
+    assert stored_pages.card(ObjectStore(releasing.store).reports, release.model_id).decode() == page
     with tarfile.open(
         fileobj=io.BytesIO(ObjectStore(releasing.store).bentos.get(split_uri(release.bento_uri)[1]))
     ) as it:
@@ -127,7 +127,7 @@ def test_no_release_is_asked_for_if_its_card_cannot_be_written(releasing: Settin
     reports.put(key, b"{}")
     with pytest.raises(IntegrityError, match="model card is damaged"):
         requests.request_release(releasing)
-    assert requests.history(releasing) == []
+    assert requests.history(releasing.database) == []
     reports.delete(key)
     assert requests.request_release(releasing).state == "requested"
 
@@ -143,9 +143,9 @@ def test_a_model_that_was_trained_without_figures_is_released_without_a_card(
     assert release.state != LIVE
     assert any("has no model card" in message for message in told)
     with pytest.raises(SourceError):
-        stored_pages.card(releasing, release.model_id)
+        stored_pages.card(ObjectStore(releasing.store).reports, release.model_id)
 
 
 def test_only_a_model_id_names_a_card(releasing: Settings) -> None:
     with pytest.raises(DataError, match="is no model id"):
-        stored_pages.card(releasing, "../monitoring/2010-05/x")
+        stored_pages.card(ObjectStore(releasing.store).reports, "../monitoring/2010-05/x")

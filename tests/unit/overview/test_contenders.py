@@ -43,7 +43,7 @@ def test_the_champion_has_its_reason_and_what_it_is_worth_in_months_it_had_not_s
     champion = version(7, decision=decision, gate="passed", metrics=json.dumps(METRICS))
     refused = version(8, decision=json.dumps(LOST), gate="refused")
     answer_with(monkeypatch, httpx.Response(200, json={"model_version": champion}), [refused, champion])
-    seen = read_contenders(Settings())
+    seen = read_contenders(Settings().mlflow)
     assert seen.champion is not None
     assert (seen.champion.model_id, seen.champion.reason) == ("deposit-v7", "it won")
     assert [(worth.profit, worth.low, worth.high) for worth in seen.champion.worths] == [(10.0, 5.0, 15.0)]
@@ -67,7 +67,7 @@ def test_a_champion_that_no_gate_let_in_says_so(
 ) -> None:
     by_hand = version(3, **({"decision": json.dumps(decision)} if decision else {}))
     answer_with(monkeypatch, httpx.Response(200, json={"model_version": by_hand}), [by_hand])
-    champion = read_contenders(Settings()).champion
+    champion = read_contenders(Settings().mlflow).champion
     assert champion is not None
     assert (champion.reason, champion.worths, champion.roc_auc) == (reason, (), None)
 
@@ -75,7 +75,7 @@ def test_a_champion_that_no_gate_let_in_says_so(
 @pytest.mark.parametrize(("status", "code"), [(404, "RESOURCE_DOES_NOT_EXIST"), (400, "INVALID_PARAMETER_VALUE")])
 def test_there_may_be_no_champion(monkeypatch: pytest.MonkeyPatch, status: int, code: str) -> None:
     answer_with(monkeypatch, httpx.Response(status, json={"error_code": code}), [])
-    seen = read_contenders(Settings())
+    seen = read_contenders(Settings().mlflow)
     assert (seen.champion, seen.newest) == (None, ())
 
 
@@ -83,4 +83,4 @@ def test_there_may_be_no_champion(monkeypatch: pytest.MonkeyPatch, status: int, 
 def test_an_mlflow_that_does_not_answer_is_a_sentence(monkeypatch: pytest.MonkeyPatch, alias: httpx.Response) -> None:
     answer_with(monkeypatch, alias, [])
     with pytest.raises(UpstreamError, match="MLflow does not say who is champion, at http://127"):
-        read_contenders(Settings())
+        read_contenders(Settings().mlflow)

@@ -134,8 +134,8 @@ def _errors(archive: zipfile.ZipFile, place: int, name: str) -> dict[tuple[int, 
             if _FORMULA.search(content):
                 _refuse_uncalculated(content, uncalculated, name)
             if _ERROR in content:
-                found = ((_PLACE.search(cell[1]), cell) for cell in _ERROR_CELL.finditer(content) if _ERROR in cell[1])
-                errors |= {_row_and_column(at): cell[2].decode() for at, cell in found if at}
+                places = ((_PLACE.search(cell[1]), cell) for cell in _ERROR_CELL.finditer(content) if _ERROR in cell[1])
+                errors |= {_row_and_column(at): cell[2].decode() for at, cell in places if at}
             rest = content[-_OVERLAP:]
     return errors
 

@@ -33,16 +33,16 @@ def command(settings: Settings) -> list[str]:
 
 
 def variables(settings: Settings) -> dict[str, str]:
-    """What MLflow's server is told by its environment where its database is on RDS, its bucket on AWS; has a secret."""
-    told = {"AWS_DEFAULT_REGION": settings.store.region}
+    """The environment of MLflow's server where its database is on RDS, its bucket on AWS; has a secret."""
+    environment = {"AWS_DEFAULT_REGION": settings.store.region}
     if settings.database.mlflow_url:
-        told["MLFLOW_BACKEND_STORE_URI"] = driver_url(
+        environment["MLFLOW_BACKEND_STORE_URI"] = driver_url(
             settings.database.mlflow_url, "DEPOSIT_DATABASE__MLFLOW_URL", Driver.PSYCOPG, settings.database
         )
     if settings.store.kms_key:
         encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": settings.store.kms_key}
-        told["MLFLOW_S3_UPLOAD_EXTRA_ARGS"] = json.dumps(encryption)
-    return told
+        environment["MLFLOW_S3_UPLOAD_EXTRA_ARGS"] = json.dumps(encryption)
+    return environment
 
 
 @app.command()

@@ -90,7 +90,7 @@ def _summary(settings: Settings, ingested: dict[str, object], training_run: str)
 
 def _served(settings: Settings) -> None:
     champion = RegisteredVersions(settings).champion()
-    live = requests.live(settings)
+    live = requests.live(settings.database)
     if live is None:
         raise ReleaseError(f"no model is served: see `deposit status` and {settings.state.logs}")
     with _client(settings) as client:

@@ -171,11 +171,11 @@ class DockerTarget:
 
     def running(self) -> dict[int, tuple[str, ...]]:
         """From the containers that are there, which the engine has to keep running."""
-        found: dict[int, list[Container]] = {}
+        by_release: dict[int, list[Container]] = {}
         with engine() as client:
             for container in _services(client, self._plan.project):
-                found.setdefault(int(container.labels[RELEASE]), []).append(container)
-        return {release_id: addresses_of(containers) for release_id, containers in found.items()}
+                by_release.setdefault(int(container.labels[RELEASE]), []).append(container)
+        return {release_id: addresses_of(containers) for release_id, containers in by_release.items()}
 
     def prune(self, keep: set[str]) -> None:
         """Remove the images that no live or previous release needs."""
@@ -227,8 +227,8 @@ def clear(project: str) -> None:
 
 def _services(client: DockerClient, project: str) -> list[Container]:
     labels = [f"{PROJECT}={project}", RELEASE]
-    found: list[Container] = client.containers.list(all=True, filters={"label": labels}, ignore_removed=True)
-    return found
+    containers: list[Container] = client.containers.list(all=True, filters={"label": labels}, ignore_removed=True)
+    return containers
 
 
 def _end(container: Container) -> None:

@@ -1,4 +1,4 @@
-"""What a service is told by environment variables, whatever the target: no secret is among them."""
+"""The environment variables of a service, whatever the target: no secret is among them."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ from deposit.variables import PREFIX, text_of
 
 
 def bentoml_variables(home: Path) -> dict[str, str]:
-    """What BentoML and the numeric libraries are told; `home` holds the unpacked Bento."""
+    """The variables of BentoML and the numeric libraries; `home` holds the unpacked Bento."""
     return {
         "BENTOML_HOME": str(home),
         "BENTOML_DO_NOT_TRACK": "true",

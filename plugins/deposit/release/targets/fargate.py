@@ -99,8 +99,8 @@ class EcsService:
                 f"there is no ECS service {self._name} in the cluster {self._cluster} in {self._region}: apply "
                 "terraform/services, or correct DEPOSIT_RELEASE__ECS_SERVICE"
             )
-        found: dict[str, Any] = services[0]
-        return found
+        service: dict[str, Any] = services[0]
+        return service
 
     def current(self) -> RegisteredDefinition:
         """The task definition that the service is to run."""

@@ -79,15 +79,15 @@ class LambdaFunction:
         """By name."""
         with answered("list the function's aliases"):
             pages = self._client.get_paginator("list_aliases").paginate(FunctionName=self.name)
-            found = [alias for page in pages for alias in page["Aliases"]]
-        return {each["Name"]: Alias(each["FunctionVersion"], each.get("Description", "")) for each in found}
+            aliases = [alias for page in pages for alias in page["Aliases"]]
+        return {each["Name"]: Alias(each["FunctionVersion"], each.get("Description", "")) for each in aliases}
 
     def versions(self) -> list[str]:
         """Those that are published, oldest first."""
         with answered("list the function's versions"):
             pages = self._client.get_paginator("list_versions_by_function").paginate(FunctionName=self.name)
-            found = [each["Version"] for page in pages for each in page["Versions"]]
-        return sorted((version for version in found if version != _LATEST), key=int)
+            versions = [each["Version"] for page in pages for each in page["Versions"]]
+        return sorted((version for version in versions if version != _LATEST), key=int)
 
     def point(self, alias: str, version: str, description: str | None = None) -> None:
         """Let an alias name a version, and make it if it is not there."""

@@ -60,9 +60,9 @@ class ProcessTarget:
 
     def parity(self, release: Release) -> dict[str, Any]:
         """The rows and probabilities in the baked-in model. Raises ReleaseError if they are missing or broken."""
-        found = sorted(self._folder(release).glob("models/*/*/parity.json"))
+        candidates = sorted(self._folder(release).glob("models/*/*/parity.json"))
         try:
-            content: dict[str, Any] = json.loads(found[0].read_text())
+            content: dict[str, Any] = json.loads(candidates[0].read_text())
         except (IndexError, ValueError) as error:
             raise ReleaseError(f"{release.bento_tag} has no readable parity.json: package it again") from error
         return content
@@ -124,12 +124,12 @@ class ProcessTarget:
 
     def running(self) -> dict[int, tuple[str, ...]]:
         """From the program files, which say what supervisor has to keep running."""
-        found = {}
+        addresses = {}
         for path in self._programs.glob(f"{_PREFIX}*.conf"):
             release_id = int(path.stem.removeprefix(_PREFIX))
             ports = [each["command"].split("--port ")[1].split()[0] for each in self._written(release_id).values()]
-            found[release_id] = tuple(f"127.0.0.1:{port}" for port in ports)
-        return found
+            addresses[release_id] = tuple(f"127.0.0.1:{port}" for port in ports)
+        return addresses
 
     def prune(self, keep: set[str]) -> None:
         """Remove the unpacked Bentos that no live or previous release needs."""
