@@ -19,7 +19,6 @@ from benchmarks.pairs import Verdicts, judge_pairs
 from deposit.data import ingest, periods, sources
 from deposit.data.columns import LEAKAGE_COLUMN
 from deposit.model import metrics
-from deposit.model.encoder import Encoder
 from deposit.model.evaluation import Predictions
 from deposit.model.mixture import Values, linear_log_odds
 from deposit.progress import log_progress
@@ -27,7 +26,7 @@ from deposit.sections import IngestSettings, SelectSettings
 from deposit.selection.backtest import backtest
 from deposit.selection.policy import RefitPolicy
 from deposit.settings import REPOSITORY
-from deposit.training.fitting import EncodedRows, Member, fit
+from deposit.training.fitting import EncodedRows, fit
 from deposit.training.forward_cache import ForwardCache
 from deposit.training.recipes import RECIPES, Recipe, Trees
 from deposit.training.rolling_origin import Fitting, Trainer
@@ -36,18 +35,6 @@ from deposit.training.weighting import Standing, member_predictions, sigmoid
 OUTPUT = Path(__file__).with_name("MODELS.md")
 PICTURE = Path(__file__).with_name("MODELS.png")
 SEED = 7
-
-
-class KeepingTrainer(Trainer):
-    """Keeps what it fits, to let old models answer later months."""
-
-    kept: dict[str, tuple[Encoder, list[Member]]]
-
-    def fit(self, labelled: Sequence[str], recipes: Sequence[Recipe]) -> tuple[EncodedRows, list[Member]]:
-        """As `Trainer`; what is fitted through a month is kept by it."""
-        rows, members = super().fit(labelled, recipes)
-        self.kept.setdefault(labelled[-1], (rows.encoder, members))
-        return rows, members
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +49,7 @@ class Lived:
         seconds: of processor and of the clock that scoring took.
     """
 
-    trainer: KeepingTrainer
+    trainer: Trainer
     standing: Standing
     stale: dict[tuple[int, int], Values]
     seconds: tuple[float, float]
@@ -70,14 +57,14 @@ class Lived:
 
 def live(frame: pd.DataFrame) -> Lived:
     """Score each month, and let each month's models answer the later ones too."""
-    trainer = KeepingTrainer(frame, Fitting(seed=SEED, threads=os.cpu_count() or 1), ForwardCache(), log_progress)
-    trainer.kept = {}
+    trainer = Trainer(frame, Fitting(seed=SEED, threads=os.cpu_count() or 1), ForwardCache(), log_progress)
     began = time.process_time(), time.monotonic()
     standing = Standing(trainer.score())
     seconds = time.process_time() - began[0], time.monotonic() - began[1]
     folds, stale = standing.forward.folds, {}
     for origin, fold in enumerate(folds):
-        encoder, members = trainer.kept[fold.labelled[-1]]
+        rows, members = trainer.fit(fold.labelled, RECIPES)
+        encoder = rows.encoder
         by_name = {member.recipe: member for member in members}
         for place in range(origin, len(folds)):
             matrix = encoder.encode_columns(trainer.months[folds[place].period])

@@ -21,6 +21,7 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
 
+from benchmarks.cluster import cluster, loader
 from benchmarks.processes import running
 from benchmarks.report import Table, spread
 from deposit import console
@@ -41,6 +42,9 @@ PORT = 18_970
 ROWS = (1_000_000, 10_000_000)
 _FILE_ROWS = 1_000_000
 _START_SECONDS = 60
+_CLUSTER_ROWS = 1_000_000
+_CLUSTERS = {"a worker, on one core": (1, 1), "two workers, on two cores": (2, 2), "a worker, on two cores": (1, 2)}
+"""Workers and cores; the command and the scheduler are on the same."""
 Measured = dict[tuple[int, str], list[dict[str, float]]]
 
 
@@ -62,9 +66,10 @@ def main() -> None:
             state_dir=Path(name), store=store, score=ScoreSettings(threads=1), train=TrainSettings(threads=1)
         )  # one thread, so that what is compared is the work of one core
         measured = _measure(settings, Path(name), options.rows, options.rounds)
-    table = _table(measured, options.rows)
-    console.table(table.title, table.columns, table.rows)
-    (options.out / "SCORING.md").write_text(_markdown(table, options.rounds))
+        tables = [_table(measured, options.rows), _cluster_table(_on_clusters(settings, Path(name), options.rounds))]
+    for table in tables:
+        console.table(table.title, table.columns, table.rows)
+    (options.out / "SCORING.md").write_text(_markdown(tables, options.rounds))
 
 
 @contextmanager
@@ -89,6 +94,26 @@ def _object_store(folder: Path) -> Iterator[StoreSettings]:
                     raise
                 time.sleep(0.2)
         yield settings
+
+
+def _on_clusters(settings: Settings, folder: Path, rounds: int) -> dict[str, list[dict[str, float]]]:
+    """Seconds of each run over Dask, in turn, by what it ran on: of the clock, and of each part's processor time."""
+    allowed = sorted(os.sched_getaffinity(0))
+    measured: dict[str, list[dict[str, float]]] = {}
+    _write(settings, _history(folder), _CLUSTER_ROWS, folder)
+    for number in range(1, rounds + 1):
+        for title, (workers, count) in _CLUSTERS.items():
+            log_progress(f"Dask: {title}, round {number} of {rounds}")
+            cores = frozenset(allowed[:count])
+            with cluster(workers, cores, folder, folder / "model") as started:
+                before = started.cpu()
+                changed = settings.model_copy(update={"compute": started.settings})
+                run = _run(changed, "scored", _CLUSTER_ROWS, cores)
+                scheduler, both = (after - first for after, first in zip(started.cpu(), before, strict=True))
+            command = _CLUSTER_ROWS / run["per_core"]
+            figures = {"seconds": run["seconds"], "command": command, "scheduler": scheduler, "workers": both}
+            measured.setdefault(title, []).append(figures)
+    return measured
 
 
 def _measure(settings: Settings, folder: Path, sizes: Sequence[int], rounds: int) -> Measured:
@@ -131,10 +156,17 @@ def _write(settings: Settings, frame: pd.DataFrame, rows: int, folder: Path) -> 
         bucket.upload(path, f"bench/{rows}/{first // _FILE_ROWS:04d}.parquet")
 
 
-def _run(settings: Settings, child: str, rows: int) -> dict[str, float]:
+def _run(
+    settings: Settings, child: str, rows: int, cores: frozenset[int] = frozenset(os.sched_getaffinity(0))
+) -> dict[str, float]:
     command = [sys.executable, "-W", "ignore", "-m", "benchmarks.scoring", "--child", child, "--rows", str(rows)]
     environment = {**{name: os.environ[name] for name in ("PATH", "HOME")}, **variables(settings)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=REPOSITORY)
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=REPOSITORY)
+    finally:
+        os.sched_setaffinity(0, allowed)
     if done.returncode:
         raise SystemExit(f"error: {child} failed: {done.stderr[-2000:]}")
     return dict(json.loads(done.stdout.splitlines()[-1]))
@@ -160,8 +192,11 @@ def _alone(rows: int) -> dict[str, float]:
 
 def _scored(rows: int) -> dict[str, float]:
     """`deposit score` from the store to the store, with the model at hand: MLflow is not asked."""
+    import distributed  # noqa: F401 - not to be timed
+
     from deposit.registry.registry import ModelRegistry
     from deposit.registry.versions import Version
+    from deposit.scoring import score as scoring
     from deposit.scoring.score import ScoreRequest, score
     from deposit.settings import load_settings
 
@@ -169,6 +204,7 @@ def _scored(rows: int) -> dict[str, float]:
     version = Version("deposit-v1", 1, "run", "2026", "d", {}, ("champion",))
     setattr(ModelRegistry, "champion", lambda _: version)  # noqa: B010
     setattr(ModelRegistry, "load", lambda *_: ModelArtifact.load(settings.state_dir / "model", threads=1))  # noqa: B010
+    setattr(scoring, "_model", lambda *_: loader(settings.state_dir / "model"))  # noqa: B010
     request = ScoreRequest(
         f"s3://{settings.store.data_bucket}/bench/{rows}", f"s3://{settings.store.data_bucket}/scores/{rows}",
         overwrite=True, restart=True,
@@ -200,7 +236,18 @@ def _table(measured: Measured, sizes: Sequence[int]) -> Table:
     return Table("Parquet to Parquet", columns, rows)
 
 
-def _markdown(table: Table, rounds: int) -> str:
+def _cluster_table(measured: dict[str, list[dict[str, float]]]) -> Table:
+    one = statistics.median(run["seconds"] for run in measured[next(iter(_CLUSTERS))])
+    rows = []
+    for title, runs in measured.items():
+        times = one / statistics.median(run["seconds"] for run in runs)
+        parts = [spread(run[part] for run in runs) for part in ("seconds", "command", "scheduler", "workers")]
+        rows.append([title, *parts, f"{times:.2f}"])
+    columns = ["by", "s", "processor s: command", "scheduler", "workers", "times the first"]
+    return Table(f"Over Dask, {_CLUSTER_ROWS:,} rows", columns, rows)
+
+
+def _markdown(tables: Sequence[Table], rounds: int) -> str:
     cores = len(os.sched_getaffinity(0))
     return (
         f"# Batch scoring, timed\n\nMade by `make bench-score`.\n\n"
@@ -209,7 +256,10 @@ def _markdown(table: Table, rounds: int) -> str:
         "write, upload, manifest) but its imports and MLflow; XGBoost is given a matrix that is encoded and in memory. "
         f"Rows of a core are those of a second of processor time. The model mixes all {len(RECIPES)} recipes. "
         f"{rounds} rounds, in turn; cells show the median and, in brackets, the lowest and the highest.\n\n"
-        f"{table.markdown()}\n"
+        f"{tables[0].markdown()}\n"
+        "Of Dask's workers each has one thread. They check, encode and score; the command, which reads, sorts, ranks "
+        "and writes, and the scheduler have no core of their own, but share those of the workers.\n\n"
+        f"{tables[1].markdown()}\n"
         f"{datetime.now(UTC):%Y-%m-%d}, {cores} cores, load {os.getloadavg()[0]:.1f}, "
         f"{platform.system()}, Python {platform.python_version()}.\n"
     )

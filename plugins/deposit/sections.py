@@ -343,6 +343,7 @@ class GatewaySettings(Section):
         description="host:port of MLflow, whose UI the gateway publishes behind a login; empty means that it does not",
     )
     evidently: str | None = Field(None, description="the same of Evidently's UI")
+    dask: str | None = Field(None, description="the same of the dashboard of a Dask scheduler")
     tls: Literal["off", "internal", "files"] = Field(
         "off", description="`internal`: a certificate of the gateway's own authority; `files`: a given one"
     )
@@ -497,6 +498,20 @@ class ScoreSettings(Section):
     )
 
 
+class ComputeSettings(Section):
+    """Where batch scoring and training do what can be done side by side."""
+
+    scheduler: str | None = Field(
+        None,
+        pattern=r"^(tcp|tls)://[^\s/]+:\d+$",
+        description="address of a Dask scheduler, as tcp://host:8786, whose workers score and train; empty means "
+        "threads of this machine",
+    )
+    patience: float = Field(
+        60.0, gt=0, description="seconds that the scheduler may be without any worker before the work is given up"
+    )
+
+
 class MonitorSettings(Section):
     """Monitoring: what follows from it; figures and verdicts count everything and need no setting."""
 
@@ -524,6 +539,7 @@ class StackSettings(Section):
     airflow_port: int = Field(8080, description="Airflow UI and REST API")
     mlflow_port: int = Field(5000, description="MLflow UI, which asks for a login")
     evidently_port: int = Field(3001, description="Evidently UI, which asks for the same login: a report of each month")
+    dask_port: int = Field(8787, description="dashboard of a Dask scheduler, if one runs, which asks for it too")
     store_port: int = Field(9000, description="object store")
     postgres_port: int = Field(15432, description="PostgreSQL")
     internal_port: int = Field(18800, description="first of 9 ports that are for the stack's own parts")

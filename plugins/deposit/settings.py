@@ -27,6 +27,7 @@ from deposit.files import StateFolder
 from deposit.sections import (
     RENAMED,
     ApiSettings,
+    ComputeSettings,
     DatabaseSettings,
     EconomicsSettings,
     ExpirySettings,
@@ -87,6 +88,7 @@ class Settings(BaseSettings):
     serve: ServeSettings = ServeSettings()
     log: LogSettings = LogSettings()
     score: ScoreSettings = ScoreSettings()
+    compute: ComputeSettings = ComputeSettings()
     monitor: MonitorSettings = MonitorSettings()
     stack: StackSettings = StackSettings()
 

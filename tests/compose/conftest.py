@@ -25,6 +25,7 @@ def compose(
     names = ("GATEWAY", "AIRFLOW", "MLFLOW", "STORE")
     ports = {f"DEPOSIT_STACK__{name}": first + place for place, name in enumerate(names)}
     ports |= {"STORE_CONSOLE": first + 4, "GRAFANA": first + 5, "DEPOSIT_STACK__EVIDENTLY": first + 6}
+    ports |= {"DEPOSIT_STACK__DASK": first + 7}
     stack = Compose(request.config.getoption("compose"), ports)
     stack.run("down", "--volumes", "--remove-orphans")
     stack.run("build", timeout=BUILD_SECONDS)

@@ -29,11 +29,12 @@ GUARDED = (
 
 
 class Uis(NamedTuple):
-    """The two behind the gateway. Evidently's is not up."""
+    """Those behind the gateway. Evidently's and Dask's are not up."""
 
     settings: Settings
     mlflow: str
     evidently: str
+    dask: str
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +42,15 @@ def uis(free_ports: Callable[[int], int], tmp_path_factory: pytest.TempPathFacto
     folder, nobody = tmp_path_factory.mktemp("mlflow"), free_ports(1)
     database, artifacts = f"sqlite:///{folder}/mlflow.db", str(folder / "artifacts")
     with mlflow_server(free_ports(1), folder / "log", database, artifacts) as url:
-        behind = {"mlflow": url.removeprefix("http://"), "evidently": f"127.0.0.1:{nobody}"}
+        behind = {
+            "mlflow": url.removeprefix("http://"),
+            "evidently": f"127.0.0.1:{nobody}",
+            "dask": f"127.0.0.1:{nobody}",
+        }
         with gateway(free_ports, "none", **behind) as (settings, _):
             stack = settings.stack
-            yield Uis(settings, *(settings.gateway.url(port) for port in (stack.mlflow_port, stack.evidently_port)))
+            ports = (stack.mlflow_port, stack.evidently_port, stack.dask_port)
+            yield Uis(settings, *map(settings.gateway.url, ports))
 
 
 @pytest.fixture
@@ -100,8 +106,9 @@ def test_mlflows_client_logs_in_by_its_own_variables(uis: Uis, monkeypatch: pyte
         connected.create_experiment("from a stranger")
 
 
-def test_a_ui_that_does_not_run_asks_for_the_login_as_well(uis: Uis) -> None:
-    with httpx.Client(base_url=uis.evidently, trust_env=False, timeout=30) as client:
+@pytest.mark.parametrize("ui", ["evidently", "dask"])
+def test_a_ui_that_does_not_run_asks_for_the_login_as_well(uis: Uis, ui: str) -> None:
+    with httpx.Client(base_url=getattr(uis, ui), trust_env=False, timeout=30) as client:
         assert client.get("/api/projects").status_code == 401
         answer = client.get("/api/projects", auth=LOGIN)
     assert (answer.status_code, "Bad Gateway" in answer.text) == (502, True)

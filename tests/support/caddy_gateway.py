@@ -25,12 +25,12 @@ def gateway(free_ports: Callable[[int], int], service: str, **given: Any) -> Ite
     """A running one, and its address."""
     # sockets' paths must be short
     folder = Path(tempfile.mkdtemp(prefix="dep-"))
-    port = free_ports(3)
+    port = free_ports(4)
     settings = Settings(
         state_dir=folder,
         gateway=GatewaySettings(**given),
         release=ReleaseSettings(gateway_admin=str(folder / "admin.sock")),
-        stack=StackSettings(gateway_port=port, mlflow_port=port + 1, evidently_port=port + 2),
+        stack=StackSettings(gateway_port=port, mlflow_port=port + 1, evidently_port=port + 2, dask_port=port + 3),
     )
     prepared = Gateway(settings)
     admit(prepared.login_file, PASSWORD)

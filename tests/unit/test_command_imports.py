@@ -17,6 +17,7 @@ from deposit.settings import Settings
 
 MODELS = {"mlflow", "pandas", "scipy", "sklearn", "xgboost", "optuna", "evidently", "bentoml", "matplotlib"}
 CLOUD = {"boto3", "minio"}
+DASK = {"dask", "distributed"}
 SCRIPT = """
 import json, sys
 from deposit.cli import main
@@ -91,10 +92,10 @@ def environment(tmp_path: Path, mlflow_server: str) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("arguments", "absent"),
     [
-        (["--help"], MODELS | CLOUD | {"sqlalchemy", "psycopg", "numpy", "httpx"}),
-        (["models", "--json"], MODELS | CLOUD | {"sqlalchemy", "psycopg", "numpy"}),
-        (["status", "--json"], MODELS | CLOUD | {"numpy"}),
-        (["monitor", "--date", "2010-05-17", "--json"], MODELS | CLOUD),
+        (["--help"], MODELS | CLOUD | DASK | {"sqlalchemy", "psycopg", "numpy", "httpx"}),
+        (["models", "--json"], MODELS | CLOUD | DASK | {"sqlalchemy", "psycopg", "numpy"}),
+        (["status", "--json"], MODELS | CLOUD | DASK | {"numpy"}),
+        (["monitor", "--date", "2010-05-17", "--json"], MODELS | CLOUD | DASK),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
@@ -125,3 +126,9 @@ def test_models_are_those_of_ours_with_aliases_and_metrics(environment: dict[str
             "aliases": ["champion"],
         }
     ]
+
+
+def test_what_scores_and_trains_imports_dask_only_if_a_scheduler_is_set() -> None:
+    script = "import deposit.scoring.score, deposit.training.training, sys; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, check=True)
+    assert not DASK & set(done.stdout.split())

@@ -1,10 +1,11 @@
 """The model registry: what is registered and who is made champion, and the files of the versions."""
 
 import json
+import platform
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,11 +14,13 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from deposit.errors import ConfigError
 from deposit.model.artifact import ModelArtifact
 from deposit.registry import tracking
 from deposit.registry.tags import Tag
 from deposit.registry.tracking import LoggedModel
 from deposit.registry.versions import CHAMPION, PREVIOUS, RegisteredVersions, Version
+from deposit.settings import load_settings
 from deposit.store import ObjectStore
 
 _IDS = "models/"
@@ -137,3 +140,20 @@ class ModelRegistry(RegisteredVersions):
     def _take_id(self, model_id: str, run_id: str) -> bool:
         """Take a version's id for ever; False if it was given before."""
         return ObjectStore(self._settings.store).data.put_if_absent(f"{_IDS}{model_id}", run_id.encode())
+
+
+@lru_cache(maxsize=2)
+def load_model(model_id: str, sha256: str) -> ModelArtifact:
+    """A model by its id, for a worker of a Dask cluster: by the settings of its own environment, once a process.
+
+    Raises ConfigError if its MLflow is another, which has another model of that id.
+    """
+    settings = load_settings().changed("train", threads=1)
+    registry = ModelRegistry(settings)
+    version = registry.by_id(model_id)
+    if registry.resolve_artifact(version).sha256 != sha256:
+        raise ConfigError(
+            f"the Dask worker {platform.node()} knows another model as {model_id}: give it the same "
+            f"DEPOSIT_MLFLOW__TRACKING_URI as the command that asks it, not {settings.mlflow.tracking_uri}"
+        )
+    return registry.load(version)

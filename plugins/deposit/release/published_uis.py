@@ -1,4 +1,4 @@
-"""UIs that have no login of their own, published by the gateway behind one: MLflow's and Evidently's."""
+"""UIs that have no login of their own, published by the gateway behind one: those of MLflow, Evidently and Dask."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from deposit.settings import Settings
 USER = "admin"
 """Who logs in."""
 NO_LOGIN = (
-    "this page needs the login of MLflow and Evidently, which `make credentials` prints, and without Docker "
+    "this page needs the login of MLflow, Evidently and Dask, which `make credentials` prints, and without Docker "
     "`deposit env`"
 )
 _CHANGING = ["POST", "PUT", "PATCH", "DELETE"]
@@ -31,7 +31,8 @@ def published_uis(settings: Settings) -> list[PublishedUi]:
     gateway, stack = settings.gateway, settings.stack
     mlflow = [PublishedUi("mlflow", stack.mlflow_port, gateway.mlflow, settings.links.mlflow)] if gateway.mlflow else []
     evidently = [PublishedUi("evidently", stack.evidently_port, gateway.evidently)] if gateway.evidently else []
-    return mlflow + evidently
+    dask = [PublishedUi("dask", stack.dask_port, gateway.dask)] if gateway.dask else []
+    return mlflow + evidently + dask
 
 
 def ui_routes(ui: PublishedUi, login_file: Path) -> list[dict[str, Any]]:

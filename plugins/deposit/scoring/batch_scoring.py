@@ -1,17 +1,17 @@
 """Batch scoring: every row of some files through one model, into a folder of ranked rows. Safe to kill at any point."""
 
 import csv
-from collections import deque
-from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
+from deposit.compute import pool
+from deposit.data.blocks import Block
 from deposit.errors import ContractError
 from deposit.model.artifact import ModelArtifact, Probabilities
 from deposit.progress import Progress
@@ -21,6 +21,7 @@ from deposit.scoring.journal import Journal, RunDone, ScorePlan
 from deposit.scoring.output import QUARANTINE, OutputFolder, ScoreManifest, publish
 from deposit.scoring.ranked_parts import PART_ROWS, write_parts
 from deposit.scoring.reading import InputBlock, read_inputs
+from deposit.sections import ComputeSettings
 from deposit.store import ObjectStore
 
 RUN_ROWS = 400_000
@@ -36,8 +37,9 @@ class BatchScoring:
     Args:
         plan: what it is to do.
         journal: what of that is done.
-        artifact: the model.
-        threads: that encode and score.
+        model: gives the model, wherever it is asked: here, or where the rows are scored.
+        compute: where rows are checked, encoded and scored.
+        threads: that do it where that is this process.
         store: of inputs.
         folder: of the results.
         scratch: folder of this machine for what is not finished.
@@ -46,7 +48,8 @@ class BatchScoring:
 
     plan: ScorePlan
     journal: Journal
-    artifact: ModelArtifact = field(repr=False)
+    model: Callable[[], ModelArtifact] = field(repr=False)
+    compute: ComputeSettings
     threads: int
     store: ObjectStore
     folder: OutputFolder
@@ -67,16 +70,17 @@ class BatchScoring:
         first, skip = (done[-1].source, done[-1].end) if done else (0, 0)
         row, pending = sum(run.rows for run in done), _Pending()
         blocks = read_inputs(self.plan.inputs, first, skip, self.store, self.scratch)
-        with closing(_with_probabilities(blocks, self.artifact, self.threads)) as scored:
-            for block, probabilities in scored:
-                rows = _rows(block, probabilities, row)
+        calls = ((self.model, block, self.log is not None) for block in blocks)
+        with pool(self.compute, self.threads) as workers, closing(workers.map(score_block, calls)) as scored:
+            for each in scored:
+                rows = _rows(each, row)
                 if self.log is not None and len(rows):
-                    self.log.add(rows, block.block.columns)
-                pending.add(block, rows)
-                row += block.rows
+                    self.log.add(rows, each.block.columns)
+                pending.add(each, rows)
+                row += each.rows
                 if pending.rows >= RUN_ROWS:
                     self._keep(pending)
-                    self._report(row, block.source, block.share)
+                    self._report(row, each.source, each.share)
                     pending = _Pending()
         if pending.rows:
             self._keep(pending)
@@ -153,6 +157,32 @@ class BatchScoring:
         return f"no row keeps to the contract, nothing was scored; {'; '.join(content)}; all: {self.folder.uri}"
 
 
+@dataclass(frozen=True, eq=False)
+class ScoredBlock:
+    """Rows of a file, checked and scored: of `InputBlock`, and the probabilities of the good ones, shape (n,)."""
+
+    source: int
+    end: int
+    rows: int
+    block: Block
+    lines: list[int]
+    has_ids: bool
+    share: float
+    probabilities: Probabilities
+
+
+def score_block(model: Callable[[], ModelArtifact], read: InputBlock, with_columns: bool) -> ScoredBlock:
+    """Check, encode and score some rows; their values come back only if they are wanted."""
+    block, lines = read.checked()
+    if len(block.records):
+        artifact = model()
+        probabilities = artifact.probabilities(artifact.encoder.encode_columns(block.columns))
+    else:
+        probabilities = np.empty(0)
+    kept = block if with_columns else replace(block, columns={})
+    return ScoredBlock(read.source, read.end, read.rows, kept, lines, read.has_ids, read.share, probabilities)
+
+
 class _Pending:
     """Scored rows that are in no run yet."""
 
@@ -161,36 +191,15 @@ class _Pending:
         self.bad: list[tuple[int, int, str]] = []
         self.rows = self.source = self.end = 0
 
-    def add(self, block: InputBlock, rows: pa.Table) -> None:
+    def add(self, scored: ScoredBlock, rows: pa.Table) -> None:
         self.tables.append(rows)
-        self.rows, self.source, self.end = self.rows + block.rows, block.source, block.end
-        self.bad += [
-            (block.source, line, bad.reason) for line, bad in zip(block.lines, block.block.rejected, strict=True)
-        ]
+        self.rows, self.source, self.end = self.rows + scored.rows, scored.source, scored.end
+        rejected = zip(scored.lines, scored.block.rejected, strict=True)
+        self.bad += [(scored.source, line, bad.reason) for line, bad in rejected]
 
 
-def _with_probabilities(
-    blocks: Iterator[InputBlock], artifact: ModelArtifact, threads: int
-) -> Generator[tuple[InputBlock, Probabilities]]:
-    """Blocks with their rows' probabilities, in order; of each thread one block is in memory, and one more."""
-
-    def score(block: InputBlock) -> tuple[InputBlock, Probabilities]:
-        if not len(block.block.records):
-            return block, np.empty(0)
-        return block, artifact.probabilities(artifact.encoder.encode_columns(block.block.columns))
-
-    with ThreadPoolExecutor(threads, thread_name_prefix="score") as pool:
-        waiting: deque[Future[tuple[InputBlock, Probabilities]]] = deque()
-        for block in blocks:
-            waiting.append(pool.submit(score, block))
-            if len(waiting) > threads:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-
-
-def _rows(block: InputBlock, probabilities: Probabilities, first: int) -> pa.Table:
+def _rows(scored: ScoredBlock, first: int) -> pa.Table:
     """The good rows as `runs.SCHEMA` has them; `first` is the number of the block's first row in the whole input."""
-    numbers = first + block.block.records
-    ids = block.block.ids if block.has_ids else pa.array(numbers + 1).cast(pa.string())
-    return pa.table([pa.array(probabilities), pa.array(numbers), ids], schema=runs.SCHEMA)
+    numbers = first + scored.block.records
+    ids = scored.block.ids if scored.has_ids else pa.array(numbers + 1).cast(pa.string())
+    return pa.table([pa.array(scored.probabilities), pa.array(numbers), ids], schema=runs.SCHEMA)

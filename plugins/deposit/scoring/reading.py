@@ -27,14 +27,15 @@ _GROUPED_ROWS = 500_000
 
 @dataclass(frozen=True, eq=False)
 class InputBlock:
-    """Some rows of a file.
+    """Some rows of a file; it may travel to where they are scored.
 
     Args:
         source: number of the file.
         end: rows of the file up to the last of these.
         rows: how many these are, the bad ones among them.
-        block: the checked rows; their records are counted from the first row of these.
-        lines: of the bad rows: in a CSV the line, in Parquet the number of the row, from 1.
+        content: the checked rows, whose records are counted from the first row of these; or, of Parquet, the rows as
+            they were read, by the names of the columns, to be checked.
+        lines: of the bad ones among checked rows: in a CSV the line, in Parquet the number of the row, from 1.
         has_ids: whether the file has a column `id`.
         share: of the file's bytes that have been read.
     """
@@ -42,10 +43,17 @@ class InputBlock:
     source: int
     end: int
     rows: int
-    block: Block
+    content: Block | pa.Table
     lines: list[int]
     has_ids: bool
     share: float
+
+    def checked(self) -> tuple[Block, list[int]]:
+        """The checked rows, and of the bad ones the lines."""
+        if isinstance(self.content, Block):
+            return self.content, self.lines
+        block = check_table(self.content, np.arange(self.rows))
+        return block, [self.end - self.rows + bad.record + 1 for bad in block.rejected]
 
 
 def read_inputs(
@@ -103,9 +111,7 @@ def _parquet(file: IO[bytes], number: int, partition: Mapping[str, str], skip: i
                 row += len(batch)
                 if len(fresh):
                     table = _named(fresh, columns, partition)
-                    block = check_table(table, np.arange(len(fresh)))
-                    lines = [row - len(fresh) + bad.record + 1 for bad in block.rejected]
-                    yield InputBlock(number, row, len(fresh), block, lines, ID in table.column_names, row / total)
+                    yield InputBlock(number, row, len(fresh), table, [], ID in table.column_names, row / total)
     except pa.ArrowException as error:
         raise SourceError("this is not a whole .parquet file that can be read: export it again") from error
 

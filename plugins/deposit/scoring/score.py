@@ -3,10 +3,11 @@
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from deposit.data.period import parse_period
 from deposit.errors import ConfigError, DataError, GateError
 from deposit.files import exclusive
 from deposit.log.entries import microseconds
+from deposit.model.artifact import ModelArtifact
 from deposit.progress import Progress, log_progress
-from deposit.registry.registry import ModelRegistry
+from deposit.registry.registry import ModelRegistry, load_model
 from deposit.registry.versions import Version
 from deposit.scoring.batch_scoring import BatchScoring
 from deposit.scoring.bulk_log import BulkLog
@@ -94,9 +96,11 @@ def score(settings: Settings, request: ScoreRequest, progress: Progress = log_pr
             plan, artifact = journal.plan or plan, registry.load(version)
             log = BulkLog(settings.database, plan, artifact.threshold) if plan.is_logged else None
             with closing(log) if log else nullcontext(), _forgotten_if_refused(scratch):
+                model = _model(settings, registry, version, artifact)
                 manifest = BatchScoring(
-                    plan, journal, artifact, settings.score.threads, store, folder, scratch, log, progress
-                ).carry_out()
+                    plan, journal, model, settings.compute, settings.score.threads,
+                    store, folder, scratch, log, progress,
+                ).carry_out()  # fmt: skip
         shutil.rmtree(scratch)
     return _result(manifest, folder, created, time.monotonic() - started)
 
@@ -115,6 +119,15 @@ def _version(registry: ModelRegistry, model: str | None) -> Version:
     if version is None:
         raise GateError("there is no champion yet: run `deposit train` and `deposit select`, or name a model")
     return version
+
+
+def _model(
+    settings: Settings, registry: ModelRegistry, version: Version, artifact: ModelArtifact
+) -> Callable[[], ModelArtifact]:
+    """The model for threads of this process; for workers elsewhere its id, by which they load it themselves."""
+    if settings.compute.scheduler is None:
+        return lambda: artifact
+    return partial(load_model, version.model_id, registry.resolve_artifact(version).sha256)
 
 
 def _plan(

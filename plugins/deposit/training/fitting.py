@@ -15,6 +15,7 @@ import pandas as pd
 import xgboost
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from deposit.data.periods import ordinal
 from deposit.model.artifact import Labels
@@ -82,6 +83,30 @@ class Member:
 def fit(recipe: Recipe, rows: EncodedRows, trees: Trees, seed: int) -> Member:
     """Fit one recipe; `trees` are the parameters of boosted trees."""
     return Member(recipe, _FIT[recipe.family](recipe, rows, trees, seed))
+
+
+def fit_alone(recipe: Recipe, rows: EncodedRows, trees: Trees, seed: int) -> Member:
+    """`fit`, for a process that does nothing else."""
+    with threadpool_limits(limits=1):
+        return fit(recipe, rows, trees, seed)
+
+
+def score_month(
+    months: Mapping[str, pd.DataFrame],
+    labelled: Sequence[str],
+    period: str,
+    members: Mapping[str, tuple[Recipe, Trees]],
+    seed: int,
+) -> dict[str, Values]:
+    """Log-odds of a month's rows by key, shape (n,) each, of members that are fitted on its labelled months."""
+    with threadpool_limits(limits=1):
+        rows = EncodedRows.of(pd.concat([months[each] for each in labelled]))
+        matrix = rows.encoder.encode_columns(months[period])
+        # one after the other: other months are scored side by side with this one
+        return {
+            key: fit(recipe, rows, trees, seed).log_odds(rows.encoder, matrix)
+            for key, (recipe, trees) in members.items()
+        }
 
 
 def _fit_logistic(recipe: Recipe, rows: EncodedRows, _: Trees, __: int) -> Values:

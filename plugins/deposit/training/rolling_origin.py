@@ -4,28 +4,32 @@ One function serves training, gate, replay and report. Libraries split rows or r
 calendar months, some of them missing, with labels that may come late (decision 22).
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from deposit.compute import Pool, pool
 from deposit.data.columns import LEAKAGE_COLUMN
 from deposit.data.periods import ordinal
 from deposit.errors import DataError
 from deposit.model.artifact import Labels
 from deposit.model.mixture import Values
 from deposit.progress import Progress, log_progress
-from deposit.training.fitting import EncodedRows, Member, fit
+from deposit.sections import ComputeSettings
+from deposit.training.fitting import EncodedRows, Member, fit_alone, score_month
 from deposit.training.forward_cache import ForwardCache, content_key, member_key, month_digests
 from deposit.training.recipes import RECIPES, Recipe, Trees
 from deposit.training.search import TuningResult, tune
 
 HISTORY_MONTHS = 6
 """Labelled months from which on a month is scored, if there are so many; with fewer all but one."""
+
+_HERE = ComputeSettings()
 
 
 @dataclass(frozen=True)
@@ -86,13 +90,24 @@ class ForwardPredictions:
 
 @dataclass(frozen=True)
 class Fitting:
-    """What is fitted, and how: `delay` in months, `trials` of a search for trees, `threads` that change no number."""
+    """What is fitted, and how: `delay` in months, `trials` of a search for trees; where changes no number."""
 
     delay: int = 0
     trials: int = 20
     seed: int = 7
     threads: int = 2
     recipes: tuple[Recipe, ...] = RECIPES
+    compute: ComputeSettings = _HERE
+
+
+class _Scoring(NamedTuple):
+    """What is to be done for a fold: the members' log-odds that the cache has, by key, and those to be fitted."""
+
+    fold: Fold
+    key: str
+    names: dict[Recipe, str]
+    known: dict[str, Values]
+    missing: dict[str, tuple[Recipe, Trees]]
 
 
 class Trainer:
@@ -125,13 +140,27 @@ class Trainer:
         self._refuse_one_sided(chosen[0])
         scored: list[Values] = []
         # threads below them would only wait for each other
-        with threadpool_limits(limits=1), ThreadPoolExecutor(self._fitting.threads) as pool:
+        with threadpool_limits(limits=1), pool(self._fitting.compute, self._fitting.threads) as workers:
+            months = workers.share(self.months)
             if any(recipe.tuned for recipe in self._fitting.recipes):
-                list(pool.map(self.tuning, {_searched(fold.labelled) for fold in chosen}))
+                self._search({_searched(fold.labelled) for fold in chosen}, months, workers)
             # the longest first, so that no thread is left alone with one
-            for number, values in enumerate(pool.map(self._score, reversed(chosen)), 1):
+            todo = [self._scoring(fold) for fold in reversed(chosen)]
+            fitted = workers.map(
+                score_month,
+                (
+                    (months, each.fold.labelled, each.fold.period, each.missing, self._fitting.seed)
+                    for each in todo
+                    if each.missing
+                ),
+            )
+            for number, each in enumerate(todo, 1):
+                values = each.known
+                if each.missing:
+                    values = values | next(fitted)
+                    self._cache.write(each.key, values)
                 self._progress("scoring each month by the months before it", number, len(chosen))
-                scored.insert(0, values)
+                scored.insert(0, np.array([values[each.names[recipe]] for recipe in self._fitting.recipes]))
         rows = pd.concat([self.months[fold.period] for fold in chosen])
         return ForwardPredictions(
             tuple(recipe.name for recipe in self._fitting.recipes),
@@ -143,18 +172,14 @@ class Trainer:
 
     def fit(self, labelled: Sequence[str], recipes: Sequence[Recipe]) -> tuple[EncodedRows, list[Member]]:
         """Recipes fitted on some months' rows, side by side, and the rows with their encoder."""
-        with threadpool_limits(limits=1), ThreadPoolExecutor(self._fitting.threads) as pool:
-            return self._fit(labelled, recipes, pool.map)
-
-    def _fit(
-        self, labelled: Sequence[str], recipes: Sequence[Recipe], each: Callable[..., Iterable[Member]]
-    ) -> tuple[EncodedRows, list[Member]]:
         rows = EncodedRows.of(pd.concat([self.months[period] for period in labelled]))
         # the slow ones first, so that no thread is left alone with one
         order = sorted(recipes, key=lambda recipe: recipe.family != "xgboost")
-        trees, seed = [self._trees(recipe, labelled) for recipe in order], self._fitting.seed
-        members = list(each(lambda recipe, its: fit(recipe, rows, its, seed), order, trees))
-        by_recipe = dict(zip(order, members, strict=True))
+        trees = [self._trees(recipe, labelled) for recipe in order]
+        with threadpool_limits(limits=1), pool(self._fitting.compute, self._fitting.threads) as workers:
+            shared = workers.share(rows)
+            calls = ((recipe, shared, its, self._fitting.seed) for recipe, its in zip(order, trees, strict=True))
+            by_recipe = dict(zip(order, workers.map(fit_alone, calls), strict=True))
         return rows, [by_recipe[recipe] for recipe in recipes]
 
     def tuning(self, labelled: Sequence[str]) -> TuningResult | None:
@@ -164,33 +189,44 @@ class Trainer:
         """
         if len(labelled) < HISTORY_MONTHS:
             return None
-        known, fitting = _searched(labelled), self._fitting
-        key = content_key(self.digests, known, fitting.trials, fitting.seed)
-        result = self._cache.read_tuning(key)
+        known = _searched(labelled)
+        result = self._cache.read_tuning(self._tuning_key(known))
         if result is None:
-            with threadpool_limits(limits=1):
-                result = tune(self.months, known, fitting.trials, fitting.seed, fitting.threads, self._progress)
-            self._cache.write_tuning(key, result)
+            with pool(self._fitting.compute, self._fitting.threads) as workers:
+                self._search({known}, workers.share(self.months), workers)
+            result = self._cache.read_tuning(self._tuning_key(known))
         return result
+
+    def _search(self, searched: set[tuple[str, ...]], months: Mapping[str, pd.DataFrame], workers: Pool) -> None:
+        """Have the cache know the searches for trees of some labelled months."""
+        fitting = self._fitting
+        new = [
+            each
+            for each in sorted(searched)
+            if len(each) >= HISTORY_MONTHS and self._cache.read_tuning(self._tuning_key(each)) is None
+        ]
+        # what a worker elsewhere would say nobody sees
+        progress = self._progress if fitting.compute.scheduler is None else log_progress
+        calls = ((months, each, fitting.trials, fitting.seed, fitting.threads, progress) for each in new)
+        for number, (each, result) in enumerate(zip(new, workers.map(tune, calls), strict=True), 1):
+            self._cache.write_tuning(self._tuning_key(each), result)
+            self._progress("searching for trees", number, len(new))
+
+    def _tuning_key(self, searched: Sequence[str]) -> str:
+        return content_key(self.digests, searched, self._fitting.trials, self._fitting.seed)
 
     def _trees(self, recipe: Recipe, labelled: Sequence[str]) -> Trees:
         tuning = self.tuning(labelled) if recipe.tuned else None
         return tuning.best if tuning else Trees()
 
-    def _score(self, fold: Fold) -> Values:
-        """Log-odds of a fold's rows, shape (recipes, n); what the cache has is not fitted again."""
-        now, recipes = self.months[fold.period], self._fitting.recipes
+    def _scoring(self, fold: Fold) -> _Scoring:
+        """What is to be done for a fold: what the cache has is not fitted again."""
         key = content_key(self.digests, fold.labelled, self.digests[fold.period])
-        names = {each: member_key(each, self._trees(each, fold.labelled), self._fitting.seed) for each in recipes}
-        known = self._cache.read(key, len(now))
-        missing = [recipe for recipe in recipes if names[recipe] not in known]
-        if missing:
-            # one after the other: other folds are scored side by side with this one
-            rows, members = self._fit(fold.labelled, missing, map)
-            matrix = rows.encoder.encode_columns(now)
-            known |= {names[each.recipe]: each.log_odds(rows.encoder, matrix) for each in members}
-            self._cache.write(key, known)
-        return np.array([known[names[recipe]] for recipe in recipes])
+        trees = {each: self._trees(each, fold.labelled) for each in self._fitting.recipes}
+        names = {each: member_key(each, its, self._fitting.seed) for each, its in trees.items()}
+        known = self._cache.read(key, len(self.months[fold.period]))
+        missing = {names[each]: (each, its) for each, its in trees.items() if names[each] not in known}
+        return _Scoring(fold, key, names, known, missing)
 
     def _refuse_one_sided(self, first: Fold) -> None:
         labels = pd.concat([self.months[period]["y"] for period in first.labelled])

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import optuna
 import pandas as pd
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from deposit.model import metrics
 from deposit.model.encoder import Matrix
@@ -69,7 +70,7 @@ def tune(
         sampler=optuna.samplers.TPESampler(seed=seed), pruner=optuna.pruners.MedianPruner(n_startup_trials=5)
     )
     study.enqueue_trial(asdict(Trees()))
-    with ThreadPoolExecutor(threads) as pool:
+    with threadpool_limits(limits=1), ThreadPoolExecutor(threads) as pool:
         study.optimize(
             lambda trial: _pooled_loss(trial, judged, seed, pool, threads),
             n_trials=trials,

@@ -17,7 +17,7 @@ from deposit.model.evaluation import Economics
 from deposit.progress import Progress, log_progress
 from deposit.registry import tracking
 from deposit.registry.tags import RunRole, RunState, Tag
-from deposit.sections import StoreSettings, TrainSettings
+from deposit.sections import ComputeSettings, StoreSettings, TrainSettings
 from deposit.settings import Settings
 from deposit.store import ObjectStore
 from deposit.training import history, mlflow_logging
@@ -93,7 +93,7 @@ def train(
         with _training_run(client, experiment_id, provenance, role, history.settings_key(settings)) as run_id:
             mlflow_logging.log_dataset(client, run_id, version, datasets.uri(bucket, version), len(frame))
             recipes = RECIPES if role is RunRole.TRAINING else (FALLBACK,)
-            trainer = trainer_of(settings.store, settings.train, frame, progress, recipes)
+            trainer = trainer_of(settings.store, settings.train, settings.compute, frame, progress, recipes)
             standing, economics = Standing(trainer.score(), settings.select.rule), Economics.of(settings.economics)
             progress(f"refitting on every labelled month up to {max(trainer.months)}")
             challenger = make_challenger(trainer, standing, settings.train, economics, provenance)
@@ -107,12 +107,13 @@ def train(
 def trainer_of(
     store: StoreSettings,
     train: TrainSettings,
+    compute: ComputeSettings,
     frame: pd.DataFrame,
     progress: Progress = log_progress,
     recipes: tuple[Recipe, ...] | None = None,
 ) -> Trainer:
     """Who fits a frame's recipes as the settings have it, and keeps in the data bucket what was scored."""
-    fitting = Fitting(train.label_delay, train.trials, train.seed, train.threads, recipes or RECIPES)
+    fitting = Fitting(train.label_delay, train.trials, train.seed, train.threads, recipes or RECIPES, compute)
     return Trainer(frame, fitting, ForwardCache(ObjectStore(store).data), progress)
 
 

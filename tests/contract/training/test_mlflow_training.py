@@ -8,20 +8,22 @@ import msgspec
 import numpy as np
 import pandas as pd
 import pytest
+from dask_cluster import dask_cluster
 from learning import make_champion, published
 
 from deposit.cli.model_commands import models
-from deposit.errors import DataError, GateError, IntegrityError, SourceError, UpstreamError
+from deposit.errors import ConfigError, DataError, GateError, IntegrityError, SourceError, UpstreamError
 from deposit.model.artifact import MODEL, ModelArtifact
 from deposit.model.worth import worths_of
-from deposit.registry.registry import ModelRegistry
+from deposit.registry.registry import ModelRegistry, load_model
+from deposit.scoring.score import ScoreRequest, score
 from deposit.sections import SelectSettings
 from deposit.selection import selection
 from deposit.selection.backtest import evaluate_dataset
 from deposit.selection.decision import champion_reason
 from deposit.selection.report import print_evaluation
 from deposit.selection.selection import select
-from deposit.settings import Settings
+from deposit.settings import Settings, variables
 from deposit.training.recipes import RECIPES
 from deposit.training.training import train
 
@@ -243,6 +245,25 @@ def test_the_plain_rule_compares_accuracy_and_f1(good, bad, own) -> None:
     names = [criterion.name for criterion in by_plain.criteria]
     assert names == ["accuracy_difference", "f1_difference", "larger_of_both_differences"]
     assert by_plain.promoted == all(criterion.passed for criterion in by_plain.criteria)
+
+
+def test_dasks_workers_load_the_model_by_its_id(good, own, rows, tmp_path, monkeypatch) -> None:
+    make_champion(own, good)
+    rows.head(500).assign(id=range(500)).to_parquet(tmp_path / "rows.parquet")
+    known = {name: value for name, value in variables(own).items() if name.startswith("DEPOSIT_MLFLOW__")}
+    source, own = str(tmp_path / "rows.parquet"), own.model_copy(update={"state_dir": tmp_path / "state"})
+    with dask_cluster(workers=1, **known, DEPOSIT_STATE_DIR=str(tmp_path)) as cluster:
+        there = own.changed("compute", scheduler=cluster.address, patience=180.0)
+        result = score(there, ScoreRequest(source, str(tmp_path / "there")))
+    score(own, ScoreRequest(source, str(tmp_path / "here")))
+    assert (result.rows, result.model_id) == (500, f"{own.mlflow.model_name}-v1")
+    part = "part-00000.parquet"
+    assert (tmp_path / "there" / part).read_bytes() == (tmp_path / "here" / part).read_bytes()
+
+    for name, value in known.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match=r"worker .* knows another model as .*-v1: give it the same DEPOSIT_MLFLOW__"):
+        load_model(result.model_id, "0" * 64)
 
 
 def test_a_champion_of_later_months_is_a_refusal_with_that_reason(good, bad, own, monkeypatch) -> None:

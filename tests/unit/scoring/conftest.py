@@ -11,7 +11,7 @@ from deposit.scoring.batch_scoring import BatchScoring
 from deposit.scoring.inputs import find_inputs
 from deposit.scoring.journal import Journal, ScorePlan
 from deposit.scoring.output import output_folder
-from deposit.sections import StoreSettings
+from deposit.sections import ComputeSettings, StoreSettings
 from deposit.store import ObjectStore
 from deposit.training.fitting import EncodedRows, fit, mix
 from deposit.training.recipes import RECIPES, Trees
@@ -58,6 +58,8 @@ def make_scoring(artifact: ModelArtifact, tmp_path: Path) -> Callable[..., Batch
         )
         if journal.plan is None:
             journal.add(plan)
-        return BatchScoring(plan, journal, artifact, 2, store, folder, scratch, None, log_progress)
+        return BatchScoring(
+            plan, journal, lambda: artifact, ComputeSettings(), 2, store, folder, scratch, None, log_progress
+        )
 
     return make

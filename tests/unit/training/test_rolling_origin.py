@@ -9,6 +9,8 @@ from deposit.errors import DataError
 from deposit.sections import SelectSettings
 from deposit.selection.backtest import backtest
 from deposit.selection.policy import RefitPolicy
+from deposit.training import rolling_origin
+from deposit.training.fitting import score_month
 from deposit.training.forward_cache import ForwardCache
 from deposit.training.recipes import Recipe
 from deposit.training.rolling_origin import Fitting, Fold, Trainer, folds
@@ -101,13 +103,12 @@ def test_what_was_scored_is_not_fitted_again(sample, monkeypatch) -> None:
     cache, early = ForwardCache(), sample[sample["period"] < "2009-10"]
     trainer(early, cache).score()
     fitted: list[tuple[str, ...]] = []
-    original = Trainer._fit
 
-    def counting(self, labelled, recipes, each):
+    def counting(months, labelled, *rest):
         fitted.append(tuple(labelled))
-        return original(self, labelled, recipes, each)
+        return score_month(months, labelled, *rest)
 
-    monkeypatch.setattr(Trainer, "_fit", counting)
+    monkeypatch.setattr(rolling_origin, "score_month", counting)
     ours = trainer(sample[sample["period"] <= "2009-10"], cache).score()
 
     assert [each[-1] for each in fitted] == ["2009-09"]
@@ -119,13 +120,12 @@ def test_a_recipe_that_is_added_is_fitted_alone(sample, monkeypatch) -> None:
     cache, early = ForwardCache(), sample[sample["period"] < "2009-03"]
     Trainer(early, Fitting(recipes=TABLE[:1]), cache).score()
     names: set[str] = set()
-    original = Trainer._fit
 
-    def counting(self, labelled, recipes, each):
-        names.update(recipe.name for recipe in recipes)
-        return original(self, labelled, recipes, each)
+    def counting(months, labelled, period, members, seed):
+        names.update(recipe.name for recipe, _ in members.values())
+        return score_month(months, labelled, period, members, seed)
 
-    monkeypatch.setattr(Trainer, "_fit", counting)
+    monkeypatch.setattr(rolling_origin, "score_month", counting)
     Trainer(early, Fitting(recipes=(TABLE[0], TABLE[3])), cache).score()
 
     assert names == {"rates"}

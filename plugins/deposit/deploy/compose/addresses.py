@@ -69,6 +69,7 @@ def urls(settings: Settings, published: Publication) -> dict[str, str]:
         "airflow": f"http://{host}:{stack.airflow_port}",
         "mlflow": links.mlflow or f"{gateway}:{stack.mlflow_port}",
         "evidently": f"{gateway}:{stack.evidently_port}",
+        "dask": f"{gateway}:{stack.dask_port}",
         "grafana": links.grafana or f"http://{host}:{published.grafana_port}",
         "store": links.store or f"http://{host}:{store_port}",
     }

@@ -33,6 +33,7 @@ def logins(addresses: dict[str, str], secrets: Credentials) -> dict[str, dict[st
         "store": {"user": STORE_ADMIN, "password": secrets.store_admin},
         "mlflow": {"user": UI_USER, "password": secrets.gateway_admin},
         "evidently": {"user": UI_USER, "password": secrets.gateway_admin},
+        "dask": {"user": UI_USER, "password": secrets.gateway_admin},
     }
     return {part: {"url": addresses[part], **login} for part, login in by_part.items() if part in addresses}
 
@@ -62,7 +63,10 @@ def main(
 
 
 def _rows(by_part: dict[str, dict[str, str]]) -> list[list[Any]]:
-    names = {"api": "API and page", "store": "object store", "mlflow": "MLflow", "evidently": "Evidently, if it runs"}
+    names = {
+        "api": "API and page", "store": "object store", "mlflow": "MLflow",
+        "evidently": "Evidently, if it runs", "dask": "Dask, if it runs",
+    }  # fmt: skip
     instead = {"api": "a key, see below"}
     return [
         [names.get(part, part.capitalize()), login["url"], login.get("user"), login.get("password", instead.get(part))]

@@ -88,8 +88,20 @@ def test_a_secret_in_env_reaches_the_parts_that_need_it_alone(secret: str) -> No
 def test_what_has_no_login_is_published_by_the_gateway_alone() -> None:
     published = {name for name, service in SERVICES.items() if service.get("ports")}
     assert published == {"gateway", "airflow-apiserver", "grafana", "object-store"}
-    behind = {SERVICES["init"]["environment"][f"DEPOSIT_GATEWAY__{ui}"] for ui in ("MLFLOW", "EVIDENTLY")}
+    behind = {SERVICES["init"]["environment"][f"DEPOSIT_GATEWAY__{ui}"] for ui in ("MLFLOW", "EVIDENTLY", "DASK")}
     for name, port in (address.split(":") for address in behind):
         assert set(SERVICES[name]["networks"]) & set(SERVICES["gateway"]["networks"]) == {"tracking"}
         assert port in yaml.safe_dump(SERVICES[name]["healthcheck"])
     assert yaml.safe_load(TEXT)["networks"]["tracking"] == {"internal": True}
+
+
+def test_code_reaches_dasks_workers_from_those_alone_that_give_them_work() -> None:
+    parts = ("dask-scheduler", "dask-worker")
+    inside = {name for name, service in SERVICES.items() if "compute" in service.get("networks", ())}
+    assert inside - set(parts) == {"airflow-scheduler", "airflow-worker", "airflow-init", "deposit"}
+    assert yaml.safe_load(TEXT)["networks"]["compute"] == {"internal": True}
+    for name in parts:
+        assert "volumes" not in SERVICES[name]
+        assert "env_file" not in SERVICES[name]
+        assert not [key for key in SERVICES[name]["environment"] if "KEY" in key or "SECRET" in key or "URL" in key]
+        assert '--host "$$(' in " ".join(SERVICES[name]["command"])

@@ -33,7 +33,7 @@ def known(root: Path) -> Credentials:
 
 def test_a_store_that_is_no_part_of_the_stack_has_no_login(root: Path) -> None:
     listed = json.loads(run(f"--root={root}", "--json", OBJECT_STORE="false").stdout)
-    assert listed.keys() == {"api", "airflow", "grafana", "mlflow", "evidently"}
+    assert listed.keys() == {"api", "airflow", "grafana", "mlflow", "evidently", "dask"}
 
 
 def test_the_logins_are_printed_as_json(root: Path) -> None:
@@ -48,7 +48,11 @@ def test_the_logins_are_printed_as_json(root: Path) -> None:
         known(root).grafana_admin,
     )
     assert (found["store"]["user"], found["store"]["password"]) == ("admin", known(root).store_admin)
-    for part, url in (("mlflow", "http://localhost:5000"), ("evidently", "http://localhost:3001")):
+    for part, url in (
+        ("mlflow", "http://localhost:5000"),
+        ("evidently", "http://localhost:3001"),
+        ("dask", "http://localhost:8787"),
+    ):
         assert found[part] == {"url": url, "user": "admin", "password": known(root).gateway_admin}
     assert found["api"]["marketing"] == known(root).api_marketing
     assert found["api"]["admin"] == known(root).api_admin

@@ -24,15 +24,18 @@ def test_the_host_is_the_one_that_ports_are_published_on(bound: str, host: str) 
         "airflow": f"http://{host}:8080",
         "mlflow": f"http://{host}:5000",
         "evidently": f"http://{host}:3001",
+        "dask": f"http://{host}:8787",
         "grafana": f"http://{host}:3000",
         "store": f"http://{host}:9001",
     }
 
 
 def test_the_ports_are_those_that_are_set() -> None:
-    settings = Settings(stack=StackSettings(gateway_port=1, airflow_port=2, mlflow_port=3, evidently_port=6))
+    settings = Settings(
+        stack=StackSettings(gateway_port=1, airflow_port=2, mlflow_port=3, evidently_port=6, dask_port=7)
+    )
     published = publication({"GRAFANA_PORT": "4", "STORE_CONSOLE_PORT": "5", "BIND_ADDRESS": "", "HOME": "/"})
-    assert [url.rpartition(":")[2] for url in urls(settings, published).values()] == ["1", "2", "3", "6", "4", "5"]
+    assert [url.rpartition(":")[2] for url in urls(settings, published).values()] == ["1", "2", "3", "6", "7", "4", "5"]
 
 
 def test_a_store_without_a_console_is_reached_by_s3_alone() -> None:
