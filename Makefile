@@ -42,7 +42,7 @@ WORKERS ?= 2
 COMPOSE ?= docker compose
 export REVISION ?= $(shell git rev-parse HEAD 2> /dev/null || echo unknown)
 
-.PHONY: help setup moved demo stop status ours up down credentials bench bench-models bench-score fuzz test test-fast test-servers coverage test-chaos test-page test-dags test-e2e test-aws images test-compose chromium screenshots check format lint lint-docker lint-workflows types hooks clean
+.PHONY: help setup moved demo stop status ours up down credentials bench bench-models bench-score bench-capacity fuzz test test-fast test-servers coverage test-chaos test-page test-dags test-e2e test-aws images test-compose chromium screenshots check format lint lint-docker lint-workflows types hooks clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -120,6 +120,10 @@ bench-models: setup ## Every recipe, the refit policy and naive ways on the same
 
 bench-score: setup ## Batch scoring beside XGBoost alone, 1 and 10 million rows; 5 minutes
 	$(RUN) python -m benchmarks.scoring --rounds $(BENCH_ROUNDS)
+
+bench-capacity: setup ## What a million predictions cost at each station, at 1 and 10 million rows; 25 minutes
+	@command -v wrk > /dev/null || { echo "error: wrk is not installed: run make bench once, or install it"; exit 1; }
+	PYTHONPATH=tests/support $(RUN) python -m benchmarks.capacity
 
 test-dags: setup ## The DAGs, in Airflow's own environment
 	PYTHONPATH=plugins:dags .venv-airflow/bin/python -m pytest -c tests/dags/pytest.ini tests/dags

@@ -46,7 +46,7 @@ def main() -> None:
     state.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="bench-", dir=state) as name, console.progress() as progress:
         folder = Path(name)
-        training = _training(folder)
+        training = training_rows(folder)
         with database(folder, PORT, frozenset(os.sched_getaffinity(0))) as server:
             machine = describe(folder, server.version())
             looks = _measure(folder, server, training, options.rows, options.rounds, progress)
@@ -57,7 +57,7 @@ def main() -> None:
     (options.out / "MONITORING.md").write_text(_markdown(tables, machine, options.rounds, options.rows))
 
 
-def _training(folder: Path) -> pd.DataFrame:
+def training_rows(folder: Path) -> pd.DataFrame:
     """The real rows with a score, as both watchers know them."""
     good = ingest.check(sources.fetch(IngestSettings(), folder, log_progress), log_progress).good
     frame = good.assign(period=periods.assign(good["month"], 2008, 2026), probability=_scores(len(good)))

@@ -61,7 +61,7 @@ def main() -> None:
         return
     state = REPOSITORY / ".deposit"
     state.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="bench-", dir=state) as name, _object_store(Path(name)) as store:
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=state) as name, object_store(Path(name)) as store:
         settings = Settings(
             state_dir=Path(name), store=store, score=ScoreSettings(threads=1), train=TrainSettings(threads=1)
         )  # one thread, so that what is compared is the work of one core
@@ -73,15 +73,16 @@ def main() -> None:
 
 
 @contextmanager
-def _object_store(folder: Path) -> Iterator[StoreSettings]:
+def object_store(folder: Path, port: int = PORT) -> Iterator[StoreSettings]:
+    """A local S3 for as long as the block lasts."""
     place = Layout(folder / "objects")
     place.make()
     identity = objectstore.Identity("bench", "bench-key", secrets.token_hex(8), ("Admin",))
     place.identities.write_text(objectstore.identities_file([identity]))
     objectstore.write(place.guard, secrets.token_hex(8))
-    command = objectstore.command(place, PORT, PORT + 1)
+    command = objectstore.command(place, port, port + 1)
     settings = StoreSettings(
-        endpoint_url=f"http://127.0.0.1:{PORT}", access_key=identity.access_key, secret_key=identity.secret_key
+        endpoint_url=f"http://127.0.0.1:{port}", access_key=identity.access_key, secret_key=identity.secret_key
     )
     with running(command, {"PATH": os.defpath}, frozenset(os.sched_getaffinity(0)), place.root / "output"):
         deadline = time.monotonic() + _START_SECONDS
@@ -100,7 +101,7 @@ def _on_clusters(settings: Settings, folder: Path, rounds: int) -> dict[str, lis
     """Seconds of each run over Dask, in turn, by what it ran on: of the clock, and of each part's processor time."""
     allowed = sorted(os.sched_getaffinity(0))
     measured: dict[str, list[dict[str, float]]] = {}
-    _write(settings, _history(folder), _CLUSTER_ROWS, folder)
+    write_rows(settings, history(folder), _CLUSTER_ROWS, folder)
     for number in range(1, rounds + 1):
         for title, (workers, count) in _CLUSTERS.items():
             log_progress(f"Dask: {title}, round {number} of {rounds}")
@@ -108,7 +109,7 @@ def _on_clusters(settings: Settings, folder: Path, rounds: int) -> dict[str, lis
             with cluster(workers, cores, folder, folder / "model") as started:
                 before = started.cpu()
                 changed = settings.model_copy(update={"compute": started.settings})
-                run = _run(changed, "scored", _CLUSTER_ROWS, cores)
+                run = run_child(changed, "scored", _CLUSTER_ROWS, cores)
                 scheduler, both = (after - first for after, first in zip(started.cpu(), before, strict=True))
             command = _CLUSTER_ROWS / run["per_core"]
             figures = {"seconds": run["seconds"], "command": command, "scheduler": scheduler, "workers": both}
@@ -117,24 +118,25 @@ def _on_clusters(settings: Settings, folder: Path, rounds: int) -> dict[str, lis
 
 
 def _measure(settings: Settings, folder: Path, sizes: Sequence[int], rounds: int) -> Measured:
-    frame = _history(folder)
-    _artifact(frame).save(folder / "model")
+    frame = history(folder)
+    mixture_of_all(frame).save(folder / "model")
     measured: Measured = {}
     for rows in sizes:
-        _write(settings, frame, rows, folder)
+        write_rows(settings, frame, rows, folder)
         for number in range(1, rounds + 1):
             for child in _CHILDREN:
                 log_progress(f"{child}: {rows:,} rows, round {number} of {rounds}")
-                measured.setdefault((rows, child), []).append(_run(settings, child, rows))
+                measured.setdefault((rows, child), []).append(run_child(settings, child, rows))
     return measured
 
 
-def _history(folder: Path) -> pd.DataFrame:
+def history(folder: Path) -> pd.DataFrame:
+    """The real rows with their months."""
     good = ingest.check(sources.fetch(IngestSettings(), folder, log_progress), log_progress).good
     return good.assign(period=periods.assign(good["month"], 2008, 2026))
 
 
-def _artifact(frame: pd.DataFrame) -> ModelArtifact:
+def mixture_of_all(frame: pd.DataFrame) -> ModelArtifact:
     """Every recipe of the table with the same weight: as many trees as a champion has that `deposit train` makes."""
     learned = EncodedRows.of(frame)
     members = [fit(recipe, learned, Trees(), seed=7) for recipe in RECIPES]
@@ -142,7 +144,7 @@ def _artifact(frame: pd.DataFrame) -> ModelArtifact:
     return ModelArtifact("mixture", learned.encoder, mix(members, weights, learned.encoder), 0.0, 0.1)
 
 
-def _write(settings: Settings, frame: pd.DataFrame, rows: int, folder: Path) -> None:
+def write_rows(settings: Settings, frame: pd.DataFrame, rows: int, folder: Path) -> None:
     """The real rows over and over, in another order each time and with another Euribor rate, as files in the store."""
     table = pa.Table.from_pandas(frame[list(NAMES)].astype(dict.fromkeys(CATEGORIES, object)), preserve_index=False)
     random, bucket = np.random.default_rng(7), ObjectStore(settings.store).data
@@ -156,9 +158,10 @@ def _write(settings: Settings, frame: pd.DataFrame, rows: int, folder: Path) -> 
         bucket.upload(path, f"bench/{rows}/{first // _FILE_ROWS:04d}.parquet")
 
 
-def _run(
+def run_child(
     settings: Settings, child: str, rows: int, cores: frozenset[int] = frozenset(os.sched_getaffinity(0))
 ) -> dict[str, float]:
+    """What one process of the measurement found, on some cores."""
     command = [sys.executable, "-W", "ignore", "-m", "benchmarks.scoring", "--child", child, "--rows", str(rows)]
     environment = {**{name: os.environ[name] for name in ("PATH", "HOME")}, **variables(settings)}
     allowed = os.sched_getaffinity(0)

@@ -54,6 +54,11 @@ class StateFolder:
         return self.root / "scoring"
 
     @property
+    def archive(self) -> Path:
+        """Months of the archive that are being written or read."""
+        return self.root / "archive"
+
+    @property
     def workspace(self) -> Path:
         """What Evidently's UI shows."""
         return self.root / "workspace"

@@ -230,7 +230,7 @@ class ExpirySettings(Section):
         "`stale: true`, and an alert fires",
     )
     replace_after: int = Field(
-        6, ge=0, le=1200, description="months after its last training month beyond which the table of rates replaces it"
+        6, ge=0, le=1200, description="months after its last training month beyond which the rate table replaces it"
     )
 
     @model_validator(mode="after")
@@ -509,6 +509,28 @@ class ComputeSettings(Section):
     )
     patience: float = Field(
         60.0, gt=0, description="seconds that the scheduler may be without any worker before the work is given up"
+    )
+
+
+class ArchiveSettings(Section):
+    """The archive: months of predictions as Parquet in the object store, out of PostgreSQL."""
+
+    schedule: str | None = Field(
+        None,
+        pattern=CRON,
+        description="when the DAG `deposit_archive` runs by itself: a cron expression, or @daily; empty means never",
+    )
+    keep_months: int = Field(
+        12,
+        ge=3,
+        le=1200,
+        description="whole months before the current one whose predictions stay in PostgreSQL; rows that were stored "
+        "later than that stay as well",
+    )
+    work_dir: FullPath | None = Field(
+        None,
+        description="folder for a month that is written or read: about 70 bytes a row, while it lasts; empty means "
+        "`<state_dir>/archive`",
     )
 
 

@@ -27,6 +27,7 @@ from deposit.files import StateFolder
 from deposit.sections import (
     RENAMED,
     ApiSettings,
+    ArchiveSettings,
     ComputeSettings,
     DatabaseSettings,
     EconomicsSettings,
@@ -50,7 +51,6 @@ from deposit.sections import (
 from deposit.variables import PREFIX, read_file, text_of, unknown, with_new_names, with_references
 
 logger = logging.getLogger("deposit")
-
 REPOSITORY = Path(__file__).resolve().parents[2]
 _with_secrets: ContextVar[bool] = ContextVar("with_secrets", default=True)
 """Whether Secrets Manager is asked; pydantic-settings gives its sources no argument of ours."""
@@ -89,6 +89,7 @@ class Settings(BaseSettings):
     log: LogSettings = LogSettings()
     score: ScoreSettings = ScoreSettings()
     compute: ComputeSettings = ComputeSettings()
+    archive: ArchiveSettings = ArchiveSettings()
     monitor: MonitorSettings = MonitorSettings()
     stack: StackSettings = StackSettings()
 

@@ -151,6 +151,20 @@ predictions = Table(
     postgresql_partition_by="RANGE (event_time)",
 )
 
+# months of `predictions` in the object store; a month has several if rows of it were stored after the first
+archives = Table(
+    "archives",
+    metadata,
+    Column("month", String(7), primary_key=True),
+    # what it holds, in 16 hexadecimal digits
+    Column("content", String(16), primary_key=True),
+    Column("uri", Text, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    # when the last of the rows was stored in PostgreSQL
+    Column("stored_until", DateTime(timezone=True), nullable=False),
+    Column("archived_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)
+
 # kept by a trigger of `predictions`
 predictions_by_minute = Table(
     "predictions_by_minute",

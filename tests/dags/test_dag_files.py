@@ -20,6 +20,7 @@ DAGS = {
     "deposit_release": {"request": {"wait"}, "wait": set()},
     "deposit_replay": {"replay": set()},
     "deposit_score": {"score": set()},
+    "deposit_archive": {"archive": set()},
     "deposit_monitor": {
         "monitor": {"report", "alarm"},
         "report": set(),
@@ -101,6 +102,7 @@ def test_the_form_of_ingest_offers_each_rule_that_may_be_accepted(bag: DagBag) -
         ("deposit_score", "model", [None, "deposit-v3"], ["v3", ""]),
         ("deposit_score", "period", [None, "2010-05", "2010-05-31"], ["2010-13", ""]),
         ("deposit_score", "input", [None, "s3://bank/customers/*.parquet"], [""]),
+        ("deposit_archive", "month", [None, "2010-05"], ["2010-13", "2010-05-01", ""]),
         ("deposit_monitor", "period", [None, "2010-05", "2010-05-31"], ["2010-13", "2010-05-32", "05/2010", ""]),
     ],
 )
@@ -172,13 +174,13 @@ def test_the_form_of_ingest_leaves_to_the_settings_what_nobody_chose(monkeypatch
 
 
 @pytest.mark.parametrize("cron", ["0 6 3 * *", "@monthly"])
-@pytest.mark.parametrize("name", ["ingest", "score"])
+@pytest.mark.parametrize("name", ["ingest", "score", "archive"])
 def test_it_runs_by_itself_when_a_setting_says_so(name: str, cron: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"DEPOSIT_{name.upper()}__SCHEDULE", cron)
     assert _parsed(f"deposit_{name}", monkeypatch).schedule == cron
 
 
-@pytest.mark.parametrize("name", ["ingest", "score"])
+@pytest.mark.parametrize("name", ["ingest", "score", "archive"])
 def test_it_runs_when_it_is_asked_to_and_not_else(bag: DagBag, name: str) -> None:
     assert bag.dags[f"deposit_{name}"].schedule is None
 

@@ -15,7 +15,7 @@ from deposit.errors import UpstreamError
 from deposit.registry.versions import RegisteredVersions
 from deposit.settings import Settings
 
-MODELS = {"mlflow", "pandas", "scipy", "sklearn", "xgboost", "optuna", "evidently", "bentoml", "matplotlib"}
+MODELS = {"duckdb", "mlflow", "pandas", "scipy", "sklearn", "xgboost", "optuna", "evidently", "bentoml", "matplotlib"}
 CLOUD = {"boto3", "minio"}
 DASK = {"dask", "distributed"}
 SCRIPT = """
@@ -26,9 +26,13 @@ sys.argv = ["deposit", *{arguments}]
 if "monitor" in sys.argv:
     from contextlib import nullcontext
     from deposit.monitoring import monitor, profile, reporting
+    from deposit.monitoring.period_rows import StoredRows
     # a day of which PostgreSQL holds no prediction
     monitor.monitor = lambda settings, period, progress: monitor.MonitoredPeriod(parse_period(period).name, ())
-    reporting.transaction, profile.models_of = nullcontext, lambda *_: []
+    reporting.transaction, reporting.period_rows = nullcontext, lambda _, connection, span: nullcontext(
+        StoredRows(connection, span)
+    )
+    profile.models_of = lambda *_: []
 try:
     main()
 finally:

@@ -32,6 +32,7 @@ for command in (
     release_commands.release,
     scoring_commands.score,
     monitoring_commands.monitor,
+    monitoring_commands.archive,
     monitoring_commands.replay,
     release_commands.rollback,
     release_commands.releaser,

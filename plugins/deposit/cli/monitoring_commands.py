@@ -1,4 +1,4 @@
-"""Commands that measure what was predicted: monitor, replay."""
+"""Commands about what was predicted: monitor, archive, replay."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -50,6 +50,27 @@ def _model(assessment: "PeriodAssessment") -> dict[str, Any]:
         "verdict": assessment.status.title,
         "sentence": assessment.reason,
     }
+
+
+def archive(
+    month: Annotated[
+        str | None, typer.Option(help="Month, like 2010-05; all that are old enough if not given.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Move months of predictions from PostgreSQL to Parquet in the object store; monitoring reads them there."""
+    from deposit.log.archiver import archive_months
+
+    with console.progress() as progress:
+        months = archive_months(load_settings(), month, progress)
+    if as_json:
+        console.json(months)
+        return
+    rows = [
+        [each.month, f"{each.rows:,}", f"{each.size / 2**20:,.1f}", str(each.days), each.refusal or ""]
+        for each in months
+    ]
+    console.table("Archived", ["month", "rows", "MiB", "days dropped", "what stays, and why"], rows)
 
 
 def replay(

@@ -25,6 +25,7 @@ from deposit.model.artifact import ModelArtifact
 from deposit.model.evaluation import predict
 from deposit.monitoring import metric_rows
 from deposit.monitoring.metric_rows import MetricRow
+from deposit.monitoring.period_rows import PeriodRows
 from deposit.monitoring.status import report_key
 from deposit.settings import Settings
 from deposit.store import ObjectStore
@@ -161,12 +162,17 @@ class WrittenReport:
 
 
 def write_report(
-    settings: Settings, connection: Connection, span: Period, model_id: str, artifact: ModelArtifact
+    settings: Settings,
+    connection: Connection,
+    predictions: PeriodRows,
+    span: Period,
+    model_id: str,
+    artifact: ModelArtifact,
 ) -> WrittenReport:
     """Write the report of a model's period, and its figures to `metrics`. Raises SourceError or UpstreamError."""
     rows = settings.monitor.sample_rows
     subject = ReportSubject(span.name, model_id, span.start, artifact.threshold)
-    current = sample_predictions(connection, span, model_id, rows)
+    current = predictions.sample(model_id, rows)
     snapshot = evidently_report(subject, current, sample_training_rows(settings, artifact, rows))
     uri = _keep(settings, subject, snapshot)
     report = MetricRow(model_id, metric_rows.REPORT, float(len(current)), note=uri)

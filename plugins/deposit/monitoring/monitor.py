@@ -14,6 +14,7 @@ from deposit.model.reference import ReferenceProfile
 from deposit.monitoring import metric_rows, profile, receipts
 from deposit.monitoring.assessment import assess, describe
 from deposit.monitoring.metric_rows import MetricRow
+from deposit.monitoring.period_rows import archived_until, period_rows
 from deposit.monitoring.status import PeriodAssessment, assessments_of
 from deposit.progress import Progress, log_progress
 from deposit.settings import Settings
@@ -47,12 +48,12 @@ def monitor(settings: Settings, period: str, progress: Progress = log_progress) 
     money, name = Economics.of(settings.economics), settings.mlflow.model_name
     if not span.is_month:
         money = replace(money, capacity=None)  # which is a month's
-    with transaction(settings.database) as connection:
+    with transaction(settings.database) as connection, period_rows(settings, connection, span) as predictions:
         # a repeat that runs beside this one waits, and then replaces
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('deposit.monitor'))")
         rows = [MetricRow(metric_rows.SERVICE, *pair) for pair in profile.service_of(connection, span).items()]
         unknown = []
-        for model_id in profile.models_of(connection, span, name):
+        for model_id in predictions.models_of(name):
             progress(f"{span.name}: counting what {model_id} predicted")
             try:
                 baseline = _baseline(settings, model_id)
@@ -60,7 +61,7 @@ def monitor(settings: Settings, period: str, progress: Progress = log_progress) 
                 progress(f"{span.name}: {model_id} is left out, its metrics stay as they are: {error}")
                 unknown.append(model_id)
                 continue
-            observed = profile.profile_period(connection, span, model_id, baseline.reference)
+            observed = predictions.profile(model_id, baseline.reference)
             assessment = assess(observed, baseline.reference, baseline.threshold, baseline.expected, money)
             rows += metric_rows.to_metric_rows(model_id, observed, baseline.reference, assessment)
             rows += metric_rows.age_rows(model_id, baseline.expiry, month_number(span.start))
@@ -68,7 +69,7 @@ def monitor(settings: Settings, period: str, progress: Progress = log_progress) 
         # of a period without predictions too: this is how an overdue monitoring is seen
         rows.append(MetricRow(metric_rows.SERVICE, "models", len({row.scope for row in rows} - {metric_rows.SERVICE})))
         metric_rows.replace(connection, span.name, name, rows, unknown)
-        days = receipts.settled(span, datetime.now(UTC), settings.log.retention_days)
+        days = receipts.settled(span, datetime.now(UTC), settings.log.retention_days, archived_until(connection))
         counted = receipts.count(connection, days)
         metric_rows.replace_receipts(connection, days, counted, settings.monitor.max_unknown_share)
         stored = assessments_of(connection, name, [span.name])

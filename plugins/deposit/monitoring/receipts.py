@@ -16,7 +16,7 @@ WITH reported AS (
     FROM outcomes WHERE received_at >= :start AND received_at < :end
 ), unknown AS (
     SELECT day, client, count(*) AS number FROM reported
-    WHERE prediction_id >= :oldest
+    WHERE prediction_id >= :oldest AND (:all_kept OR substr(prediction_id::text, 15, 1) = '7')
       AND NOT EXISTS (SELECT FROM predictions WHERE predictions.prediction_id = reported.prediction_id)
     GROUP BY day, client
 )
@@ -42,31 +42,38 @@ class Days:
     """Whole days, from `first` on and before `end`; none if they are the same.
 
     Args:
-        oldest: the id from which on predictions are surely kept; what is older may have been dropped since.
+        oldest: the id from which on predictions are surely kept; what is older may be dropped or archived by now.
+        all_kept: whether nothing is archived; else ids that hold no time, as those of batch scoring, may be.
     """
 
     first: date
     end: date
     oldest: UUID
+    all_kept: bool = True
 
 
-def settled(span: Period, now: datetime, retention_days: int | None) -> Days:
-    """The days of a span that ended more than a day before `now` and whose outcomes are all kept."""
+def settled(span: Period, now: datetime, retention_days: int | None, archived_until: datetime | None = None) -> Days:
+    """The days of a span that ended more than a day before `now` and whose outcomes are all kept.
+
+    `archived_until` is when the last archived prediction was stored.
+    """
     end = min(span.end.date(), now.date() - timedelta(days=_GRACE_DAYS))
-    if retention_days is None:
-        return Days(min(span.start.date(), end), end, UUID(int=0))
-    kept = date.fromordinal(max(1, now.toordinal() - retention_days + 1))
-    return Days(min(max(span.start.date(), kept), end), end, _first_id(now, retention_days))
+    first, oldest = span.start.date(), UUID(int=0)
+    if retention_days is not None:
+        first = max(first, date.fromordinal(max(1, now.toordinal() - retention_days + 1)))
+        oldest = _first_id(int(now.timestamp() * 1000) - retention_days * 86_400_000)
+    if archived_until is not None:
+        oldest = max(oldest, _first_id(int(archived_until.timestamp() * 1000) + 1))
+    return Days(min(first, end), end, oldest, archived_until is None)
 
 
 def count(connection: Connection, days: Days) -> list[Receipt]:
     """The outcomes of some days, by day of their receipt and client."""
     start, end = (datetime(day.year, day.month, day.day, tzinfo=UTC) for day in (days.first, days.end))
-    rows = connection.execute(_COUNT, {"start": start, "end": end, "oldest": days.oldest})
+    rows = connection.execute(_COUNT, {"start": start, "end": end, "oldest": days.oldest, "all_kept": days.all_kept})
     return [Receipt(*row) for row in rows]
 
 
-def _first_id(now: datetime, retention_days: int) -> UUID:
-    """The lowest UUID of version 7 of what the retention keeps: ids begin with the millisecond they were made in."""
-    millisecond = max(0, int(now.timestamp() * 1000) - retention_days * 86_400_000)
-    return UUID(bytes=millisecond.to_bytes(6, "big") + bytes(10))
+def _first_id(millisecond: int) -> UUID:
+    """The lowest UUID of version 7 from then on: ids begin with the millisecond they were made in."""
+    return UUID(bytes=max(0, millisecond).to_bytes(6, "big") + bytes(10))

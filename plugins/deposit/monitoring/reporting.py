@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from deposit.data.period import parse_period
 from deposit.database import transaction
 from deposit.errors import DataError
-from deposit.monitoring import profile
+from deposit.monitoring.period_rows import period_rows
 from deposit.progress import Progress, log_progress
 from deposit.settings import Settings
 
@@ -20,8 +20,8 @@ def write_reports(settings: Settings, period: str, progress: Progress = log_prog
     """
     span = parse_period(period)
     written = []
-    with transaction(settings.database) as connection:
-        model_ids = profile.models_of(connection, span, settings.mlflow.model_name)
+    with transaction(settings.database) as connection, period_rows(settings, connection, span) as predictions:
+        model_ids = predictions.models_of(settings.mlflow.model_name)
         if not model_ids:
             return []
         # Evidently and MLflow take seconds to import, which a period without predictions need not wait for
@@ -36,5 +36,5 @@ def write_reports(settings: Settings, period: str, progress: Progress = log_prog
             except DataError as error:
                 progress(f"{span.name}: {model_id} is left out: {error}")
                 continue
-            written.append(write_report(settings, connection, span, model_id, artifact))
+            written.append(write_report(settings, connection, predictions, span, model_id, artifact))
     return written

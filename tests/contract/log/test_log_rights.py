@@ -15,6 +15,7 @@ LONG_AGO = 1_200_000_000_000_000
     [
         "SELECT 1 FROM datasets",
         "SELECT 1 FROM releases",
+        "SELECT 1 FROM archives",
         "SELECT 1 FROM events",
         "SELECT 1 FROM timeline",
         "INSERT INTO events (kind, model_id) VALUES ('x', 'x')",

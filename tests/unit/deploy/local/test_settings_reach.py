@@ -28,6 +28,7 @@ ODD: dict[str, str] = {
     "DEPOSIT_INGEST__SCHEDULE": "30 5 3 * *",
     "DEPOSIT_SCORE__SCHEDULE": "30 5 * * *",
     "DEPOSIT_COMPUTE__SCHEDULER": "tls://dask.bank.example:8786",
+    "DEPOSIT_ARCHIVE__SCHEDULE": "0 4 2 * *",
     "DEPOSIT_INGEST__S3_URI": "s3://bank/{month}/%20 $HOME/'*'.csv",
     "DEPOSIT_INGEST__ACCEPT": '["gaps", "future"]',
     "DEPOSIT_INGEST__FIRST_YEAR": "1999",

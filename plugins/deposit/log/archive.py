@@ -1,0 +1,245 @@
+"""The archive: months of `predictions` as Parquet in the object store.
+
+    archive/predictions/month=2010-05/<content>/part-00000.parquet …
+                                               /_manifest.json      written last, once the parts were read back
+
+What has no manifest is not there. A folder is named by its content; a month has a second one if rows came after the
+first was made, and a row may be in both: readers take it once.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psycopg
+import pyarrow as pa
+from pyarrow import csv, parquet
+
+from deposit.errors import IntegrityError
+from deposit.log.day_digest import COLUMN_TYPES, MICROSECONDS, DayDigest
+from deposit.log.entries import ID_BYTES
+from deposit.store import Bucket
+
+PREFIX = "archive/predictions/"
+MANIFEST = "_manifest.json"
+PART_ROWS = 1_000_000
+"""Of a file, or a block more: 50 to 70 MB."""
+MEMORY = "256MB"
+"""What DuckDB takes at most; beyond it, joins and groups go to the disk."""
+BLOCK_BYTES = 16 * 2**20
+"""Of what PostgreSQL writes that is in memory at once, about 80,000 rows."""
+_PARQUET_TYPES = {
+    "UUID": pa.uuid(),
+    "TEXT": pa.string(),
+    "SMALLINT": pa.int16(),
+    "DOUBLE PRECISION": pa.float64(),
+    "REAL": pa.float32(),
+    "BOOLEAN": pa.bool_(),
+    "TIMESTAMP WITH TIME ZONE": pa.timestamp("us", tz="UTC"),
+}
+_CSV_TYPES = {"UUID": pa.string(), "TIMESTAMP WITH TIME ZONE": pa.int64()}
+"""Of columns that PostgreSQL writes in another form: 32 digits, and microseconds since the epoch."""
+SCHEMA = pa.schema([(name, _PARQUET_TYPES[kind]) for name, kind in COLUMN_TYPES.items()])
+_UNIQUE = {"prediction_id", "customer_id", "request_id", "probability", "latency_ms", "event_time", "stored_at"}
+_WRITTEN = {"UUID": "replace({}::text, '-', '')", "TIMESTAMP WITH TIME ZONE": MICROSECONDS}
+_ENTER = """
+INSERT INTO archives (month, content, uri, rows, stored_until) VALUES (%s, %s, %s, %s, to_timestamp(%s / 1000000.0))
+ON CONFLICT DO NOTHING
+"""
+Chunk = bytes | bytearray | memoryview
+
+
+class ArchivePart(msgspec.Struct, frozen=True, kw_only=True):
+    """One file; `first_day` and `last_day` are those of its rows."""
+
+    name: str
+    rows: int
+    size: int
+    sha256: str
+    first_day: str
+    last_day: str
+
+
+class ArchiveManifest(msgspec.Struct, frozen=True, kw_only=True):
+    """One folder of the archive.
+
+    Args:
+        month: YYYY-MM, of the time of the predictions.
+        content: the folder's name, computed from the days.
+        rows: of all parts.
+        stored_until: when PostgreSQL stored the last of them, µs since the epoch.
+    """
+
+    format: int = 1
+    month: str
+    content: str
+    rows: int
+    stored_until: int
+    days: tuple[DayDigest, ...]
+    parts: tuple[ArchivePart, ...]
+
+    @property
+    def folder(self) -> str:
+        """Where it is in the bucket of data."""
+        return f"{month_prefix(self.month)}{self.content}/"
+
+    def parts_of(self, first_day: str, last_day: str) -> Iterator[ArchivePart]:
+        """The parts that may hold rows of some days."""
+        return (part for part in self.parts if part.first_day <= last_day and part.last_day >= first_day)
+
+
+def month_prefix(month: str) -> str:
+    """Where all folders of a month are."""
+    return f"{PREFIX}month={month}/"
+
+
+def content_of(days: Iterable[DayDigest]) -> str:
+    """The name of a folder with these days."""
+    lines = "".join(f"{day.day} {day.rows} {day.content}\n" for day in days)
+    return hashlib.sha256(lines.encode()).hexdigest()[:16]
+
+
+def read_manifest(bucket: Bucket, key: str) -> ArchiveManifest:
+    """A manifest by its key. Raises IntegrityError, and as the store does."""
+    try:
+        return msgspec.json.decode(bucket.get(key), type=ArchiveManifest)
+    except msgspec.DecodeError as error:
+        raise IntegrityError(f"{bucket.uri(key)} is no manifest of the archive ({error}): restore it") from error
+
+
+def entered(connection: psycopg.Connection[Any], bucket: Bucket) -> list[ArchiveManifest]:
+    """All manifests, each in the table `archives`: one that was written just before a kill is not there yet."""
+    keys = [key for key in bucket.keys(PREFIX) if key.endswith(f"/{MANIFEST}")]
+    manifests = [read_manifest(bucket, key) for key in keys]
+    for manifest in manifests:
+        enter(connection, bucket, manifest)
+    return manifests
+
+
+def enter(connection: psycopg.Connection[Any], bucket: Bucket, manifest: ArchiveManifest) -> None:
+    """Let readers know of a manifest. Raises psycopg.Error."""
+    uri = bucket.uri(manifest.folder + MANIFEST)
+    connection.execute(_ENTER, [manifest.month, manifest.content, uri, manifest.rows, manifest.stored_until])
+
+
+def delete_unfinished(bucket: Bucket, month: str) -> None:
+    """Delete what runs left that were killed before their manifest."""
+    keys = bucket.keys(month_prefix(month))
+    whole = {key.rpartition("/")[0] for key in keys if key.endswith(MANIFEST)}
+    for key in keys:
+        if key.rpartition("/")[0] not in whole:
+            bucket.delete(key)
+
+
+def fetch(bucket: Bucket, manifest: ArchiveManifest, part: ArchivePart, folder: Path) -> Path:
+    """A part as a file of a folder. Raises IntegrityError, and as the store does."""
+    path = folder / f"{manifest.content}-{part.name}"
+    bucket.download(manifest.folder + part.name, path)
+    if sha256_of(path) != part.sha256:
+        uri = bucket.uri(manifest.folder + part.name)
+        raise IntegrityError(f"{uri} is not what was archived: restore it from a version before")
+    return path
+
+
+def sha256_of(path: Path) -> str:
+    """Of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def copied_columns() -> str:
+    """The columns of `predictions` as `tables` reads them."""
+    return ", ".join(_WRITTEN.get(kind, "{}").format(f'"{name}"') for name, kind in COLUMN_TYPES.items())
+
+
+def tables(copied: Iterable[Chunk]) -> Iterator[pa.Table]:
+    """What PostgreSQL copies, as CSV without a header, in tables of `SCHEMA`, one block after the other."""
+    types = {name: _CSV_TYPES.get(kind, _PARQUET_TYPES[kind]) for name, kind in COLUMN_TYPES.items()}
+    for batch in batches(copied, types):
+        columns = [
+            _uuids(column) if field.type == pa.uuid() else column.cast(field.type)
+            for column, field in zip(batch.columns, SCHEMA, strict=True)
+        ]
+        yield pa.table(columns, schema=SCHEMA)
+
+
+def batches(copied: Iterable[Chunk], types: dict[str, Any]) -> Iterator[Any]:
+    """The same of any columns, by name with their type, as record batches."""
+    source = _Copied(copied)
+    if not source.fill():
+        return
+    convert = csv.ConvertOptions(
+        column_types=types, strings_can_be_null=True, quoted_strings_can_be_null=False, null_values=[""],
+        true_values=["t"], false_values=["f"],
+    )  # fmt: skip
+    yield from csv.open_csv(
+        pa.PythonFile(source, "r"),
+        csv.ReadOptions(column_names=list(types), block_size=BLOCK_BYTES),
+        csv.ParseOptions(newlines_in_values=True),
+        convert,
+    )
+
+
+def write_parts(blocks: Iterable[pa.Table], folder: Path) -> Iterator[tuple[Path, ArchivePart]]:
+    """The rows in files of about `PART_ROWS`, each there until the next one is asked for; days must be in order."""
+    waiting, number = iter(blocks), 0
+    texts = [field.name for field in SCHEMA if field.name not in _UNIQUE]
+    while (block := next(waiting, None)) is not None:
+        path = folder / f"part-{number:05d}.parquet"
+        first, rows = _day(block, 0), 0
+        with parquet.ParquetWriter(path, SCHEMA, compression="zstd", use_dictionary=texts) as writer:
+            while True:
+                writer.write_table(block)
+                rows, last = rows + len(block), _day(block, len(block) - 1)
+                if rows >= PART_ROWS or (following := next(waiting, None)) is None:
+                    break
+                block = following
+        size, sha256 = path.stat().st_size, sha256_of(path)
+        yield path, ArchivePart(name=path.name, rows=rows, size=size, sha256=sha256, first_day=first, last_day=last)
+        path.unlink()
+        number += 1
+
+
+class _Copied:
+    """Chunks of bytes as a file that is read once."""
+
+    closed = False
+
+    def __init__(self, chunks: Iterable[Chunk]) -> None:
+        self._chunks = iter(chunks)
+        self._rest = b""
+
+    def fill(self) -> bool:
+        """Whether there is anything."""
+        self._rest = self._rest or bytes(next(self._chunks, b""))
+        return bool(self._rest)
+
+    def read(self, size: int = -1) -> bytes:
+        """So many bytes, fewer only at the end."""
+        pieces, count = [self._rest], len(self._rest)
+        while size < 0 or count < size:
+            chunk = bytes(next(self._chunks, b""))
+            if not chunk:
+                break
+            pieces.append(chunk)
+            count += len(chunk)
+        content = b"".join(pieces)
+        self._rest = content[size:] if size >= 0 else b""
+        return content[:size] if size >= 0 else content
+
+    def close(self) -> None:
+        """Nothing: the connection goes on."""
+
+
+def _uuids(digits: Any) -> Any:
+    """32 hexadecimal digits as 16 bytes, all rows at once."""
+    values = bytes.fromhex("".join(digits.to_pylist()))
+    storage = pa.FixedSizeBinaryArray.from_buffers(pa.binary(ID_BYTES), len(digits), [None, pa.py_buffer(values)])
+    return pa.ExtensionArray.from_storage(pa.uuid(), storage)
+
+
+def _day(block: pa.Table, row: int) -> str:
+    moment = block["event_time"][row].as_py()
+    return str(moment.date().isoformat())

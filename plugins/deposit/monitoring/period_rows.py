@@ -1,0 +1,76 @@
+"""The predictions of a period, wherever they are: in PostgreSQL, or in the archive."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
+
+from sqlalchemy import Connection, text
+
+from deposit.data.period import Period
+from deposit.model.reference import ReferenceProfile
+from deposit.monitoring import profile
+from deposit.monitoring.profile import PeriodProfile
+from deposit.settings import Settings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_LOOK = text("SELECT EXISTS (SELECT FROM predictions WHERE event_time >= :start AND event_time < :end)")
+_MANIFESTS = text("SELECT uri FROM archives WHERE month = :month ORDER BY content")
+
+
+class PeriodRows(Protocol):
+    """What monitoring asks of a period's predictions."""
+
+    def models_of(self, name: str) -> list[str]:
+        """The versions of the registered model `name` that predicted in it."""
+
+    def profile(self, model_id: str, reference: ReferenceProfile) -> PeriodProfile:
+        """One model's predictions, counted."""
+
+    def sample(self, model_id: str, rows: int) -> "pd.DataFrame":
+        """Up to `rows` of them, as `evidently_report.sample_predictions` chooses and names them."""
+
+
+class StoredRows:
+    """A period of which PostgreSQL holds every row."""
+
+    def __init__(self, connection: Connection, span: Period) -> None:
+        self._connection = connection
+        self._span = span
+
+    def models_of(self, name: str) -> list[str]:
+        """As `PeriodRows` says."""
+        return profile.models_of(self._connection, self._span, name)
+
+    def profile(self, model_id: str, reference: ReferenceProfile) -> PeriodProfile:
+        """As `PeriodRows` says."""
+        return profile.profile_period(self._connection, self._span, model_id, reference)
+
+    def sample(self, model_id: str, rows: int) -> "pd.DataFrame":
+        """As `PeriodRows` says."""
+        from deposit.monitoring.evidently_report import sample_predictions
+
+        return sample_predictions(self._connection, self._span, model_id, rows)
+
+
+@contextmanager
+def period_rows(settings: Settings, connection: Connection, span: Period) -> Iterator[PeriodRows]:
+    """A period's rows, for as long as the block lasts. Raises IntegrityError, and as the object store does."""
+    # what is read cannot be dropped until the transaction ends, and what was dropped before is in `archives` by now
+    connection.execute(_LOOK, {"start": span.start, "end": span.end})
+    manifests = list(connection.scalars(_MANIFESTS, {"month": span.name[:7]}))
+    if not manifests:
+        yield StoredRows(connection, span)
+        return
+    from deposit.monitoring.archived_rows import archived_rows
+
+    with archived_rows(settings, connection, span, manifests) as rows:
+        yield rows
+
+
+def archived_until(connection: Connection) -> datetime | None:
+    """When the last of all archived rows was stored in PostgreSQL: what was stored later is still there."""
+    moment: datetime | None = connection.scalar(text("SELECT max(stored_until) FROM archives"))
+    return moment
