@@ -42,7 +42,7 @@ WORKERS ?= 2
 COMPOSE ?= docker compose
 export REVISION ?= $(shell git rev-parse HEAD 2> /dev/null || echo unknown)
 
-.PHONY: help setup moved demo stop status ours up down credentials bench bench-models bench-score bench-capacity fuzz test test-fast test-servers coverage test-chaos test-page test-dags test-e2e test-aws images test-compose chromium screenshots check format lint lint-docker lint-workflows types hooks clean
+.PHONY: help setup moved demo stop status ours up down credentials bench bench-models bench-score bench-capacity fuzz test test-fast test-servers coverage test-chaos test-page test-dags test-e2e test-aws images test-compose test-celery chromium screenshots check format lint lint-docker lint-workflows types hooks clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -58,13 +58,16 @@ stop: $(if $(MOVED),setup) ## Stop the stack; its data stays in .deposit/
 status: setup ## What runs, and where
 	@$(RUN) deposit status
 
-# every clone's project has the same name unless its .env gives another; a folder that is gone was moved to here
+# every clone's project has the same name unless its .env gives another; a folder that is gone was moved to here, and of a
+# stack that plain compose has taken over some parts are still this clone's
 LABELS := {{.Label "com.docker.compose.project"}} {{.Label "com.docker.compose.project.working_dir"}}
 ours:
-	@$(COMPOSE) --profile '*' ps --all --format '$(LABELS)' | sort -u | while read -r project folder; do \
-	  if [ -e "$$folder/docker-compose.yml" ] && [ ! "$$folder" -ef . ]; then \
-	    echo "error: on this Docker engine the project $$project is the stack of $$folder: run make down there, or give" \
-	      "this clone COMPOSE_PROJECT_NAME and ports of its own in .env (docs/docker.md, a second clone)" >&2; exit 1; fi; done
+	@$(COMPOSE) --profile '*' ps --all --format '$(LABELS)' | sort -u | { other=; while read -r project folder; do \
+	  if [ "$$folder" -ef . ]; then exit 0; fi; \
+	  if [ -e "$$folder/docker-compose.yml" ]; then other="the project $$project is the stack of $$folder"; fi; done; \
+	  if [ -n "$$other" ]; then \
+	    echo "error: on this Docker engine $$other: run make down there, or give" \
+	      "this clone COMPOSE_PROJECT_NAME and ports of its own in .env (docs/docker.md, a second clone)" >&2; exit 1; fi; }
 
 up: ours ## The whole stack with Docker: builds what has changed, waits until all is healthy
 	$(COMPOSE) up --build --detach --wait
@@ -142,7 +145,10 @@ images: ## Build the images of the stack with Docker
 	$(COMPOSE) build --quiet
 
 test-compose: setup ## The stack with Docker, unmodified: releases, kills, down and up again; needs an engine
-	$(RUN) pytest tests/compose --compose "$(COMPOSE)" --log-cli-level INFO
+	$(RUN) pytest tests/compose -m "not celery" --compose "$(COMPOSE)" --log-cli-level INFO
+
+test-celery: setup ## Airflow with several workers, one killed and one joining late; needs an engine, 5 minutes, not in `make test`
+	$(RUN) pytest tests/compose -m celery --compose "$(COMPOSE)" --log-cli-level INFO
 
 lint-docker: setup ## Dockerfile and compose files
 	$(RUN) hadolint docker/Dockerfile

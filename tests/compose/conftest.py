@@ -12,15 +12,15 @@ BUILD_SECONDS = 2400
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whichever test is the first waits for the images of a machine that has none."""
-    for item in [item for item in items if "compose" in getattr(item, "fixturenames", ())][:1]:
+    for item in [item for item in items if "stack" in getattr(item, "fixturenames", ())][:1]:
         item.add_marker(pytest.mark.timeout(BUILD_SECONDS))
 
 
 @pytest.fixture(scope="session")
-def compose(
+def stack(
     request: pytest.FixtureRequest, free_ports: Callable[[int], int], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Compose]:
-    """The stack, healthy, before anything has been released, on an engine whose client knows a proxy that is dead."""
+    """The images, and nothing that runs yet, on an engine whose client knows a proxy that is dead."""
     first = free_ports(8)
     names = ("GATEWAY", "AIRFLOW", "MLFLOW", "STORE")
     ports = {f"DEPOSIT_STACK__{name}": first + place for place, name in enumerate(names)}
@@ -30,12 +30,16 @@ def compose(
     stack.run("down", "--volumes", "--remove-orphans")
     stack.run("build", timeout=BUILD_SECONDS)
     stack.behind_a_dead_proxy(tmp_path_factory.mktemp("docker"))
-    try:
-        logger.info("healthy %.0f s after `up --wait`", stack.up())
-        yield stack
-    finally:
-        if not request.config.getoption("keep_stack"):
-            stack.run("down", "--volumes", "--remove-orphans", "--timeout", "5")
+    yield stack
+    if not request.config.getoption("keep_stack"):
+        stack.run("down", "--volumes", "--remove-orphans", "--timeout", "5")
+
+
+@pytest.fixture(scope="session")
+def compose(stack: Compose) -> Compose:
+    """The stack, healthy, before anything has been released."""
+    logger.info("healthy %.0f s after `up --wait`", stack.up())
+    return stack
 
 
 @pytest.fixture(scope="session")

@@ -135,7 +135,7 @@ def test_task_logs_are_in_the_object_store_and_in_the_ui(
 @pytest.fixture(scope="module")
 def challenger(compose: Compose, champion: str) -> str:
     """Another registered version: trained with another seed, whatever the gate thinks of it."""
-    with compose.settings(DEPOSIT_TRAIN__SEED="11", DEPOSIT_TRAIN__TRIALS="2", DEPOSIT_TRAIN__BOOTSTRAP="100"):
+    with compose.settings(DEPOSIT_TRAIN__SEED="11"):
         compose.command("train")
         compose.command("select")
     models = json.loads(compose.command("models", "--json").stdout)

@@ -29,6 +29,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PROJECT = "deposit-test"
 DEAD_PROXY = "http://127.0.0.1:9"
 ONCE = {"secrets", "init", "airflow-init", "serving-base"}
+QUICK = {"DEPOSIT_TRAIN__TRIALS": "2", "DEPOSIT_TRAIN__BOOTSTRAP": "100"}
+"""A training as short as it can be: how good its model is, is for other tests."""
 
 
 class Compose:
@@ -41,7 +43,7 @@ class Compose:
         self.ports = ports
         named = {f"{name}_PORT": str(port) for name, port in ports.items()}
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("DEPOSIT_")}
-        self._environment = inherited | named | {"COMPOSE_PROJECT_NAME": PROJECT}
+        self._environment = inherited | named | QUICK | {"COMPOSE_PROJECT_NAME": PROJECT}
 
     def run(self, *arguments: str, check: bool = True, timeout: float = 900) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(

@@ -82,6 +82,14 @@ def test_another_clones_stack_is_left_alone_and_named(clone: Path) -> None:
     assert not (clone / "asked").exists()
 
 
+def test_a_stack_that_plain_compose_has_taken_over_in_part_is_taken_back(clone: Path) -> None:
+    other = clone.with_name("another's  clone")
+    other.mkdir()
+    (other / "docker-compose.yml").touch()
+    for holders in ([f"bank {other}", f"bank {clone}"], [f"bank {clone}", f"bank {other}"]):
+        assert up(clone, *holders).returncode == 0
+
+
 def test_a_stack_of_this_folder_or_of_one_that_is_gone_goes_on(clone: Path) -> None:
     linked = clone.with_name("linked")
     linked.symlink_to(clone)
