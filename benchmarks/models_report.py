@@ -178,11 +178,11 @@ def _halves(policy: Row) -> list[str]:
 
 
 def picture(rows: Sequence[Row]) -> Figure:
-    """ROC AUC by month, and profit so far, of the policy, never retraining, the table of rates and everyone."""
+    """ROC AUC by month, and profit so far, of the policy, never retraining, the rate table and everyone."""
     shown = {
         "the refit policy": (rows[0], "#1f5fa8"),
         "never retrained": (next(row for row in rows if row.title.startswith("never")), "#c0392b"),
-        "table of rates": (next(row for row in rows if row.title == "rates"), "#2e8b57"),
+        "rate table": (next(row for row in rows if row.title == "rates"), "#2e8b57"),
     }
     months = np.unique(rows[0].predictions.periods)
     figure = Figure(figsize=(12, 8), layout="constrained")

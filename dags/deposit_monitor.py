@@ -5,7 +5,7 @@ that (outcomes come late), compares it with what the model was trained on and wi
 keeps every figure and a **verdict** by model in the table `metrics`: stable, population shift, decay, or data fault.
 Then it writes Evidently's report of each. A decay raises the asset `deposit_decay`, which has `deposit_train` look for
 a better model at once, but not again while the cool-down lasts; a row in `events` says so. Drift alone raises nothing.
-The table of rates replaces a champion that is too old (`DEPOSIT_EXPIRY__REPLACE_AFTER`): `deposit_release` follows.
+The rate table replaces a champion that is too old (`DEPOSIT_EXPIRY__REPLACE_AFTER`): `deposit_release` follows.
 A run replaces what an earlier one stored of its months. With `period`, that month or day alone.
 """
 
@@ -62,7 +62,7 @@ def alarm(periods: list[str], day: str) -> list[str]:
 
 @task.external_python(**MODELS, outlets=[CHAMPION], skip_on_exit_code=SKIP)
 def replace_expired(day: str) -> str:
-    """Make the table of rates champion if the champion is too old, and return its model id; else skipped."""
+    """Make the rate table champion if the champion is too old, and return its model id; else skipped."""
     from deposit.loop import replace_expired
     from deposit.settings import load_settings
     from deposit.tasks import running, skip_unless

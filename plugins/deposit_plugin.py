@@ -4,12 +4,15 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
-from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
-from airflow.api_fastapi.core_api.security import GetUserDep, get_user, requires_access_dag
+from airflow.api_fastapi.auth.managers.models.resource_details import AccessView, DagAccessEntity
+from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag, requires_access_view
 from airflow.plugins_manager import AirflowPlugin
-from fastapi import Depends, FastAPI, HTTPException, Request
-from fastapi.responses import FileResponse, HTMLResponse
+from fastapi import Depends, FastAPI, HTTPException, Request, Response
+from fastapi.exception_handlers import http_exception_handler
+from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
+from starlette.status import HTTP_401_UNAUTHORIZED
 
 from deposit.errors import DataError, DepositError, SourceError
 from deposit.overview import stored_pages
@@ -28,9 +31,20 @@ TITLES = {
 }
 """Each address in the settings' section `links` with the text of its link."""
 
-# Airflow leaves it to a plugin to ask who somebody is
-app = FastAPI(dependencies=[Depends(get_user)], docs_url=None, redoc_url=None, openapi_url=None)
+# Airflow leaves it to a plugin to ask who somebody is, and whether that is anybody who may look at its UI
+app = FastAPI(
+    dependencies=[Depends(requires_access_view(AccessView.WEBSITE))], docs_url=None, redoc_url=None, openapi_url=None
+)
 APPS: list[dict[str, Any]] = [{"app": app, "url_prefix": PREFIX, "name": "deposit"}]
+
+
+@app.exception_handler(HTTPException)
+async def refuse(request: Request, refusal: HTTPException) -> Response:
+    """As JSON; a browser that opens a page without a login is led to Airflow's, and from there back to the page."""
+    if refusal.status_code == HTTP_401_UNAUTHORIZED and "text/html" in request.headers.get("accept", ""):
+        page_asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        return RedirectResponse(get_auth_manager().get_url_login(next_url=page_asked), 303)
+    return await http_exception_handler(request, refusal)
 
 
 @app.get("/")

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from deposit.errors import ConfigError
+from deposit.keys import SETTING, place_of
 from deposit.secretsmanager import fetch
 from deposit.sections import ServeSettings, StoreSettings
 from deposit.settings import Settings
@@ -56,7 +57,7 @@ class SecretDocument(Document):
 
     def read(self, seen: Any) -> tuple[Any, bytes] | None:
         """By its content. Raises ConfigError, UpstreamError."""
-        content = fetch("DEPOSIT_SERVE__KEYS_SECRET_ID", self._secret).encode()
+        content = fetch(SETTING, self._secret).encode()
         return None if content == seen else (content, content)
 
 
@@ -82,11 +83,10 @@ class ObjectDocument(Document):
 
 def keys_document(serve: ServeSettings) -> Document | None:
     """Where the API keys are; None if no key is needed. Raises ConfigError for two places."""
-    if serve.keys_file and serve.keys_secret_id:
-        raise ConfigError("DEPOSIT_SERVE__KEYS_FILE and DEPOSIT_SERVE__KEYS_SECRET_ID are both set: remove one of them")
-    if serve.keys_secret_id:
-        return SecretDocument(serve.keys_secret_id)
-    return FileDocument(serve.keys_file) if serve.keys_file else None
+    place = place_of(serve)
+    if place is None:
+        return None
+    return FileDocument(place) if isinstance(place, Path) else SecretDocument(place)
 
 
 def catalog_document(settings: Settings) -> Document:

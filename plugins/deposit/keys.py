@@ -1,4 +1,4 @@
-"""The file of API keys: make, list, revoke. It holds names, roles and the keys' sha256, never a key.
+"""The API keys: make, list, revoke. A file, or a secret of AWS, holds names, roles and the keys' sha256, never a key.
 
 Shared by the command `deposit keys` and the service, so it needs neither a model library nor a server.
 """
@@ -14,14 +14,21 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from deposit import secretsmanager
 from deposit.errors import ConfigError
 from deposit.files import exclusive, replace_file
+from deposit.sections import ServeSettings
+
+Place = Path | str
+"""Where the keys are: a file, or a secret of AWS Secrets Manager by its name or ARN."""
 
 Role = Literal["predict", "outcomes", "admin"]
 PREDICT, OUTCOMES, ADMIN = ROLES = ("predict", "outcomes", "admin")
 PREFIX = "deposit_"
 ANONYMOUS, RELEASER = "anonymous", "releaser"
-"""Names that no key may have: who asks an open service, and the releaser that tests a new one."""
+"""Names that no key of a person may have: who asks an open service, and the releaser that tests a new one."""
+SETTING = "DEPOSIT_SERVE__KEYS_SECRET_ID"
+"""What names the secret, in messages."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 _FORMAT: Literal[1] = 1
@@ -46,6 +53,13 @@ class KeysFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     keys: tuple[Key, ...] = ()
 
 
+def place_of(serve: ServeSettings) -> Place | None:
+    """Where the settings say that the keys are; None if no key is needed. Raises ConfigError for two places."""
+    if serve.keys_file and serve.keys_secret_id:
+        raise ConfigError(f"DEPOSIT_SERVE__KEYS_FILE and {SETTING} are both set: remove one of them")
+    return serve.keys_file or serve.keys_secret_id
+
+
 def digest(key: str) -> str:
     """Hexadecimal sha256 of a key; keys are 256 random bits, so that neither salt nor slow hash is needed."""
     return hashlib.sha256(key.encode()).hexdigest()
@@ -56,7 +70,7 @@ def new_key() -> str:
     return PREFIX + secrets.token_urlsafe(32)
 
 
-def parse(content: bytes) -> KeysFile:
+def parse(content: bytes | str) -> KeysFile:
     """The keys in a file's content. Raises ConfigError, which quotes nothing of it."""
     try:
         file = msgspec.json.decode(content, type=KeysFile)
@@ -69,18 +83,20 @@ def parse(content: bytes) -> KeysFile:
     return file
 
 
-def read(path: Path) -> KeysFile:
-    """The keys file. Raises ConfigError if it is missing, unreadable or damaged."""
+def read(place: Place) -> KeysFile:
+    """The keys of a file or secret. Raises ConfigError if it is missing, unreadable or damaged, UpstreamError."""
+    if not isinstance(place, Path):
+        return parse(secretsmanager.fetch(SETTING, place))
     try:
-        return parse(path.read_bytes())
+        return parse(place.read_bytes())
     except OSError as error:
         raise ConfigError(
-            f"cannot read the keys file {path} ({error.strerror}): `deposit keys add` makes it"
+            f"cannot read the keys file {place} ({error.strerror}): `deposit keys add` makes it"
         ) from error
 
 
 def add(
-    path: Path,
+    place: Place,
     name: str,
     roles: Sequence[str],
     rate_per_second: float | None = None,
@@ -88,9 +104,10 @@ def add(
 ) -> tuple[Key, str]:
     """Make a key, in a new file if there is none; gives what is kept and the key itself, which is not.
 
-    Raises ConfigError for a name that is taken or malformed, an unknown role or a negative limit.
+    Raises ConfigError for a name that is taken or malformed, an unknown role or a negative limit, UpstreamError.
     """
     secret = new_key()
+    _check_name(name)
     key = _kept(name, secret, roles, rate_per_second, max_body_bytes)
 
     def added(now: tuple[Key, ...]) -> tuple[Key, ...]:
@@ -98,23 +115,40 @@ def add(
             raise ConfigError(f"there is a key {name} already: choose another name, or `deposit keys remove {name}`")
         return (*now, key)
 
-    _change(path, added)
+    _change(place, added)
     return key, secret
 
 
-def remove(path: Path, name: str) -> Key:
+def remove(place: Place, name: str) -> Key:
     """Revoke a key. The file stays closed, also when this was the last one. Raises ConfigError if there is none."""
-    read(path)
-    gone: list[Key] = []
+    read(place)
+    gone: dict[str, Key] = {}
 
     def removed(now: tuple[Key, ...]) -> tuple[Key, ...]:
-        gone.extend(key for key in now if key.name == name)
+        gone.update((key.name, key) for key in now if key.name == name)
         if not gone:
             raise ConfigError(f"there is no key {name}: `deposit keys list` shows them")
         return tuple(key for key in now if key.name != name)
 
-    _change(path, removed)
-    return gone[0]
+    _change(place, removed)
+    return gone[name]
+
+
+def admit(place: Place, name: str, secret: str, roles: Sequence[str], rate_per_second: float | None = None) -> bool:
+    """See to it that a part's own key, made elsewhere, is a key under its name; True if it was not.
+
+    Raises ConfigError and UpstreamError as `add` does.
+    """
+    key, changed = _kept(name, secret, roles, rate_per_second), False
+
+    def admitted(now: tuple[Key, ...]) -> tuple[Key, ...]:
+        nonlocal changed
+        there = next((other for other in now if other.name == name), None)
+        changed = there is None or (there.sha256, there.roles) != (key.sha256, key.roles)
+        return (*(other for other in now if other.name != name), key) if changed else now
+
+    _change(place, admitted)
+    return changed
 
 
 def make_open(path: Path) -> bool:
@@ -124,6 +158,8 @@ def make_open(path: Path) -> bool:
 
 def make_closed(path: Path, given: Mapping[str, tuple[str, Sequence[str]]]) -> bool:
     """Make a file of keys that were made before, by name with their roles, unless there is one; True if it was made."""
+    for name in given:
+        _check_name(name)
     return _make(path, KeysFile(keys=tuple(_kept(name, key, roles) for name, (key, roles) in given.items())))
 
 
@@ -131,7 +167,7 @@ def _make(path: Path, content: KeysFile) -> bool:
     with _locked(path):
         if path.exists():
             return False
-        _write(path, content)
+        replace_file(path, _encoded(content))
     return True
 
 
@@ -142,8 +178,7 @@ def _kept(
     rate_per_second: float | None = None,
     max_body_bytes: int | None = None,
 ) -> Key:
-    """What is kept of a key. Raises ConfigError for a malformed name, an unknown role or a negative limit."""
-    _check_name(name)
+    """What is kept of a key. Raises ConfigError for an unknown role or a negative limit."""
     try:
         key = msgspec.convert(
             {
@@ -171,10 +206,16 @@ def _check_name(name: str) -> None:
         )
 
 
-def _change(path: Path, change: Callable[[tuple[Key, ...]], tuple[Key, ...]]) -> None:
-    with _locked(path):
-        now = read(path).keys if path.exists() else ()
-        _write(path, KeysFile(keys=change(now)))
+def _change(place: Place, change: Callable[[tuple[Key, ...]], tuple[Key, ...]]) -> None:
+    if not isinstance(place, Path):
+        secretsmanager.replace(SETTING, place, lambda text: _changed(text, change).decode())
+        return
+    with _locked(place):
+        replace_file(place, _changed(place.read_bytes() if place.exists() else None, change))
+
+
+def _changed(content: bytes | str | None, change: Callable[[tuple[Key, ...]], tuple[Key, ...]]) -> bytes:
+    return _encoded(KeysFile(keys=change(() if content is None else parse(content).keys)))
 
 
 @contextmanager
@@ -191,5 +232,5 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _write(path: Path, content: KeysFile) -> None:
-    replace_file(path, msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n")
+def _encoded(content: KeysFile) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n"

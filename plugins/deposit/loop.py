@@ -73,7 +73,7 @@ def challenge(settings: Settings, training_run: str | None = None, progress: Pro
 def replace_expired(
     settings: Settings, month: str, dataset: str | None = None, progress: Progress = log_progress
 ) -> Selection | None:
-    """Make the table of rates champion where the champion is too old for a month (YYYY-MM); None where nothing is due.
+    """Make the rate table champion where the champion is too old for a month (YYYY-MM); None where nothing is due.
 
     It is fitted on a dataset version, by default the one ingested last, and again on each that has newer labels, until
     another model passes the gate. Raises as `training.train` and `select` do.

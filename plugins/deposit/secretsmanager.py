@@ -1,14 +1,22 @@
-"""Values from AWS Secrets Manager: `<secret id or ARN>`, or `…#<key>` for one value of a secret that is a JSON object.
+"""Values in AWS Secrets Manager: `<secret id or ARN>`, or `…#<key>` for one value of a secret that is a JSON object.
 
 Needs no model library, so that Airflow's environment can import it.
 """
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
+from typing import Any
+from uuid import uuid4
 
 from deposit.errors import ConfigError, UpstreamError
 
 _ARN_REGION = 3
+_FIRST = "00000000-0000-4000-8000-000000000001"
+"""The id of a secret's first version, whoever writes it: of two that do, one is refused."""
+_CURRENT, _NEXT = "AWSCURRENT", "NEXT"
+_TURNS = 20
 
 
 @cache  # once a process, however often it reads its settings
@@ -24,6 +32,53 @@ def read_secret(variable: str, reference: str) -> str:
 
 def fetch(variable: str, name: str) -> str:
     """The text of a secret as it is now; `variable` is the setting that names it. Raises as `read_secret` does."""
+    with _client(variable, name, "read", "GetSecretValue") as client:
+        return _text(variable, name, client.get_secret_value(SecretId=name, VersionStage=_CURRENT))
+
+
+def replace(variable: str, name: str, changed: Callable[[str | None], str]) -> None:
+    """Replace a secret's text by what `changed` makes of it; it is given None while the secret has no version.
+
+    A version becomes the current one only in the place of the one that was read. If somebody else was faster, theirs is
+    read and changed, so nobody's change is lost. Raises as `read_secret` does, and what `changed` raises.
+    """
+    with _client(variable, name, "written", "PutSecretValue, GetSecretValue and UpdateSecretVersionStage") as client:
+        for _ in range(_TURNS):
+            text, version = _current(variable, name, client)
+            if _put(name, client, changed(text), version):
+                return
+    raise UpstreamError(f"{variable}: others keep writing the secret {name}: try again")
+
+
+def _current(variable: str, name: str, client: Any) -> tuple[str | None, str | None]:
+    """A secret's text and its version's id; neither while it has no version."""
+    try:
+        answer = client.get_secret_value(SecretId=name, VersionStage=_CURRENT)
+    except client.exceptions.ResourceNotFoundException:
+        # or there is no secret at all, which writing will tell
+        return None, None
+    return _text(variable, name, answer), answer["VersionId"]
+
+
+def _put(name: str, client: Any, text: str, version: str | None) -> bool:
+    """Make a text the current version in the place of another, or of none; False if that is not the current one."""
+    try:
+        if version is None:
+            client.put_secret_value(SecretId=name, SecretString=text, ClientRequestToken=_FIRST)
+            return True
+        made = str(uuid4())
+        client.put_secret_value(SecretId=name, SecretString=text, ClientRequestToken=made, VersionStages=[_NEXT])
+        client.update_secret_version_stage(
+            SecretId=name, VersionStage=_CURRENT, MoveToVersionId=made, RemoveFromVersionId=version
+        )
+    except (client.exceptions.ResourceExistsException, client.exceptions.InvalidParameterException):
+        return False
+    return True
+
+
+@contextmanager
+def _client(variable: str, name: str, verb: str, actions: str) -> Iterator[Any]:
+    """A client for the region of a secret; what AWS refuses inside the block becomes an error that says what to do."""
     import boto3
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
@@ -33,25 +88,28 @@ def fetch(variable: str, name: str) -> str:
     region = name.split(":")[_ARN_REGION] if name.startswith("arn:") and name.count(":") > _ARN_REGION else None
     patience = Config(connect_timeout=5, read_timeout=10, retries={"max_attempts": 3, "mode": "standard"})
     try:
-        answer = boto3.client("secretsmanager", region_name=region, config=patience).get_secret_value(SecretId=name)
+        yield boto3.client("secretsmanager", region_name=region, config=patience)
     except NoRegionError as error:
         raise ConfigError(
             f"{variable}: {name} is in no region: set AWS_DEFAULT_REGION, or give the secret's ARN"
         ) from error
     except (ClientError, BotoCoreError) as error:
         reason = code_of(error) if isinstance(error, ClientError) else type(error).__name__
-        sentence = f"{variable}: the secret {name} cannot be read ({reason})"
+        sentence = f"{variable}: the secret {name} cannot be {verb} ({reason})"
         match refusal_of(error):
             case Refusal.ABSENT:
                 raise ConfigError(f"{sentence}: there is none of that name in this account and region") from error
             case Refusal.DENIED:
-                raise ConfigError(f"{sentence}: give these credentials secretsmanager:GetSecretValue on it") from error
+                raise ConfigError(f"{sentence}: give these credentials secretsmanager:{actions} on it") from error
             case Refusal.CREDENTIALS:
                 raise ConfigError(f"{sentence}: renew the credentials of the role or of AWS_PROFILE") from error
             case Refusal.SILENCE:
                 raise UpstreamError(f"{sentence}: see that this machine reaches AWS") from error
             case _:
                 raise ConfigError(f"{sentence}: {error}") from error
+
+
+def _text(variable: str, name: str, answer: dict[str, Any]) -> str:
     if "SecretString" not in answer:
         raise ConfigError(f"{variable}: the secret {name} holds bytes, not text: store it as text")
     return str(answer["SecretString"])

@@ -129,7 +129,7 @@ data "aws_iam_policy_document" "github_plan" {
   statement {
     sid       = "ReadBack"
     actions   = ["secretsmanager:GetSecretValue"]
-    resources = [for name in concat(["database/admin-password", "airflow/admin-password"], keys(local.api_keys)) : module.secrets.secret_arns[name]]
+    resources = [for name in ["database/admin-password", "airflow/admin-password"] : module.secrets.secret_arns[name]]
   }
 
   statement {

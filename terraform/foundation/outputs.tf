@@ -90,6 +90,11 @@ output "secret_arns" {
   value       = merge(module.secrets.secret_arns, module.derived_secrets.secret_arns)
 }
 
+output "keys_role_arn" {
+  description = "The role that makes and revokes API keys by `deposit keys`; null without key_administrators"
+  value       = one(aws_iam_role.keys[*].arn)
+}
+
 output "github_role_arns" {
   description = "Roles of the workflows: images, plan, apply; empty without github_repository"
   value       = { for name, role in aws_iam_role.github : name => role.arn }

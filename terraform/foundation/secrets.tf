@@ -9,12 +9,10 @@ locals {
     "database/mlflow-url"  = { role = "mlflow", database = "mlflow", driver = "postgresql+psycopg", query = local.verified, of = "MLflow" }
     "database/airflow-url" = { role = "airflow", database = "airflow", driver = "postgresql", query = "", of = "Airflow" }
   }
+  # of the parts that ask the API; the preparation makes them keys of it. People's keys are made by `deposit keys`
   api_keys = {
-    "api/marketing-key" = { name = "marketing", roles = ["predict", "outcomes"] }
-    "api/admin-key"     = { name = "admin", roles = ["admin"] }
-    "api/airflow-key"   = { name = "airflow", roles = ["predict", "outcomes", "admin"] }
-    # by it, the releaser tests a service before it gets traffic; a function has no environment in which to be told its digest
-    "api/releaser-key" = { name = "releaser", roles = ["admin"] }
+    "api/airflow-key"  = "Airflow's API key"
+    "api/releaser-key" = "The API key by which the releaser tests a service before it gets traffic"
   }
   drawn = {
     "database/admin-password"  = "Password of PostgreSQL's administrator"
@@ -27,15 +25,14 @@ locals {
   secrets = merge(
     { for name, description in local.drawn : name => description },
     { for name, role in local.roles : name => "Database URL of ${role.of}" },
-    { for name, key in local.api_keys : name => "API key ${key.name}: ${join(", ", key.roles)}" },
+    local.api_keys,
     {
       "database/admin-url" = "Database URL of the administrator, for the preparation alone"
       "airflow/passwords"  = "The file of passwords of Airflow's simple login"
-      "api/keys"           = "The file of API keys: names, roles and digests, no key"
     },
   )
   # what follows from others is written when those are there
-  derived = toset(concat(keys(local.roles), ["database/admin-url", "airflow/passwords", "api/keys"]))
+  derived = toset(concat(keys(local.roles), ["database/admin-url", "airflow/passwords"]))
   versioned = {
     for name, description in local.secrets : name => { description = description, version = lookup(var.secret_versions, name, 1) }
   }
@@ -77,17 +74,14 @@ ephemeral "aws_secretsmanager_secret_version" "airflow_admin" {
   secret_id = module.secrets.secret_arns["airflow/admin-password"]
 }
 
-ephemeral "aws_secretsmanager_secret_version" "api_keys" {
-  for_each = local.api_keys
-
-  secret_id = module.secrets.secret_arns[each.key]
-}
-
 module "derived_secrets" {
   source = "../modules/secrets"
 
-  name                    = local.name
-  secrets                 = { for name, secret in local.versioned : name => secret if contains(local.derived, name) }
+  name = local.name
+  secrets = merge(
+    { for name, secret in local.versioned : name => secret if contains(local.derived, name) },
+    { "api/keys" = { description = "API keys: names, roles and digests, no key; written by `deposit keys`", version = 0 } },
+  )
   kms_key_id              = aws_kms_key.this.arn
   recovery_window_in_days = local.is_prod ? 30 : 0
 
@@ -105,20 +99,56 @@ module "derived_secrets" {
         module.database.db_instance_address, module.database.db_instance_port,
       )
       "airflow/passwords" = jsonencode({ admin = ephemeral.aws_secretsmanager_secret_version.airflow_admin.secret_string })
-      "api/keys" = jsonencode({
-        format = 1
-        open   = false
-        keys = [
-          for name, key in local.api_keys : {
-            name    = key.name
-            roles   = key.roles
-            sha256  = sha256(ephemeral.aws_secretsmanager_secret_version.api_keys[name].secret_string)
-            created = plantimestamp()
-            # a release is tested whatever rate the others share
-            rate_per_second = name == "api/releaser-key" ? 0 : null
-          }
-        ]
-      })
     },
   )
+}
+
+# --- who makes and revokes API keys ----------------------------------------------------------------------------------------
+resource "aws_iam_role" "keys" {
+  count = length(var.key_administrators) > 0 ? 1 : 0
+
+  name                 = "${local.name}-keys"
+  description          = "Makes and revokes API keys by `deposit keys`, and may do nothing else"
+  assume_role_policy   = data.aws_iam_policy_document.keys_trust.json
+  max_session_duration = 3600
+}
+
+data "aws_iam_policy_document" "keys_trust" {
+  statement {
+    actions = ["sts:AssumeRole"]
+
+    principals {
+      type        = "AWS"
+      identifiers = var.key_administrators
+    }
+  }
+}
+
+resource "aws_iam_role_policy" "keys" {
+  count = length(var.key_administrators) > 0 ? 1 : 0
+
+  name   = "write-keys"
+  role   = aws_iam_role.keys[0].id
+  policy = data.aws_iam_policy_document.keys.json
+}
+
+data "aws_iam_policy_document" "keys" {
+  statement {
+    sid       = "WriteKeys"
+    actions   = ["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue", "secretsmanager:UpdateSecretVersionStage"]
+    resources = [module.derived_secrets.secret_arns["api/keys"]]
+  }
+
+  # of the one key, what Secrets Manager asks for that secret
+  statement {
+    sid       = "UseKeyForKeys"
+    actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+    resources = [aws_kms_key.this.arn]
+
+    condition {
+      test     = "StringEquals"
+      variable = "kms:EncryptionContext:SecretARN"
+      values   = [module.derived_secrets.secret_arns["api/keys"]]
+    }
+  }
 }

@@ -131,6 +131,17 @@ variable "secret_versions" {
   }
 }
 
+variable "key_administrators" {
+  description = "ARNs of roles or users that may take the role that makes and revokes API keys; empty makes no such role"
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for arn in var.key_administrators : startswith(arn, "arn:aws:iam::")])
+    error_message = "key_administrators are ARNs of roles or users of IAM."
+  }
+}
+
 # --- pipeline ------------------------------------------------------------------------------------------------------------
 variable "github_repository" {
   description = "Repository on GitHub whose workflows may push images, plan and apply, as `owner/name`; empty makes nothing of it"

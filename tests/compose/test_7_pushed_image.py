@@ -1,6 +1,12 @@
 """An image that was made without an engine, in an engine: the serving base of the stack and a Bento on top."""
 
+import json
+import os
+import re
 import secrets
+import shutil
+import subprocess
+from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -8,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from certificates import certificate
 from chaos import until
-from composed import PROJECT, Compose
+from composed import PROJECT, ROOT
 from docker.client import DockerClient, from_env
 from registry_server import HOST, Registry
 from simulated_aws.server import SimulatedAws
@@ -34,8 +41,25 @@ def engine() -> Iterator[DockerClient]:
 
 
 @pytest.fixture
-def serving_base(compose: Compose) -> str:
-    return f"{PROJECT}-serving:local"
+def serving_base(registry: Registry, engine: DockerClient, tmp_path: Path) -> Iterator[str]:
+    """The base as `terraform/images/push` builds it in a clone and pushes it, by its digest in the registry."""
+    here, clone = registry.url.removeprefix("http://"), tmp_path / "clone"
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
+    command = ["sh", "terraform/images/push", f"{here}/engine", "base"]
+    login = {here: {"auth": b64encode(":".join(registry.login).encode()).decode()}}
+    (tmp_path / "config.json").write_text(json.dumps({"auths": login}))
+    environment = {**os.environ, "DOCKER_CONFIG": str(tmp_path)}
+    refused = subprocess.run(command, cwd=clone, env=environment, capture_output=True, text=True)
+    assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
+    assert "docker/authorities/rds.pem is missing" in refused.stderr
+    shutil.copy(certificate(tmp_path / "certificate")[0], clone / "docker" / "authorities" / "rds.pem")
+    done = subprocess.run(command, cwd=clone, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    digest = re.fullmatch(rf"base = {here}/engine/serving@(sha256:[0-9a-f]{{64}})\n", done.stdout)
+    assert digest, done.stdout
+    yield digest[1]
+    (tag,) = [tag for tag in registry.tags("engine/serving") if tag.startswith("base-")]
+    engine.images.remove(f"{here}/engine/serving:{tag}")
 
 
 def test_it_is_pulled_and_serves_read_only_with_the_parity_of_its_model(
@@ -49,12 +73,11 @@ def test_it_is_pulled_and_serves_read_only_with_the_parity_of_its_model(
     for name, value in simulated_aws.environment.items():
         monkeypatch.setenv(name, value)
     here, login = registry.url.removeprefix("http://"), dict(zip(("username", "password"), registry.login, strict=True))
-    base = engine.images.get(serving_base)
-    base.tag(f"{here}/engine/serving", "base")
-    for line in engine.images.push(f"{here}/engine/serving", "base", auth_config=login, stream=True, decode=True):
-        assert "error" not in line, line
+    base = engine.images.get(f"{here}/engine/serving@{serving_base}")
     settings = ReleaseSettings(
-        ecr_repository=f"{HOST}/engine/serving", base_image=f"{HOST}/engine/serving:base", registry_url=registry.url
+        ecr_repository=f"{HOST}/engine/serving",
+        base_image=f"{HOST}/engine/serving@{serving_base}",
+        registry_url=registry.url,
     )
     images = ServiceImages(settings)
     reference = images.push(RELEASE, bento_archive)
@@ -82,7 +105,6 @@ def test_it_is_pulled_and_serves_read_only_with_the_parity_of_its_model(
     finally:
         container.remove(force=True)
         engine.images.remove(pulled.id, force=True)
-        engine.images.remove(f"{here}/engine/serving:base")
 
 
 def _port(engine: DockerClient, container: str) -> int | None:

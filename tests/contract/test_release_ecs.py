@@ -1,9 +1,10 @@
 """Releases to the ECS: the real releaser, registry, PostgreSQL and services; AWS and its Fargate are simulated."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
-import httpx
 import pytest
+from chaos import Load
 from ecs_cloud import Cloud
 from fargate_host import register_template
 from registry_server import BASE
@@ -16,7 +17,10 @@ from deposit.release.targets.loadbalancer import EcsTraffic
 pytestmark = [pytest.mark.servers, pytest.mark.usefixtures("registered"), pytest.mark.timeout(900)]
 
 
-def test_release_second_release_and_rollback(cloud: Cloud, customers: list[dict[str, Any]]) -> None:
+def test_release_second_release_and_rollback_under_load(
+    cloud: Cloud, customers: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud.replace_tasks_in_turn(monkeypatch)
     template = cloud.service["taskDefinition"]
     with releasing(cloud.settings):
         first = release(cloud.settings, "deposit-v1")
@@ -31,23 +35,33 @@ def test_release_second_release_and_rollback(cloud: Cloud, customers: list[dict[
         cloud.aws.client("ecs").update_service(
             cluster=cloud.settings.release.ecs_cluster, service=cloud.settings.release.ecs_service, desiredCount=3
         )
-        second = release(cloud.settings, "deposit-v2")
-        assert cloud.served() == "deposit-v2"
-        # autoscaling's count stays
-        assert cloud.service["desiredCount"] == 3
-        answer = httpx.post(
-            f"{cloud.host.url}/predict", json={"customers": customers[:1]}, trust_env=False, timeout=60
-        ).json()
-        assert answer["model"] == "deposit-v2"
-        back = requests.wait(cloud.settings.database, requests.request_rollback(cloud.settings.database).id, WAIT)
-        assert (back.kind, back.model_id) == ("rollback", "deposit-v1")
-        assert cloud.served() == "deposit-v1"
+        with Load(urlsplit(cloud.host.url).port or 0, customers, pause=0.5, clients=8) as load:
+            load.until_more(8)
+            second = release(cloud.settings, "deposit-v2")
+            assert cloud.served() == "deposit-v2"
+            # autoscaling's count stays
+            assert cloud.service["desiredCount"] == 3
+            load.until_more(8)
+            back = requests.wait(cloud.settings.database, requests.request_rollback(cloud.settings.database).id, WAIT)
+            assert (back.kind, back.model_id) == ("rollback", "deposit-v1")
+            assert cloud.served() == "deposit-v1"
+            load.until_more(8)
+        assert (load.broken, load.refused) == (0, [])
         _, tags = cloud.definition(cloud.service["taskDefinition"])
         assert tags["deposit:release"] == str(back.id)
         # tests are over, and of the definitions Terraform's and the service's are left
         until(lambda: cloud.tasks() == [] and set(cloud.active()) == {template, cloud.service["taskDefinition"]})
     states = {each.id: each.state for each in requests.history(cloud.settings.database)}
     assert states == {first.id: "retired", second.id: "retired", back.id: "live"}
+    cloud.aws.client("ecs").update_service(
+        cluster=cloud.settings.release.ecs_cluster, service=cloud.settings.release.ecs_service, desiredCount=0
+    )
+    until(lambda: len(cloud.host.ended) == 3)
+    # the shippers, which ship at their end alone, took the SIGTERM, and every answer's predictions are in PostgreSQL
+    assert [shipper for *_, shipper in cloud.host.ended] == [0, 0, 0]
+    stored = cloud.stored()
+    assert set(load.answered) <= stored.keys()
+    assert set(stored.values()) == {"deposit-v1", "deposit-v2"}
 
 
 def test_a_bad_release_gets_no_request_and_leaves_nothing(cloud: Cloud) -> None:

@@ -47,7 +47,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Mapping[str, set[tuple[str, bool
     return seen
 
 
-def test_without_training_a_model_becomes_stale_and_the_table_of_rates_takes_over(
+def test_without_training_a_model_becomes_stale_and_the_rate_table_takes_over(
     settings: Settings, answers: Mapping[str, set[tuple[str, bool]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(training, "RECIPES", (RECIPES[1], FALLBACK))  # sixteen would take as long as all else
@@ -58,7 +58,7 @@ def test_without_training_a_model_becomes_stale_and_the_table_of_rates_takes_ove
     expected = [("2008-10", first, False), ("2008-11", first, True), ("2008-12", second, False)]
     assert [(month.period, month.model_id, month.stale) for month in months] == expected
     assert dict(answers) == {month: {(model, stale)} for month, model, stale in expected}
-    rates = "the table of rates, released"
+    rates = "the rate table, released"
     assert [month.action for month in months] == [
         "not learnt from",  # 67 calls, whose data is found broken
         f"not trained; {second}, {rates}",

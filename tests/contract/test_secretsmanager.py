@@ -93,6 +93,43 @@ def test_a_secret_that_gives_no_value_is_named_with_its_variable(
     assert "member" not in str(refused.value)
 
 
+@pytest.mark.parametrize("first", [None, "0"])
+def test_what_somebody_else_writes_in_between_is_kept(manager: Any, first: str | None) -> None:
+    name = f"shared-{first}"
+    manager.create_secret(Name=name, **({} if first is None else {"SecretString": first}))
+    read: list[str | None] = []
+
+    def added(text: str | None) -> str:
+        read.append(text)
+        if len(read) < 3:
+            secretsmanager.replace(VARIABLE, name, lambda now: f"{now or ''}{len(read)}")
+        return f"{text or ''}x"
+
+    secretsmanager.replace(VARIABLE, name, added)
+    start = first or ""
+    assert read == [first, f"{start}1", f"{start}12"]
+    assert secretsmanager.fetch(VARIABLE, name) == f"{start}12x"
+
+
+def test_a_secret_that_is_not_there_is_not_made(manager: Any) -> None:
+    with pytest.raises(
+        ConfigError, match=r"secret absent cannot be written .ResourceNotFoundException.: there is none"
+    ):
+        secretsmanager.replace(VARIABLE, "absent", lambda _: "text")
+
+
+def test_a_secret_that_others_never_stop_writing_is_given_up(manager: Any) -> None:
+    manager.create_secret(Name="busy", SecretString="0")
+
+    def overtaken(text: str | None) -> str:
+        manager.put_secret_value(SecretId="busy", SecretString=f"{text}1")
+        return "mine"
+
+    with pytest.raises(UpstreamError, match="others keep writing the secret busy"):
+        secretsmanager.replace(VARIABLE, "busy", overtaken)
+    assert set(secretsmanager.fetch(VARIABLE, "busy")) == {"0", "1"}
+
+
 def test_a_value_and_its_secret_cannot_both_be_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, "plain")
     monkeypatch.setenv("DEPOSIT_STORE__SECRET_KEY", "in the variable")

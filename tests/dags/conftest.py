@@ -36,14 +36,14 @@ def aws_url() -> Iterator[str]:
     environment = os.environ | {"PYTHONPATH": str(ROOT / "tests" / "support")}
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
     try:
-        _wait_for(f"http://127.0.0.1:{port}/moto-api/data.json")
+        wait_for(f"http://127.0.0.1:{port}/moto-api/data.json")
         yield f"http://127.0.0.1:{port}"
     finally:
         server.terminate()
         server.wait()
 
 
-def _wait_for(url: str) -> None:
+def wait_for(url: str) -> None:
     deadline = time.monotonic() + 60
     while True:
         try:

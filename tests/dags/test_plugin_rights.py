@@ -27,6 +27,11 @@ answers = {}
 with TestClient(create_app("core"), base_url="http://testserver") as nobody:
     answers["nobody"] = [nobody.get(path).status_code for path in ("/deposit/", "/deposit/assets/overview.js",
         "/deposit/cards/deposit-v1", "/deposit/reports/2010-05/deposit-v1")]
+    browser = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    led = nobody.get("/deposit/cards/deposit-v1?x=1", headers=browser, follow_redirects=False)
+    answers["browser"] = [led.status_code, led.headers["location"],
+        nobody.get(led.headers["location"], headers=browser).status_code,
+        nobody.post("/deposit/", headers=browser).status_code, nobody.get("/deposit/none", headers=browser).status_code]
     for role in ("viewer", "admin"):
         token = get_auth_manager().generate_jwt(SimpleAuthManagerUser(username=role, role=role))
         client = TestClient(nobody.app, base_url="http://testserver", cookies={"_token": token})
@@ -79,6 +84,13 @@ pytestmark = pytest.mark.timeout(LIMIT_SECONDS + 20)
 
 def test_nobody_sees_anything_without_a_login(answers: dict[str, Any]) -> None:
     assert answers["nobody"] == [401, 401, 401, 401]
+
+
+def test_a_browser_without_a_login_is_led_to_airflows_and_back(answers: dict[str, Any]) -> None:
+    status, location, *others = answers["browser"]
+    assert (status, location) == (303, "/auth/login?next=%2Fdeposit%2Fcards%2Fdeposit-v1%3Fx%3D1")
+    # the login's own page; what has no page stays refused
+    assert others == [200, 405, 404]
 
 
 @pytest.mark.parametrize("role", ["viewer", "admin"])

@@ -105,9 +105,17 @@ class Postgres:
 class Load:
     """Clients that send customers one request after the other, and remember what they were answered."""
 
-    def __init__(self, port: int, customers: list[dict[str, Any]], key: str | None = None, pause: float = 0) -> None:
+    def __init__(
+        self,
+        port: int,
+        customers: list[dict[str, Any]],
+        key: str | None = None,
+        pause: float = 0,
+        clients: int = CLIENTS,
+    ) -> None:
         """`pause` in seconds between a client's requests."""
         self._port = port
+        self._clients = clients
         self._pause = pause
         self._headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
         self._bodies = [json.dumps({"customers": customers[at : at + 1 + at % 3]}).encode() for at in range(100)]
@@ -120,7 +128,7 @@ class Load:
         """Requests that got no answer at all."""
 
     def __enter__(self) -> "Load":
-        self._threads = [threading.Thread(target=self._work, args=(number,)) for number in range(CLIENTS)]
+        self._threads = [threading.Thread(target=self._work, args=(number,)) for number in range(self._clients)]
         for thread in self._threads:
             thread.start()
         return self

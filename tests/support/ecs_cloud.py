@@ -45,11 +45,45 @@ class Cloud:
         service: dict[str, Any] = answer["services"][0]
         return service
 
+    def replace_tasks_in_turn(self, environment: pytest.MonkeyPatch) -> None:
+        """From now on tasks are replaced as the ECS does it, each with a shipper that ships at its end alone."""
+        from deposit.release.targets.fargate import EcsService
+
+        url = self.settings.database.url
+        assert url is not None
+        self.host.shipper = {
+            "DEPOSIT_DATABASE__WRITER_URL": url.get_secret_value(),
+            "DEPOSIT_LOG__POLL_SECONDS": "3600",
+            "DEPOSIT_LOG__STOP_SECONDS": "30",
+        }
+        describe = EcsService.describe
+
+        def described(service: EcsService) -> dict[str, Any]:
+            # moto's deployments have ended when the call returns
+            answer = describe(service)
+            if answer["desiredCount"] and not self.host.is_rolled_out(answer["taskDefinition"]):
+                answer["deployments"] = [{**each, "rolloutState": "IN_PROGRESS"} for each in answer["deployments"]]
+            return answer
+
+        environment.setattr(EcsService, "describe", described)
+
     def definition(self, arn: str) -> tuple[dict[str, Any], dict[str, str]]:
         """The container `service` of a definition, and the definition's tags."""
         answer = self.aws.client("ecs").describe_task_definition(taskDefinition=arn, include=["TAGS"])
         (container,) = [each for each in answer["taskDefinition"]["containerDefinitions"] if each["name"] == "service"]
         return container, {tag["key"]: tag["value"] for tag in answer["tags"]}
+
+    def stored(self) -> dict[str, str]:
+        """Model of each prediction in PostgreSQL, by its id."""
+        from sqlalchemy import text
+
+        from deposit.database import connect
+
+        engine = connect(self.settings.database)
+        with engine.connect() as connection:
+            rows = connection.execute(text("SELECT prediction_id, model_id FROM predictions")).all()
+        engine.dispose()
+        return {str(prediction_id): model_id for prediction_id, model_id in rows}
 
     def active(self) -> list[str]:
         """Revisions of the family."""

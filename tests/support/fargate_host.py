@@ -1,8 +1,11 @@
 """Fargate and the load balancer for the simulated ECS, which starts nothing: the real service of a task's real image.
 
 Each running task's image is pulled from the registry and its service started at the task's address; whatever the
-service's definition is gets the requests that come to the load balancer. What differs from AWS: one process stands for
-all tasks of a service, sidecars and health checks do not run, and the base below the Bento is this environment.
+service's definition is gets the requests that come to the load balancer. Rolling, it gets them once it is ready; the
+task before is taken out of the load balancer, finishes its requests, and is stopped as the ECS stops it: SIGTERM to the
+service, and when that has ended to the shipper beside it. What differs from AWS: one process stands for all tasks of a
+service, health checks do not run, sidecars only where tasks are replaced, and the base below the Bento is this
+environment.
 """
 
 import http.client
@@ -11,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -24,6 +28,8 @@ from registry_server import Registry
 from simulated_aws.server import SimulatedAws
 
 _LOOK_SECONDS, _START_SECONDS = 0.2, 180
+_STOP_SECONDS = 120
+"""As long as Fargate lets a container stop, before it kills it."""
 _ENDED = "Essential container in task exited"
 
 
@@ -43,8 +49,17 @@ class FargateHost:
     """What a service has beside its definition's own: AWS's way to itself."""
     broken: bool = False
     """The load balancer answers 502, whatever the service does."""
+    shipper: Mapping[str, str] = field(default_factory=dict)
+    """Rolling: what the shipper beside a service has, the database's URL above all."""
+    ended: list[tuple[str, int, int]] = field(default_factory=list)
+    """Rolling: definition of each task that was replaced, exit codes of its service and its shipper."""
     _processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    _shippers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     _addresses: dict[str, str] = field(default_factory=dict)
+    _live: str = ""
+    _asked: Counter[str] = field(default_factory=Counter)
+    """Rolling: requests that a task has and did not answer yet, by its definition."""
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         self.use(self.aws)
@@ -93,11 +108,19 @@ class FargateHost:
                 server.shutdown()
                 balancer.join()
                 watcher.join()
-                for name in list(self._processes):
-                    self._end(name)
+                for process in (*self._processes.values(), *self._shippers.values()):
+                    _end(process)
+
+    def is_rolled_out(self, definition: str) -> bool:
+        """Rolling: whether a definition's task has the requests, and the one before has ended."""
+        return self._live == definition and not any(
+            process.poll() is None for name, process in self._shippers.items() if name != definition
+        )
 
     def forward(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> tuple[int, str, bytes]:
         """As the load balancer answers: status, content type, body."""
+        if self.shipper:
+            return self._forward_to_live(method, path, headers, body)
         (service,) = self._ecs.describe_services(cluster=self.cluster, services=[self.service])["services"]
         definition = service["taskDefinition"]
         self.requests.append((definition, path))
@@ -105,7 +128,23 @@ class FargateHost:
             return 502, "text/plain", b"bad gateway"
         if not service["desiredCount"]:
             return 503, "text/plain", b"no targets"
-        address = self._serving_address(definition)
+        return self._ask(self._serving_address(definition), method, path, headers, body)
+
+    def _forward_to_live(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes
+    ) -> tuple[int, str, bytes]:
+        with self._lock:
+            live = self._live
+            self._asked[live] += 1
+        try:
+            return self._ask(self._addresses[live], method, path, headers, body) if live else (503, "text/plain", b"")
+        finally:
+            with self._lock:
+                self._asked[live] -= 1
+
+    def _ask(
+        self, address: str, method: str, path: str, headers: Mapping[str, str], body: bytes
+    ) -> tuple[int, str, bytes]:
         connection = http.client.HTTPConnection(address, 8000, timeout=30)
         try:
             connection.request(method, path, body, {name: value for name, value in headers.items() if name != "Host"})
@@ -120,28 +159,46 @@ class FargateHost:
             arns = self._ecs.list_tasks(cluster=self.cluster)["taskArns"]
             tasks = self._ecs.describe_tasks(cluster=self.cluster, tasks=arns)["tasks"] if arns else []
             for task in tasks:
-                arn = task["taskArn"]
-                process = self._processes.get(arn)
-                if task["lastStatus"] == "STOPPED":
-                    self._end(arn)
-                elif process is None:
-                    self._start(arn, _address(task), task["taskDefinitionArn"])
-                elif process.poll() is not None:
-                    self._ecs.stop_task(cluster=self.cluster, task=arn, reason=_ENDED)
+                self._look_after(task)
             (service,) = self._ecs.describe_services(cluster=self.cluster, services=[self.service])["services"]
             definition = service["taskDefinition"]
             if service["desiredCount"] and definition not in self._addresses:
                 self._addresses[definition] = address = f"127.255.{randint(1, 254)}.{randint(1, 254)}"
                 self._start(definition, address, definition)
+            if self.shipper:
+                self._roll(definition if service["desiredCount"] else "")
+
+    def _look_after(self, task: Mapping[str, Any]) -> None:
+        arn = task["taskArn"]
+        process = self._processes.get(arn)
+        if process is None and task["lastStatus"] != "STOPPED":
+            self._start(arn, _address(task), task["taskDefinitionArn"])
+        elif process is not None and task["lastStatus"] == "STOPPED":
+            _end(process)
+        elif process is not None and process.poll() is not None:
+            self._ecs.stop_task(cluster=self.cluster, task=arn, reason=_ENDED)
+
+    def _roll(self, definition: str) -> None:
+        """Give the requests to the task of a definition, if it is ready, and end the one that had them."""
+        before = self._live
+        if definition == before or (definition and not _is_ready(self._addresses[definition])):
+            return
+        with self._lock:
+            self._live = definition
+        if not before:
+            return
+        while self._asked[before]:
+            time.sleep(0.01)
+        del self._addresses[before]
+        self.ended.append((before, _end(self._processes[before]), _end(self._shippers[before])))
 
     def _serving_address(self, definition: str) -> str:
         """Of the process that stands for the tasks of a definition, once it answers."""
         deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline:
             address = self._addresses.get(definition, "")
-            with suppress(httpx.TransportError):
-                if address and httpx.get(f"http://{address}:8000/readyz", trust_env=False, timeout=30).is_success:
-                    break
+            if address and _is_ready(address):
+                break
             time.sleep(0.05)
         return address
 
@@ -150,7 +207,7 @@ class FargateHost:
         (service,) = [each for each in described["containerDefinitions"] if each["name"] == "service"]
         bento = self.registry.bento_of(service["image"], self.folder)
         environment = dict(self.environment) | {each["name"]: each["value"] for each in service["environment"]}
-        state = self.folder / f"task-{len(self._processes)}"
+        state = self.folder / f"task-{len(list(self.folder.glob('task-*')))}"
         state.mkdir()
         places = {"PATH": os.defpath, "BENTOML_HOME": str(bento), "DEPOSIT_STATE_DIR": str(state)}
         command = [sys.executable, str(bento / "src" / "launch.py"), "--host", address, "--port", "8000"]
@@ -160,12 +217,24 @@ class FargateHost:
             self._processes[name] = subprocess.Popen(
                 command, env=environment | places, stdout=log, stderr=log, cwd=bento
             )
+            if self.shipper and name == definition:
+                (sidecar,) = [each for each in described["containerDefinitions"] if each["name"] == "shipper"]
+                command = [str(Path(sys.executable).with_name("deposit")), *sidecar["command"]]
+                told = {**self.environment, **self.shipper, "PATH": os.defpath, "DEPOSIT_STATE_DIR": str(state)}
+                self._shippers[name] = subprocess.Popen(command, env=told, stdout=log, stderr=log, cwd=state)
 
-    def _end(self, name: str) -> None:
-        process = self._processes.get(name)
-        if process is not None and process.poll() is None:
-            process.terminate()
-            process.wait(30)
+
+def _end(process: subprocess.Popen[bytes]) -> int:
+    """Its exit code."""
+    if process.poll() is None:
+        process.terminate()
+    return process.wait(_STOP_SECONDS)
+
+
+def _is_ready(address: str) -> bool:
+    with suppress(httpx.TransportError):
+        return httpx.get(f"http://{address}:8000/readyz", trust_env=False, timeout=30).is_success
+    return False
 
 
 def _address(task: Mapping[str, Any]) -> str:

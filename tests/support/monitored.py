@@ -82,7 +82,7 @@ def _scored(probabilities: Any, called: Any, labels: Any) -> BinnedOutcomes:
 
 
 def rates_of(frame: pd.DataFrame, reference: ReferenceProfile) -> Any:
-    """What the table of rates answers for these rows; NaN where a value is not allowed."""
+    """What the rate table answers for these rows; NaN where a value is not allowed."""
     poutcomes, contacts = pd.Index(["failure", "nonexistent", "success"]), pd.Index(["cellular", "telephone"])
     places = poutcomes.get_indexer(pd.Index(frame["poutcome"])), contacts.get_indexer(pd.Index(frame["contact"]))
     bands = (frame["age"] >= 30).astype(int) + (frame["age"] >= 60)

@@ -16,6 +16,7 @@ TERRAFORM = Path(__file__).parents[2] / "terraform"
 PLUGINS = os.environ.get("TERRAFORM_PLUGINS")
 """A folder with the provider, where no registry can be reached."""
 STATE_BUCKET = "deposit-states"
+KEY_ADMINISTRATOR = f"arn:aws:iam::{ACCOUNT}:role/operators"
 NO_CHANGE, CHANGES = 0, 2
 """Exit codes of `terraform plan -detailed-exitcode`."""
 STATES = ("foundation", "services")
@@ -67,10 +68,18 @@ class Applied:
     terraform: Terraform
     variables: Mapping[str, Sequence[str]]
     outputs: Mapping[str, Mapping[str, Any]]
+    _plans: dict[str, int] = field(default_factory=dict)
 
-    def plan(self, state: str) -> subprocess.CompletedProcess[str]:
+    def planned(self, state: str) -> tuple[int, Path]:
+        """Exit code and file of a state's first plan after the apply, which is made when it is asked for first."""
+        file = self.terraform.folder / f"{state}.plan"
+        if state not in self._plans:
+            self._plans[state] = self.plan(state, f"-out={file}").returncode
+        return self._plans[state], file
+
+    def plan(self, state: str, *options: str) -> subprocess.CompletedProcess[str]:
         """Whether anything differs: its exit code is NO_CHANGE or CHANGES."""
-        arguments = ["plan", "-input=false", "-no-color", "-detailed-exitcode", *self.variables[state]]
+        arguments = ["plan", "-input=false", "-no-color", "-detailed-exitcode", *options, *self.variables[state]]
         return self.terraform.run(state, *arguments, codes=(NO_CHANGE, CHANGES))
 
     def resources(self, state: str) -> list[dict[str, Any]]:
@@ -104,7 +113,11 @@ def variables(terraform: Terraform, simulated_aws: SimulatedAws) -> Mapping[str,
     """Arguments for each state: `dev`, and what only an account knows."""
     certificate = simulated_aws.client("acm").request_certificate(DomainName="api.example.org")["CertificateArn"]
     own = {
-        "foundation": {"github_repository": "bank/deposit", "state_bucket": STATE_BUCKET},
+        "foundation": {
+            "github_repository": "bank/deposit",
+            "state_bucket": STATE_BUCKET,
+            "key_administrators": [KEY_ADMINISTRATOR],
+        },
         "services": {
             "foundation": {"bucket": STATE_BUCKET, "key": "foundation.tfstate", "region": REGION},
             "images": {

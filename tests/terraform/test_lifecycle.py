@@ -20,7 +20,7 @@ from simulated_aws.server import ACCOUNT, REGION, SimulatedAws
 from sqlalchemy.engine import make_url
 from terraformed import NO_CHANGE, STATES, Applied
 
-from deposit import loop
+from deposit import keys, loop
 from deposit.data.ingest import ingest
 from deposit.database import connect, migrate
 from deposit.release import requests
@@ -135,7 +135,6 @@ def test_ingest_train_release_and_roll_back_on_ecs_then_release_on_lambda_and_no
     tmp_path: Path,
 ) -> None:
     aws, balancer = applied.aws, free_ports(1)
-    key = _secret(aws, "deposit-dev/api/marketing-key")
     database = {
         "DEPOSIT_DATABASE__URL_SECRET": "deposit-dev/database/url",
         "DEPOSIT_DATABASE__WRITER_URL_SECRET": "deposit-dev/database/writer-url",
@@ -151,6 +150,9 @@ def test_ingest_train_release_and_roll_back_on_ecs_then_release_on_lambda_and_no
             **database, **mlflow, DEPOSIT_RELEASE__TARGET="ecs", DEPOSIT_RELEASE__ECS_URL=ecs.url,
             DEPOSIT_RELEASE__ECS_TIMEOUT="60",
         )  # fmt: skip
+        place = str(settings.serve.keys_secret_id)
+        keys.admit(place, "releaser", _secret(aws, "deposit-dev/api/releaser-key"), ["admin"])
+        (_, key), (_, revoked) = (keys.add(place, name, ["predict"]) for name in ("marketing", "leaver"))
 
         ingested = ingest(settings)
         assert ingested.rows == 41188
@@ -164,9 +166,12 @@ def test_ingest_train_release_and_roll_back_on_ecs_then_release_on_lambda_and_no
             promote(settings, first.model_id)
             release(settings, first.model_id)
             on_ecs = _predicted(ecs.url, key, customers[:50])
-            assert on_ecs[0] == first.model_id
+            assert on_ecs[0] == _predicted(ecs.url, revoked, customers[:1])[0] == first.model_id
+            keys.remove(place, "leaver")
             release(settings, second.model_id)
             assert _predicted(ecs.url, key, customers[:1])[0] == second.model_id
+            with pytest.raises(httpx.HTTPStatusError, match="401"):
+                _predicted(ecs.url, revoked, customers[:1])
             requests.wait(settings.database, requests.request_rollback(settings.database).id, WAIT)
             assert _predicted(ecs.url, key, customers[:50]) == on_ecs
             service = aws.client("ecs").describe_services(cluster="deposit-dev", services=["deposit-dev-serving"])

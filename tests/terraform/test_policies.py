@@ -101,6 +101,23 @@ def _principals(statement: dict[str, Any]) -> list[Any]:
     return list(principal.values()) if isinstance(principal, dict) else [principal]
 
 
+def test_two_roles_write_keys_and_no_other_secret(resources: list[dict[str, Any]]) -> None:
+    writers = {
+        address: (set(statement["Action"]), statement["Resource"].partition(":secret:")[2])
+        for address, statement in _allowed(resources)
+        if any(action.startswith("secretsmanager:Put") for action in _list(statement["Action"]))
+    }
+    assert writers.keys() == {
+        "aws_iam_role_policy.keys[0]",
+        'module.platform.aws_iam_role_policy.task["preparation"]',
+    }
+    for actions, secret in writers.values():
+        assert actions == {
+            f"secretsmanager:{each}" for each in ("GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage")
+        }
+        assert secret.startswith("deposit-dev/api/keys")
+
+
 def test_roles_of_a_pipeline_are_for_one_repository(resources: list[dict[str, Any]]) -> None:
     federated = [each for _, each in _allowed(resources) if each["Action"] == "sts:AssumeRoleWithWebIdentity"]
     assert len(federated) == 3

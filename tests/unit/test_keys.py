@@ -120,6 +120,16 @@ def test_keys_made_at_the_same_time_are_all_kept(file: Path) -> None:
     assert {key.name for key in keys.read(file).keys} == {f"key-{number}" for number in range(8)}
 
 
+def test_a_parts_own_key_is_admitted_once_and_replaced_when_it_is_another(file: Path) -> None:
+    keys.add(file, "marketing", ["predict"])
+    assert keys.admit(file, "releaser", "deposit_1", ["admin"], rate_per_second=0)
+    kept = file.read_bytes()
+    assert not keys.admit(file, "releaser", "deposit_1", ["admin"], rate_per_second=0)
+    assert file.read_bytes() == kept
+    assert keys.admit(file, "releaser", "deposit_2", ["admin"], rate_per_second=0)
+    assert [(key.name, key.sha256) for key in keys.read(file).keys[1:]] == [("releaser", keys.digest("deposit_2"))]
+
+
 def test_the_command_prints_a_key_once(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEPOSIT_SERVE__KEYS_FILE", str(file))
     run = CliRunner().invoke

@@ -1,7 +1,6 @@
 """Commands of the API's keys: add, list, remove."""
 
-from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,6 +8,9 @@ from deposit import console
 from deposit.cli.options import AsJson
 from deposit.errors import ConfigError
 from deposit.settings import load_settings
+
+if TYPE_CHECKING:
+    from deposit.keys import Place
 
 app = typer.Typer(name="keys", help="API keys of the service: make, list, revoke.", no_args_is_help=True)
 
@@ -24,7 +26,7 @@ def add_key(
     """Make a key and print it; it is shown once and kept nowhere."""
     from deposit.keys import add
 
-    made, secret = add(_keys_file(), name, role, rate, max_body)
+    made, secret = add(_keys_place(), name, role, rate, max_body)
     if as_json:
         console.json({"name": made.name, "roles": made.roles, "key": secret})
         return
@@ -37,7 +39,7 @@ def list_keys(as_json: AsJson = False) -> None:
     """List the keys by name; the keys themselves are kept nowhere."""
     from deposit.keys import read
 
-    file = read(_keys_file())
+    file = read(_keys_place())
     fields = ("name", "roles", "created", "rate_per_second", "max_body_bytes")
     if as_json:
         console.json({"open": file.open, "keys": [{name: getattr(key, name) for name in fields} for key in file.keys]})
@@ -51,26 +53,22 @@ def list_keys(as_json: AsJson = False) -> None:
 def remove_key(
     name: Annotated[str, typer.Argument(help="As `deposit keys list` shows it.")], as_json: AsJson = False
 ) -> None:
-    """Revoke a key; services refuse it within two seconds."""
+    """Revoke a key; services refuse it within two seconds, on AWS within a minute."""
     from deposit.keys import remove
 
-    gone = remove(_keys_file(), name)
+    gone = remove(_keys_place(), name)
     if as_json:
         console.json({"name": gone.name, "removed": True})
         return
     console.out.print(f"revoked key [bold]{gone.name}[/]")
 
 
-def _keys_file() -> Path:
-    serve = load_settings().serve
-    path = serve.keys_file
-    if path is None and serve.keys_secret_id:
-        raise ConfigError(
-            f"the keys are in the secret {serve.keys_secret_id}: set DEPOSIT_SERVE__KEYS_FILE to a copy of it, "
-            "change that, and put it there by `aws secretsmanager put-secret-value --secret-string file://…`"
-        )
-    if path is None:
-        raise ConfigError(
-            "DEPOSIT_SERVE__KEYS_FILE is not set, so no key is needed: start the stack (`deposit up`) or set it"
-        )
-    return path
+def _keys_place() -> "Place":
+    from deposit.keys import place_of
+
+    if place := place_of(load_settings().serve):
+        return place
+    raise ConfigError(
+        "DEPOSIT_SERVE__KEYS_FILE is not set, so no key is needed: start the stack (`deposit up`) or set it; on AWS "
+        "set DEPOSIT_SERVE__KEYS_SECRET_ID"
+    )

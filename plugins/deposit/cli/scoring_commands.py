@@ -45,6 +45,8 @@ def score(
     if result.created:
         rate = result.rows / result.seconds
         console.out.print(f"{result.seconds:,.1f} s, {rate:,.0f} rows/s{'; logged' if result.logged else ''}")
-    console.out.print(f"{result.parts} files, best first: {result.output}", markup=False)
+    console.out.print(
+        f"{result.parts} file{'' if result.parts == 1 else 's'}, best first: {result.output}", markup=False
+    )
     if result.quarantine:
         console.out.print(f"rejected rows with their reasons: {result.quarantine}", markup=False)

@@ -1,20 +1,21 @@
 """The one-shot that prepares a database server of RDS: databases, roles, schema, by the URLs that the parts use.
 
-Run it as `python -m deposit.deploy.rds`; it may be killed anywhere and repeated at will. A password that has changed in
-its URL is set anew.
+Where the API keys are in a secret of AWS, the keys of Airflow and of the releaser are admitted there too. Run it as
+`python -m deposit.deploy.rds`; it may be killed anywhere and repeated at will. A password that has changed in its URL
+is set anew, and so is a key.
 """
 
 import typer
 from pydantic import SecretStr
 from sqlalchemy.engine import URL, make_url
 
-from deposit import console
+from deposit import console, keys
 from deposit.database import connect, engine_for, migrate
 from deposit.deploy.servers import READER, ensure_database, ensure_reader, ensure_writer
 from deposit.errors import ConfigError
 from deposit.progress import Progress, log_progress
 from deposit.sections import DatabaseSettings
-from deposit.settings import load_settings
+from deposit.settings import Settings, load_settings
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -49,6 +50,22 @@ def prepare_rds(database: DatabaseSettings, progress: Progress = log_progress) -
     progress("prepared")
 
 
+def admit_parts(settings: Settings, progress: Progress = log_progress) -> None:
+    """Make the keys that the stack's own parts have keys of the API, in the secret of the keys, if there is one.
+
+    Raises ConfigError naming the setting that is missing, or UpstreamError.
+    """
+    secret = settings.serve.keys_secret_id
+    if not secret:
+        return
+    airflow = _required(settings.api.key, "DEPOSIT_API__KEY")
+    releaser = _required(settings.release.service_key, "DEPOSIT_RELEASE__SERVICE_KEY")
+    progress(f"API keys of Airflow and the releaser in {secret}")
+    keys.admit(secret, "airflow", airflow, keys.ROLES)
+    # a release is tested whatever rate the others share
+    keys.admit(secret, keys.RELEASER, releaser, (keys.ADMIN,), rate_per_second=0)
+
+
 def _urls(database: DatabaseSettings) -> list[URL]:
     """Of owner, writer, MLflow and Airflow; each names a role and a database, and a password unless IAM is one."""
     named = {
@@ -68,7 +85,7 @@ def _urls(database: DatabaseSettings) -> list[URL]:
 
 def _required(secret: SecretStr | None, setting: str) -> str:
     if secret is None:
-        raise ConfigError(f"{setting} is not set: the preparation of RDS needs it")
+        raise ConfigError(f"{setting} is not set: the preparation needs it")
     return secret.get_secret_value()
 
 
@@ -76,7 +93,9 @@ def _required(secret: SecretStr | None, setting: str) -> str:
 def main() -> None:
     """Prepare the database server."""
     with console.progress() as progress:
-        prepare_rds(load_settings().database, progress)
+        settings = load_settings()
+        prepare_rds(settings.database, progress)
+        admit_parts(settings, progress)
 
 
 if __name__ == "__main__":

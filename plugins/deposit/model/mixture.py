@@ -1,7 +1,7 @@
 """A mixture as it is served: its members' log-odds, weighted and added, collapsed by family. Needs no pandas.
 
 Weighted logistic regressions of one encoder are one logistic regression, weighted forests are one forest, and
-weighted tables of rates are one table: serving costs what one model of each family costs.
+weighted rate tables are one table: serving costs what one model of each family costs.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Values = NDArray[np.float64]
 FACTORS = ("poutcome", "contact", "age")
-"""Columns of the table of rates, in the order of its axes."""
+"""Columns of the rate table, in the order of its axes."""
 AGE_EDGES = (29.5, 59.5)
 """Between the age bands; no age lies on one."""
 
@@ -78,7 +78,7 @@ def _expected(log_odds: Values, shares: Values, known: set[int]) -> Values:
 
 @dataclass(frozen=True, eq=False)
 class RateCells:
-    """Where the cells of a table of rates are in an encoder's matrix."""
+    """Where the cells of a rate table are in an encoder's matrix."""
 
     columns: tuple[slice, slice, int]
     edges: Values
@@ -105,7 +105,7 @@ class Mixture:
 
     Args:
         weights: of the members, by name; they add up to 1.
-        cells: where the table of rates looks.
+        cells: where the rate table looks.
         linear: coefficients with the intercept last.
         forest: all trees, their leaves weighted.
         rates: the table, weighted.

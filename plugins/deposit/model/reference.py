@@ -61,7 +61,7 @@ class ReferenceProfile:
         lowest_rate: the lowest such share of any month.
         highest_rate: the highest.
         columns: histograms by column, the score's among them.
-        rate_table: what the table of rates would answer, fitted on the same rows; None in models of before it was kept.
+        rate_table: what the rate table would answer, fitted on the same rows; None in models of before it was kept.
     """
 
     rows: int

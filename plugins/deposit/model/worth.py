@@ -6,7 +6,7 @@ from enum import StrEnum
 from math import hypot
 
 RATES = "rates"
-"""The recipe that is the table of rates: the choice without a model that a model must beat."""
+"""The recipe that is the rate table: the choice without a model that a model must beat."""
 AT_CAPACITY = "_at_capacity"
 """Ends the name of a profit that is limited to the calls that a month can have."""
 
@@ -29,7 +29,7 @@ class Worth:
         random: of as many calls at random.
         everyone: of calling everyone, at random where there may not be so many calls.
         oracle: of calling those alone who subscribe.
-        rates: of the calls that the table of rates chooses; None where it is not known.
+        rates: of the calls that the rate table chooses; None where it is not known.
         capacity: calls that a month can have; None: any number.
     """
 
@@ -65,7 +65,7 @@ def worths_of(metrics: Mapping[str, float], rates: Mapping[str, float], bounds: 
 
     Args:
         metrics: of a model, by name; `capacity` among them if there is one.
-        rates: the same of the table of rates, if it is known.
+        rates: the same of the rate table, if it is known.
         bounds: between a metric's name and `_low` or `_high`; `_month` for the intervals by months.
     """
     worths = []

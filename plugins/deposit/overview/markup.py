@@ -131,7 +131,7 @@ class ModelSection:
 
     @property
     def rated(self) -> bool:
-        """Whether it is known of any month what the table of rates would have earned."""
+        """Whether it is known of any month what the rate table would have earned."""
         return any(each.worth.rates is not None for each in self.worths)
 
 
@@ -169,7 +169,7 @@ def _age(age: ModelAge | None) -> str:
         return "Its age is not known yet: deposit_monitor counts it once predictions were logged."
     since = f"{age.months} month{'' if age.months == 1 else 's'} since its last training month"
     if age.is_expired:
-        return f"{since}, more than {age.replace_after}: the table of rates takes its place."
+        return f"{since}, more than {age.replace_after}: the rate table takes its place."
     if age.is_stale:
         return f"{since}, more than {age.stale_after}: its answers say that it is stale."
     return f"{since}; stale after {age.stale_after}, replaced after {age.replace_after}."

@@ -14,7 +14,7 @@ REQUESTED, BUILDING, TESTING, LIVE, RETIRED, FAILED = "requested", "building", "
 RENEWAL = "renewal"
 """Kind of a release that serves the same model anew, with the settings and secrets of today."""
 FALLBACK = "fallback"
-"""Kind of a release that serves the table of rates in the place of a champion that was too old."""
+"""Kind of a release that serves the rate table in the place of a champion that was too old."""
 PENDING = (REQUESTED, BUILDING, TESTING)
 """Under way; found so after a crash, a release starts again from the beginning."""
 

@@ -84,7 +84,7 @@ def resume(settings: Settings, traffic: TrafficLease) -> None:
 
 @dataclass(frozen=True)
 class Stage:
-    """What a replay acts on; `training` says whether new labels train anything but a table of rates."""
+    """What a replay acts on; `training` says whether new labels train anything but a rate table."""
 
     settings: Settings
     engine: Engine
@@ -186,7 +186,7 @@ def _learn(stage: Stage, rows: pd.DataFrame, broken: bool, following: str) -> st
     if fallback is None:
         return action
     stage.traffic.put(fallback.model_id)
-    return f"{action}; {fallback.model_id}, the table of rates, released"
+    return f"{action}; {fallback.model_id}, the rate table, released"
 
 
 def _periods(rows: pd.DataFrame, first: str, last: str) -> Sequence[str]:

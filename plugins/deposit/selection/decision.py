@@ -126,7 +126,7 @@ class Decision:
         rules: what the gate's decision holds for; None of one that a person made.
         by_hand: whether a person made it.
         gate: what the gate had decided before, in words, if a person decided otherwise.
-        fallback: whether it is the table of rates in the place of a champion that was too old.
+        fallback: whether it is the rate table in the place of a champion that was too old.
     """
 
     promoted: bool

@@ -1,4 +1,4 @@
-"""The fallback: the table of rates takes the place of a champion that has expired, until another model earns it."""
+"""The fallback: the rate table takes the place of a champion that has expired, until another model earns it."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ from deposit.settings import Settings
 
 
 class FallbackReason(StrEnum):
-    """Why a table of rates is to be champion: the champion has expired, or is such a table and labels are new."""
+    """Why a rate table is to be champion: the champion has expired, or is such a table and labels are new."""
 
     EXPIRED = "expired"
     NEW_LABELS = "new_labels"
@@ -54,7 +54,7 @@ def champion_age(models: ModelRegistry, limits: ExpirySettings) -> ChampionAge |
 
 
 def fallback_reason(champion: ChampionAge, month: str, newest: str) -> FallbackReason | None:
-    """Whether a table of rates, fitted up to the `newest` labelled month, is to be champion in a `month`. Pure.
+    """Whether a rate table, fitted up to the `newest` labelled month, is to be champion in a `month`. Pure.
 
     A fallback follows every labelled month; whatever else is champion has earned its place until it expires.
     """
@@ -66,7 +66,7 @@ def fallback_reason(champion: ChampionAge, month: str, newest: str) -> FallbackR
 def promote_fallback(
     models: ModelRegistry, fallback: Version, champion: ChampionAge, reason: FallbackReason, month: str
 ) -> Selection:
-    """Make a table of rates champion without the gate, and record why. Safe to repeat, and to kill."""
+    """Make a rate table champion without the gate, and record why. Safe to repeat, and to kill."""
     before, why = champion.version.model_id, _describe(fallback, champion, reason, month)
     record_decision(models, fallback, Decision(promoted=True, reason=why, champion_before=before, fallback=True))
     models.set_champion(fallback, champion.version)
@@ -103,10 +103,10 @@ def _is_fallback(models: ModelRegistry, version: Version) -> bool:
 def _describe(fallback: Version, champion: ChampionAge, reason: FallbackReason, month: str) -> str:
     before = champion.version.model_id
     if reason is FallbackReason.NEW_LABELS:
-        return f"{fallback.model_id} is the table of rates with the newest labels, in place of {before}"
+        return f"{fallback.model_id} is the rate table with the newest labels, in place of {before}"
     expiry = champion.expiry
     age = expiry.age(month_number(parse_period(month).start))
     return (
-        f"{fallback.model_id}, the table of rates, takes over from {before}, which was trained through "
+        f"{fallback.model_id}, the rate table, takes over from {before}, which was trained through "
         f"{champion.train_end} and is {age} months old in {month}, more than {expiry.replace_after}"
     )

@@ -24,7 +24,7 @@ from deposit.model.mixture import Mixture, RateCells, RateTable, Values, linear_
 from deposit.training.recipes import COLUMN_SETS, ColumnSet, Family, Recipe, Trees
 
 PRIOR_ROWS = 20.0
-"""Rows at the rate of all rows that each cell of a table of rates is given beforehand."""
+"""Rows at the rate of all rows that each cell of a rate table is given beforehand."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +64,7 @@ def ages_of(periods: NDArray[np.str_]) -> NDArray[np.int64]:
 
 @dataclass(frozen=True, eq=False)
 class Member:
-    """A fitted recipe: coefficients with the intercept last, a booster, or a table of rates."""
+    """A fitted recipe: coefficients with the intercept last, a booster, or a rate table."""
 
     recipe: Recipe
     scorer: Values | xgboost.Booster | RateTable
@@ -141,7 +141,7 @@ def _quantiles(
 
 
 def fit_rates(recipe: Recipe, rows: EncodedRows, *_: object) -> RateTable:
-    """The table of rates of a recipe's window, each cell drawn towards the rate of all by `PRIOR_ROWS` rows."""
+    """The rate table of a recipe's window, each cell drawn towards the rate of all by `PRIOR_ROWS` rows."""
     kept = _window(rows, recipe.window)
     labels, weights = rows.labels[kept], _weights(rows, recipe.half_life)[kept]
     cells, shape = RateCells.of(rows.encoder).find(rows.matrix[kept]), (3, 2, 3)

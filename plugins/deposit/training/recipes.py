@@ -2,7 +2,7 @@
 
 The set is fixed by a rule, not by what did best: logistic regressions with and without the macro columns, at three
 strengths of regularisation and three half-lives; trees with fixed parameters on both sets of columns; trees that are
-tuned; and the table of rates that a model must beat. Choosing among them forward in time is the mixture's work.
+tuned; and the rate table that a model must beat. Choosing among them forward in time is the mixture's work.
 """
 
 import hashlib
@@ -41,7 +41,7 @@ class Recipe:
     Args:
         name: of the member, in MLflow too.
         family: of the model.
-        columns: a name in `COLUMN_SETS`; a table of rates has columns of its own.
+        columns: a name in `COLUMN_SETS`; a rate table has columns of its own.
         inverse_l2: inverse strength of a logistic regression's regularisation, `C` of scikit-learn.
         half_life: months after which a row counts half; None: all rows count alike.
         window: newest labelled calendar months that are learned from; None: all.

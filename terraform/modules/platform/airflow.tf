@@ -149,8 +149,10 @@ locals {
       user        = 10001
       writable    = ["/tmp"]
       port        = null
-      environment = local.settings
+      environment = merge(local.settings, { DEPOSIT_SERVE__KEYS_SECRET_ID = var.secret_arns["api/keys"] })
       secrets = {
+        DEPOSIT_API__KEY                  = var.secret_arns["api/airflow-key"]
+        DEPOSIT_RELEASE__SERVICE_KEY      = var.secret_arns["api/releaser-key"]
         DEPOSIT_DATABASE__ADMIN_URL       = var.secret_arns["database/admin-url"]
         DEPOSIT_DATABASE__URL             = var.secret_arns["database/url"]
         DEPOSIT_DATABASE__WRITER_URL      = var.secret_arns["database/writer-url"]
@@ -159,12 +161,20 @@ locals {
         DEPOSIT_DATABASE__READER_PASSWORD = var.secret_arns["database/reader-password"]
       }
       health = null
-      statements = [{
-        sid       = "LookAtBuckets"
-        actions   = ["s3:ListBucket"]
-        resources = [for bucket in var.buckets : "arn:aws:s3:::${bucket}"]
-        condition = null
-      }]
+      statements = [
+        {
+          sid       = "LookAtBuckets"
+          actions   = ["s3:ListBucket"]
+          resources = [for bucket in var.buckets : "arn:aws:s3:::${bucket}"]
+          condition = null
+        },
+        {
+          sid       = "AdmitKeys"
+          actions   = ["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue", "secretsmanager:UpdateSecretVersionStage"]
+          resources = [var.secret_arns["api/keys"]]
+          condition = null
+        },
+      ]
     }
   }
 }

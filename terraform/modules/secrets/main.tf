@@ -8,8 +8,9 @@ resource "aws_secretsmanager_secret" "this" {
   tags                    = var.tags
 }
 
+# of a secret whose value others write, no version is Terraform's: it would take each new one for a loss of its own
 resource "aws_secretsmanager_secret_version" "this" {
-  for_each = var.secrets
+  for_each = { for name, secret in var.secrets : name => secret if secret.version > 0 }
 
   secret_id                = aws_secretsmanager_secret.this[each.key].id
   secret_string_wo         = var.values[each.key]

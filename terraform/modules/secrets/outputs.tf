@@ -1,4 +1,4 @@
 output "secret_arns" {
-  description = "ARNs by name; whoever has one finds the value there"
-  value       = { for name, version in aws_secretsmanager_secret_version.this : name => version.arn }
+  description = "ARNs by name; where there are values here, whoever has one finds its value there"
+  value       = { for name, secret in aws_secretsmanager_secret.this : name => try(aws_secretsmanager_secret_version.this[name].arn, secret.arn) }
 }

@@ -9,7 +9,7 @@ variable "name" {
 }
 
 variable "secrets" {
-  description = "Secrets by name, like `database/url`; a higher version writes the value anew"
+  description = "Secrets by name, like `database/url`; a higher version writes the value anew, and version 0 leaves it to others"
   type = map(object({
     description = string
     version     = optional(number, 1)
@@ -21,13 +21,13 @@ variable "secrets" {
   }
 
   validation {
-    condition     = alltrue([for secret in var.secrets : secret.version >= 1 && floor(secret.version) == secret.version])
-    error_message = "version of a secret is a whole number from 1 on."
+    condition     = alltrue([for secret in var.secrets : secret.version >= 0 && floor(secret.version) == secret.version])
+    error_message = "version of a secret is a whole number: 0 where others write the value, else from 1 on."
   }
 }
 
 variable "values" {
-  description = "Their values by the same names; they are in no plan and in no state"
+  description = "Values of those with a version, by the same names; they are in no plan and in no state"
   type        = map(string)
   ephemeral   = true
 }

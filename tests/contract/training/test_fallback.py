@@ -1,4 +1,4 @@
-"""A champion that has expired, the table of rates in its place, and what comes after it, with a real MLflow."""
+"""A champion that has expired, the rate table in its place, and what comes after it, with a real MLflow."""
 
 from datetime import UTC, datetime
 
@@ -34,7 +34,7 @@ def champion(settings: Settings) -> Version:
     return found
 
 
-def test_the_table_of_rates_takes_over_in_its_month_and_once(aging: Settings, good, rows) -> None:
+def test_the_rate_table_takes_over_in_its_month_and_once(aging: Settings, good, rows) -> None:
     make_champion(aging, good)
     before = champion(aging)
     assert replace_expired(aging, "2011-01", good.dataset) is None  # two months old
@@ -55,7 +55,7 @@ def test_the_table_of_rates_takes_over_in_its_month_and_once(aging: Settings, go
     assert champion(aging) == now
 
 
-def test_the_table_of_rates_follows_the_labels_until_another_passes(aging: Settings, good, rows) -> None:
+def test_the_rate_table_follows_the_labels_until_another_passes(aging: Settings, good, rows) -> None:
     early = train(aging, published(aging, rows[rows["period"] < "2010-03"]))
     make_champion(aging, early)
     first = replace_expired(aging, "2010-07", early.dataset)
@@ -68,7 +68,7 @@ def test_the_table_of_rates_follows_the_labels_until_another_passes(aging: Setti
 
     selected = challenge(aging, good.run_id)
     assert selected.champion_before == second.model_id
-    assert selected.criteria  # held against the table of rates, by the gate
+    assert selected.criteria  # held against the rate table, by the gate
     newest = replace_expired(aging, "2010-12", good.dataset)
     assert (newest is None) == selected.is_champion
 

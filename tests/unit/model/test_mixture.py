@@ -72,7 +72,7 @@ def test_a_recipe_without_macro_columns_does_not_look_at_them(learned, members) 
         assert same == (member.recipe.columns == "no_macro" or member.recipe.family == "rates")
 
 
-def test_a_table_of_rates_has_the_rates_of_its_cells(learned, sample) -> None:
+def test_a_rate_table_has_the_rates_of_its_cells(learned, sample) -> None:
     table = fit(Recipe("rates", "rates"), learned, Trees(), 7)
     cell = (sample["poutcome"] == "nonexistent") & (sample["contact"] == "cellular") & sample["age"].between(30, 59)
 

@@ -226,7 +226,7 @@ def test_a_degradation_is_a_value(trained: Trained) -> None:
     assert worse.observed == result.performance["roc_auc"].value
 
 
-def test_calls_by_the_table_of_rates_earn_what_its_rows_do(trained: Trained) -> None:
+def test_calls_by_the_rate_table_earn_what_its_rows_do(trained: Trained) -> None:
     frame, probabilities, labels = month(trained, 5_000, 8)
     observed = observe(frame, probabilities, trained, labels)
     rows = Predictions(np.full(len(frame), "2010-05"), labels, rates_of(frame, trained.reference))

@@ -79,7 +79,7 @@ def test_it_is_there_though_both_servers_are_away() -> None:
     [
         (1, "1 month since its last training month; stale after 3", "fresh"),
         (4, "4 months since its last training month, more than 3: its answers say that it is stale", "stale"),
-        (7, "7 months since its last training month, more than 6: the table of rates takes its place", "expired"),
+        (7, "7 months since its last training month, more than 6: the rate table takes its place", "expired"),
     ],
 )
 def test_the_age_of_what_serves_is_told(months: int, words: str, state: str) -> None:
@@ -131,9 +131,9 @@ def test_what_the_last_months_were_worth_is_a_sentence_and_a_table() -> None:
         "180), calling everyone 300, nobody 0, as many at random 80, knowing the answers 600.</p>"
     ) in html
     assert "<td>1,200</td><td>1,160 to 1,240</td>" in html
-    assert "Table of rates" not in html
+    assert "Rate table" not in html
     rated = shown(worths=[replace(APRIL, worth=replace(APRIL.worth, rates=44.0))])
-    assert "Table of rates" in rated
+    assert "Rate table" in rated
     assert "<td>44</td>" in rated
     assert "calling everyone earned more than choosing" in shown(worths=[APRIL])
     assert "with at most 500 calls a month" in shown(

@@ -26,6 +26,19 @@ run "value_is_not_kept" {
   }
 }
 
+run "leaves_a_value_to_others" {
+  command = plan
+
+  variables {
+    secrets = { "crm/token" = { description = "Token" }, "crm/users" = { description = "Users", version = 0 } }
+  }
+
+  assert {
+    condition     = length(aws_secretsmanager_secret.this) == 2 && keys(aws_secretsmanager_secret_version.this) == ["crm/token"]
+    error_message = "Terraform has a version of a secret that others write."
+  }
+}
+
 run "refuses_half_a_version" {
   command = plan
 

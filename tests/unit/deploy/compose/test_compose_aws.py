@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from rendering import render
 from sqlalchemy.engine import make_url
 
 from deposit.deploy.compose.mlflow import variables
@@ -39,6 +40,78 @@ MAY_SEE = {
     },
 }
 BUNDLE = Path("/opt/deposit/authorities/rds.pem")
+ASKS_AWS = MAY_SEE.keys()
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "of-the-shell", "AWS_SESSION_TOKEN": "token"}
+
+
+def of(name: str) -> str:
+    """A value that nothing else has."""
+    return f"{'/' if name.endswith('_FILE') else ''}of-{name.lower().replace('_', '-')}"
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """Services as compose itself makes them of both files, with a `.env` that sets everything in the example."""
+    files = FOUND["COMPOSE_FILE"]["value"].split(":")
+    chosen = {name: of(name) for name in FOUND.keys() - {"COMPOSE_FILE"}}
+    return render(tmp_path_factory.mktemp("compose"), files, chosen, CREDENTIALS)
+
+
+def holders(rendered: dict[str, dict[str, Any]], value: str) -> set[str]:
+    """The parts that are given a value in their environment."""
+    return {name for name, service in rendered.items() if value in (service.get("environment") or {}).values()}
+
+
+def test_rendered_there_is_neither_object_store_nor_database(rendered: dict[str, dict[str, Any]]) -> None:
+    assert rendered.keys() == BASE.keys() - {"postgres", "object-store"}
+    for name, service in rendered.items():
+        assert not {"postgres", "object-store"} & set(service.get("depends_on") or {}), name
+        given = service.get("environment") or {}
+        asked = {key for key, value in given.items() if re.search(r"object-store|@postgres", str(value))}
+        assert asked <= {"NO_PROXY", "no_proxy"}, name
+
+
+def test_rendered_each_secret_reaches_the_parts_that_need_it_alone(rendered: dict[str, dict[str, Any]]) -> None:
+    for setting in DATABASE_SECRETS:
+        needed = {name for name, settings in MAY_SEE.items() if setting in settings}
+        assert holders(rendered, of(f"{setting}_SECRET")) == needed, setting
+    for value in CREDENTIALS.values():
+        assert holders(rendered, value) == ASKS_AWS
+
+
+def test_rendered_every_setting_reaches_a_part_and_the_stores_all_that_ask_it(
+    rendered: dict[str, dict[str, Any]],
+) -> None:
+    for name in FOUND:
+        if name.startswith(("DEPOSIT_", "AIRFLOW__")):
+            assert holders(rendered, of(name)), name
+    for name in ("DEPOSIT_STORE__REGION", "DEPOSIT_STORE__MLFLOW_BUCKET", "DEPOSIT_STORE__KMS_KEY"):
+        assert holders(rendered, of(name)) >= ASKS_AWS, name
+    assert {rendered[name]["environment"].get("DEPOSIT_STORE__ENDPOINT_URL", "") for name in ASKS_AWS} == {""}
+
+
+def test_rendered_keys_are_in_a_file_unless_that_is_set_to_nothing(
+    rendered: dict[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    asked = ("releaser", "deposit")
+    assert {rendered[name]["environment"]["DEPOSIT_SERVE__KEYS_FILE"] for name in asked} == {
+        of("DEPOSIT_SERVE__KEYS_FILE")
+    }
+    chosen = {
+        "DEPOSIT_STORE__REGION": "eu-central-1",
+        "DEPOSIT_SERVE__KEYS_FILE": "",
+        "DEPOSIT_SERVE__KEYS_SECRET_ID": "keys",
+    }
+    by_secret = render(tmp_path, FOUND["COMPOSE_FILE"]["value"].split(":"), chosen)
+    for name in asked:
+        told = {key: value for key, value in by_secret[name]["environment"].items() if "KEYS_" in key}
+        assert told == {"DEPOSIT_SERVE__KEYS_FILE": "", "DEPOSIT_SERVE__KEYS_SECRET_ID": "keys"}
+
+
+def test_rendered_images_are_those_of_the_registry(rendered: dict[str, dict[str, Any]]) -> None:
+    images = {service["image"] for service in rendered.values()} - {BASE[name]["image"] for name in BASE}
+    registry, tag = of("IMAGES"), of("IMAGE_TAG")
+    assert images == {f"{registry}/{part}:{tag}" for part in ("deposit", "airflow", "serving")}
 
 
 def test_the_servers_that_aws_has_are_left_out() -> None:

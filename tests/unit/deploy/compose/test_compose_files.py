@@ -1,10 +1,12 @@
 """What compose's files and the Dockerfile say, where a machine's umask, proxies or second clone would meet it."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from rendering import render
 
 from deposit.settings import REPOSITORY
 
@@ -18,6 +20,8 @@ SECRETS_OF_PEOPLE = {
     "DEPOSIT_INGEST__KAGGLE_TOKEN": INGESTS,
     "DEPOSIT_MONITOR__WEBHOOK_URL": {"airflow-scheduler", "airflow-worker", "airflow-dag-processor"},
     "ALERT_WEBHOOK_URL": {"grafana"},
+    "AIRFLOW_OIDC_CLIENT_SECRET": {"airflow-apiserver"},
+    "GRAFANA_OIDC_CLIENT_SECRET": {"grafana"},
 }
 """Secrets that a person may write into `.env`, and the parts that need them."""
 SPEAK_NO_HTTP = {"postgres", "redis", "shipper"}
@@ -105,3 +109,54 @@ def test_code_reaches_dasks_workers_from_those_alone_that_give_them_work() -> No
         assert "env_file" not in SERVICES[name]
         assert not [key for key in SERVICES[name]["environment"] if "KEY" in key or "SECRET" in key or "URL" in key]
         assert '--host "$$(' in " ".join(SERVICES[name]["command"])
+
+
+OIDC = {
+    "OIDC_ISSUER": "https://login.bank.test",
+    "OIDC_AUTHORIZATION_URL": "https://login.bank.test/authorize",
+    "OIDC_TOKEN_URL": "https://login.bank.test/token",
+    "OIDC_USERINFO_URL": "https://login.bank.test/userinfo",
+    "AIRFLOW_AUTH_MANAGER": "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager",
+    "AIRFLOW_URL": "https://airflow.bank.test",
+    "AIRFLOW_OIDC_CLIENT_ID": "airflow",
+    "AIRFLOW_OIDC_CLIENT_SECRET": "secret of Airflow",
+    "AIRFLOW_OIDC_ROLES": '{"ops": "Admin"}',
+    "GRAFANA_URL": "https://grafana.bank.test",
+    "GRAFANA_OIDC_CLIENT_ID": "grafana",
+    "GRAFANA_OIDC_CLIENT_SECRET": "secret of Grafana",
+    "GRAFANA_OIDC_ROLE": "contains(groups, `ops`) && `Admin`",
+}
+
+
+def test_logins_by_an_oidc_provider_reach_airflow_and_grafana_and_their_secrets_nobody_else(tmp_path: Path) -> None:
+    services = render(tmp_path, ["docker-compose.yml"], OIDC)
+    airflow, grafana = services["airflow-apiserver"]["environment"], services["grafana"]["environment"]
+    assert airflow["AIRFLOW__CORE__AUTH_MANAGER"] == OIDC["AIRFLOW_AUTH_MANAGER"]
+    assert airflow["AIRFLOW__API__BASE_URL"] == OIDC["AIRFLOW_URL"]
+    own = {name for name in OIDC if name.startswith(("AIRFLOW_OIDC_", "OIDC_ISSUER"))}
+    assert {name: airflow[name] for name in own} == {name: OIDC[name] for name in own}
+    assert {grafana[f"GF_AUTH_GENERIC_OAUTH_{name}"] for name in ("ENABLED", "USE_PKCE", "ROLE_ATTRIBUTE_STRICT")} == {
+        "true"
+    }
+    assert {grafana[f"GF_{name}"]: value for name, value in {
+        "SERVER_ROOT_URL": "GRAFANA_URL", "AUTH_GENERIC_OAUTH_CLIENT_ID": "GRAFANA_OIDC_CLIENT_ID",
+        "AUTH_GENERIC_OAUTH_CLIENT_SECRET": "GRAFANA_OIDC_CLIENT_SECRET",
+        "AUTH_GENERIC_OAUTH_AUTH_URL": "OIDC_AUTHORIZATION_URL", "AUTH_GENERIC_OAUTH_TOKEN_URL": "OIDC_TOKEN_URL",
+        "AUTH_GENERIC_OAUTH_API_URL": "OIDC_USERINFO_URL",
+        "AUTH_GENERIC_OAUTH_ROLE_ATTRIBUTE_PATH": "GRAFANA_OIDC_ROLE",
+    }.items()} == {OIDC[name]: name for name in OIDC if not name.startswith(("AIRFLOW", "OIDC_ISSUER"))}  # fmt: skip
+    for secret, part in (
+        ("AIRFLOW_OIDC_CLIENT_SECRET", "airflow-apiserver"),
+        ("GRAFANA_OIDC_CLIENT_SECRET", "grafana"),
+    ):
+        told = {name for name, each in services.items() if OIDC[secret] in (each.get("environment") or {}).values()}
+        assert told == {part}
+
+
+def test_without_a_provider_logins_are_the_parts_own(tmp_path: Path) -> None:
+    services = render(tmp_path, ["docker-compose.yml"], {})
+    airflow, grafana = services["airflow-apiserver"]["environment"], services["grafana"]["environment"]
+    assert airflow["AIRFLOW__CORE__AUTH_MANAGER"].endswith(".SimpleAuthManager")
+    assert airflow["AIRFLOW__API__BASE_URL"] == "http://localhost:8080"
+    # which Grafana takes for not set
+    assert grafana["GF_AUTH_GENERIC_OAUTH_ENABLED"] == grafana["GF_SERVER_ROOT_URL"] == ""

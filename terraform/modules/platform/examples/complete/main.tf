@@ -4,7 +4,7 @@ locals {
   secrets = toset([
     "database/admin-url", "database/url", "database/writer-url", "database/mlflow-url", "database/airflow-url",
     "database/reader-password", "airflow/fernet-key", "airflow/jwt-secret", "airflow/passwords", "grafana/admin-password",
-    "api/airflow-key", "api/releaser-key",
+    "api/keys", "api/airflow-key", "api/releaser-key",
   ])
 }
 
