@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import IO, NamedTuple
 
@@ -84,12 +85,7 @@ def rank(
 
     Raises RequestError 413 for too many rows, 422 for a file that is no such list or has no good row.
     """
-    with refusals(422, "file"):
-        header = read_header(file, (*NAMES, ID))
-        _check_columns(header)
-        records = find_records(file, header)
-    if len(records) > max_rows:
-        raise http_error(413, f"has {len(records):,} rows, {max_rows:,} are taken at once; split it", "file")
+    header, records = _find_rows(file, max_rows)
     blocks = []
     for block in _blocks(file, records, header):
         probabilities = loaded.artifact.probabilities(loaded.artifact.encoder.encode_columns(block.columns))
@@ -103,20 +99,39 @@ def rank(
             422, _row_problems(records, rejected) or [Problem(None, "file", "the list has no customers")]
         )
     numbers, probabilities, prediction_ids = (np.concatenate([block[part] for block in blocks]) for part in range(3))
+    texts = pa.concat_arrays([block[3] for block in blocks])
+    # before the order is made, which takes as much again
+    del blocks
+    pa.default_memory_pool().release_unused()
     # stable, so that equal ones keep the file's order
     order = np.argsort(-probabilities, kind="stable")
     numbers, probabilities = numbers[order], probabilities[order]
     prediction_ids = prediction_ids.reshape(-1, BYTES)[order]
-    ids = pa.concat_arrays([block[3] for block in blocks]).take(pa.array(order))
+    ids = texts.take(pa.array(order))
     called, stale = _called(probabilities, options), loaded.is_stale(origin.event_time)
     return Ranked(
         file, records, header, loaded, options, numbers, probabilities, prediction_ids, ids, called, rejected, stale
     )
 
 
-def _blocks(file: IO[bytes], records: Records, header: Header) -> Iterator[Block]:
+def _find_rows(file: IO[bytes], max_rows: int) -> tuple[Header, Records]:
     with refusals(422, "file"):
-        yield from read_blocks(file, records, header)
+        header = read_header(file, (*NAMES, ID))
+        _check_columns(header)
+        records = find_records(file, header)
+    if len(records) > max_rows:
+        raise http_error(413, f"has {len(records):,} rows, {max_rows:,} are taken at once; split it", "file")
+    return header, records
+
+
+def _blocks(file: IO[bytes], records: Records, header: Header) -> Iterator[Block]:
+    """All rows, the next ones being read while some are scored: neither holds Python's lock for long."""
+    blocks = read_blocks(file, records, header)
+    with refusals(422, "file"), ThreadPoolExecutor(max_workers=1, thread_name_prefix="reading") as reading:
+        following = reading.submit(next, blocks, None)
+        while (block := following.result()) is not None:
+            following = reading.submit(next, blocks, None)
+            yield block
 
 
 def _called(probabilities: NDArray[np.float64], options: RankOptions) -> int:

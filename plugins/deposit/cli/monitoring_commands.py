@@ -22,16 +22,14 @@ def monitor(
     from datetime import UTC, datetime
 
     from deposit.data.period import periods_due
-    from deposit.monitoring.monitor import monitor as run
-    from deposit.monitoring.reporting import write_reports
+    from deposit.monitoring.reporting import monitor_and_report
 
     if period and date:
         raise ConfigError("--period and --date are two periods: give one")
     one, settings = period or date, load_settings()
     with console.progress() as progress:
-        results = [run(settings, each, progress) for each in ([one] if one else periods_due(datetime.now(UTC).date()))]
-        for result in results:
-            write_reports(settings, result.period, progress)
+        due = [one] if one else periods_due(datetime.now(UTC).date())
+        results = [monitor_and_report(settings, each, progress) for each in due]
     if as_json:
         console.json([{"period": each.period, "models": [_model(model) for model in each.models]} for each in results])
         return

@@ -150,7 +150,7 @@ def load(bucket: Bucket, version: str, excluded: Sequence[str] = ()) -> pd.DataF
 
     Raises SourceError (no such version) or IntegrityError (bytes changed).
     """
-    tables = [_read_part(bucket, part) for part in manifest(bucket, version).files]
+    tables = [read_part(bucket, part) for part in manifest(bucket, version).files]
     frame: pd.DataFrame = pa.concat_tables(tables).to_pandas()
     return frame[~frame["period"].isin(excluded)].reset_index(drop=True) if excluded else frame
 
@@ -183,7 +183,8 @@ def _write_part(bucket: Bucket, version: str, period: str, rows: pd.DataFrame) -
     return PartFile(key=key, period=period, rows=len(rows), sha256=hashlib.sha256(data).hexdigest())
 
 
-def _read_part(bucket: Bucket, part: PartFile) -> pa.Table:
+def read_part(bucket: Bucket, part: PartFile) -> pa.Table:
+    """The rows of one object of a version. Raises SourceError or IntegrityError."""
     data = bucket.get(part.key)
     sha256 = hashlib.sha256(data).hexdigest()
     if sha256 != part.sha256:

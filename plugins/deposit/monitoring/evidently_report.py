@@ -7,14 +7,18 @@ of Jensen and Shannon from 0.2 on for every column, on samples of fixed size. Th
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
+import msgspec
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from evidently import BinaryClassification, DataDefinition, Dataset, Report
 from evidently.core.report import Snapshot
 from evidently.presets import ClassificationPreset, DataDriftPreset, DataSummaryPreset
 from evidently.sdk.models import PanelMetric
 from evidently.sdk.panels import line_plot_panel
+from evidently.ui.storage.local.base import SNAPSHOTS_DIR_NAME
 from evidently.ui.workspace import Project, Workspace
 from sqlalchemy import Connection, text
 
@@ -56,10 +60,19 @@ def sample_predictions(connection: Connection, span: Period, model_id: str, rows
 def sample_training_rows(settings: Settings, artifact: ModelArtifact, rows: int) -> pd.DataFrame:
     """Up to `rows` of the dataset version that a model was trained on, with its own scores. Raises as `load` does."""
     bucket, metadata = ObjectStore(settings.store).data, artifact.metadata
-    frame = datasets.load(bucket, metadata.dataset, metadata.excluded_periods)
-    within = frame["period"].between(metadata.train_start, metadata.train_end)
-    drawn = frame[within]
-    drawn = drawn.sample(min(rows, len(drawn)), random_state=_SEED).sort_index()
+    parts = [
+        part
+        for part in datasets.manifest(bucket, metadata.dataset).files
+        if metadata.train_start <= part.period <= metadata.train_end and part.period not in metadata.excluded_periods
+    ]
+    ends = np.cumsum([part.rows for part in parts])
+    places = np.sort(pd.Series(range(ends[-1])).sample(min(rows, ends[-1]), random_state=_SEED).to_numpy())
+    # a month at a time: all of them at once would be the most that a report holds in memory
+    tables = [
+        datasets.read_part(bucket, part).take(own - (end - part.rows))
+        for part, end, own in zip(parts, ends, np.split(places, np.searchsorted(places, ends[:-1])), strict=True)
+    ]
+    drawn: pd.DataFrame = pa.concat_tables(tables).to_pandas()
     probabilities = predict(artifact, drawn).probabilities
     scored = drawn[list(NAMES)].copy()
     scored[PROBABILITY] = probabilities
@@ -182,17 +195,27 @@ def write_report(
 
 def _keep(settings: Settings, subject: ReportSubject, snapshot: Snapshot) -> str:
     key = report_key(subject.period, subject.model_id)
-    html = snapshot.get_html_str(as_iframe=False)
-    uri = ObjectStore(settings.store).reports.put(key, html.encode(), "text/html; charset=utf-8")
+    # without a name, so that these MiB are gone before the workspace makes as many
+    uri = ObjectStore(settings.store).reports.put(
+        key, snapshot.get_html_str(as_iframe=False).encode(), "text/html; charset=utf-8"
+    )
     settings.workspace_path.mkdir(parents=True, exist_ok=True)
     workspace = Workspace.create(str(settings.workspace_path))
     project = _project(workspace)
     for run_id in workspace.list_runs(project.id):
-        run = workspace.get_run(project.id, run_id)
-        if run is not None and run.name == subject.name:
+        if _run_name(settings.workspace_path / str(project.id) / SNAPSHOTS_DIR_NAME / f"{run_id}.json") == subject.name:
             workspace.delete_run(project.id, run_id)
     workspace.add_run(project.id, snapshot)
     return uri
+
+
+class _Run(msgspec.Struct):
+    name: str | None = None
+
+
+def _run_name(file: Path) -> str | None:
+    """The name of a kept run, of which Evidently would make all its metrics: MiB of JSON, of each period."""
+    return msgspec.json.decode(file.read_bytes(), type=_Run).name
 
 
 def _project(workspace: Workspace) -> Project:

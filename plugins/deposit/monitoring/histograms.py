@@ -1,6 +1,6 @@
 """A period's rows by bin of each column, as PostgreSQL counts them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from psycopg import sql
@@ -12,62 +12,62 @@ from deposit.model.reference import SCORE, ReferenceProfile
 NUMBER_COLUMNS = {**NUMBERS, SCORE: Number(SCORE, 0.0, 1.0, False, "the model's score", 0.1)}
 COLUMNS: tuple[Category | Number, ...] = (*FEATURES, NUMBER_COLUMNS[SCORE])
 OUTSIDE = -1
+"""Bin of what the contract does not allow."""
 PER_E = 20
 """Bins of latency by which it grows e-fold: each is 5 % wide."""
 WINDOW = sql.SQL("model_id = %(model_id)s AND event_time >= %(start)s AND event_time < %(end)s")
+_LATENCY = sql.SQL("floor(ln(greatest(latency_ms, 0.001)) * {})::integer").format(PER_E)
+_COMBINATIONS = 10_000
+"""Of bins, that one pass counts at most: of more, looking a row up would take longer than another pass."""
+Bins = dict[int, int]
 
 
-def histograms(
-    connection: Connection, window: dict[str, Any], reference: ReferenceProfile
-) -> tuple[list[dict[int, int]], dict[int, int]]:
-    """Rows by bin of each of `COLUMNS`, and of latency; one pass, however many columns."""
-    names = [sql.Identifier(f"b{number}") for number in range(len(COLUMNS) + 1)]
-    bins = [_bin(column, reference) for column in COLUMNS]
-    bins.append(sql.SQL("floor(ln(greatest(latency_ms, 0.001)) * {})::integer").format(PER_E))
-    columns = sql.SQL(", ").join(names)
+def histograms(connection: Connection, window: dict[str, Any], reference: ReferenceProfile) -> tuple[list[Bins], Bins]:
+    """Rows by bin of each of `COLUMNS`, and of latency.
+
+    A pass counts several columns by the combinations of their bins: with GROUPING SETS, PostgreSQL would look each row
+    up once a column, on one core.
+    """
+    counts: dict[str, Bins] = {column.name: {} for column in COLUMNS}
+    latency: Bins = {}
+    groups = _groups(reference)
+    for columns in groups:
+        keys = [_key(column, reference) for column in columns]
+        tallies = [counts[column.name] for column in columns]
+        # a category comes as its value
+        places = [{label: place for place, label in enumerate(reference.columns[c.name].labels)} for c in columns]
+        if columns is groups[-1]:
+            keys, tallies, places = [*keys, _LATENCY], [*tallies, latency], [*places, {}]
+        statement = sql.SQL("SELECT {keys}, count(*) FROM predictions WHERE {window} GROUP BY {numbers}").format(
+            keys=sql.SQL(", ").join(keys),
+            window=WINDOW,
+            numbers=sql.SQL(", ").join(map(sql.Literal, range(1, len(keys) + 1))),
+        )
+        for *values, rows in fetch(connection, statement, window):
+            for tally, value, known in zip(tallies, values, places, strict=True):
+                place = known.get(value, OUTSIDE) if known else value
+                tally[place] = tally.get(place, 0) + rows
+    return list(counts.values()), latency
+
+
+def totals(connection: Connection, window: dict[str, Any], bins: Sequence[Bins]) -> tuple[int, int, float, list[bool]]:
+    """Rows, rows to be called, mean score, and of each of `COLUMNS` whether all rows have one value.
+
+    Where they are in several bins they have not, so only the other columns are looked at.
+    """
+    alike = [column for column, counts in zip(COLUMNS, bins, strict=True) if len(counts) <= 1]
+    single = [sql.SQL(", coalesce(min({0}) = max({0}), true)").format(identifier(column)) for column in alike]
     statement = sql.SQL(
-        "SELECT GROUPING({columns}), coalesce({columns}), count(*)"
-        " FROM (SELECT {bins} FROM predictions WHERE {window}) AS binned GROUP BY GROUPING SETS ({sets})"
-    ).format(
-        window=WINDOW,
-        columns=columns,
-        bins=sql.SQL(", ").join(sql.SQL("{} AS {}").format(bin_, name) for bin_, name in zip(bins, names, strict=True)),
-        sets=sql.SQL(", ").join(sql.SQL("({})").format(name) for name in names),
-    )
-    counts: list[dict[int, int]] = [{} for _ in names]
-    for mask, number, count in fetch(connection, statement, window):
-        # the bit of the one column that a row is grouped by is 0
-        place = len(names) - 1 - (~mask & ((1 << len(names)) - 1)).bit_length() + 1
-        counts[place][number] = count
-    return counts[:-1], counts[-1]
-
-
-def _bin(column: Category | Number, reference: ReferenceProfile) -> sql.Composable:
-    name = identifier(column)
-    histogram = reference.columns[column.name]
-    if column.name in CATEGORIES:
-        labels = sql.Literal(list(histogram.labels))
-        return sql.SQL("coalesce(array_position({}::text[], {}) - 1, {})").format(labels, name, OUTSIDE)
-    limits, edges = NUMBER_COLUMNS[column.name], sql.Literal(list(histogram.edges))
-    return sql.SQL(
-        "CASE WHEN {name} BETWEEN {low} AND {high} THEN width_bucket({name}::float8, {edges}::float8[]) ELSE {out} END"
-    ).format(name=name, low=limits.low, high=limits.high, edges=edges, out=OUTSIDE)
-
-
-def totals(connection: Connection, window: dict[str, Any]) -> Sequence[Any]:
-    """Rows, rows to be called, mean score, and of each of `COLUMNS` whether all rows have one value."""
-    single = sql.SQL(", ").join(
-        sql.SQL("coalesce(min({name}) = max({name}), true)").format(name=identifier(column)) for column in COLUMNS
-    )
-    statement = sql.SQL(
-        "SELECT count(*), count(*) FILTER (WHERE subscribes), coalesce(avg(probability), 0), {single} FROM predictions"
+        "SELECT count(*), count(*) FILTER (WHERE subscribes), coalesce(avg(probability), 0){single} FROM predictions"
         " WHERE {window}"
-    ).format(single=single, window=WINDOW)
-    return next(iter(fetch(connection, statement, window)))
+    ).format(single=sql.SQL("").join(single), window=WINDOW)
+    rows, called, mean, *same = next(iter(fetch(connection, statement, window)))
+    constant = {column.name for column, is_same in zip(alike, same, strict=True) if is_same}
+    return rows, called, mean, [column.name in constant for column in COLUMNS]
 
 
-def fetch(connection: Connection, statement: sql.Composed, window: dict[str, Any]) -> Sequence[Sequence[Any]]:
-    """Of a statement of identifiers and literals, which bound parameters cannot carry."""
+def fetch(connection: Connection, statement: sql.Composed, window: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+    """Rows of a statement of identifiers and literals, which bound parameters cannot carry."""
     cursor = connection.connection.cursor()
     cursor.execute(statement, window)
     return list(cursor.fetchall())
@@ -76,3 +76,27 @@ def fetch(connection: Connection, statement: sql.Composed, window: dict[str, Any
 def identifier(column: Category | Number) -> sql.Identifier:
     """The column of the table `predictions`, whose names have no dots."""
     return sql.Identifier(column.sql_name)
+
+
+def _groups(reference: ReferenceProfile) -> list[list[Category | Number]]:
+    """`COLUMNS`, in groups whose bins have `_COMBINATIONS` at most."""
+    groups: list[list[Category | Number]] = []
+    combinations = _COMBINATIONS
+    for column in COLUMNS:
+        bins = len(reference.columns[column.name].counts) + 1
+        if combinations * bins > _COMBINATIONS:
+            groups.append([])
+            combinations = 1
+        groups[-1].append(column)
+        combinations *= bins
+    return groups
+
+
+def _key(column: Category | Number, reference: ReferenceProfile) -> sql.Composable:
+    """What rows are grouped by: a category's value, since to look its bin up takes longer, or a number's bin."""
+    if column.name in CATEGORIES:
+        return identifier(column)
+    limits, edges = NUMBER_COLUMNS[column.name], sql.Literal(list(reference.columns[column.name].edges))
+    return sql.SQL(
+        "CASE WHEN {name} BETWEEN {low} AND {high} THEN width_bucket({name}::float8, {edges}::float8[]) ELSE {out} END"
+    ).format(name=identifier(column), low=limits.low, high=limits.high, edges=edges, out=OUTSIDE)

@@ -1,11 +1,14 @@
 """Monitor a period: count it, compare it with what each model was trained on, assess it, store the metrics."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from deposit.data.period import month_number, parse_period
+from sqlalchemy import Connection
+
+from deposit.data.period import Period, month_number, parse_period
 from deposit.database import transaction
 from deposit.errors import DataError
 from deposit.model.evaluation import Economics
@@ -38,8 +41,10 @@ class MonitoredPeriod:
     models: tuple[PeriodAssessment, ...]
 
 
-def monitor(settings: Settings, period: str, progress: Progress = log_progress) -> MonitoredPeriod:
-    """Monitor a month or a day; a repeat replaces its metrics.
+def monitor(
+    settings: Settings, period: str, progress: Progress = log_progress, meanwhile: Callable[[], object] | None = None
+) -> MonitoredPeriod:
+    """Monitor a month or a day; a repeat replaces its metrics. `meanwhile` is called before anything is counted.
 
     A model that is gone from the registry, or of which nothing is known there, is left out, with its metrics as they
     are. Raises ConfigError (no period) or UpstreamError.
@@ -53,7 +58,10 @@ def monitor(settings: Settings, period: str, progress: Progress = log_progress) 
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('deposit.monitor'))")
         rows = [MetricRow(metric_rows.SERVICE, *pair) for pair in profile.service_of(connection, span).items()]
         unknown = []
-        for model_id in predictions.models_of(name):
+        model_ids = predictions.models_of(name)
+        if model_ids and meanwhile:
+            meanwhile()
+        for model_id in model_ids:
             progress(f"{span.name}: counting what {model_id} predicted")
             try:
                 baseline = _baseline(settings, model_id)
@@ -69,11 +77,15 @@ def monitor(settings: Settings, period: str, progress: Progress = log_progress) 
         # of a period without predictions too: this is how an overdue monitoring is seen
         rows.append(MetricRow(metric_rows.SERVICE, "models", len({row.scope for row in rows} - {metric_rows.SERVICE})))
         metric_rows.replace(connection, span.name, name, rows, unknown)
-        days = receipts.settled(span, datetime.now(UTC), settings.log.retention_days, archived_until(connection))
-        counted = receipts.count(connection, days)
-        metric_rows.replace_receipts(connection, days, counted, settings.monitor.max_unknown_share)
+        _count_receipts(connection, settings, span)
         stored = assessments_of(connection, name, [span.name])
     return MonitoredPeriod(span.name, tuple(each for each in stored if each.model_id not in unknown))
+
+
+def _count_receipts(connection: Connection, settings: Settings, span: Period) -> None:
+    days = receipts.settled(span, datetime.now(UTC), settings.log.retention_days, archived_until(connection))
+    counted = receipts.count(connection, days)
+    metric_rows.replace_receipts(connection, days, counted, settings.monitor.max_unknown_share)
 
 
 def _baseline(settings: Settings, model_id: str) -> ModelBaseline:

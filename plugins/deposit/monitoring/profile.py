@@ -114,12 +114,11 @@ def service_of(connection: Connection, span: Period) -> dict[str, float]:
 
 
 def profile_period(connection: Connection, span: Period, model_id: str, reference: ReferenceProfile) -> PeriodProfile:
-    """One model's period, counted in three passes over it."""
+    """One model's period, counted in a few passes over it."""
     window = {"model_id": model_id, "start": span.start, "end": span.end}
     bins, latency = histograms(connection, window, reference)
-    rows, called, mean, *constant = totals(connection, window)
     by_score, by_cell = _scored(connection, window)
-    return assembled((rows, called, mean, constant), bins, latency, by_score, by_cell, reference)
+    return assembled(totals(connection, window, bins), bins, latency, by_score, by_cell, reference)
 
 
 Rows = Sequence[Sequence[Any]]
@@ -191,7 +190,7 @@ def _scored(connection: Connection, window: dict[str, Any]) -> tuple[Rows, Rows]
 
 
 def _column_profile(
-    column: Category | Number, bins: dict[int, int], constant: Any, reference: ReferenceProfile
+    column: Category | Number, bins: dict[int, int], constant: bool, reference: ReferenceProfile
 ) -> ColumnProfile:
     histogram = reference.columns[column.name]
     counts = tuple(bins.get(number, 0) for number in range(len(histogram.counts)))

@@ -1,0 +1,58 @@
+"""Columns of the CSV answer as text: made whole, outside of Python's lock, where an object a cell would cost more."""
+
+from typing import IO, Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyarrow import compute
+
+from deposit.data.tables.records import Records, read_at
+
+TEXT = pa.large_string()
+_WINDOW = 4 * 2**20
+"""Bytes of the list that are read at once."""
+_HEX = np.frombuffer("".join(f"{byte:02x}" for byte in range(256)).encode(), np.uint8).reshape(256, 2)
+_GROUPS = ((0, 8), (8, 12), (12, 16), (16, 20), (20, 32))
+"""Digits of an identifier between its dashes."""
+_PLAIN = (1e-4, 1e9)
+"""Fractions between which Arrow writes a number as Python does; beyond, one of them has an exponent."""
+
+
+def own_cells(file: IO[bytes], records: Records, numbers: NDArray[np.int64]) -> pa.Array:
+    """The rows as they stand in the file, in the order given; read in the file's order, some MiB at a time."""
+    order = np.argsort(numbers)
+    starts, ends = records.starts[numbers[order]], records.ends[numbers[order]]
+    pieces, first = [], 0
+    while first < len(numbers):
+        last = max(first + 1, int(np.searchsorted(ends, starts[first] + _WINDOW, side="right")))
+        content = read_at(file, int(starts[first]), int(ends[last - 1] - starts[first]))
+        # rows and what lies between them, in turn
+        edges = np.stack([starts[first:last], ends[first:last]], axis=1).reshape(-1) - starts[first]
+        buffers = [None, pa.py_buffer(edges), pa.py_buffer(content)]
+        both = pa.Array.from_buffers(TEXT, len(edges) - 1, buffers)
+        pieces.append(both.take(pa.array(np.arange(0, len(edges), 2))))
+        first = last
+    back = np.empty_like(order)
+    back[order] = np.arange(len(order))
+    return pa.concat_arrays(pieces).take(pa.array(back))
+
+
+def hyphenated(ids: NDArray[np.uint8]) -> pa.Array:
+    """Identifiers, shape (n, 16), as `recorder.texts` writes them."""
+    digits = _HEX[ids].reshape(len(ids), 32)
+    shown = np.full((len(ids), 36), ord("-"), np.uint8)
+    for dashes, (first, last) in enumerate(_GROUPS):
+        shown[:, first + dashes : last + dashes] = digits[:, first:last]
+    edges = np.arange(len(ids) + 1, dtype=np.int64) * shown.shape[1]
+    return pa.Array.from_buffers(TEXT, len(ids), [None, pa.py_buffer(edges), pa.py_buffer(shown)])
+
+
+def decimals(values: NDArray[np.float64]) -> pa.Array:
+    """Numbers as Python's `repr` writes them, the shortest text that gives the same number."""
+    size: Any = np.abs(values)
+    apart = ~((size >= _PLAIN[0]) & (size < _PLAIN[1]) & (values != np.floor(values)))
+    texts = pa.array(values).cast(TEXT)
+    if not apart.any():
+        return texts
+    return compute.replace_with_mask(texts, pa.array(apart), pa.array(map(repr, values[apart].tolist()), TEXT))
