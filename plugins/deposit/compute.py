@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -231,18 +231,15 @@ def refuse_other(expected: Versions, got: Versions, worker: str) -> None:
 @cache
 def versions() -> dict[str, str]:
     """Of this process: Python, the code of this package, and the libraries that make the numbers."""
-    found = {"python": platform.python_version(), "deposit": _code()}
+    present = {"python": platform.python_version(), "deposit": _code()}
     for name in _LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+        with suppress(PackageNotFoundError):
+            present[name] = version(name)
+    return present
 
 
 def _code() -> str:
-    package = Path(__file__).parent
-    digest = hashlib.sha256()
+    package, digest = Path(__file__).parent, hashlib.sha256()
     for path in sorted(package.rglob("*.py")):
         digest.update(str(path.relative_to(package)).encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:12]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 from certificates import certificate
 from chaos import until
@@ -256,7 +257,7 @@ def test_it_comes_back_at_ipv6_with_a_given_certificate(
         compose.settings(DEPOSIT_GATEWAY__TLS="files", **files, **composed),
         httpx.Client(verify=trusting, headers=headers, timeout=30, trust_env=False) as client,
     ):
-        compose.up()
+        compose.up("gateway", "mlflow", "airflow-apiserver")
         # the certificate has a name, and this machine need not know it as this address
         named, body = {"sni_hostname": "localhost"}, {"customers": customers[:1]}
         until(functools.partial(_predicts, client, f"https://[::1]:{port}/predict", body, extensions=named))
@@ -265,6 +266,9 @@ def test_it_comes_back_at_ipv6_with_a_given_certificate(
         assert client.get(f"https://[::1]:{mlflow}", extensions=named).status_code == 401
         with pytest.raises(httpx.ConnectError):
             client.get(f"https://127.0.0.1:{mlflow}", extensions=named)
+    ports = {compose.ports[f"DEPOSIT_STACK__{name}"] for name in ("GATEWAY", "MLFLOW", "AIRFLOW", "STORE")}
+    listening = {c.laddr.ip for c in psutil.net_connections("tcp") if c.status == "LISTEN" and c.laddr.port in ports}
+    assert listening == {"::1"}
     assert printed["api"]["url"] == f"https://localhost:{port}"
 
 

@@ -25,10 +25,10 @@ from deposit.data.period import parse_period
 sys.argv = ["deposit", *{arguments}]
 if "monitor" in sys.argv:
     from contextlib import nullcontext
-    from deposit.monitoring import monitor, profile, reporting
+    from deposit.monitoring import profile, reporting
     from deposit.monitoring.period_rows import StoredRows
     # a day of which PostgreSQL holds no prediction
-    monitor.monitor = lambda settings, period, progress: monitor.MonitoredPeriod(parse_period(period).name, ())
+    reporting.monitor = lambda settings, period, *_: reporting.MonitoredPeriod(parse_period(period).name, ())
     reporting.transaction, reporting.period_rows = nullcontext, lambda _, connection, span: nullcontext(
         StoredRows(connection, span)
     )

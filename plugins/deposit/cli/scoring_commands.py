@@ -45,8 +45,7 @@ def score(
     if result.created:
         rate = result.rows / result.seconds
         console.out.print(f"{result.seconds:,.1f} s, {rate:,.0f} rows/s{'; logged' if result.logged else ''}")
-    console.out.print(
-        f"{result.parts} file{'' if result.parts == 1 else 's'}, best first: {result.output}", markup=False
-    )
+    files = "1 file" if result.parts == 1 else f"{result.parts} files"
+    console.out.print(f"{files}, best first: {result.output}", markup=False)
     if result.quarantine:
         console.out.print(f"rejected rows with their reasons: {result.quarantine}", markup=False)

@@ -55,8 +55,9 @@ def archived_rows(
     with TemporaryDirectory(dir=work) as name:
         folder = Path(name)
         paths = [_fetched(settings, uri, span, folder) for uri in manifests]
-        with duckdb.connect(folder / "rows.duckdb", config={"memory_limit": archive.MEMORY}) as engine:
-            engine.execute(f"SET temp_directory = '{folder}'")
+        # no SET: a folder's name may hold an apostrophe
+        limits = {"memory_limit": archive.MEMORY, "temp_directory": str(folder)}
+        with duckdb.connect(folder / "rows.duckdb", config={**limits}) as engine:
             engine.execute("SET preserve_insertion_order = false")
             engine.execute("SET TimeZone = 'UTC'")
             late = _copy_late(engine, connection, span)

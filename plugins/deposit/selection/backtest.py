@@ -142,7 +142,7 @@ def evaluate_dataset(
     """
     version = dataset or history.newest_dataset(settings.store).version
     frame = datasets.load(ObjectStore(settings.store).data, version, tuple(periods))
-    trainer = trainer_of(settings.store, settings.train, frame, progress)
+    trainer = trainer_of(settings.store, settings.train, settings.compute, frame, progress)
     standing = Standing(trainer.score(), settings.select.rule)
     policy = RefitPolicy(settings.select, settings.train.label_delay, settings.train.bootstrap, settings.train.seed)
     lived, economics = backtest(trainer, standing, policy), Economics.of(settings.economics)

@@ -146,10 +146,23 @@ def _take_changes(layout: Layout) -> None:
     call = supervisor(layout).call
     added, changed, removed = call("reloadConfig")[0]
     for group in [*changed, *removed]:
-        call("stopProcessGroup", group)
-        call("removeProcessGroup", group)
+        _take_off(layout, group)
     for group in [*added, *changed]:
         call("addProcessGroup", group)
+
+
+def _take_off(layout: Layout, group: str) -> None:
+    """Stop a group and remove it; of services the releaser may start or remove it in between."""
+    call = supervisor(layout).call
+
+    def is_off() -> bool:
+        with suppress(UpstreamError):
+            call("stopProcessGroup", group)
+            call("removeProcessGroup", group)
+        return group not in {state["group"] for state in states(layout)}
+
+    if not wait_until(is_off, STOP_SECONDS):
+        raise UpstreamError(f"supervisor does not stop {group}: run `deposit down`, then start again")
 
 
 def _section(layout: Layout, program: Program) -> str:
