@@ -14,6 +14,7 @@ import pytest
 from caddy_gateway import gateway
 from certificates import certificate
 from chaos import until
+from cryptography import x509
 
 from deposit.release.gateway import trust
 
@@ -50,14 +51,17 @@ def service() -> Iterator[str]:
 
 
 def shows_certificates(address: str) -> bool:
-    """Whether TLS is ready for each name: Caddy makes its own certificates after it has begun to listen."""
+    """Whether each name has its certificate: Caddy makes them after it listens, and shows another name's until then."""
     port = int(address.rpartition(":")[2])
     try:
-        for host in ("localhost", "127.0.0.1"):
-            ssl.get_server_certificate((host, port))
+        return all(host in _names(ssl.get_server_certificate((host, port))) for host in ("localhost", "127.0.0.1"))
     except OSError:
         return False
-    return True
+
+
+def _names(certificate_pem: str) -> set[str]:
+    extensions = x509.load_pem_x509_certificate(certificate_pem.encode()).extensions
+    return {str(name.value) for name in extensions.get_extension_for_class(x509.SubjectAlternativeName).value}
 
 
 def test_its_own_authority_vouches_for_it(free_ports: Callable[[int], int], service: str) -> None:
