@@ -1,6 +1,7 @@
-"""The files that a stack's processes share: where they are, how they are replaced, and locks."""
+"""The files that a stack's processes share: where they are, how they are replaced, what is in them, and locks."""
 
 import fcntl
+import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -126,3 +127,9 @@ def exclusive(lock: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def file_sha256(path: Path) -> str:
+    """Of a file's content, which need not fit into memory."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -3,7 +3,6 @@
 import csv
 import errno
 import fnmatch
-import hashlib
 import re
 import tempfile
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from deposit.data.downloads import Bearer, download
 from deposit.data.tables.unpacking import copy, unpacked
 from deposit.database import engine_for, reachable
 from deposit.errors import ConfigError, IntegrityError, SourceError, located
+from deposit.files import file_sha256
 from deposit.progress import Progress
 from deposit.sections import IngestSettings, StoreSettings
 from deposit.settings import REPOSITORY
@@ -139,7 +139,7 @@ def _postgres(settings: IngestSettings, folder: Path, progress: Progress) -> Sou
                     progress(f"{done} rows from {name}")
     finally:
         engine.dispose()
-    return Source(name, path, _sha256(path))
+    return Source(name, path, file_sha256(path))
 
 
 _FETCH: dict[str, Callable[[IngestSettings, Path, Progress], Source]] = {
@@ -154,18 +154,13 @@ _FETCH: dict[str, Callable[[IngestSettings, Path, Progress], Source]] = {
 def _checked(path: Path, where: str, expected: str | None) -> str:
     if path.stat().st_size == 0:
         raise SourceError(f"{where}: the file is empty")
-    sha256 = _sha256(path)
+    sha256 = file_sha256(path)
     if expected and sha256 != expected.lower():
         raise IntegrityError(
             f"{where}: the sha256 of the CSV is {sha256}, not {expected.lower()}: "
             "it was changed or cut short; fetch it again or correct the expected sha256"
         )
     return sha256
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}

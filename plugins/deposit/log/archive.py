@@ -9,7 +9,9 @@ first was made, and a row may be in both: readers take it once.
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
@@ -18,8 +20,10 @@ import pyarrow as pa
 from pyarrow import csv, parquet
 
 from deposit.errors import IntegrityError
+from deposit.files import file_sha256
 from deposit.log.day_digest import COLUMN_TYPES, MICROSECONDS, DayDigest
 from deposit.log.entries import ID_BYTES
+from deposit.settings import Settings
 from deposit.store import Bucket
 
 PREFIX = "archive/predictions/"
@@ -90,6 +94,15 @@ class ArchiveManifest(msgspec.Struct, frozen=True, kw_only=True):
         return (part for part in self.parts if part.first_day <= last_day and part.last_day >= first_day)
 
 
+@contextmanager
+def scratch_folder(settings: Settings) -> Iterator[Path]:
+    """A folder of this machine for a month that is written or read, while that lasts."""
+    work = settings.archive.work_dir or settings.state.archive
+    work.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=work) as folder:
+        yield Path(folder)
+
+
 def month_prefix(month: str) -> str:
     """Where all folders of a month are."""
     return f"{PREFIX}month={month}/"
@@ -124,29 +137,14 @@ def enter(connection: psycopg.Connection[Any], bucket: Bucket, manifest: Archive
     connection.execute(_ENTER, [manifest.month, manifest.content, uri, manifest.rows, manifest.stored_until])
 
 
-def delete_unfinished(bucket: Bucket, month: str) -> None:
-    """Delete what runs left that were killed before their manifest."""
-    keys = bucket.keys(month_prefix(month))
-    whole = {key.rpartition("/")[0] for key in keys if key.endswith(MANIFEST)}
-    for key in keys:
-        if key.rpartition("/")[0] not in whole:
-            bucket.delete(key)
-
-
 def fetch(bucket: Bucket, manifest: ArchiveManifest, part: ArchivePart, folder: Path) -> Path:
     """A part as a file of a folder. Raises IntegrityError, and as the store does."""
     path = folder / f"{manifest.content}-{part.name}"
     bucket.download(manifest.folder + part.name, path)
-    if sha256_of(path) != part.sha256:
+    if file_sha256(path) != part.sha256:
         uri = bucket.uri(manifest.folder + part.name)
         raise IntegrityError(f"{uri} is not what was archived: restore it from a version before")
     return path
-
-
-def sha256_of(path: Path) -> str:
-    """Of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def copied_columns() -> str:
@@ -196,7 +194,7 @@ def write_parts(blocks: Iterable[pa.Table], folder: Path) -> Iterator[tuple[Path
                 if rows >= PART_ROWS or (following := next(waiting, None)) is None:
                     break
                 block = following
-        size, sha256 = path.stat().st_size, sha256_of(path)
+        size, sha256 = path.stat().st_size, file_sha256(path)
         yield path, ArchivePart(name=path.name, rows=rows, size=size, sha256=sha256, first_day=first, last_day=last)
         path.unlink()
         number += 1

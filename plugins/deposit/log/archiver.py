@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
@@ -23,7 +22,7 @@ from deposit.data.period import Period, month_name, month_number, parse_period
 from deposit.errors import ConfigError, IntegrityError, UpstreamError, remedy
 from deposit.log import archive
 from deposit.log.archive import ArchiveManifest, ArchivePart
-from deposit.log.day_digest import DayDigest, filed_days, stored_day
+from deposit.log.day_digest import DayDigest, day_of, filed_days, stored_day
 from deposit.log.handover import Handover
 from deposit.progress import Progress, log_progress
 from deposit.settings import Settings
@@ -82,20 +81,18 @@ def archive_months(
     if month is not None and parse_period(month).end > oldest:
         raise ConfigError(f"{month} is within the months that DEPOSIT_ARCHIVE__KEEP_MONTHS keeps in PostgreSQL")
     bucket = ObjectStore(settings.store).data
-    work = settings.archive.work_dir or settings.state.archive
-    work.mkdir(parents=True, exist_ok=True)
-    with _session(settings) as connection, TemporaryDirectory(dir=work) as folder:
+    with _session(settings) as connection, archive.scratch_folder(settings) as folder:
         manifests = archive.entered(connection, bucket)
-        days = [day for (day,) in connection.execute(_DAYS) if parse_period(_month_of(day)).end <= oldest]
+        days = [day for (day,) in connection.execute(_DAYS) if parse_period(day_of(day)[:7]).end <= oldest]
         result = []
-        for name in sorted({_month_of(day) for day in days} if month is None else {month}):
+        for name in sorted({day_of(day)[:7] for day in days} if month is None else {month}):
             refusal = _refusal(connection, settings, parse_period(name))
             if refusal:
                 result.append(ArchivedMonth(name, refusal=refusal))
                 continue
-            partitions = [day for day in days if _month_of(day) == name]
+            partitions = [day for day in days if day_of(day)[:7] == name]
             archived = [day for manifest in manifests if manifest.month == name for day in manifest.days]
-            result.append(_Archiver(connection, bucket, Path(folder), progress).run(name, partitions, archived, oldest))
+            result.append(_Archiver(connection, bucket, folder, progress).run(name, partitions, archived, oldest))
     return result
 
 
@@ -143,7 +140,7 @@ class _Archiver:
         """Copy some days into a folder that has no manifest yet; its manifest-to-be."""
         content = archive.content_of(days.values())
         folder = f"{archive.month_prefix(month)}{content}/"
-        archive.delete_unfinished(self._bucket, month)
+        _delete_unfinished(self._bucket, month)
         parts: list[ArchivePart] = []
         for path, part in archive.write_parts(self._rows(days), self._folder):
             self._bucket.upload(path, folder + part.name)
@@ -232,11 +229,6 @@ def _session(settings: Settings) -> Iterator[Connection]:
         raise UpstreamError(f"PostgreSQL does not answer the archive: {str(error).splitlines()[0]}") from error
 
 
-def _month_of(partition: str) -> str:
-    digits = partition.rpartition("_")[2]
-    return f"{digits[:4]}-{digits[4:6]}"
-
-
 def _refusal(connection: Connection, settings: Settings, month: Period) -> ArchiveRefusal | None:
     """Why rows of a month may still be on their way."""
     ((until, aside),) = connection.execute(_SHIPPED_UNTIL, [_STATES_SECONDS])
@@ -246,3 +238,12 @@ def _refusal(connection: Connection, settings: Settings, month: Period) -> Archi
         return ArchiveRefusal.ASIDE
     handover = Handover.of(settings)
     return ArchiveRefusal.LEFT if handover is not None and handover.waiting() else None
+
+
+def _delete_unfinished(bucket: Bucket, month: str) -> None:
+    """Delete what runs left that were killed before their manifest."""
+    keys = bucket.keys(archive.month_prefix(month))
+    whole = {key.rpartition("/")[0] for key in keys if key.endswith(archive.MANIFEST)}
+    for key in keys:
+        if key.rpartition("/")[0] not in whole:
+            bucket.delete(key)

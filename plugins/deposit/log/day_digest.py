@@ -64,13 +64,22 @@ class DayDigest(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+def day_of(partition: str) -> str:
+    """The day that a partition of `predictions` is named by.
+
+    >>> day_of("predictions_20100517")
+    '2010-05-17'
+    """
+    digits = partition.rpartition("_")[2]
+    return f"{digits[:4]}-{digits[4:6]}-{digits[6:]}"
+
+
 def stored_day(connection: psycopg.Connection[Any], partition: str) -> tuple[DayDigest, int]:
     """A partition of `predictions`, and when the last of its rows was stored, µs since the epoch."""
     stored = "coalesce(extract(epoch FROM max(stored_at)) * 1000000, 0)::bigint"
     statement = sql.SQL(f"SELECT {_columns(0)}, {stored} FROM public.{{}}").format(sql.Identifier(partition))  # noqa: S608
     ((*values, until),) = connection.execute(statement)
-    digits = partition.rpartition("_")[2]
-    return _digest(f"{digits[:4]}-{digits[4:6]}-{digits[6:]}", values), int(until)
+    return _digest(day_of(partition), values), int(until)
 
 
 def filed_days(engine: "duckdb.DuckDBPyConnection", path: Path) -> list[DayDigest]:

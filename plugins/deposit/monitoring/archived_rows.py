@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -50,10 +49,7 @@ def archived_rows(
     settings: Settings, connection: Connection, span: Period, manifests: Sequence[str]
 ) -> Iterator["ArchivedRows"]:
     """The rows of a period by the URIs of its month's manifests. Raises IntegrityError, and as the store does."""
-    work = settings.archive.work_dir or settings.state.archive
-    work.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=work) as name:
-        folder = Path(name)
+    with archive.scratch_folder(settings) as folder:
         paths = [_fetched(settings, uri, span, folder) for uri in manifests]
         # no SET: a folder's name may hold an apostrophe
         limits = {"memory_limit": archive.MEMORY, "temp_directory": str(folder)}
@@ -186,8 +182,10 @@ def _gather(engine: duckdb.DuckDBPyConnection, span: Period, folders: Sequence[S
     """Make the view `predictions` of the archive's folders and of `late`; a row in two of them is there once."""
     window = f"event_time >= '{span.start.isoformat()}' AND event_time < '{span.end.isoformat()}'"
     largest_first = sorted(filter(None, folders), key=lambda paths: -sum(path.stat().st_size for path in paths))
-    files = (", ".join(f"'{path}'" for path in paths) for paths in largest_first)
-    sources = [f"SELECT * FROM read_parquet([{each}]) WHERE {window}" for each in files]  # noqa: S608
+    for number, paths in enumerate(largest_first):
+        # no path is pasted into a statement: it may hold an apostrophe
+        engine.read_parquet([str(path) for path in paths]).create_view(f"folder_{number}")
+    sources = [f"SELECT * FROM folder_{number} WHERE {window}" for number in range(len(largest_first))]  # noqa: S608
     if late or not sources:
         sources.append("SELECT * FROM late")
     engine.execute(f"CREATE VIEW gathered_0 AS {sources[0]}")

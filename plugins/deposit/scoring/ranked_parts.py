@@ -1,6 +1,5 @@
 """The files of the results: ranked rows as Parquet, a million a file, best first."""
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import parquet
 
+from deposit.files import file_sha256
 from deposit.log.entries import ID_BYTES
 from deposit.scoring.journal import PartDone, ScorePlan
 from deposit.scoring.runs import RANK
@@ -57,9 +57,7 @@ def write_parts(
                 writer.write_table(_finished(group, plan))
                 rows, last_rank, count = rows + len(group), group[RANK][-1].as_py(), count + 1
                 group = next(groups, None)
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        size = path.stat().st_size
+        size, sha256 = path.stat().st_size, file_sha256(path)
         yield (
             path,
             PartDone(name=path.name, rows=rows, size=size, sha256=sha256, first_rank=first_rank, last_rank=last_rank),

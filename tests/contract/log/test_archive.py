@@ -142,7 +142,9 @@ def addresses(make_database: Callable[[], str], make_log_database: Callable[[str
 
 @pytest.fixture
 def bank(addresses: Any, empty_store: StoreSettings, history: pd.DataFrame, trained: Trained, tmp_path: Path) -> Bank:
-    settings = Settings(state_dir=tmp_path / "state", database=DatabaseSettings(url=addresses.owner), store=empty_store)
+    settings = Settings(
+        state_dir=tmp_path / "it's a state", database=DatabaseSettings(url=addresses.owner), store=empty_store
+    )
     rows = history[history["period"] >= "2010"].reset_index(drop=True)
     probabilities = trained.score(rows)
     rows = rows.assign(job=rows["job"].where(rows.index % 50 != 0, "astronaut"))
