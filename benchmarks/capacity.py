@@ -20,14 +20,13 @@ from benchmarks.contestants import peers
 from benchmarks.machine import describe
 from benchmarks.materials import Materials
 from benchmarks.measurement import LOADS, Bench
-from benchmarks.monitoring import training_rows
+from benchmarks.monitoring import hold_real_rows, training_rows
 from benchmarks.postgres import Database, database
 from benchmarks.processes import Cores, peak
 from benchmarks.ranking import rank
 from benchmarks.report import Table
 from benchmarks.watchers import EXPECTED, MODEL_ID, REFERENCE, THRESHOLD
 from deposit import console
-from deposit.data.columns import FEATURES, NAMES
 from deposit.log.archive import PREFIX
 from deposit.progress import Progress
 from deposit.sections import ScoreSettings, TrainSettings
@@ -163,20 +162,10 @@ def _month(
 
 def _fill(server: Database, name: str, frame: pd.DataFrame, rows: int) -> None:
     """The real rows over and over, ids as the service makes them, each with an outcome that agrees with its score."""
-    columns = ", ".join(f'"{column.sql_name}"' for column in FEATURES)
     with server.connect(name) as connection:
         # as if of then: what was stored just now is not archived
         connection.execute("ALTER TABLE predictions ALTER stored_at SET DEFAULT '2010-06-02'")
-        connection.execute(
-            "SELECT make_prediction_days((SELECT array_agg(d::date) FROM generate_series("
-            "'2010-05-01'::date, '2010-05-31', '1 day') AS d))"
-        )
-        connection.execute(
-            f"CREATE TEMP TABLE real_rows AS SELECT 0 AS place, {columns}, probability FROM predictions".encode()  # noqa: S608
-        )
-        with connection.cursor().copy("COPY real_rows FROM STDIN") as copy:
-            for place, row in enumerate(frame[[*NAMES, "probability"]].itertuples(index=False)):
-                copy.write_row((place, *row))
+        columns = hold_real_rows(connection, frame)
         connection.execute(
             "INSERT INTO predictions (prediction_id, event_time, request_id, customer_id, model_id, "  # noqa: S608
             f"{columns}, probability, subscribes, threshold, latency_ms, client)"

@@ -8,9 +8,11 @@ import tempfile
 from argparse import ArgumentParser
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import psycopg
 
 from benchmarks import panels, watchers
 from benchmarks.machine import describe
@@ -107,20 +109,26 @@ def _name(rows: int) -> str:
     return f"month_{rows}"
 
 
+def hold_real_rows(connection: psycopg.Connection[Any], frame: pd.DataFrame) -> str:
+    """Make the days of May 2010 and the temporary table `real_rows`, numbered from 0; its columns, as SQL."""
+    columns = ", ".join(f'"{column.sql_name}"' for column in FEATURES)
+    connection.execute(
+        "SELECT make_prediction_days((SELECT array_agg(d::date) FROM generate_series("
+        "'2010-05-01'::date, '2010-05-31', '1 day') AS d))"
+    )
+    connection.execute(
+        f"CREATE TEMP TABLE real_rows AS SELECT 0 AS place, {columns}, probability FROM predictions".encode()  # noqa: S608
+    )
+    with connection.cursor().copy("COPY real_rows FROM STDIN") as copy:
+        for place, row in enumerate(frame[[*NAMES, "probability"]].itertuples(index=False)):
+            copy.write_row((place, *row))
+    return columns
+
+
 def _fill(server: Database, name: str, training: pd.DataFrame, rows: int) -> None:
     """The real rows over and over, spread over the month, each with an outcome that agrees with its score."""
-    columns = ", ".join(f'"{column.sql_name}"' for column in FEATURES)
     with server.connect(name) as connection:
-        connection.execute(
-            "SELECT make_prediction_days((SELECT array_agg(d::date) FROM generate_series("
-            "'2010-05-01'::date, '2010-05-31', '1 day') AS d))"
-        )
-        connection.execute(
-            f"CREATE TEMP TABLE real_rows AS SELECT 0 AS place, {columns}, probability FROM predictions".encode()  # noqa: S608
-        )
-        with connection.cursor().copy("COPY real_rows FROM STDIN") as copy:
-            for place, row in enumerate(training[[*NAMES, "probability"]].itertuples(index=False)):
-                copy.write_row((place, *row))
+        columns = hold_real_rows(connection, training)
         connection.execute(
             "INSERT INTO predictions (prediction_id, event_time, request_id, model_id, "  # noqa: S608
             f"{columns}, probability, subscribes, threshold, latency_ms, client)"

@@ -1,19 +1,16 @@
 """Airflow's login by a real OIDC provider: who comes in, with which rights, and who does not."""
 
 import json
-import os
 import runpy
 import shutil
-import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from conftest import ROOT, wait_for
+from conftest import ROOT, answers_of, free_port, wait_for
 
 LIMIT_SECONDS = 500
 PROVIDER = "oidc-provider-mock==0.3.4"
@@ -60,9 +57,7 @@ print("answers: " + json.dumps(answers))
 @pytest.fixture(scope="module")
 def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of an OpenID provider with some users and their groups."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     uv = shutil.which("uv") or str(ROOT / ".tools" / "bin" / "uv")
     command = [uv, "tool", "run", "--isolated", "--from", PROVIDER, "oidc-provider-mock", "--port", str(port)]
     for name, groups in USERS.items():
@@ -82,28 +77,16 @@ def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def answers(provider: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     home: Path = tmp_path_factory.mktemp("airflow")
-    environment = os.environ | {
-        "AIRFLOW_HOME": str(home),
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
-        "AIRFLOW__API_AUTH__JWT_SECRET": "of a test, and long enough for an HMAC of 64 bytes: " + "x" * 64,
-        "AIRFLOW__API__BASE_URL": "http://testserver",
-        "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
-        "AIRFLOW__CORE__AUTH_MANAGER": "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager",
-        "AIRFLOW__FAB__CONFIG_FILE": str(CONFIGURATION),
-        "OIDC_ISSUER": provider,
-        "AIRFLOW_OIDC_CLIENT_ID": "airflow",
-        "AIRFLOW_OIDC_CLIENT_SECRET": "of a test",
-        "AIRFLOW_OIDC_ROLES": json.dumps({"deposit-admins": "Admin", "deposit-viewers": "Viewer"}),
-        "DEPOSIT_MLFLOW__TRACKING_URI": "http://127.0.0.1:1",
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", ASKED, json.dumps(list(USERS))], env=environment, capture_output=True, text=True,
-        check=False, timeout=LIMIT_SECONDS,
+    return answers_of(
+        ASKED, home, LIMIT_SECONDS, json.dumps(list(USERS)),
+        AIRFLOW__API__BASE_URL="http://testserver",
+        AIRFLOW__CORE__AUTH_MANAGER="airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager",
+        AIRFLOW__FAB__CONFIG_FILE=str(CONFIGURATION),
+        OIDC_ISSUER=provider,
+        AIRFLOW_OIDC_CLIENT_ID="airflow",
+        AIRFLOW_OIDC_CLIENT_SECRET="of a test",
+        AIRFLOW_OIDC_ROLES=json.dumps({"deposit-admins": "Admin", "deposit-viewers": "Viewer"}),
     )  # fmt: skip
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
-    line = next(line for line in done.stdout.splitlines() if line.startswith("answers: "))
-    result: dict[str, Any] = json.loads(line.removeprefix("answers: "))
-    return result
 
 
 pytestmark = pytest.mark.timeout(LIMIT_SECONDS + 60)

@@ -1,13 +1,10 @@
 """The page in a real Airflow: who sees it, who sees its buttons, and what Airflow answers to those who press them."""
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import answers_of
 
 LIMIT_SECONDS = 400
 ASKED = """
@@ -61,22 +58,9 @@ print("answers: " + json.dumps(answers))
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     home: Path = tmp_path_factory.mktemp("airflow")
-    environment = os.environ | {
-        "AIRFLOW_HOME": str(home),
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
-        "AIRFLOW__API_AUTH__JWT_SECRET": "of a test, and long enough for an HMAC of 64 bytes: " + "x" * 64,
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
-        "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
-        "DEPOSIT_MLFLOW__TRACKING_URI": "http://127.0.0.1:1",
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", ASKED], env=environment, capture_output=True, text=True, check=False,
-        timeout=LIMIT_SECONDS,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
-    line = next(line for line in done.stdout.splitlines() if line.startswith("answers: "))
-    result: dict[str, Any] = json.loads(line.removeprefix("answers: "))
-    return result
+    return answers_of(
+        ASKED, home, LIMIT_SECONDS, AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE=str(home / "passwords.json")
+    )
 
 
 pytestmark = pytest.mark.timeout(LIMIT_SECONDS + 20)

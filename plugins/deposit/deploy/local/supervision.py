@@ -18,14 +18,13 @@ from deposit.deploy.local.programs import Program
 from deposit.errors import UpstreamError
 from deposit.files import replace_file
 from deposit.release.targets.environment import script
-from deposit.release.targets.supervisor import Faults, Supervisor
+from deposit.release.targets.supervisor import STOP_SECONDS, Faults, Supervisor
 from deposit.waiting import wait_until
 
 _INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
 _ALIVE = ("RUNNING", "STARTING", "STOPPING", "BACKOFF")
 FOUNDATION = ("postgres", "objectstore")
 """Parts that all others lean on: first to start, last to stop."""
-STOP_SECONDS = 20
 
 
 def configuration(layout: Layout, programs: list[Program]) -> str:
@@ -91,7 +90,7 @@ def supervisor(layout: Layout) -> Supervisor:
 def start_program(layout: Layout, name: str) -> None:
     """Start one part unless it runs; does not wait until it is ready."""
     try:
-        supervisor(layout).call("startProcess", name, False, ignore=Faults.ALREADY_STARTED)
+        supervisor(layout).call("startProcess", name, False, ignore=(Faults.ALREADY_STARTED,))
     except UpstreamError as error:
         raise UpstreamError(f"{name} does not start ({error}): see {layout.logs}/{name}.log") from error
 
@@ -146,23 +145,9 @@ def _take_changes(layout: Layout) -> None:
     call = supervisor(layout).call
     added, changed, removed = call("reloadConfig")[0]
     for group in [*changed, *removed]:
-        _take_off(layout, group)
+        supervisor(layout).take_off(group)
     for group in [*added, *changed]:
         call("addProcessGroup", group)
-
-
-def _take_off(layout: Layout, group: str) -> None:
-    """Stop a group and remove it; of services the releaser may start or remove it in between."""
-    call = supervisor(layout).call
-
-    def is_off() -> bool:
-        with suppress(UpstreamError):
-            call("stopProcessGroup", group)
-            call("removeProcessGroup", group)
-        return group not in {state["group"] for state in states(layout)}
-
-    if not wait_until(is_off, STOP_SECONDS):
-        raise UpstreamError(f"supervisor does not stop {group}: run `deposit down`, then start again")
 
 
 def _section(layout: Layout, program: Program) -> str:

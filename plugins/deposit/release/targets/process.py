@@ -78,8 +78,8 @@ class ProcessTarget:
             replace_file(self._program_file(release.id), self._programs_of(release, self._free_ports()).encode())
         self._supervisor.call("reloadConfig")
         for name in self._names(release.id):
-            self._supervisor.call("addProcessGroup", name, ignore=Faults.ALREADY_ADDED)
-            self._supervisor.call("startProcess", f"{name}:{name}", False, ignore=Faults.ALREADY_STARTED)
+            self._supervisor.call("addProcessGroup", name, ignore=(Faults.ALREADY_ADDED,))
+            self._supervisor.call("startProcess", f"{name}:{name}", False, ignore=(Faults.ALREADY_STARTED,))
         return self.running()[release.id]
 
     def client(self, address: str) -> httpx.Client:
@@ -96,13 +96,12 @@ class ProcessTarget:
         # as supervisor knows them: one that was killed here has removed the file already
         for info in self._supervisor.call("getAllProcessInfo"):
             if _release_of(info["group"]) == release_id:
-                self._supervisor.call("stopProcessGroup", info["group"], ignore=Faults.BAD_NAME)
-                self._supervisor.call("removeProcessGroup", info["group"], ignore=Faults.BAD_NAME)
+                self._supervisor.take_off(info["group"])
 
     def problem(self, release_id: int) -> str | None:
         """Supervisor's own words when it has given up one of the replicas."""
         for name in self._names(release_id):
-            info = self._supervisor.call("getProcessInfo", f"{name}:{name}", ignore=Faults.BAD_NAME)
+            info = self._supervisor.call("getProcessInfo", f"{name}:{name}", ignore=(Faults.BAD_NAME,))
             if info and info["statename"] not in _HOPELESS:
                 continue
             reason = (info["spawnerr"] or info["description"]) if info else "it does not know the program"

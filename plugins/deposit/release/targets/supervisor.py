@@ -8,8 +8,10 @@ from xmlrpc.client import Fault, ProtocolError, ServerProxy
 from supervisor.xmlrpc import Faults, SupervisorTransport
 
 from deposit.errors import UpstreamError
+from deposit.waiting import wait_until
 
-__all__ = ["Faults", "Supervisor"]
+__all__ = ["STOP_SECONDS", "Faults", "Supervisor"]
+STOP_SECONDS = 20
 
 
 class Supervisor:
@@ -18,8 +20,8 @@ class Supervisor:
     def __init__(self, socket: Path | str) -> None:
         self._socket = socket
 
-    def call(self, method: str, *arguments: Any, ignore: int | None = None) -> Any:
-        """What a method of its interface returns; None for the one fault (of `Faults`) to ignore.
+    def call(self, method: str, *arguments: Any, ignore: tuple[int, ...] = ()) -> Any:
+        """What a method of its interface returns; None for the faults (of `Faults`) to ignore.
 
         Raises UpstreamError if it refuses or does not answer.
         """
@@ -28,7 +30,7 @@ class Supervisor:
         try:
             return getattr(server.supervisor, method)(*arguments)
         except Fault as fault:
-            if fault.faultCode == ignore:
+            if fault.faultCode in ignore:
                 return None
             raise UpstreamError(f"supervisor refused {method}: {fault.faultString}") from fault
         except (OSError, HTTPException, ProtocolError) as error:
@@ -37,3 +39,17 @@ class Supervisor:
             ) from error
         finally:
             transport.close()
+
+    def take_off(self, group: str) -> None:
+        """Stop a group and remove it, though another may start or remove it meanwhile: `deposit up`, or the releaser.
+
+        Raises UpstreamError if it refuses, does not answer, or does not stop the group.
+        """
+
+        def is_off() -> bool:
+            self.call("stopProcessGroup", group, ignore=(Faults.BAD_NAME,))
+            self.call("removeProcessGroup", group, ignore=(Faults.BAD_NAME, Faults.STILL_RUNNING))
+            return group not in {state["group"] for state in self.call("getAllProcessInfo")}
+
+        if not wait_until(is_off, STOP_SECONDS):
+            raise UpstreamError(f"supervisor does not stop {group}: run `deposit down`, then start again")
