@@ -7,19 +7,13 @@ of Jensen and Shannon from 0.2 on for every column, on samples of fixed size. Th
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
-import msgspec
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 from evidently import BinaryClassification, DataDefinition, Dataset, Report
 from evidently.core.report import Snapshot
 from evidently.presets import ClassificationPreset, DataDriftPreset, DataSummaryPreset
-from evidently.sdk.models import PanelMetric
-from evidently.sdk.panels import line_plot_panel
-from evidently.ui.storage.local.base import SNAPSHOTS_DIR_NAME
-from evidently.ui.workspace import Project, Workspace
 from sqlalchemy import Connection, text
 
 from deposit.data import dataset as datasets
@@ -31,6 +25,7 @@ from deposit.monitoring import metric_rows
 from deposit.monitoring.metric_rows import MetricRow
 from deposit.monitoring.period_rows import PeriodRows
 from deposit.monitoring.status import report_key
+from deposit.monitoring.workspace import keep_run
 from deposit.settings import Settings
 from deposit.store import ObjectStore
 
@@ -156,15 +151,6 @@ def _dataset(frame: pd.DataFrame, labelled: bool) -> Dataset:
     return Dataset.from_pandas(frame[[*types, *labels]].astype(types | dict.fromkeys(labels, int)), definition)
 
 
-PROJECT = "deposit"
-_PANELS = {
-    "Share of columns that have drifted": [("DriftedColumnsCount", "share")],
-    "ROC AUC, accuracy, F1 where outcomes are known": [("RocAuc", ""), ("Accuracy", ""), ("F1Score", "")],
-    "Predictions in the sample": [("RowCount", "")],
-}
-"""Lines of the project's dashboard, by their titles."""
-
-
 @dataclass(frozen=True)
 class WrittenReport:
     """One report and where its HTML is."""
@@ -199,34 +185,5 @@ def _keep(settings: Settings, subject: ReportSubject, snapshot: Snapshot) -> str
     uri = ObjectStore(settings.store).reports.put(
         key, snapshot.get_html_str(as_iframe=False).encode(), "text/html; charset=utf-8"
     )
-    settings.workspace_path.mkdir(parents=True, exist_ok=True)
-    workspace = Workspace.create(str(settings.workspace_path))
-    project = _project(workspace)
-    for run_id in workspace.list_runs(project.id):
-        if _run_name(settings.workspace_path / str(project.id) / SNAPSHOTS_DIR_NAME / f"{run_id}.json") == subject.name:
-            workspace.delete_run(project.id, run_id)
-    workspace.add_run(project.id, snapshot)
+    keep_run(settings.workspace_path, subject.name, snapshot)
     return uri
-
-
-class _Run(msgspec.Struct):
-    name: str | None = None
-
-
-def _run_name(file: Path) -> str | None:
-    """The name of a kept run, of which Evidently would make all its metrics: MiB of JSON, of each period."""
-    return msgspec.json.decode(file.read_bytes(), type=_Run).name
-
-
-def _project(workspace: Workspace) -> Project:
-    projects = workspace.search_project(PROJECT)
-    if projects:
-        return projects[0]
-    project = workspace.create_project(PROJECT, "What each model predicted, by period, beside what it was trained on")
-    for title, lines in _PANELS.items():
-        values = [
-            PanelMetric(metric=metric, metric_labels={"value_type": kind} if kind else {}, legend=metric)
-            for metric, kind in lines
-        ]
-        project.dashboard.add_panel(line_plot_panel(title=title, values=values, size="full"), tab="Periods")
-    return project
