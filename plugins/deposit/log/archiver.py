@@ -25,6 +25,7 @@ from deposit.log.archive import ArchiveManifest, ArchivePart
 from deposit.log.day_digest import DayDigest, day_of, filed_days, stored_day
 from deposit.log.handover import Handover
 from deposit.progress import Progress, log_progress
+from deposit.sections import DatabaseSettings
 from deposit.settings import Settings
 from deposit.store import Bucket, ObjectStore
 
@@ -81,7 +82,7 @@ def archive_months(
     if month is not None and parse_period(month).end > oldest:
         raise ConfigError(f"{month} is within the months that DEPOSIT_ARCHIVE__KEEP_MONTHS keeps in PostgreSQL")
     bucket = ObjectStore(settings.store).data
-    with _session(settings) as connection, archive.scratch_folder(settings) as folder:
+    with _session(settings.database) as connection, archive.scratch_folder(settings) as folder:
         manifests = archive.entered(connection, bucket)
         days = [day for (day,) in connection.execute(_DAYS) if parse_period(day_of(day)[:7]).end <= oldest]
         result = []
@@ -214,12 +215,12 @@ def _oldest_kept(settings: Settings, now: datetime) -> datetime:
 
 
 @contextmanager
-def _session(settings: Settings) -> Iterator[Connection]:
+def _session(database: DatabaseSettings) -> Iterator[Connection]:
     """A connection as the tables' owner, alone with the archive's lock. Raises ConfigError or UpstreamError."""
-    if settings.database.url is None:
+    if database.url is None:
         raise ConfigError(f"DEPOSIT_DATABASE__URL is not set: {remedy(None)}, or set it")
-    url = settings.database.url.get_secret_value()
-    parameters = connection_parameters(url, "DEPOSIT_DATABASE__URL", settings.database)
+    url = database.url.get_secret_value()
+    parameters = connection_parameters(url, "DEPOSIT_DATABASE__URL", database)
     try:
         with closing(psycopg.connect(**parameters, autocommit=True, application_name="deposit archive")) as connection:
             connection.execute("SELECT pg_advisory_lock(hashtext('deposit.archive'))")

@@ -126,7 +126,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
         except (psycopg.Error, SpoolError, UpstreamError) as error:
             pause = outages.on_failure(error)
             if handover and outages.seconds >= _OUTAGE_SECONDS:
-                _leave_rest(handover, spools, settings)
+                _leave_rest(handover, spools, settings.log)
             stop.wait(pause)
     _finish(spools, handover, settings)
     spools.close()
@@ -143,12 +143,12 @@ def _finish(spools: SpoolFolder, handover: Handover | None, settings: Settings) 
                     pass
             time.sleep(_TURN_SECONDS)
     if handover:
-        _leave_rest(handover, spools, settings)
+        _leave_rest(handover, spools, settings.log)
 
 
-def _leave_rest(handover: Handover, spools: SpoolFolder, settings: Settings) -> None:
+def _leave_rest(handover: Handover, spools: SpoolFolder, log: LogSettings) -> None:
     for spool in spools.spools():
-        leave_rest(handover, spool, settings.log.ship_rows)
+        leave_rest(handover, spool, log.ship_rows)
 
 
 def ship(connection: Connection, spool: EntrySource, batch: Numbered) -> None:

@@ -12,6 +12,7 @@ from deposit.errors import DepositError, ReleaseError, UpstreamError
 from deposit.progress import Progress
 from deposit.release import leases, requests
 from deposit.release.leases import Lease
+from deposit.sections import DatabaseSettings
 from deposit.settings import Settings
 
 _SECONDS = 180
@@ -53,7 +54,7 @@ def borrowed_traffic(settings: Settings, progress: Progress) -> Iterator[Traffic
         except BaseException as error:
             progress("the replay has failed: putting back what was live before")
             try:
-                _give_back(settings, lease, progress)
+                _give_back(settings.database, lease, progress)
             except DepositError as another:
                 reason = str(error) or f"the replay was stopped ({type(error).__name__})"
                 raise ReleaseError(
@@ -92,8 +93,8 @@ def _keep(session: Connection, stop: Event) -> None:
             leases.hold(session)
 
 
-def _give_back(settings: Settings, lease: Lease, progress: Progress) -> None:
-    with transaction(settings.database) as connection:
+def _give_back(database: DatabaseSettings, lease: Lease, progress: Progress) -> None:
+    with transaction(database) as connection:
         release = leases.give_back(connection, lease, "the replay has failed")
     if release is not None:
-        requests.wait(settings.database, release.id, _SECONDS, progress)
+        requests.wait(database, release.id, _SECONDS, progress)

@@ -31,6 +31,7 @@ from deposit.scoring.output import (
     prepare,
     read_manifest,
 )
+from deposit.sections import ComputeSettings
 from deposit.settings import Settings
 from deposit.store import ObjectStore
 
@@ -96,7 +97,7 @@ def score(settings: Settings, request: ScoreRequest, progress: Progress = log_pr
             plan, artifact = journal.plan or plan, registry.load(version)
             log = BulkLog(settings.database, plan, artifact.threshold) if plan.is_logged else None
             with closing(log) if log else nullcontext(), _forgotten_if_refused(scratch):
-                model = _model(settings, registry, version, artifact)
+                model = _model(settings.compute, registry, version, artifact)
                 manifest = BatchScoring(
                     plan, journal, model, settings.compute, settings.score.threads,
                     store, folder, scratch, log, progress,
@@ -122,10 +123,10 @@ def _version(registry: ModelRegistry, model: str | None) -> Version:
 
 
 def _model(
-    settings: Settings, registry: ModelRegistry, version: Version, artifact: ModelArtifact
+    compute: ComputeSettings, registry: ModelRegistry, version: Version, artifact: ModelArtifact
 ) -> Callable[[], ModelArtifact]:
     """The model for threads of this process; for workers elsewhere its id, by which they load it themselves."""
-    if settings.compute.scheduler is None:
+    if compute.scheduler is None:
         return lambda: artifact
     return partial(load_model, version.model_id, registry.resolve_artifact(version).sha256)
 

@@ -12,13 +12,14 @@ import typer
 from deposit import console
 from deposit.deploy.compose import addresses
 from deposit.deploy.rds_urls import Driver, driver_url
+from deposit.sections import StoreSettings
 from deposit.settings import Settings, load_settings
 
 PORT = 5000
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
-def command(settings: Settings) -> list[str]:
+def command(store: StoreSettings) -> list[str]:
     """The command line of MLflow's server."""
     return [
         "mlflow",
@@ -27,7 +28,7 @@ def command(settings: Settings) -> list[str]:
         f"--port={PORT}",
         "--workers=1",
         "--serve-artifacts",
-        f"--artifacts-destination=s3://{settings.store.mlflow_bucket}",
+        f"--artifacts-destination=s3://{store.mlflow_bucket}",
         f"--allowed-hosts={urlsplit(addresses.MLFLOW).netloc}",
     ]
 
@@ -49,7 +50,7 @@ def variables(settings: Settings) -> dict[str, str]:
 def main() -> None:
     """Become MLflow's server of a stack with Docker Compose."""
     settings = load_settings()
-    line = command(settings)
+    line = command(settings.store)
     os.execvpe(line[0], line, os.environ | variables(settings))  # noqa: S606 - no shell is wanted
 
 

@@ -92,7 +92,7 @@ def target_for(settings: Settings) -> tuple[Target, Traffic]:
         from deposit.release.targets.lambda_target import AliasTraffic, LambdaTarget
 
         function = LambdaFunction(settings)
-        return LambdaTarget(settings, function), AliasTraffic(settings, function)
+        return LambdaTarget(settings.release, function), AliasTraffic(settings.release, function)
     from deposit.release.targets.process import ProcessTarget
 
     return ProcessTarget(settings), Gateway(settings)

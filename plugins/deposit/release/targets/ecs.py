@@ -31,7 +31,7 @@ class EcsTarget(PushedTarget):
     """Services as tasks of the ECS: one to test a release, and those of the service, which have its traffic."""
 
     def __init__(self, settings: Settings, service: EcsService) -> None:
-        super().__init__(settings)
+        super().__init__(settings.release)
         self._settings = settings
         self._service = service
         self._url = settings.release.ecs_url

@@ -16,7 +16,7 @@ from deposit.release.targets.environment import configuration_digest
 from deposit.release.targets.invocation import invoking
 from deposit.release.targets.lambda_function import LambdaFunction
 from deposit.release.targets.pushed import PushedTarget
-from deposit.settings import Settings
+from deposit.sections import ReleaseSettings
 
 _PREFIX = "release-"
 
@@ -24,8 +24,8 @@ _PREFIX = "release-"
 class LambdaTarget(PushedTarget):
     """Services as versions of one function, `<function>:<version>`."""
 
-    def __init__(self, settings: Settings, function: LambdaFunction) -> None:
-        super().__init__(settings)
+    def __init__(self, release: ReleaseSettings, function: LambdaFunction) -> None:
+        super().__init__(release)
         self._function = function
 
     def start(self, release: Release) -> tuple[str, ...]:
@@ -88,9 +88,9 @@ class LambdaTarget(PushedTarget):
 class AliasTraffic:
     """The alias that the HTTP API asks: to switch is to let it name another version, for the next request on."""
 
-    def __init__(self, settings: Settings, function: LambdaFunction) -> None:
-        self._alias = settings.release.lambda_alias
-        self._url = settings.release.lambda_url
+    def __init__(self, release: ReleaseSettings, function: LambdaFunction) -> None:
+        self._alias = release.lambda_alias
+        self._url = release.lambda_url
         self._function = function
 
     def repair(self) -> bool:

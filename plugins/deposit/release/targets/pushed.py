@@ -6,14 +6,14 @@ from typing import Any
 from deposit.errors import ReleaseError
 from deposit.release.oci.ecr import ServiceImages
 from deposit.release.repository import Release
-from deposit.settings import Settings
+from deposit.sections import ReleaseSettings
 
 
 class PushedTarget:
     """Installs a Bento by pushing its image."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._images = ServiceImages(settings.release)
+    def __init__(self, release: ReleaseSettings) -> None:
+        self._images = ServiceImages(release)
 
     def install(self, release: Release, archive: Path) -> None:
         """Push the image: seconds, since the base is there."""

@@ -5,7 +5,6 @@ from mlflow.server.security_utils import is_allowed_host_header
 
 from deposit.deploy.compose.mlflow import command
 from deposit.sections import StoreSettings
-from deposit.settings import Settings
 
 
 @pytest.mark.parametrize(
@@ -13,10 +12,9 @@ from deposit.settings import Settings
     [("mlflow:5000", True), ("mlflow", False), ("localhost:5000", False), ("evil.test:5000", False)],
 )
 def test_it_answers_to_its_name_in_the_stack_alone(host: str, answered: bool) -> None:
-    [option] = [word for word in command(Settings()) if word.startswith("--allowed-hosts=")]
+    [option] = [word for word in command(StoreSettings()) if word.startswith("--allowed-hosts=")]
     assert is_allowed_host_header(option.partition("=")[2].split(","), host) == answered
 
 
 def test_the_bucket_is_the_one_that_is_set() -> None:
-    settings = Settings(store=StoreSettings(mlflow_bucket="other"))
-    assert "--artifacts-destination=s3://other" in command(settings)
+    assert "--artifacts-destination=s3://other" in command(StoreSettings(mlflow_bucket="other"))
