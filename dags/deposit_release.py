@@ -18,15 +18,14 @@ from deposit_defaults import CHAMPION, DEFAULTS, MODEL_ID, MODELS, param
 def request(model: str | None, rollback: bool) -> int:
     """Package the model, ask for its release or for the rollback, and return the release's number."""
     from deposit.errors import ConfigError
-    from deposit.loop import release
-    from deposit.release.requests import request_rollback
+    from deposit.release.requests import request_release, request_rollback
     from deposit.settings import load_settings
     from deposit.tasks import running
 
     with running():
         if rollback and model:
             raise ConfigError(f"`rollback` serves what served before, and `model` names {model}: give one of them")
-        return (request_rollback(load_settings().database) if rollback else release(load_settings(), model)).id
+        return (request_rollback(load_settings().database) if rollback else request_release(load_settings(), model)).id
 
 
 @task.external_python(**MODELS, retries=1)

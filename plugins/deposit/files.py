@@ -21,6 +21,11 @@ class StateFolder:
     root: Path
 
     @property
+    def secrets(self) -> Path:
+        """The secrets of a stack without Docker, as old as it is."""
+        return self.root / "secrets.json"
+
+    @property
     def settings_file(self) -> Path:
         """The settings that `deposit` commands read."""
         return self.root / "settings.env"

@@ -1,5 +1,7 @@
 import ast
+import os
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from subprocess import CalledProcessError
 from typing import get_args
@@ -190,6 +192,23 @@ def test_a_score_of_nothing_is_refused_with_what_to_set(bag: DagBag, caplog: pyt
     error = _run(bag, "deposit_score", "score", None, None, None, None, False, False, "2026-11-30")
     assert _decision(bag, "deposit_score", "score", error).action is RetryAction.FAIL
     assert caplog.messages[-1].startswith("ERROR:deposit:there is no input")
+
+
+@pytest.mark.parametrize(("days", "due"), [(0, False), (3, True)])
+def test_a_stack_without_docker_has_missed_no_night_before_it_was_made(
+    days: int, due: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = datetime.now(UTC)
+    made = (now - timedelta(days=days)).timestamp()
+    (tmp_path / "secrets.json").touch()
+    os.utime(tmp_path / "secrets.json", (made, made))
+    monkeypatch.setenv("DEPOSIT_STATE_DIR", str(tmp_path))
+
+    dag = DagSerialization.from_dict(DagSerialization.to_dict(_parsed("deposit_monitor", monkeypatch)))
+    first = dag.next_dagrun_info(last_automated_run_info=None)
+
+    assert first is not None
+    assert (first.run_after <= now) == due
 
 
 def _parsed(dag_id: str, monkeypatch: pytest.MonkeyPatch) -> DAG:

@@ -54,11 +54,6 @@ class Layout(StateFolder):
         return self.root / "airflow"
 
     @property
-    def secrets(self) -> Path:
-        """The stack's secrets."""
-        return self.root / "secrets.json"
-
-    @property
     def keys(self) -> Path:
         """The API keys."""
         return self.root / "keys.json"

@@ -7,8 +7,10 @@ as they work.
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, reduce
+from functools import reduce
 from math import log
+from typing import TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pandas as pd
@@ -25,6 +27,7 @@ from deposit.training.recipes import COLUMN_SETS, ColumnSet, Family, Recipe, Tre
 
 PRIOR_ROWS = 20.0
 """Rows at the rate of all rows that each cell of a rate table is given beforehand."""
+Form = TypeVar("Form", xgboost.QuantileDMatrix, Values)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,11 +112,23 @@ def score_month(
         }
 
 
+_forms: WeakKeyDictionary[EncodedRows, dict[object, object]] = WeakKeyDictionary()
+
+
+def _form(make: Callable[..., Form], rows: EncodedRows, *how: object) -> Form:
+    """What a library makes of the rows before it fits, made once for all fits that need it and as long as the rows."""
+    forms = _forms.setdefault(rows, {})
+    if (make, how) not in forms:
+        forms[make, how] = make(rows, *how)
+    form: Form = forms[make, how]  # type: ignore[assignment]
+    return form
+
+
 def _fit_logistic(recipe: Recipe, rows: EncodedRows, _: Trees, __: int) -> Values:
     used, kept = _columns(rows.encoder, recipe.columns), _window(rows, recipe.window)
     model = LogisticRegression(C=recipe.inverse_l2, solver="newton-cholesky", max_iter=100)
-    matrix = rows.matrix[kept][:, used].astype(np.float64)
-    model.fit(matrix, rows.labels[kept], sample_weight=_weights(rows, recipe.half_life)[kept])
+    design = _form(_design, rows, recipe.columns, recipe.window)
+    model.fit(design, rows.labels[kept], sample_weight=_weights(rows, recipe.half_life)[kept])
     coefficients = np.zeros(rows.matrix.shape[1] + 1)
     coefficients[:-1][used] = model.coef_[0]
     coefficients[-1] = model.intercept_[0]
@@ -121,7 +136,7 @@ def _fit_logistic(recipe: Recipe, rows: EncodedRows, _: Trees, __: int) -> Value
 
 
 def _fit_xgboost(recipe: Recipe, rows: EncodedRows, trees: Trees, seed: int) -> xgboost.Booster:
-    quantiles = _quantiles(rows, recipe.columns, recipe.half_life, recipe.window)
+    quantiles = _form(_quantiles, rows, recipe.columns, recipe.half_life, recipe.window)
     parameters = {
         "objective": "binary:logistic", "tree_method": "hist", "max_depth": trees.depth, "eta": trees.eta,
         "min_child_weight": trees.min_child_weight, "lambda": trees.l2, "seed": seed, "nthread": 1,
@@ -129,15 +144,21 @@ def _fit_xgboost(recipe: Recipe, rows: EncodedRows, trees: Trees, seed: int) -> 
     return xgboost.train(parameters, quantiles, num_boost_round=trees.trees)
 
 
-@lru_cache(maxsize=4)
+def _design(rows: EncodedRows, columns: ColumnSet, window: int | None) -> Values:
+    """The rows as scikit-learn computes with them: it would make a copy of any others at each fit."""
+    return np.ascontiguousarray(rows.matrix[_window(rows, window)][:, _columns(rows.encoder, columns)], np.float64)
+
+
 def _quantiles(
     rows: EncodedRows, columns: ColumnSet, half_life: float | None, window: int | None
 ) -> xgboost.QuantileDMatrix:
-    """XGBoost's form of the rows, made once for many fits."""
+    """XGBoost's form of the rows; the cuts between values are those of all columns, where the rows weigh the same."""
     kept = _window(rows, window)
     # no tree splits on a column that is constant
     matrix = np.where(_columns(rows.encoder, columns), rows.matrix[kept], np.float32(0))
-    return xgboost.QuantileDMatrix(matrix, label=rows.labels[kept], weight=_weights(rows, half_life)[kept], nthread=1)
+    cuts = None if columns == "all" else _form(_quantiles, rows, "all", half_life, window)
+    weights = _weights(rows, half_life)[kept]
+    return xgboost.QuantileDMatrix(matrix, label=rows.labels[kept], weight=weights, ref=cuts, nthread=1)
 
 
 def fit_rates(recipe: Recipe, rows: EncodedRows, *_: object) -> RateTable:

@@ -30,7 +30,7 @@ from deposit.training.search import Trial, TuningResult
 
 _EXAMPLES = 3
 _BATCH = 1000
-"""Metrics that MLflow takes at once."""
+"""Metrics, parameters and tags that MLflow takes at once."""
 _TYPES: dict[type, str] = {str: "string", int: "long", float: "double"}
 _PARENT = "mlflow.parentRunId"
 _COMMIT = "mlflow.source.git.commit"
@@ -82,11 +82,12 @@ def log_dataset(client: MlflowClient, run_id: str, version: str, uri: str, rows:
 def log_recipe(
     client: MlflowClient, experiment_id: str, parent: str, member: ScoredRecipe, tuning: TuningResult | None
 ) -> None:
-    """Log a recipe's parameters, metrics and curve by month to a run of its own, a search's trials below it."""
+    """Log a recipe's parameters, metrics and curve by month to a run of its own, if tuned with the trials below it."""
+    tuning = tuning if member.recipe.tuned else None
     run_id = start(client, experiment_id, member.recipe.name, {Tag.ROLE: RunRole.CANDIDATE}, parent)
     trees = asdict(tuning.best) if tuning else {}
-    log_values(client, run_id, member.metrics, {**asdict(member.recipe), **trees, "weight": member.weight})
-    _log_curve(client, run_id, member.curve, member.weights)
+    values = {**asdict(member.recipe), **trees, "weight": member.weight}
+    log_values(client, run_id, member.metrics, values, _steps(member.curve, member.weights))
     for number, trial in enumerate(tuning.trials if tuning else ()):
         _log_trial(client, experiment_id, run_id, number, trial)
     client.set_terminated(run_id, RunState.FINISHED)
@@ -106,8 +107,7 @@ def log_challenger(
     artifact = challenger.artifact
     described = {**artifact.metadata.recipe, "threshold": artifact.threshold, **values}
     measured = challenger_metrics(challenger) | {key: each for key, each in vars(economics).items() if each is not None}
-    log_values(client, run_id, measured, described, **metadata_tags(artifact.metadata))
-    _log_curve(client, run_id, challenger.curve, {})
+    log_values(client, run_id, measured, described, _steps(challenger.curve, {}), **metadata_tags(artifact.metadata))
     for file, figure in figures(artifact, challenger.predictions, economics).items():
         client.log_figure(run_id, figure, file)
     content = msgspec.json.encode(card)
@@ -128,8 +128,8 @@ def challenger_metrics(challenger: Challenger) -> dict[str, float]:
     return values
 
 
-def _log_curve(client: MlflowClient, run_id: str, curve: Sequence[MonthMetrics], weights: Mapping[str, float]) -> None:
-    """Log each month's metrics, the month (200905) being the step."""
+def _steps(curve: Sequence[MonthMetrics], weights: Mapping[str, float]) -> list[Metric]:
+    """Each month's metrics, the month (200905) being the step."""
     now = int(time.time() * 1000)
     steps = []
     for month in curve:
@@ -138,8 +138,7 @@ def _log_curve(client: MlflowClient, run_id: str, curve: Sequence[MonthMetrics],
         step = int(month.period.replace("-", ""))
         numbers = {name: value for name, value in values.items() if value == value}  # NaN is not itself
         steps += [Metric(f"{tracking.BY_MONTH}{name}", value, now, step) for name, value in numbers.items()]
-    for first in range(0, len(steps), _BATCH):
-        client.log_batch(run_id, steps[first : first + _BATCH])
+    return steps
 
 
 def _log_trial(client: MlflowClient, experiment_id: str, parent: str, number: int, trial: Trial) -> None:
@@ -154,12 +153,22 @@ def _log_trial(client: MlflowClient, experiment_id: str, parent: str, number: in
 
 
 def log_values(
-    client: MlflowClient, run_id: str, metrics: Mapping[str, float], values: Mapping[str, Any], **tags: str
+    client: MlflowClient,
+    run_id: str,
+    metrics: Mapping[str, float],
+    values: Mapping[str, Any],
+    steps: Sequence[Metric] = (),
+    **tags: str,
 ) -> None:
-    """Log metrics (those that are numbers), parameters and tags in one call."""
+    """Log metrics (those that are numbers), parameters, metrics by step and tags, in as few calls as MLflow takes."""
     now = int(time.time() * 1000)
     numbers = [Metric(name, value, now, 0) for name, value in metrics.items() if value == value]  # NaN is not itself
-    client.log_batch(run_id, numbers, _params(values), [RunTag(name, value) for name, value in tags.items()])
+    numbers += steps
+    parameters, named = _params(values), [RunTag(name, value) for name, value in tags.items()]
+    room = _BATCH - len(parameters) - len(named)
+    client.log_batch(run_id, numbers[:room], parameters, named)
+    for first in range(room, len(numbers), _BATCH):
+        client.log_batch(run_id, numbers[first : first + _BATCH])
 
 
 def _log_model(client: MlflowClient, run_id: str, artifact: ModelArtifact) -> None:

@@ -17,6 +17,8 @@ from deposit.training.recipes import Recipe, Trees
 
 TUNING_MONTHS = 3
 """The newest months that a search is judged on, each by the months before it."""
+_BETWEEN_LOOKS = 2
+"""Months that are judged before the pruner looks, side by side or not: the number of threads changes no result."""
 _RECIPE = Recipe("trial", "xgboost")
 
 
@@ -72,7 +74,7 @@ def tune(
     study.enqueue_trial(asdict(Trees()))
     with threadpool_limits(limits=1), ThreadPoolExecutor(threads) as pool:
         study.optimize(
-            lambda trial: _pooled_loss(trial, judged, seed, pool, threads),
+            lambda trial: _pooled_loss(trial, judged, seed, pool),
             n_trials=trials,
             callbacks=[lambda _, trial: progress("tuning XGBoost", trial.number + 1, trials)],
         )
@@ -84,15 +86,14 @@ def _judged(months: Mapping[str, pd.DataFrame], labelled: Sequence[str], place: 
     return _Judged(rows, rows.encoder.encode_columns(now), now["y"].to_numpy(np.int8))
 
 
-def _pooled_loss(
-    trial: optuna.Trial, judged: Sequence[_Judged], seed: int, pool: ThreadPoolExecutor, threads: int
-) -> float:
+def _pooled_loss(trial: optuna.Trial, judged: Sequence[_Judged], seed: int, pool: ThreadPoolExecutor) -> float:
     """Newest months first: they say most, and a loss that falls on the way is what the pruner compares rightly."""
     trees = _suggest(trial)
     losses: list[float] = []
     total, rows = 0.0, 0
-    for start in range(0, len(judged), threads):
-        for row_losses in pool.map(lambda month: _losses(trees, month, seed), judged[start : start + threads]):
+    for start in range(0, len(judged), _BETWEEN_LOOKS):
+        together = judged[start : start + _BETWEEN_LOOKS]
+        for row_losses in pool.map(lambda month: _losses(trees, month, seed), together):
             total, rows = total + float(row_losses.sum()), rows + len(row_losses)
             losses.append(total / rows)
             trial.report(losses[-1], step=len(losses))

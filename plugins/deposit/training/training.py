@@ -1,6 +1,7 @@
 """Train: a dataset version to a model in MLflow. Repeatable: the same training is done once."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -183,13 +184,17 @@ def _log(
     settings: Settings,
     progress: Progress,
 ) -> None:
-    """Log the recipes, each to a run of its own, then the model to the training's run."""
-    for number, member in enumerate(challenger.members):
-        progress("logging the recipes to MLflow", number, len(challenger.members))
-        mlflow_logging.log_recipe(client, experiment_id, run_id, member, tuning if member.recipe.tuned else None)
-    progress("logging the model to MLflow")
+    """Log the model to the training's run and, while plots are drawn here, the recipes, each to a run of its own."""
     prices = settings.economics.model_dump(include={"deposit_value", "call_cost"})
     values = {**settings.train.model_dump(), "rule": settings.select.rule, **prices}
-    mlflow_logging.log_challenger(client, run_id, challenger, card, Economics.of(settings.economics), values)
+    with ThreadPoolExecutor(1, thread_name_prefix="recipes") as beside:
+        progress(f"logging the model and its {len(challenger.members)} recipes to MLflow")
+        recipes = [
+            beside.submit(mlflow_logging.log_recipe, client, experiment_id, run_id, member, tuning)
+            for member in challenger.members
+        ]
+        mlflow_logging.log_challenger(client, run_id, challenger, card, Economics.of(settings.economics), values)
+        for recipe in recipes:
+            recipe.result()
     client.set_tag(run_id, Tag.CHALLENGER, challenger.name)
     client.set_tag(run_id, Tag.CHALLENGER_RUN, run_id)

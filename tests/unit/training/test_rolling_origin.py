@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import xgboost
 from timebasedcv import TimeBasedSplit
 
 from deposit.errors import DataError
@@ -14,6 +15,7 @@ from deposit.training.fitting import score_month
 from deposit.training.forward_cache import ForwardCache
 from deposit.training.recipes import Recipe
 from deposit.training.rolling_origin import Fitting, Fold, Trainer, folds
+from deposit.training.search import TUNING_MONTHS, tune
 from deposit.training.weighting import Standing
 
 TABLE = (
@@ -146,6 +148,21 @@ def test_the_number_of_threads_changes_no_bit(sample) -> None:
     one, many = (trainer(early, threads=threads).score() for threads in (1, 4))
 
     assert one.log_odds.tobytes() == many.log_odds.tobytes()
+
+
+def test_the_number_of_threads_changes_no_search_and_its_rows_are_cut_once(sample, monkeypatch) -> None:
+    months = {str(period): rows for period, rows in sample.groupby("period", observed=True)}
+    cut, make = [], xgboost.QuantileDMatrix
+    monkeypatch.setattr(xgboost, "QuantileDMatrix", lambda rows, **named: cut.append(len(rows)) or make(rows, **named))
+
+    one, two = (
+        tune(months, sorted(months)[:5], trials=12, seed=7, threads=threads, progress=lambda *_: None)
+        for threads in (1, 2)
+    )
+
+    assert any(trial.pruned for trial in one.trials)
+    assert one == two
+    assert len(cut) == 2 * TUNING_MONTHS  # one search's rows are not the other's
 
 
 def test_duration_in_the_data_is_refused_by_name(sample) -> None:

@@ -13,6 +13,7 @@ from deposit.progress import Progress
 from deposit.waiting import retry_while_down, wait_until
 
 FINISHED = {"success", "failed"}
+_TASK_FINISHED = FINISHED | {"skipped", "upstream_failed", "removed"}
 _SECONDS = 30
 """Patience with one answer."""
 _DAG_SECONDS = 90
@@ -134,14 +135,16 @@ def wait_for_dag_run(api: AirflowApi, dag: str, run: str, progress: Progress, ti
     reported: dict[str, str] = {}
 
     def look() -> DagRunResult:
-        result = DagRunResult(dag, run, api.state(dag, run), api.tasks(dag, run))
-        for task, state in result.tasks.items():
+        tasks = api.tasks(dag, run)
+        for task, state in tasks.items():
             if reported.get(task) != state and state not in ("none", "scheduled", "queued"):
                 progress(f"{dag}.{task}: {state}")
                 reported[task] = state
-        return result
+        # each answer costs the API server processor time that the run itself could use
+        may_have_ended = all(state in _TASK_FINISHED for state in tasks.values())
+        return DagRunResult(dag, run, api.state(dag, run) if may_have_ended else "running", tasks)
 
-    result = wait_until(look, timeout, 0.5, lambda result: result.state in FINISHED)
+    result = wait_until(look, timeout, 1.0, lambda result: result.state in FINISHED)
     if result.state not in FINISHED:
         raise DepositError(f"{dag} has not ended after {timeout:.0f} s: look at it in the Airflow UI")
     return result

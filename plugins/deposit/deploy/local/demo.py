@@ -2,6 +2,8 @@
 
 import json
 import time
+from importlib import import_module
+from threading import Thread
 
 import httpx
 
@@ -30,11 +32,13 @@ def run(settings: Settings) -> None:
     Raises DepositError naming the task that failed, with the end of its log.
     """
     began = time.monotonic()
+    chosen = settings
     with console.progress() as progress:
-        lifecycle.up(settings, progress)
+        lifecycle.begin(chosen, progress)
         settings = load_settings()
         with _airflow(settings) as airflow:
             ingested, trained = _chain(airflow, settings.ingest.source, progress)
+        lifecycle.settle(chosen, progress)
     _summary(settings, ingested, trained)
     console.out.print(
         f"\nDone in {time.monotonic() - began:.0f} s. `make stop` ends it; the data stays for the next start."
@@ -47,6 +51,8 @@ def _chain(api: AirflowApi, source: str, progress: Progress) -> tuple[dict[str, 
     run = api.trigger("deposit_ingest", {"source": source})
     ingest = _succeeded(api, wait_for_dag_run(api, "deposit_ingest", run, progress))
     train = _succeeded(api, wait_for_dag_run(api, "deposit_train", wait_for_run(api, "deposit_train", since), progress))
+    # what the summary brings takes seconds, and a release leaves a processor free
+    Thread(target=import_module, args=("deposit.loop",), daemon=True).start()
     if train.tasks["select"] == "success":
         _succeeded(api, wait_for_dag_run(api, "deposit_release", wait_for_run(api, "deposit_release", since), progress))
     return api.result("deposit_ingest", ingest.run, "ingest"), api.result("deposit_train", train.run, "train")
@@ -67,8 +73,7 @@ def _airflow(settings: Settings) -> AirflowApi:
 
 
 def _summary(settings: Settings, ingested: dict[str, object], training_run: str) -> None:
-    # not before: what it brings takes seconds, while the stack's servers want the processors
-    from deposit.loop import challenge
+    from deposit.loop import challenge  # by now: see `_chain`
     from deposit.selection.report import print_selection, print_training, print_worth
     from deposit.training.training import recorded
 

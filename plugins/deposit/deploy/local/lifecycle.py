@@ -30,6 +30,7 @@ DASHBOARDS = (
     "Dashboards and alerts are Grafana's: the stack with Docker (`make up`) has one, or have one of your own read the "
     "files in grafana/ (docs/dashboards.md); Airflow's page Deposit shows verdicts and worth without."
 )
+_RUNS_DAGS = ("airflow-api-server", "airflow-scheduler", "airflow-dag-processor")
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,15 @@ def up(settings: Settings, progress: Progress = log_progress) -> list[ServiceSta
     Raises ConfigError (a port is taken, the disk is full, a setting cannot be followed) or UpstreamError (a part does
     not come up, with its log).
     """
+    begin(settings, progress)
+    return settle(settings, progress)
+
+
+def begin(settings: Settings, progress: Progress = log_progress) -> None:
+    """Start every part, and wait until DAGs can run; what they do not need at once comes up meanwhile. Raises as `up`.
+
+    Its start costs most parts seconds of processor time, so the one that takes longest, Airflow's, goes before those.
+    """
     place = layout(settings)
     try:
         place.make()
@@ -70,6 +80,14 @@ def up(settings: Settings, progress: Progress = log_progress) -> list[ServiceSta
     _begin(settings, place, parts, secrets, progress)
     progress("preparing Airflow's database")
     airflow.prepare(settings, place, secrets)
+    _start(place, parts, ["mlflow", *_RUNS_DAGS], progress)
+    _start(place, parts, [part.name for part in parts], progress, wait=False)
+
+
+def settle(settings: Settings, progress: Progress = log_progress) -> list[ServiceStatus]:
+    """Wait until all parts of a stack that has begun are ready. Raises as `up`."""
+    place = layout(settings)
+    parts = programs(settings, place, credentials(place.secrets))
     _start(place, parts, [part.name for part in parts], progress)
     return status(settings)
 
@@ -157,11 +175,11 @@ def _lay_out(settings: Settings, place: Layout, secrets: Credentials) -> None:
 
 
 def _begin(settings: Settings, place: Layout, parts: list[Program], secrets: Credentials, progress: Progress) -> None:
-    """Start what others lean on, prepare it, and start what needs no more than that, without waiting for it."""
+    """Start what others lean on, prepare it, and start what DAGs need and no more than that, without waiting for it."""
     supervision.start(place, parts)
     _start(place, parts, list(supervision.FOUNDATION), progress)
     retry_while_down(lambda: _prepare_servers(settings, secrets), PREPARE_TIMEOUT)
-    _start(place, parts, ["mlflow", "gateway", "releaser", "shipper"], progress, wait=False)
+    _start(place, parts, ["mlflow", "gateway"], progress, wait=False)
     # a gateway that ran before has the settings of before, until the releaser looks
     retry_while_down(Gateway(load_settings()).repair, PREPARE_TIMEOUT)
 
@@ -190,7 +208,9 @@ def _runs(place: Layout, part: Program) -> bool:
     info = supervision.supervisor(place).call("getProcessInfo", part.name)
     if info["statename"] == "FATAL":
         raise UpstreamError(f"{part.name} ends as soon as it starts: see {place.logs}/{part.name}.log")
-    return bool(info["statename"] == "RUNNING")
+    # supervisor calls a part running after some seconds alone: what others wait for is looked at again at the end
+    early = ["STARTING"] if part.name in supervision.FOUNDATION else []
+    return info["statename"] in ["RUNNING", *early]
 
 
 def _answers(health: str | None) -> bool:
