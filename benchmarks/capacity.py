@@ -254,7 +254,8 @@ def _monitor(settings: Settings, _: int) -> Callable[[], int | None]:
 
     reference = ReferenceProfile.from_json(json.loads((settings.state_dir / REFERENCE).read_text()))
     baseline = monitor.ModelBaseline(reference, THRESHOLD, EXPECTED, Expiry(None, None, 3, 6))
-    setattr(monitor, "_baseline", lambda *_: baseline)  # noqa: B010 - MLflow is not asked
+    setattr(monitor, "_registry", lambda *_: None)  # noqa: B010 - MLflow is not asked
+    setattr(monitor, "_baseline", lambda *_: baseline)  # noqa: B010
 
     def look() -> None:
         if len(monitor.monitor(settings, MONTH).models) != 1:

@@ -1,4 +1,4 @@
-"""The four peers: how each is started, what it must answer, what it must have logged."""
+"""The peers: how each is started, what it must answer, what it must have logged."""
 
 import os
 import sys
@@ -19,6 +19,7 @@ from deposit.model.artifact import ModelArtifact
 from deposit.release.targets.environment import service_variables
 from deposit.settings import REPOSITORY, Settings
 
+SERVICE, GATEWAY = "c", "e"
 PEERS = Path(__file__).parent / "peers"
 TOOLS = Path(sys.executable).parent
 _BASE = {"PATH": os.defpath, "OMP_NUM_THREADS": "1", "BENTOML_DO_NOT_TRACK": "true"}

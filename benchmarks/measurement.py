@@ -5,16 +5,17 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import psutil
 
 from benchmarks import load
-from benchmarks.contestants import Peer
+from benchmarks.contestants import GATEWAY, SERVICE, Peer
 from benchmarks.load import Load, Result
 from benchmarks.materials import Materials
 from benchmarks.processes import Cores, Memory, cpu_seconds, memory, running
+from benchmarks.stack import Stack
 from deposit.progress import Progress
 
 START_SECONDS = 60
@@ -32,19 +33,21 @@ class Sample(NamedTuple):
 
     Args:
         server: CPU seconds of the peer's own processes.
+        gateway: CPU seconds of the gateway, if the load went through it.
         beside: CPU seconds of the database and of the peer's helper, until everything is stored.
         drained: seconds after the load until all was stored.
     """
 
     result: Result
     server: float
+    gateway: float
     beside: float
     drained: float
 
 
 @dataclass
 class Started:
-    """A peer that runs; `cold` is seconds from start to first answer."""
+    """A peer that runs; `cold` is seconds from start to first answer, `gateway` is what listens on its port instead."""
 
     peer: Peer
     port: int
@@ -52,10 +55,11 @@ class Started:
     helper: psutil.Process | None
     cold: float
     sent: int = 0
+    gateway: psutil.Process | None = None
 
 
 class Round(NamedTuple):
-    """Everything measured in one round, by the peers' letters."""
+    """Everything measured in one round, by the peers' letters; the service has a second one, through the gateway."""
 
     cold: dict[str, float]
     memory: dict[str, Memory]
@@ -73,19 +77,29 @@ class Bench:
     seconds: int
     progress: Progress
 
-    def round(self, peers: list[Peer]) -> Round:
-        """Start all, then each load on each peer in turn. Raises WrongAnswerError."""
-        with ExitStack() as stack:
+    def round(self, peers: list[Peer], stack: Stack | None = None) -> Round:
+        """Start all, then each load on each peer in turn, on the service through a stack's gateway too.
+
+        Raises WrongAnswerError.
+        """
+        with ExitStack() as running_peers:
             started = [
-                stack.enter_context(self.started(peer, port)) for peer, port in zip(peers, self.ports, strict=True)
+                running_peers.enter_context(self.started(peer, port))
+                for peer, port in zip(peers, self.ports, strict=True)
             ]
             for one in started:
                 self._check(one)
+            ways = {one.peer.letter: one for one in started}
+            if stack is not None:
+                stack.lead_to(ways[SERVICE].port)
+                ways[GATEWAY] = replace(ways[SERVICE], port=stack.port, sent=0, gateway=stack.gateway)
             samples = {}
             for asked in LOADS:
-                for one in started:
-                    self.progress(f"({one.peer.letter}) {asked.rows} rows, {asked.connections} connections")
-                    samples[one.peer.letter, asked] = self._sample(one, asked)
+                for letter, one in ways.items():
+                    self.progress(f"({letter}) {asked.rows} rows, {asked.connections} connections")
+                    samples[letter, asked] = self._sample(one, asked)
+            if stack is not None:
+                ways[SERVICE].sent += ways[GATEWAY].sent
             held = {one.peer.letter: memory(one.process) for one in started}
             for one in started:
                 _check_log(one)
@@ -113,15 +127,15 @@ class Bench:
         bodies, key = self.materials.bodies(asked.rows), one.peer.key
         warm = load.run(asked, one.port, bodies, key, load.WARM_UP_SECONDS, self.cores.others)
         self._settle(one)
-        server, beside = cpu_seconds(one.process), self._beside(one)
+        server, gateway, beside = cpu_seconds(one.process), _gateway_seconds(one), self._beside(one)
         result = load.run(asked, one.port, bodies, key, self.seconds, self.cores.others)
-        server = cpu_seconds(one.process) - server
+        server, gateway = cpu_seconds(one.process) - server, _gateway_seconds(one) - gateway
         drained = self._settle(one)
         one.sent += (warm.requests + result.requests) * (asked.rows if one.peer.rows_counted else 1)
         if result.errors or warm.errors or not result.requests:
             failed = result.errors + warm.errors
             raise WrongAnswerError(f"({one.peer.letter}) answered {result.requests} requests and failed {failed}")
-        return Sample(result, server, self._beside(one) - beside, drained)
+        return Sample(result, server, gateway, self._beside(one) - beside, drained)
 
     def _settle(self, one: Started) -> float:
         """Wait until the peer is idle: a server goes on with requests whose clients have gone; in seconds."""
@@ -151,6 +165,10 @@ class Bench:
                 if not all(near):
                     raise WrongAnswerError(f"({one.peer.letter}) does not answer what its model says")
                 one.sent += rows if one.peer.rows_counted else 1
+
+
+def _gateway_seconds(one: Started) -> float:
+    return cpu_seconds(one.gateway) if one.gateway else 0.0
 
 
 def _check_log(one: Started) -> None:

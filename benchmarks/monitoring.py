@@ -18,6 +18,7 @@ from benchmarks import panels, watchers
 from benchmarks.machine import describe
 from benchmarks.postgres import Database, database
 from benchmarks.report import Table, spread
+from benchmarks.stack import CommandCost, stack
 from deposit import console
 from deposit.data import ingest, periods, sources
 from deposit.data.columns import CATEGORIES, FEATURES, NAMES
@@ -29,6 +30,7 @@ from deposit.training.profiling import profile_reference
 from deposit.training.recipes import FALLBACK
 
 PORT = 18_889
+STACK_PORTS = range(18_900, 18_917)
 ROWS = (100_000, 1_000_000)
 _COUNTED_ALONE = 2_000_000
 """Beyond so many rows Evidently is not asked: it takes minutes and tens of GiB."""
@@ -53,7 +55,8 @@ def main() -> None:
             machine = describe(folder, server.version())
             looks = _measure(folder, server, training, options.rows, options.rounds, progress)
             shown = _show(server, options.rows, options.rounds, progress)
-    tables = [_table(looks), panels.table(shown)]
+        whole = _whole_commands(folder, training, max(options.rows), options.rounds, progress)
+    tables = [_table(looks), whole, panels.table(shown)]
     for table in tables:
         console.table(table.title, table.columns, table.rows)
     (options.out / "MONITORING.md").write_text(_markdown(tables, machine, options.rounds, options.rows))
@@ -85,7 +88,8 @@ def _measure(
         name = _name(rows)
         server.make(name)
         server.migrate(name)
-        _fill(server, name, training, rows)
+        with server.connect(name) as connection:
+            _fill(connection, training, rows, days=31)
         who = watchers.WATCHERS if rows <= _COUNTED_ALONE else ("counted",)
         for number in range(1, rounds + 1):
             for watcher in who:
@@ -125,23 +129,43 @@ def hold_real_rows(connection: psycopg.Connection[Any], frame: pd.DataFrame) -> 
     return columns
 
 
-def _fill(server: Database, name: str, training: pd.DataFrame, rows: int) -> None:
-    """The real rows over and over, spread over the month, each with an outcome that agrees with its score."""
-    with server.connect(name) as connection:
-        columns = hold_real_rows(connection, training)
-        connection.execute(
-            "INSERT INTO predictions (prediction_id, event_time, request_id, model_id, "  # noqa: S608
-            f"{columns}, probability, subscribes, threshold, latency_ms, client)"
-            f" SELECT gen_random_uuid(), '2010-05-01'::timestamptz + g * (interval '31 days' / {rows}), 'r',"
-            f" '{watchers.MODEL_ID}', {columns}, probability, probability >= {watchers.THRESHOLD},"
-            f" {watchers.THRESHOLD}, 1 + random() * 20, 'bench'"
-            f" FROM generate_series(0, {rows - 1}) AS g JOIN real_rows ON place = g % {len(training)}".encode()
-        )
-        connection.execute(
-            "INSERT INTO outcomes (prediction_id, subscribed, at, received_at, client, request_id)"
-            " SELECT prediction_id, random() < probability, '2010-06-05', '2010-06-05', 'bench', 'r' FROM predictions"
-        )
-        connection.execute("VACUUM ANALYZE")
+def _fill(connection: psycopg.Connection[Any], training: pd.DataFrame, rows: int, days: int) -> None:
+    """The real rows over and over, spread over days of May, each with an outcome that agrees with its score."""
+    columns = hold_real_rows(connection, training)
+    connection.execute(
+        "INSERT INTO predictions (prediction_id, event_time, request_id, model_id, "  # noqa: S608
+        f"{columns}, probability, subscribes, threshold, latency_ms, client)"
+        f" SELECT gen_random_uuid(), '2010-05-01'::timestamptz + g * (interval '{days} days' / {rows}), 'r',"
+        f" '{watchers.MODEL_ID}', {columns}, probability, probability >= {watchers.THRESHOLD},"
+        f" {watchers.THRESHOLD}, 1 + random() * 20, 'bench'"
+        f" FROM generate_series(0, {rows - 1}) AS g JOIN real_rows ON place = g % {len(training)}".encode()
+    )
+    connection.execute(
+        "INSERT INTO outcomes (prediction_id, subscribed, at, received_at, client, request_id)"
+        " SELECT prediction_id, random() < probability, '2010-06-05', '2010-06-05', 'bench', 'r' FROM predictions"
+    )
+    connection.execute("VACUUM ANALYZE predictions, outcomes")
+
+
+def _whole_commands(folder: Path, training: pd.DataFrame, rows: int, rounds: int, progress: Progress) -> Table:
+    """What a person waits for who watches a day, and one without predictions, on a stack with a champion."""
+    progress("starting a stack, training its champion")
+    with stack(folder, STACK_PORTS) as around:
+        for word in ("ingest", "train", "select"):
+            around.run(word)
+        progress(f"writing a day of {rows:,} predictions and their outcomes")
+        with around.connect() as connection:
+            _fill(connection, training, rows, days=1)
+        costs: dict[int, list[CommandCost]] = {rows: [], 0: []}
+        for number in range(1, rounds + 1):
+            for size, date in ((rows, "2010-05-01"), (0, "2010-05-02")):
+                progress(f"deposit monitor: {size:,} predictions, round {number} of {rounds}")
+                costs[size].append(around.cost("monitor", "--date", date))
+    return Table(
+        "The command `deposit monitor --date`, whole, with its report",
+        ["predictions of the day", "s", "processor s of the command", "peak memory, MiB"],
+        [[f"{size:,}", *(spread(each) for each in zip(*found, strict=True))] for size, found in costs.items()],
+    )
 
 
 def _look(server: Database, name: str, watcher: str, folder: Path) -> dict[str, float]:
@@ -182,6 +206,8 @@ def _markdown(tables: Sequence[Table], machine: Mapping[str, str], rounds: int, 
         "a frame and computes its presets for drift, summary and classification with their defaults, no HTML. "
         f"Each is a process of its own, timed after its imports; {rounds} rounds, one after the other in turn, on all "
         "cores, PostgreSQL's work included. Cells show the median and, in brackets, the lowest and the highest.\n\n"
+        "Then the whole command on a stack, from its start to its end: imports, the model from MLflow, counts, the "
+        "report by Evidently into the object store; of a day with all of the predictions, and of one without any.\n\n"
         "Then the dashboards are asked for all they show of that month, beside 803,520 rows of traffic: every panel, "
         "variable and mark, of its last day, its last week and all of it, with everything open and with a client or an "
         "id chosen, one query after the other, in as many rounds."

@@ -5,19 +5,21 @@ from argparse import ArgumentParser
 from pathlib import Path
 
 from benchmarks import load
-from benchmarks.contestants import Peer, peers
+from benchmarks.contestants import GATEWAY, SERVICE, Peer, peers
 from benchmarks.machine import describe
 from benchmarks.materials import Materials
-from benchmarks.measurement import Bench, WrongAnswerError
+from benchmarks.measurement import Bench, Round, WrongAnswerError
 from benchmarks.postgres import database
 from benchmarks.processes import Cores
 from benchmarks.ranking import Ranked, rank
 from benchmarks.report import Report
+from benchmarks.stack import Stack, stack
 from deposit import console
 from deposit.errors import DepositError
 from deposit.settings import REPOSITORY
 
 POSTGRES_PORT, FIRST_PORT = 18_890, 18_891
+STACK_PORTS = range(18_900, 18_917)
 RANKED_ROWS = 1_000_000
 
 
@@ -44,30 +46,38 @@ def main() -> None:
 
 
 def measure(folder: Path, rounds: int, seconds: int) -> Report:
-    """All rounds, then the ranked list."""
+    """All rounds, then the ranked lists, in turn with and without the gateway."""
     cores = Cores.split()
     with console.progress() as progress:
         progress("training the models, building the Bento")
         materials = Materials.make(folder)
         with database(folder, POSTGRES_PORT, cores.others) as server:
             machine = describe(folder, server.version())
-            ports = range(FIRST_PORT, FIRST_PORT + 4)
-            bench = Bench(materials, server.process, cores, ports, seconds, progress)
-            contestants = peers(materials, server)
-            found = []
-            for number in range(1, rounds + 1):
-                progress("rounds", number, rounds)
-                found.append(bench.round(contestants))
-            progress(f"ranking {RANKED_ROWS} rows")
-            ranked = _ranked(bench, contestants[2])
-    return Report(contestants, found, [ranked], machine, cores, seconds)
+            progress("starting the stack that has the gateway")
+            with stack(folder, STACK_PORTS) as around:
+                ports = range(FIRST_PORT, FIRST_PORT + 4)
+                bench = Bench(materials, server.process, cores, ports, seconds, progress)
+                contestants = peers(materials, server)
+                found: list[Round] = []
+                ranked: dict[str, list[Ranked]] = {SERVICE: [], GATEWAY: []}
+                for number in range(1, rounds + 1):
+                    progress("rounds", number, rounds)
+                    found.append(bench.round(contestants, around))
+                for number in range(1, rounds + 1):
+                    for letter, through in ((SERVICE, None), (GATEWAY, around)):
+                        progress(f"({letter}) ranking {RANKED_ROWS:,} rows", number, rounds)
+                        ranked[letter].append(_ranked(bench, contestants[2], through))
+    return Report(contestants, found, ranked, machine, cores, seconds)
 
 
-def _ranked(bench: Bench, service: Peer) -> Ranked:
+def _ranked(bench: Bench, service: Peer, through: Stack | None) -> Ranked:
     table = bench.materials.table(RANKED_ROWS)
     with bench.started(service, bench.ports[0]) as one:
         assert service.key is not None  # noqa: S101 - this peer has one
-        return rank(one.port, service.key, table, RANKED_ROWS, one.process)
+        if through is not None:
+            through.lead_to(one.port)
+        port = one.port if through is None else through.port
+        return rank(port, service.key, table, RANKED_ROWS, one.process)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import signal
 import sys
 from argparse import ArgumentParser
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import uvicorn
 from _bentoml_impl.loader import load
 
 _PR_SET_PDEATHSIG = 1
+_M_ARENA_MAX = -8
 # longer than the gateway keeps idle connections: it closes them, never this side while a request is on the way
 _KEEP_ALIVE_SECONDS = 75
 Asgi = Callable[[Any, Any, Any], Awaitable[None]]
@@ -33,6 +35,7 @@ def main() -> None:
     options = parser.parse_args()
     if sys.platform == "linux":
         _end_with_parent()
+        _share_heaps()
     bento = load(str(Path(__file__).resolve().parents[1]), standalone_load=True).to_asgi()
     from service import application  # the module that BentoML has just loaded
     from serving.whole_answers import WholeAnswers
@@ -69,6 +72,12 @@ def _end_with_parent() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:
         raise SystemExit("the supervisor died while this was starting")
+
+
+def _share_heaps() -> None:
+    """Two heaps for all threads: glibc has one for each, and what a list freed in one is no use to the next thread."""
+    with suppress(AttributeError):  # another C library
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
 
 
 if __name__ == "__main__":

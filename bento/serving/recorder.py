@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+from numpy.typing import NDArray
 
 from deposit.errors import LogError
 from deposit.log.destination import PredictionLog
@@ -27,6 +28,7 @@ class Recorder:
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="log")
         self._waiting: list[tuple[Sequence[Entry], Done]] = []
         self._writing = False
+        self._then: list[Callable[[], None]] = []
 
     async def record(self, *entries: Entry) -> None:
         """Return when the entries are safe. Raises RequestError 503 if they cannot be: then do not answer."""
@@ -49,6 +51,13 @@ class Recorder:
         if not self._writing:
             self._write()
 
+    def when_free(self, work: Callable[[], None]) -> None:
+        """Call `work` in the event loop, once the transaction is over that is on its way: the next can take it all."""
+        if self._writing:
+            self._then.append(work)
+        else:
+            asyncio.get_running_loop().call_soon(work)
+
     def _write(self) -> None:
         batch, self._waiting = self._waiting, []
         self._writing = True
@@ -58,7 +67,10 @@ class Recorder:
 
     def _written(self, batch: list[tuple[Sequence[Entry], Done]], error: BaseException | None) -> None:
         self._writing = False
-        if self._waiting:
+        works, self._then = self._then, []
+        for work in works:  # the next transaction takes what these record
+            work()
+        if self._waiting and not self._writing:
             self._write()
         if isinstance(error, LogError):
             logger.error("%s", error)
@@ -98,16 +110,26 @@ def ids_of(moments: Iterable[tuple[int, int]], random: bytes) -> bytes:
     return ids.tobytes()
 
 
+_GROUPS = ((0, 8), (8, 12), (12, 16), (16, 20), (20, 32))
+"""Digits of an identifier between its dashes."""
+TEXT_BYTES = 36
+
+
+def hyphenated(ids: bytes) -> NDArray[np.uint8]:
+    """The identifiers in their usual form, lower case with dashes: letters in ASCII, shape (n, 36)."""
+    count = len(ids) // BYTES
+    digits = np.frombuffer(ids.hex().encode(), np.uint8).reshape(count, 2 * BYTES)
+    shown = np.full((count, TEXT_BYTES), ord("-"), np.uint8)
+    for dashes, (first, last) in enumerate(_GROUPS):
+        shown[:, first + dashes : last + dashes] = digits[:, first:last]
+    return shown
+
+
 def texts(ids: bytes) -> list[str]:
-    """The identifiers in their usual form, lower case with dashes.
+    """The same as texts.
 
     >>> texts(bytes(range(16)))
     ['00010203-0405-0607-0809-0a0b0c0d0e0f']
     """
-    digits = ids.hex()
-    starts = range(0, len(digits), 2 * BYTES)
-    return [
-        f"{digits[at : at + 8]}-{digits[at + 8 : at + 12]}-{digits[at + 12 : at + 16]}"
-        f"-{digits[at + 16 : at + 20]}-{digits[at + 20 : at + 32]}"
-        for at in starts
-    ]
+    shown = hyphenated(ids).tobytes().decode()
+    return [shown[at : at + TEXT_BYTES] for at in range(0, len(shown), TEXT_BYTES)]

@@ -8,13 +8,11 @@ from numpy.typing import NDArray
 from pyarrow import compute
 
 from deposit.data.tables.records import Records, read_at
+from serving.recorder import hyphenated
 
 TEXT = pa.large_string()
 _WINDOW = 4 * 2**20
 """Bytes of the list that are read at once."""
-_HEX = np.frombuffer("".join(f"{byte:02x}" for byte in range(256)).encode(), np.uint8).reshape(256, 2)
-_GROUPS = ((0, 8), (8, 12), (12, 16), (16, 20), (20, 32))
-"""Digits of an identifier between its dashes."""
 _PLAIN = (1e-4, 1e9)
 """Fractions between which Arrow writes a number as Python does; beyond, one of them has an exponent."""
 
@@ -35,15 +33,14 @@ def own_cells(file: IO[bytes], records: Records, numbers: NDArray[np.int64]) -> 
         first = last
     back = np.empty_like(order)
     back[order] = np.arange(len(order))
-    return pa.concat_arrays(pieces).take(pa.array(back))
+    together = pa.concat_arrays(pieces)
+    del pieces
+    return together.take(pa.array(back))
 
 
-def hyphenated(ids: NDArray[np.uint8]) -> pa.Array:
-    """Identifiers, shape (n, 16), as `recorder.texts` writes them."""
-    digits = _HEX[ids].reshape(len(ids), 32)
-    shown = np.full((len(ids), 36), ord("-"), np.uint8)
-    for dashes, (first, last) in enumerate(_GROUPS):
-        shown[:, first + dashes : last + dashes] = digits[:, first:last]
+def identifiers(ids: NDArray[np.uint8]) -> pa.Array:
+    """Identifiers, shape (n, 16), as `recorder.hyphenated` writes them."""
+    shown = hyphenated(ids.tobytes())
     edges = np.arange(len(ids) + 1, dtype=np.int64) * shown.shape[1]
     return pa.Array.from_buffers(TEXT, len(ids), [None, pa.py_buffer(edges), pa.py_buffer(shown)])
 

@@ -86,6 +86,8 @@ class Ranking:
         event_time, dry_run = event_time_of(request), is_dry_run(request)
         origin = RequestOrigin(request.id.decode(), request.client.name, event_time, request.started)
         loop = asyncio.get_running_loop()
+        # the block before, which goes to the disk while one is scored
+        written: list[Future[None]] = []
 
         def plain() -> None:
             with refusals(422, "file"):
@@ -97,22 +99,29 @@ class Ranking:
             if held is not None:
                 held.append(entry)
                 return
-            written: Future[None] = asyncio.run_coroutine_threadsafe(self._recorder.record(entry), loop)
-            written.result()
+            if written:
+                written.pop().result()
+            written.append(asyncio.run_coroutine_threadsafe(self._recorder.record(entry), loop))
 
         await loop.run_in_executor(self._scoring, plain)
         work = partial(rank, upload.file, loaded, options, origin, self._limits.max_rank_rows, record)
-        return await loop.run_in_executor(self._scoring, work)
+        ranked = await loop.run_in_executor(self._scoring, work)
+        for last in written:
+            await asyncio.wrap_future(last)
+        return ranked
 
     async def _streamed(self, ranked: "Ranked", as_csv: bool) -> AsyncGenerator[bytes, None]:
         """The answer's parts, each made in a thread; the list's file is gone with the last."""
         from serving.ranking import responses
+        from serving.ranking.ranked import give_back_memory
 
         parts = responses.as_csv(ranked) if as_csv else responses.as_json(ranked)
         loop = asyncio.get_running_loop()
         with closing(ranked.file):
             while (part := await loop.run_in_executor(self._answering, next, parts, None)) is not None:
                 yield part
+        del parts, ranked
+        give_back_memory()
 
 
 def _answer(ranked: "Ranked", body: bytes | AsyncGenerator[bytes, None], kind: bytes) -> Answer:

@@ -1,8 +1,10 @@
 """A list scored and put in order: the best calls first."""
 
+import ctypes
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO, NamedTuple
 
@@ -22,6 +24,11 @@ from serving.problems import Problem, RequestError, http_error
 from serving.ranking.rank_options import RankOptions
 from serving.recorder import BYTES, new_ids
 
+# freed memory goes back to the system: Arrow's own allocator would keep tens of MiB of it
+pa.set_memory_pool(pa.system_memory_pool())
+
+_BLOCK_ROWS = 25_000
+"""Of two blocks at a time all cells are in memory, as text, as values and as the model's matrix."""
 _MAX_CELLS = 1000
 _MAX_ROW_PROBLEMS, _MAX_LETTERS = 10, 300
 _LEAK = "known only after the call, so no prediction may use it"
@@ -102,16 +109,23 @@ def rank(
     texts = pa.concat_arrays([block[3] for block in blocks])
     # before the order is made, which takes as much again
     del blocks
-    pa.default_memory_pool().release_unused()
+    give_back_memory()
     # stable, so that equal ones keep the file's order
     order = np.argsort(-probabilities, kind="stable")
     numbers, probabilities = numbers[order], probabilities[order]
-    prediction_ids = prediction_ids.reshape(-1, BYTES)[order]
-    ids = texts.take(pa.array(order))
+    prediction_ids, ids = prediction_ids.reshape(-1, BYTES)[order], texts.take(pa.array(order))
+    del order, texts
+    give_back_memory()
     called, stale = _called(probabilities, options), loaded.is_stale(origin.event_time)
     return Ranked(
         file, records, header, loaded, options, numbers, probabilities, prediction_ids, ids, called, rejected, stale
     )
+
+
+def give_back_memory() -> None:
+    """Return to the system what was freed: the C library, if it is glibc, would keep it for what comes next."""
+    with suppress(AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _find_rows(file: IO[bytes], max_rows: int) -> tuple[Header, Records]:
@@ -126,7 +140,7 @@ def _find_rows(file: IO[bytes], max_rows: int) -> tuple[Header, Records]:
 
 def _blocks(file: IO[bytes], records: Records, header: Header) -> Iterator[Block]:
     """All rows, the next ones being read while some are scored: neither holds Python's lock for long."""
-    blocks = read_blocks(file, records, header)
+    blocks = read_blocks(file, records, header, _BLOCK_ROWS)
     with refusals(422, "file"), ThreadPoolExecutor(max_workers=1, thread_name_prefix="reading") as reading:
         following = reading.submit(next, blocks, None)
         while (block := following.result()) is not None:

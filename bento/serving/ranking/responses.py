@@ -18,7 +18,7 @@ from deposit.model.artifact import ModelArtifact
 from deposit.model.encoder import Matrix
 from deposit.model.mixture import Mixture, by_owner
 from serving.ranking.call_plans import outlook
-from serving.ranking.csv_columns import TEXT, decimals, hyphenated, own_cells
+from serving.ranking.csv_columns import TEXT, decimals, identifiers, own_cells
 from serving.ranking.ranked import Ranked
 from serving.recorder import texts
 from serving.request_schemas import ExtraColumn, RankedRow, RankSummary, Reason, RejectedRow, encode
@@ -70,7 +70,7 @@ ADDED = ("rank", "prediction_id", "probability", "expected_value", "call", "reas
 MAX_REASONED = 10_000
 """Reasons cost 50 times what a score does; so many of the best get them."""
 _PART = 10_000
-_CSV_PART, _MOST_PASSES = 50_000, 20
+_CSV_PART, _MOST_PASSES = 40_000, 25
 """Rows of the CSV that are made at once, for which the list is read once from end to end."""
 _PIECE = 2**20
 """Bytes that are sent at once."""
@@ -98,6 +98,7 @@ def as_csv(ranked: Ranked) -> Iterator[bytes]:
         lines = memoryview(_lines(ranked, start, min(start + step, rows)))
         for place in range(0, len(lines), _PIECE):
             yield bytes(lines[place : place + _PIECE])
+        del lines  # before the next ones are made
     for bad in ranked.rejected:
         yield (_rejected_line(ranked, bad) + "\n").encode()
 
@@ -160,7 +161,7 @@ def _lines(ranked: Ranked, start: int, end: int) -> pa.Buffer:
     joined = compute.binary_join_element_wise(
         own_cells(ranked.file, ranked.records, ranked.numbers[part]),
         pa.array(places + 1).cast(TEXT),
-        hyphenated(ranked.prediction_ids[part]),
+        identifiers(ranked.prediction_ids[part]),
         decimals(ranked.probabilities[part]),
         decimals(ranked.expected_values(part)),
         compute.if_else(places < ranked.called, pa.scalar("yes", TEXT), pa.scalar("no", TEXT)),

@@ -24,6 +24,8 @@ class Columns(Protocol):
 
 
 _CONSTANT = 1e-12
+_BY_COLUMN = 16
+"""Rows from which arrays by column cost less than values one by one."""
 _COLUMNS = {column.name: column for column in FEATURES}
 
 
@@ -65,6 +67,8 @@ class Encoder:
 
         Raises DataError naming row and column of a value that is not allowed.
         """
+        if len(rows) >= _BY_COLUMN and all(len(row) == len(NAMES) for row in rows):
+            return self.encode_columns(dict(zip(NAMES, zip(*rows, strict=True), strict=True)))
         matrix = np.zeros((len(rows), self._width), dtype=np.float32)
         for number, (row, line) in enumerate(zip(rows, matrix, strict=True)):
             if len(row) != len(NAMES):
@@ -176,7 +180,8 @@ def _places(values: Any, positions: Mapping[str, int]) -> NDArray[np.int64]:
     """Where each value is in a row of the matrix, -1 where it is not allowed; coded texts are looked up once each."""
     if isinstance(values, CodedTexts):
         return np.fromiter(map(positions.get, values.texts, repeat(-1)), np.int64, len(values.texts))[values.codes]
-    return np.fromiter(map(positions.get, np.asarray(values, dtype=object), repeat(-1)), np.int64, len(values))
+    listed = values if isinstance(values, tuple) else np.asarray(values, dtype=object)
+    return np.fromiter(map(positions.get, listed, repeat(-1)), np.int64, len(values))
 
 
 def _numbers(name: str, values: Any) -> NDArray[np.float64]:

@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
@@ -21,6 +23,9 @@ from deposit.monitoring.period_rows import archived_until, period_rows
 from deposit.monitoring.status import PeriodAssessment, assessments_of
 from deposit.progress import Progress, log_progress
 from deposit.settings import Settings
+
+if TYPE_CHECKING:
+    from deposit.registry.registry import ModelRegistry
 
 
 @dataclass(frozen=True)
@@ -58,13 +63,14 @@ def monitor(
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('deposit.monitor'))")
         rows = [MetricRow(metric_rows.SERVICE, *pair) for pair in profile.service_of(connection, span).items()]
         unknown = []
+        registry = cache(partial(_registry, settings))  # one for all models, which connects once
         model_ids = predictions.models_of(name)
         if model_ids and meanwhile:
             meanwhile()
         for model_id in model_ids:
             progress(f"{span.name}: counting what {model_id} predicted")
             try:
-                baseline = _baseline(settings, model_id)
+                baseline = _baseline(settings, registry(), model_id)
             except DataError as error:
                 progress(f"{span.name}: {model_id} is left out, its metrics stay as they are: {error}")
                 unknown.append(model_id)
@@ -88,12 +94,16 @@ def _count_receipts(connection: Connection, settings: Settings, span: Period) ->
     metric_rows.replace_receipts(connection, days, counted, settings.monitor.max_unknown_share)
 
 
-def _baseline(settings: Settings, model_id: str) -> ModelBaseline:
-    # MLflow and XGBoost take seconds to import, which a period without predictions need not wait for
-    from deposit.model.artifact import ModelArtifact, load_reference
+def _registry(settings: Settings) -> "ModelRegistry":
+    # MLflow takes seconds to import, which a period without predictions need not wait for
     from deposit.registry.registry import ModelRegistry
 
-    registry = ModelRegistry(settings)
+    return ModelRegistry(settings)
+
+
+def _baseline(settings: Settings, registry: "ModelRegistry", model_id: str) -> ModelBaseline:
+    from deposit.model.artifact import ModelArtifact, load_reference  # as with MLflow
+
     version = registry.by_id(model_id)
     with TemporaryDirectory() as folder:
         files = registry.download(version, Path(folder))

@@ -30,6 +30,10 @@ _ATTEMPT = "X-Deposit-Attempt"
 """Header by which a service knows a request that another one may have recorded already (`serving/attempts.py`)."""
 _IDLE = "2s"
 """Idle upstream connections close sooner than an old service is stopped (`drain_seconds`)."""
+_IDLE_KEPT = 512
+"""Such connections to one replica, as many as requests may be under way at a time: hardly any is dialled anew."""
+ENVIRONMENT = {"GOGC": "400", "GOMEMLIMIT": "192MiB"}
+"""Of its process: its garbage, of some MiB, is collected a quarter as often, and as ever where memory is short."""
 _RETRY = "10s"
 """How long a request waits for a service that is being restarted."""
 _HEADERS = "10s"
@@ -180,7 +184,11 @@ def _proxy(upstream_file: str, balancing: dict[str, Any]) -> dict[str, Any]:
     return {
         "handler": "reverse_proxy",
         "upstreams": [{"dial": f"{{file.{place}}}"} for place in places(Path(upstream_file))],
-        "transport": {"protocol": "http", "keep_alive": {"idle_timeout": _IDLE}, "dial_timeout": "3s"},
+        "transport": {
+            "protocol": "http",
+            "keep_alive": {"idle_timeout": _IDLE, "max_idle_conns_per_host": _IDLE_KEPT},
+            "dial_timeout": "3s",
+        },
         "load_balancing": {
             "selection_policy": {"policy": "round_robin"},
             "try_duration": _RETRY,

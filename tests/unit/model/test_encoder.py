@@ -68,6 +68,12 @@ def test_real_rows_are_standardised(sample) -> None:
     assert matrix[:, 0].std() == pytest.approx(1, abs=1e-4)
 
 
+def test_many_rows_are_encoded_as_each_alone(sample) -> None:
+    encoder, many = Encoder.fit(sample), sample[list(NAMES)].head(200).to_numpy(dtype=object).tolist()
+    alone = [encoder.encode_rows([row]) for row in many]
+    assert encoder.encode_rows(many).tobytes() == np.concatenate(alone).tobytes()
+
+
 def test_a_constant_column_stays_finite(sample) -> None:
     constant = sample.assign(previous=0, **{"nr.employed": 5191.0})
 

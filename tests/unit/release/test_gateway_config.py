@@ -37,6 +37,11 @@ def test_replicas_are_read_from_their_places_at_each_request() -> None:
         assert len(set(dialled)) == PLACES
 
 
+def test_a_connection_to_a_replica_is_kept_for_each_request_under_way() -> None:
+    for proxy in [handler for handler in _handlers() if handler["handler"] == "reverse_proxy"]:
+        assert proxy["transport"]["keep_alive"] == {"idle_timeout": "2s", "max_idle_conns_per_host": 512}  # type: ignore[index]
+
+
 def test_how_many_replicas_there_are_changes_nothing_that_caddy_would_reload() -> None:
     settings = Settings(release=ReleaseSettings(gateway_admin="/run/admin.sock", replicas=3))
     assert config(settings, Path("/run/upstream"), Path("/run/login"), Path("/logs/access.log")) == CONFIG

@@ -4,7 +4,7 @@ import numpy as np
 
 from deposit.data.tables.header import read_header
 from deposit.data.tables.records import find_records
-from serving.ranking.csv_columns import decimals, hyphenated, own_cells
+from serving.ranking.csv_columns import decimals, identifiers, own_cells
 from serving.recorder import new_ids, texts
 
 
@@ -18,7 +18,7 @@ def test_numbers_are_written_as_python_does() -> None:
 
 def test_identifiers_are_written_as_elsewhere() -> None:
     ids = new_ids(500)
-    assert hyphenated(np.frombuffer(ids, np.uint8).reshape(-1, 16)).to_pylist() == texts(ids)
+    assert identifiers(np.frombuffer(ids, np.uint8).reshape(-1, 16)).to_pylist() == texts(ids)
 
 
 def test_rows_come_as_they_stand_in_the_order_asked_for() -> None:

@@ -13,6 +13,7 @@ from deposit.deploy.layout import MODELS, Layout
 from deposit.deploy.local import postgres
 from deposit.deploy.servers import OWNER, WRITER, database_url
 from deposit.keys import digest
+from deposit.release.caddy import ENVIRONMENT as CADDY_ENVIRONMENT
 from deposit.release.gateway import Gateway
 from deposit.settings import Settings, variables
 from deposit.variables import file_of
@@ -111,7 +112,7 @@ def _mlflow(settings: Settings, layout: Layout, secrets: Credentials) -> Program
 
 def _gateway(settings: Settings, layout: Layout) -> Program:
     url = settings.gateway_url
-    environment = {"XDG_CONFIG_HOME": str(layout.caddy), "XDG_DATA_HOME": str(layout.caddy)}
+    environment = {**CADDY_ENVIRONMENT, "XDG_CONFIG_HOME": str(layout.caddy), "XDG_DATA_HOME": str(layout.caddy)}
     command = [_tool("caddy"), "run", "--config", str(Gateway(settings).config_file)]
     return Program("gateway", command, environment, url, urlsplit(url).netloc, description="API and page")
 

@@ -8,6 +8,7 @@ import pytest
 import yaml
 from rendering import render
 
+from deposit.release.caddy import ENVIRONMENT
 from deposit.settings import REPOSITORY
 
 DOCKERFILE = (REPOSITORY / "docker" / "Dockerfile").read_text()
@@ -97,6 +98,10 @@ def test_what_has_no_login_is_published_by_the_gateway_alone() -> None:
         assert set(SERVICES[name]["networks"]) & set(SERVICES["gateway"]["networks"]) == {"tracking"}
         assert port in yaml.safe_dump(SERVICES[name]["healthcheck"])
     assert yaml.safe_load(TEXT)["networks"]["tracking"] == {"internal": True}
+
+
+def test_the_gateways_process_is_set_as_without_docker() -> None:
+    assert SERVICES["gateway"]["environment"].items() >= ENVIRONMENT.items()
 
 
 def test_code_reaches_dasks_workers_from_those_alone_that_give_them_work() -> None:
