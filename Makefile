@@ -42,7 +42,7 @@ WORKERS ?= 2
 COMPOSE ?= docker compose
 export REVISION ?= $(shell git rev-parse HEAD 2> /dev/null || echo unknown)
 
-.PHONY: help setup moved demo stop status ours up down credentials bench bench-models bench-score bench-capacity fuzz test test-fast test-servers coverage test-chaos test-page test-dags test-e2e test-aws images test-compose test-celery chromium screenshots check format lint lint-docker lint-workflows types hooks clean
+.PHONY: help setup moved demo stop status ours up down credentials bench bench-models bench-score bench-capacity fuzz test test-fast test-servers coverage test-chaos test-page test-dags test-e2e test-aws images test-compose test-celery test-compose-aws chromium screenshots check format lint lint-docker lint-workflows types hooks clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -145,10 +145,13 @@ images: ## Build the images of the stack with Docker
 	$(COMPOSE) build --quiet
 
 test-compose: setup ## The stack with Docker, unmodified: releases, kills, down and up again; needs an engine
-	$(RUN) pytest tests/compose -m "not celery" --compose "$(COMPOSE)" --log-cli-level INFO
+	$(RUN) pytest tests/compose -m "not celery and not aws" --compose "$(COMPOSE)" --log-cli-level INFO
 
 test-celery: setup ## Airflow with several workers, one killed and one joining late; needs an engine, 5 minutes, not in `make test`
 	$(RUN) pytest tests/compose -m celery --compose "$(COMPOSE)" --log-cli-level INFO
+
+test-compose-aws: setup ## The stack with Docker in front of a simulated S3, Secrets Manager and RDS; needs an engine on Linux, not in `make test`
+	$(RUN) pytest tests/compose -m aws --compose "$(COMPOSE)" --log-cli-level INFO
 
 lint-docker: setup ## Dockerfile and compose files
 	$(RUN) hadolint docker/Dockerfile

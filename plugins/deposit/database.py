@@ -3,6 +3,7 @@
 Needs no model library, so that Airflow's environment can import it.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
 
 
 _SETTINGS = "deposit_settings"
-"""Of an engine's options: the settings that its connections come from."""
+"""Of an engine's options: the names of the settings that its connections come from, the URL's first."""
+_AUTHORITIES = "DEPOSIT_DATABASE__CA_FILE"
+_ADDRESSED = re.compile(r"^(?:connection failed: )?(?:connection to server at .+?, port \d+ failed: )?(?:FATAL: +)?")
+"""What libpq puts before a reason: an address, which stands in the URL too."""
 
 
 def connect(settings: DatabaseSettings) -> Engine:
@@ -58,14 +62,14 @@ def engine_for(url: str, setting: str, database: DatabaseSettings | None = None)
     return engine
 
 
-def _settings(setting: str, database: DatabaseSettings | None) -> str:
-    """What to correct where a connection fails."""
+def _settings(setting: str, database: DatabaseSettings | None) -> tuple[str, ...]:
+    """What to correct where a connection fails, beginning with what a refused login is about."""
     names = [setting]
-    if database is not None and database.ca_file:
-        names.append("DEPOSIT_DATABASE__CA_FILE")
     if database is not None and database.iam:
         names.append("the role's rds-db:connect")
-    return " or ".join(names)
+    if database is not None and database.ca_file:
+        names.append(_AUTHORITIES)
+    return tuple(names)
 
 
 @contextmanager
@@ -74,16 +78,23 @@ def reachable(engine: Engine) -> Iterator[None]:
     try:
         yield
     except OperationalError as error:
-        # a password may stand in the query too
-        url = engine.url.set(query={})
-        first_line = str(error.orig).splitlines()[0]
-        settings = engine.get_execution_options().get(_SETTINGS, "its address")
-        raise UpstreamError(
-            f"cannot use the database {url.render_as_string(hide_password=True)}: {first_line}; "
-            f"{remedy(url.host)}, or correct {settings}"
-        ) from error
+        raise UpstreamError(_unusable(engine, error)) from error
     except DBAPIError as error:
         raise UpstreamError(f"the database refused a statement: {str(error.orig).splitlines()[0]}") from error
+
+
+def _unusable(engine: Engine, error: OperationalError) -> str:
+    """Why a database cannot be used, where it is, and what to do; the reason first, for an address may be long."""
+    # a password may stand in the query too
+    url = engine.url.set(query={})
+    reason = _ADDRESSED.sub("", str(error.orig).splitlines()[0])
+    settings = engine.get_execution_options().get(_SETTINGS, ("its address",))
+    # of a connection that failed; a server that has asked for a password runs, and its certificate was verified
+    if getattr(getattr(error.orig, "pgconn", None), "used_password", False):
+        todo = f"correct {' or '.join(name for name in settings if name != _AUTHORITIES)}"
+    else:
+        todo = f"{remedy(url.host)}, or correct {' or '.join(settings)}"
+    return f"cannot use the database: {reason} ({url.render_as_string(hide_password=True)}); {todo}"
 
 
 @contextmanager

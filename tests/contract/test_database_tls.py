@@ -49,6 +49,15 @@ def test_another_servers_certificate_is_refused_by_the_setting_to_correct(secure
     assert "\n" not in str(refused.value)
 
 
+def test_a_login_that_is_refused_names_the_url_alone_and_its_reason_first(secured_database: SecuredDatabase) -> None:
+    settings = DatabaseSettings(url=secured_database.url("postgres", "wrong"), ca_file=secured_database.ca_file)
+    with pytest.raises(UpstreamError) as refused:
+        is_encrypted(settings)
+    reason, _, todo = str(refused.value).partition("; ")
+    assert reason.startswith('cannot use the database: password authentication failed for user "postgres" (')
+    assert todo == "correct DEPOSIT_DATABASE__URL"
+
+
 def test_a_bundle_that_is_not_there_is_named(secured_database: SecuredDatabase, tmp_path: Path) -> None:
     with pytest.raises(UpstreamError, match=r"absent\.pem.*DEPOSIT_DATABASE__CA_FILE"):
         is_encrypted(settings_of(secured_database, tmp_path / "absent.pem"))

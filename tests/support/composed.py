@@ -36,13 +36,13 @@ QUICK = {"DEPOSIT_TRAIN__TRIALS": "2", "DEPOSIT_TRAIN__BOOTSTRAP": "100"}
 class Compose:
     """The stack from outside: its commands, its containers, its URLs."""
 
-    def __init__(self, command: str, ports: dict[str, int]) -> None:
+    def __init__(self, command: str, ports: dict[str, int], folder: Path = ROOT) -> None:
         program, *options = shlex.split(command)
         self._command = [str(ROOT / program) if "/" in program else program, *options]
-        self._folder = ROOT
+        self._folder = folder
         self.ports = ports
         named = {f"{name}_PORT": str(port) for name, port in ports.items()}
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("DEPOSIT_")}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("DEPOSIT_", "AWS_"))}
         self._environment = inherited | named | QUICK | {"COMPOSE_PROJECT_NAME": PROJECT}
 
     def run(self, *arguments: str, check: bool = True, timeout: float = 900) -> subprocess.CompletedProcess[str]:
@@ -80,11 +80,11 @@ class Compose:
             # as git makes them: their modes are the umask's
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, copy)
-        self._folder = folder
+        before, self._folder = self._folder, folder
         try:
             yield
         finally:
-            self._folder = ROOT
+            self._folder = before
 
     @contextmanager
     def settings(self, **given: str | None) -> Iterator[None]:

@@ -93,21 +93,24 @@ def write_authority(name: str, bundle: Path) -> ec.EllipticCurvePrivateKey:
     return key
 
 
-def write_server(issuer: str, signer: ec.EllipticCurvePrivateKey, folder: Path) -> tuple[Path, Path]:
-    """Make a certificate for 127.0.0.1 and its key; their files, as files of the folder."""
+def write_server(issuer: str, signer: ec.EllipticCurvePrivateKey, folder: Path, host: str = HOST) -> tuple[Path, Path]:
+    """Make a certificate for an address or a host's name, and its key; their files, as files of the folder."""
     key = ec.generate_private_key(ec.SECP256R1())
     certificate, private = folder / "server.crt", folder / "server.key"
-    certificate.write_bytes(_certificate("database", key, issuer, signer).public_bytes(Encoding.PEM))
+    certificate.write_bytes(_certificate("database", key, issuer, signer, host).public_bytes(Encoding.PEM))
     private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     return certificate, private
 
 
 def _certificate(
-    name: str, key: ec.EllipticCurvePrivateKey, issuer: str, signer: ec.EllipticCurvePrivateKey
+    name: str, key: ec.EllipticCurvePrivateKey, issuer: str, signer: ec.EllipticCurvePrivateKey, host: str = HOST
 ) -> x509.Certificate:
     now = datetime.now(UTC)
     subject, by = (x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)]) for text in (name, issuer))
-    names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(HOST))])
+    try:
+        named: x509.GeneralName = x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        named = x509.DNSName(host)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -117,6 +120,6 @@ def _certificate(
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=1))
         .add_extension(x509.BasicConstraints(ca=name == issuer, path_length=None), critical=True)
-        .add_extension(names, critical=False)
+        .add_extension(x509.SubjectAlternativeName([named]), critical=False)
         .sign(signer, SHA256())
     )

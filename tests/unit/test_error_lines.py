@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from deposit import console, errors
+from deposit.cli import app, stack_commands
 from deposit.data.contract import REQUIRED
-from deposit.errors import DepositError, located
+from deposit.errors import ConfigError, DepositError, located
 from deposit.settings import REPOSITORY
 
 MOST = 200
@@ -97,3 +98,10 @@ def test_names_of_columns_stand_above_where_a_sentence_does_not_hold_them() -> N
             check_columns(names)
         assert len(str(caught.value)) <= MOST - len("error: ")
         assert len(caught.value.details) > 10
+
+
+@pytest.mark.parametrize("command", ["up", "down", "status", "env", "doctor", "demo"])
+def test_an_image_refuses_what_is_for_the_stack_without_docker(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stack_commands, "find_spec", lambda _: None)
+    with pytest.raises(ConfigError, match=rf"`deposit {command}` is of the stack without Docker"):
+        app([command], standalone_mode=False)

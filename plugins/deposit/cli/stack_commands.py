@@ -1,17 +1,39 @@
 """Commands of the stack without Docker: up, down, status, env, doctor, demo."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from functools import wraps
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, ParamSpec
 
 import typer
 
 from deposit import console
 from deposit.cli.options import AsJson
+from deposit.errors import ConfigError
 from deposit.settings import chosen_settings, load_settings
 
 if TYPE_CHECKING:
     from deposit.deploy.local.lifecycle import ServiceStatus
 
+P = ParamSpec("P")
 
+
+def _of_the_stack_without_docker(command: Callable[P, None]) -> Callable[P, None]:
+    """A command that is refused in an image, which has nothing of that stack."""
+
+    @wraps(command)
+    def guarded(*arguments: P.args, **options: P.kwargs) -> None:
+        if find_spec("supervisor") is None:
+            raise ConfigError(
+                f"`deposit {command.__name__}` is of the stack without Docker, which is not installed here: "
+                "with Docker, `make up`, `make down` and `docker compose ps` do it"
+            )
+        command(*arguments, **options)
+
+    return guarded
+
+
+@_of_the_stack_without_docker
 def up(as_json: AsJson = False) -> None:
     """Start the stack without Docker and wait until it is ready."""
     from deposit.deploy.local import lifecycle
@@ -21,6 +43,7 @@ def up(as_json: AsJson = False) -> None:
     _print_status(parts, as_json)
 
 
+@_of_the_stack_without_docker
 def down() -> None:
     """Stop the stack; its data stays."""
     from deposit.deploy.local import lifecycle
@@ -29,6 +52,7 @@ def down() -> None:
         lifecycle.down(load_settings(), progress)
 
 
+@_of_the_stack_without_docker
 def status(as_json: AsJson = False) -> None:
     """Show the state, pid and URL of each part."""
     from deposit.deploy.local import lifecycle
@@ -36,6 +60,7 @@ def status(as_json: AsJson = False) -> None:
     _print_status(lifecycle.status(load_settings()), as_json)
 
 
+@_of_the_stack_without_docker
 def env() -> None:
     """Print the running stack's settings as KEY=VALUE, secrets included."""
     from deposit.deploy.local import lifecycle
@@ -44,6 +69,7 @@ def env() -> None:
         typer.echo(f"{name}={value}")
 
 
+@_of_the_stack_without_docker
 def doctor(as_json: AsJson = False) -> None:
     """Check the machine and the running stack, and say what to do about what is wrong."""
     from deposit.deploy.local.doctor import examine
@@ -58,6 +84,7 @@ def doctor(as_json: AsJson = False) -> None:
     raise typer.Exit(0 if all(finding.ok for finding in findings) else 1)
 
 
+@_of_the_stack_without_docker
 def demo() -> None:
     """Bring the stack up and take the real data through to a served champion."""
     from deposit.deploy.local.demo import run

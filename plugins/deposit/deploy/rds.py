@@ -5,6 +5,8 @@ Where the API keys are in a secret of AWS, the keys of Airflow and of the releas
 is set anew, and so is a key.
 """
 
+from collections.abc import Callable
+
 import typer
 from pydantic import SecretStr
 from sqlalchemy.engine import URL, make_url
@@ -20,7 +22,7 @@ from deposit.settings import Settings, load_settings
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
-def prepare_rds(database: DatabaseSettings, progress: Progress = log_progress) -> None:
+def prepare_rds(database: DatabaseSettings, progress: Callable[[str], None] = log_progress) -> None:
     """Make of an empty server what the stack needs, and of a used one what this version needs.
 
     Raises ConfigError naming the setting that is missing, or UpstreamError.

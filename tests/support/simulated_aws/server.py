@@ -1,6 +1,7 @@
 """The fixture `simulated_aws`: one server for a session, its address, and the environment of what shall use it."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -16,7 +17,7 @@ import pytest
 
 ACCOUNT = "123456789012"
 REGION = "eu-central-1"
-START_SECONDS = 60
+START_SECONDS = 240
 
 
 @dataclass(frozen=True)
@@ -24,12 +25,14 @@ class SimulatedAws:
     """A server that runs.
 
     Attributes:
-        url: of every AWS service at once, on loopback.
+        url: of every AWS service at once.
         environment: `AWS_*` that send boto3, Terraform's provider and its S3 backend there.
+        pid: of its process.
     """
 
     url: str
     environment: Mapping[str, str]
+    pid: int
 
     def client(self, service: str) -> Any:
         """A boto3 client of a service, whatever the process's own environment says."""
@@ -41,15 +44,24 @@ class SimulatedAws:
             aws_secret_access_key=self.environment["AWS_SECRET_ACCESS_KEY"],
         )
 
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """Within the block it takes connections and answers none."""
+        os.kill(self.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.pid, signal.SIGCONT)
+
     def reset(self) -> None:
         """Everything in the account is gone."""
         httpx.post(f"{self.url}/moto-api/reset", timeout=60).raise_for_status()
 
 
 @contextmanager
-def running(port: int, log: Path) -> Iterator[SimulatedAws]:
-    """An account with nothing in it, until the end of the block."""
-    command = [sys.executable, "-m", "simulated_aws", "-H", "127.0.0.1", "-p", str(port)]
+def running(port: int, log: Path, address: str = "127.0.0.1") -> Iterator[SimulatedAws]:
+    """An account with nothing in it, until the end of the block; `address` is of this machine."""
+    command = [sys.executable, "-m", "simulated_aws", "-H", address, "-p", str(port)]
     own = {
         "PYTHONPATH": str(Path(__file__).parents[1]),
         # without them, AWS's own policies cannot be attached
@@ -59,11 +71,11 @@ def running(port: int, log: Path) -> Iterator[SimulatedAws]:
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, env=_without_aws() | own)
     try:
-        url = f"http://127.0.0.1:{port}"
+        url = f"http://{address}:{port}"
         _wait(process, url, log)
         # functions are kept apart by how they are invoked: this is set before any is made
         httpx.post(f"{url}/moto-api/config", json={"lambda": {"use_docker": False}}, timeout=60).raise_for_status()
-        yield SimulatedAws(url, _environment(url))
+        yield SimulatedAws(url, _environment(url), process.pid)
     finally:
         process.terminate()
         try:

@@ -16,7 +16,7 @@ from deposit.deploy.compose import addresses
 from deposit.deploy.compose.secrets import ROOT, vault
 from deposit.deploy.credentials import Credentials, stored_credentials
 from deposit.deploy.rds import prepare_rds
-from deposit.progress import Progress, log_progress
+from deposit.progress import OnChange, Progress, log_progress
 from deposit.release.gateway import Gateway
 from deposit.settings import Settings, load_settings
 from deposit.store import ObjectStore
@@ -72,7 +72,8 @@ def prepare_gateway(settings: Settings, secrets: Credentials, progress: Progress
 
 def prepare_aws(settings: Settings, progress: Progress = log_progress) -> None:
     """Make of RDS and S3 what the stack needs. Raises ConfigError or UpstreamError."""
-    retry_while_down(lambda: prepare_rds(settings.database, progress), TIMEOUT)
+    step = OnChange(progress)  # of a server that is waited for, each step once
+    retry_while_down(lambda: prepare_rds(settings.database, step), TIMEOUT)
     progress(f"buckets in S3: {', '.join(ObjectStore(settings.store).buckets())}")
     ObjectStore(settings.store).ensure_buckets()
 

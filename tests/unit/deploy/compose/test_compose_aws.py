@@ -1,9 +1,11 @@
 """The compose file in front of AWS: what is left out, and who gets which secret."""
 
+import itertools
 import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,10 @@ import yaml
 from rendering import render
 from sqlalchemy.engine import make_url
 
+from deposit.deploy.compose import preparation
 from deposit.deploy.compose.mlflow import variables
 from deposit.deploy.local.refused_settings import ON_AWS_ALONE
+from deposit.errors import UpstreamError
 from deposit.sections import DatabaseSettings, StoreSettings
 from deposit.settings import REPOSITORY, Settings, setting_names
 
@@ -202,3 +206,19 @@ def test_airflow_asks_for_the_url_of_its_database(options: list[str], driver: st
     )
     assert refused.returncode == 1
     assert "DEPOSIT_DATABASE__AIRFLOW_URL is not set" in refused.stderr
+
+
+def test_the_preparation_says_what_it_waits_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = itertools.count(1)
+    said: list[str] = []
+
+    def prepare_rds(_: DatabaseSettings, progress: Callable[[str], None]) -> None:
+        progress("databases and roles")
+        if next(tries) < 3:
+            raise UpstreamError("it does not answer")
+        raise RuntimeError
+
+    monkeypatch.setattr(preparation, "prepare_rds", prepare_rds)
+    with pytest.raises(RuntimeError):
+        preparation.prepare_aws(Settings(), lambda message, done=0, total=0: said.append(message))
+    assert (next(tries), said) == (4, ["databases and roles"])
