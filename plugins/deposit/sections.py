@@ -344,6 +344,7 @@ class GatewaySettings(Section):
     )
     evidently: str | None = Field(None, description="the same of Evidently's UI")
     dask: str | None = Field(None, description="the same of the dashboard of a Dask scheduler")
+    grafana: str | None = Field(None, description="the same of Grafana, which asks for its own login")
     tls: Literal["off", "internal", "files"] = Field(
         "off", description="`internal`: a certificate of the gateway's own authority; `files`: a given one"
     )
@@ -555,7 +556,7 @@ class MonitorSettings(Section):
 
 
 class StackSettings(Section):
-    """The stack without Docker: ports, all on 127.0.0.1 but what the gateway publishes."""
+    """The stack without Docker: ports, all on 127.0.0.1 but what the gateway publishes; a Grafana that is installed."""
 
     gateway_port: int = Field(8000, description="API and page")
     airflow_port: int = Field(8080, description="Airflow UI and REST API")
@@ -564,4 +565,10 @@ class StackSettings(Section):
     dask_port: int = Field(8787, description="dashboard of a Dask scheduler, if one runs, which asks for it too")
     store_port: int = Field(9000, description="object store")
     postgres_port: int = Field(15432, description="PostgreSQL")
-    internal_port: int = Field(18800, description="first of 9 ports that are for the stack's own parts")
+    internal_port: int = Field(18800, description="first of 10 ports that are for the stack's own parts")
+    grafana_port: int = Field(3000, description="Grafana UI, if one is started, with a login of its own")
+    grafana: Literal["off"] | FullPath | None = Field(
+        None,
+        description="Grafana's program, which is started too; empty means `grafana` or `grafana-server` of the PATH, "
+        "`off` none",
+    )

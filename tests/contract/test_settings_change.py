@@ -25,7 +25,7 @@ from deposit.keys import digest
 from deposit.progress import log_progress
 from deposit.registry.registry import ModelRegistry
 from deposit.registry.versions import Version
-from deposit.release import leases, requests
+from deposit.release import leases, packaging, requests
 from deposit.release.gateway import trust
 from deposit.release.repository import Release
 from deposit.replay.client import service
@@ -193,6 +193,38 @@ def test_a_service_follows_its_settings_and_secrets_without_a_failed_request(
     until(lambda: len(supervision.states(place)) == len(PARTS) + 1)
     # not again and again
     assert [release.state for release in requests.history(settings.database)[:2]] == ["failed", "live"]
+
+
+def test_a_service_gets_the_code_of_a_new_version_without_a_failed_request(
+    stack: Settings, monkeypatch: pytest.MonkeyPatch, customers: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    first = release(stack, "deposit-v1")
+    assert requests.request_renewed_code(stack) is None  # it is of this version
+    page = tmp_path / "README.md"
+    page.write_text("of a new version\n")
+    files = packaging.source_files() | {"README.md": page}
+    monkeypatch.setattr(packaging, "source_files", lambda: files)
+    with Load(stack.stack.gateway_port, customers[0]) as load:
+        until(lambda: len(load.answers) > 50)
+        lifecycle._renew_code(stack, log_progress)
+        after = len(load.answers)
+        until(lambda: len(load.answers) > after + 50)
+    assert load.failures == []
+    renewed, retired = requests.history(stack.database)[:2]
+    assert (renewed.state, renewed.model_id) == ("live", first.model_id)
+    assert renewed.bento_sha256 != first.bento_sha256
+    assert (retired.id, retired.state) == (first.id, "retired")
+    assert requests.request_renewed_code(stack) is None
+
+    # a version that cannot be packaged leaves what serves as it is
+    (tmp_path / "service.py").write_text("raise SystemExit('broken')\n")
+    broken = files | {"service.py": tmp_path / "service.py"}
+    monkeypatch.setattr(packaging, "source_files", lambda: broken)
+    said: list[str] = []
+    lifecycle._renew_code(stack, lambda message, *_: said.append(message))
+    assert said[-1].endswith("what serves goes on with the code that it was packaged with")
+    assert requests.live(stack.database) == renewed
+    assert post(stack, customers[:1]).status_code == 200
 
 
 def test_a_replay_that_fails_gives_traffic_back(stack: Settings) -> None:

@@ -14,11 +14,12 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+import stand_in_grafana
 
 from deposit import proxies
 from deposit.deploy.credentials import credentials
 from deposit.deploy.layout import Layout, layout
-from deposit.deploy.local import lifecycle, processes, supervision
+from deposit.deploy.local import grafana, lifecycle, processes, supervision
 from deposit.deploy.local.programs import programs
 from deposit.errors import ConfigError
 from deposit.release.gateway import Gateway
@@ -55,20 +56,24 @@ class Started:
         supervision.start(place, parts)
         lifecycle._start(place, parts, PARTS, lambda *_: None)
         retry_while_down(lambda: lifecycle._prepare_servers(settings, secrets), lifecycle.PREPARE_TIMEOUT)
+        lifecycle._start(place, parts, ["grafana"], lambda *_: None)
         return cls(load_settings(), place)
 
 
 @pytest.fixture(scope="module")
 def environment(free_ports: Callable[[int], int]) -> Iterator[dict[str, str]]:
-    """Ports of the stack's own, in a process whose proxy is dead."""
-    names = ("GATEWAY", "AIRFLOW", "MLFLOW", "EVIDENTLY", "STORE", "POSTGRES", "INTERNAL")
-    first = free_ports(len(names) + 6)
+    """Ports of the stack's own and a Grafana, in a process whose proxy is dead."""
+    names = ("GATEWAY", "AIRFLOW", "MLFLOW", "EVIDENTLY", "STORE", "POSTGRES", "GRAFANA", "INTERNAL")
+    first = free_ports(len(names) + 9)
+    apart = Path(tempfile.mkdtemp(prefix="dep-"))
     before = dict(os.environ)
     os.environ.update({"http_proxy": DEAD, "HTTPS_PROXY": DEAD, "ALL_PROXY": DEAD, "no_proxy": "", "NO_PROXY": ""})
     proxies.settle(os.environ)
     try:
-        yield {f"DEPOSIT_STACK__{name}_PORT": str(first + number) for number, name in enumerate(names)}
+        ports = {f"DEPOSIT_STACK__{name}_PORT": str(first + number) for number, name in enumerate(names)}
+        yield ports | {"DEPOSIT_STACK__GRAFANA": str(stand_in_grafana.install(apart / "a Grafana, 'odd'"))}
     finally:
+        shutil.rmtree(apart)
         os.environ.clear()
         os.environ.update(before)
 
@@ -116,6 +121,48 @@ def test_its_parts_work_past_a_dead_proxy(stack: Started) -> None:
     assert Gateway(settings).answers()
     with pytest.raises(httpx.ConnectError):  # what is outside is asked for by the proxy
         httpx.get("http://deposit.test", timeout=60)
+
+
+def test_grafana_runs_with_the_files_of_compose_and_is_asked_by_the_gateway(stack: Started) -> None:
+    settings, place = stack.settings, stack.place
+    secrets, url = credentials(place.secrets), grafana.url(settings)
+    assert httpx.get(f"{url}/api/state", timeout=60).status_code == 401
+    health = httpx.get(f"{url}/api/health", timeout=60)
+    assert (health.json()["database"], health.headers["x-content-type-options"]) == ("ok", "nosniff")
+    state = httpx.get(f"{url}/api/state", auth=(grafana.ADMIN, secrets.grafana_admin), timeout=60).json()
+    assert state["users"] == ["reader"]
+    assert state["asked_as"] == url.removeprefix("http://")
+    assert sorted(state["dashboards"]) == ["Data", "Model", "Service", "User log"]
+    assert (len(state["rules"]), state["home"]) == (10, "Service")
+    assert state["hooks"] == ["http://127.0.0.1:9/"]
+    found = state["configuration"]
+    assert all(Path(found["paths"][name]).is_relative_to(place.grafana) for name in ("data", "logs", "plugins"))
+    assert (found["server"]["http_addr"], found["server"]["root_url"]) == ("127.0.0.1", f"{url}/")
+    (status,) = [part for part in lifecycle.status(settings) if part.name == "grafana"]
+    assert (status.state, status.url) == ("running", url)
+    assert url in lifecycle.dashboards(settings, [status])
+    assert lifecycle.environment(settings)["GRAFANA_ADMIN_PASSWORD"] == secrets.grafana_admin
+
+
+def test_a_grafana_that_does_not_start_takes_nothing_down(stack: Started) -> None:
+    settings, place = stack.settings, stack.place
+    parts = programs(settings, place, credentials(place.secrets))
+    program = grafana.installation(settings)
+    assert program is not None
+    supervision.supervisor(place).call("stopProcess", "grafana")
+    (program.home / "broken").touch()
+    said: list[str] = []
+    lifecycle._start(place, parts, ["grafana"], lambda message, *_: said.append(message))
+    assert said[-1].endswith(f"see {place.logs}/grafana.log; all else goes on without it")
+    assert "it is broken" in (place.logs / "grafana.log").read_text()
+    seen = lifecycle.status(settings)
+    assert {part.name: part.state for part in seen if part.name in [*PARTS, "grafana"]} == {
+        **dict.fromkeys(PARTS, "running"), "grafana": "failed",
+    }  # fmt: skip
+    assert "Grafana does not start" in lifecycle.dashboards(settings, seen)
+    assert httpx.get(settings.gateway_url, timeout=60).status_code == 503
+    assert httpx.get(grafana.url(settings), timeout=60).status_code == 502
+    (program.home / "broken").unlink()
 
 
 def test_nothing_of_it_is_open_to_other_users(stack: Started) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+import stand_in_grafana
 from sqlalchemy import create_engine
 
 from deposit.deploy.local.airflow_api import AirflowApi
@@ -102,6 +103,8 @@ def stack(
         "DEPOSIT_STATE_DIR": str(tmp_path_factory.mktemp("stack")),
         **{f"DEPOSIT_STACK__{name.upper()}_PORT": str(ports + number) for number, name in enumerate(names)},
         "DEPOSIT_STACK__INTERNAL_PORT": str(ports + 6),
+        "DEPOSIT_STACK__GRAFANA": str(stand_in_grafana.install(tmp_path_factory.mktemp("grafana") / "12.4.0")),
+        "DEPOSIT_STACK__GRAFANA_PORT": str(ports + 20),
         "DEPOSIT_RELEASE__FIRST_PORT": str(ports + 25),
         # not the default, so that a training shows whether the DAG has the setting; the same recipe wins, which decays
         "DEPOSIT_TRAIN__TRIALS": "19",

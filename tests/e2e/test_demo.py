@@ -80,6 +80,16 @@ def test_mlflow_and_evidently_ask_for_the_login_that_the_demo_prints(stack) -> N
         assert httpx.get(url, auth=stack.ui_login(), timeout=30, trust_env=False).is_success, part
 
 
+def test_a_grafana_that_is_installed_is_started_and_the_demo_prints_its_login(stack) -> None:
+    settings, url = stack.settings(), stack.url("grafana")
+    login = settings["GRAFANA_ADMIN_USER"], settings["GRAFANA_ADMIN_PASSWORD"]
+    assert " / ".join(login) in _demo(stack)
+    assert url in _demo(stack)
+    state = httpx.get(f"{url}/api/state", auth=login, trust_env=False, timeout=60).raise_for_status().json()
+    assert (state["users"], len(state["dashboards"]), state["home"]) == (["reader"], 4, "Service")
+    assert state["hooks"] == [stack.environment["DEPOSIT_MONITOR__WEBHOOK_URL"]]
+
+
 def test_the_dataset_version_is_in_the_object_store(stack) -> None:
     settings = stack.settings()
     s3 = boto3.client(

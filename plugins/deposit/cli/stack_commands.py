@@ -101,6 +101,6 @@ def _print_status(parts: "list[ServiceStatus]", as_json: bool) -> None:
         ["part", "state", "pid", "url", "what"],
         [[part.name, part.state, part.pid, part.url, part.what] for part in parts],
     )
-    from deposit.deploy.local.lifecycle import DASHBOARDS
+    from deposit.deploy.local import lifecycle
 
-    console.out.print(DASHBOARDS)
+    console.out.print(lifecycle.dashboards(load_settings(), parts))

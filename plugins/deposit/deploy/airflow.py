@@ -62,6 +62,8 @@ def environment(settings: Settings, layout: Layout, secrets: Credentials) -> dic
     )
     # what the plugin links to
     links = {"api": settings.gateway_url, "mlflow": settings.gateway.url(ports.mlflow_port)}
+    if isinstance(ports.grafana, Path):
+        links["grafana"] = settings.gateway.url(ports.grafana_port)
     links |= settings.links.model_dump(exclude_none=True)
     return _FIXED | {
         "AIRFLOW_HOME": str(layout.airflow),

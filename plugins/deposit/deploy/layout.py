@@ -54,6 +54,11 @@ class Layout(StateFolder):
         return self.root / "airflow"
 
     @property
+    def grafana(self) -> Path:
+        """Grafana's data, and what it reads at its start."""
+        return self.root / "grafana"
+
+    @property
     def keys(self) -> Path:
         """The API keys."""
         return self.root / "keys.json"
@@ -96,8 +101,8 @@ class Layout(StateFolder):
                 "a line means something else to its parts; set DEPOSIT_STATE_DIR"
             )
         folders = (
-            self.root, self.logs, self.objects, self.guard, self.airflow, self.caddy, self.supervisor,
-            self.services, self.serving, self.sockets,
+            self.root, self.logs, self.objects, self.guard, self.airflow, self.grafana, self.caddy,
+            self.supervisor, self.services, self.serving, self.sockets,
         )  # fmt: skip
         for folder in folders:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)

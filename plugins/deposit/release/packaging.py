@@ -7,12 +7,13 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import tomllib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, distribution
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
@@ -25,6 +26,10 @@ from deposit.store import ObjectStore
 if TYPE_CHECKING:
     from deposit.registry.registry import ModelRegistry
     from deposit.registry.versions import Version
+
+
+_CODE = "code.sha256"
+"""File of a Bento that says by which code it was packaged."""
 
 
 @dataclass(frozen=True)
@@ -82,16 +87,38 @@ def write_context(context: Path, tag: str) -> None:
         target = context / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
+    requirements = context / "requirements.json"
+    requirements.write_text(json.dumps(pinned_requirements()))
+    (context / _CODE).write_text(code_digest())
     (context / "model.tag").write_text(tag + "\n")
-    (context / "requirements.json").write_text(json.dumps(pinned_requirements()))
+
+
+def code_digest() -> str:
+    """The sha256 of all that a Bento packaged now would have beside the model: the service's code, its requirements."""
+    digest = hashlib.sha256(json.dumps(pinned_requirements()).encode())
+    for name, path in sorted(source_files().items()):
+        _add(digest, name, path.read_bytes())
+    return digest.hexdigest()
+
+
+def packaged_code(archive: Path) -> str | None:
+    """The `code_digest` with which a Bento was packaged; None of one from before it was kept."""
+    with tarfile.open(archive) as bento:
+        for member in bento:
+            if PurePosixPath(member.name).parts[-2:] == ("src", _CODE) and (content := bento.extractfile(member)):
+                return content.read().decode()
+    return None
 
 
 def _digest(work: Path) -> str:
     digest = hashlib.sha256()
     for path in sorted(path for path in work.rglob("*") if path.is_file()):
-        content = path.read_bytes()
-        digest.update(f"{path.relative_to(work)}\0{len(content)}\0".encode() + content)
+        _add(digest, str(path.relative_to(work)), path.read_bytes())
     return digest.hexdigest()
+
+
+def _add(digest: "hashlib._Hash", name: str, content: bytes) -> None:
+    digest.update(f"{name}\0{len(content)}\0".encode() + content)
 
 
 def built(work: Path, tag: str) -> bytes:
@@ -128,7 +155,7 @@ def build(context: Path, model: Path, tag: str, archive: Path) -> None:
         name=name,
         version=version,
         build_ctx=str(context),
-        include=["*.py", "*.md", "model.tag", "serving/static/**"],
+        include=["*.py", "*.md", "model.tag", _CODE, "serving/static/**"],
         models=[tag],
         python={"packages": requirements, "lock_packages": False},
     )

@@ -1,15 +1,20 @@
 """Ask for a release or a rollback, and wait for what becomes of it; carried out by the reconciler."""
 
+import tempfile
+from pathlib import Path
+
 from sqlalchemy import Connection
 
 from deposit.database import transaction
 from deposit.errors import GateError, ReleaseError
 from deposit.progress import OnChange, Progress, log_progress
+from deposit.registry.model_ids import registered_name
 from deposit.registry.versions import CHAMPION
 from deposit.release import repository
 from deposit.release.repository import FAILED, FALLBACK, PENDING, Release
 from deposit.sections import DatabaseSettings
 from deposit.settings import Settings
+from deposit.store import ObjectStore
 from deposit.waiting import wait_until
 
 _LOOK_SECONDS = 0.5
@@ -51,6 +56,27 @@ def request_release(settings: Settings, model_id: str | None = None, progress: P
             return repository.request(connection, values)
     progress(f"{version.model_id} is {there.state} already (release {there.id})")
     return there
+
+
+def request_renewed_code(settings: Settings, progress: Progress = log_progress) -> Release | None:
+    """Ask that the live model be packaged and served anew if its Bento has other code than this has.
+
+    None if there is nothing to do: nothing is live, a release is under way, or what is live is no model of ours but a
+    replay's. Raises as `request_release` does.
+    """
+    from deposit.release.packaging import code_digest, packaged_code
+
+    with transaction(settings.database) as connection:
+        now, pending = repository.live(connection), repository.pending(connection)
+    if now is None or pending or registered_name(now.model_id) != settings.mlflow.model_name:
+        return None
+    with tempfile.TemporaryDirectory(prefix="look-", dir=settings.state_dir) as folder:
+        archive = Path(folder) / "release.bento"
+        ObjectStore(settings.store).download(now.bento_uri, archive)
+        if packaged_code(archive) == code_digest():
+            return None
+    progress(f"{now.model_id} serves with code of another version: packaging it with this one's")
+    return request_release(settings, now.model_id, progress)
 
 
 def request_rollback(database: DatabaseSettings) -> Release:

@@ -116,11 +116,13 @@ def _where(settings: Settings) -> None:
         "airflow-api-server": f"{login['AIRFLOW_ADMIN_USER']} / {login['AIRFLOW_ADMIN_PASSWORD']}",
         "mlflow": uis,
         "evidently": uis,
+        "grafana": f"{login['GRAFANA_ADMIN_USER']} / {login['GRAFANA_ADMIN_PASSWORD']}",
     }
-    rows = [[part.what, part.url, logins.get(part.name)] for part in lifecycle.status(settings) if part.url]
+    parts = lifecycle.status(settings)
+    rows = [[part.what, part.url, logins.get(part.name)] for part in parts if part.url]
     console.out.print()
     console.table("Where to look", ["what", "url", "login"], rows)
-    console.out.print(lifecycle.DASHBOARDS)
+    console.out.print(lifecycle.dashboards(settings, parts))
 
 
 def _curl(settings: Settings) -> None:

@@ -9,7 +9,7 @@ import psutil
 from deposit.database import transaction
 from deposit.deploy import airflow
 from deposit.deploy.layout import layout
-from deposit.deploy.local import lifecycle, processes, supervision
+from deposit.deploy.local import grafana, lifecycle, processes, supervision
 from deposit.deploy.requirements import GIB, SYSTEMS, WITHOUT_DOCKER, Machine, shortfalls
 from deposit.errors import ConfigError, DepositError
 from deposit.settings import Settings
@@ -33,6 +33,7 @@ def examine(settings: Settings) -> list[Finding]:
         ("Airflow's environment", lambda current: airflow.command(layout(current))[-1]),
         ("disk", _disk),
         ("memory", _memory),
+        ("Grafana", _grafana),
     ]
     if supervision.running(layout(settings)):
         checks += [("parts", _parts), ("database", _database), ("object store", _store)]
@@ -60,6 +61,13 @@ def _machine(_: Settings) -> str:
 
 def _python(_: Settings) -> str:
     return f"{sys.version.split()[0]} at {sys.executable}"
+
+
+def _grafana(settings: Settings) -> str:
+    there = grafana.installation(settings) or (grafana.on_path() if settings.stack.grafana is None else None)
+    if there is None:
+        return grafana.reason_for_none(settings, layout(settings).root)
+    return f"{there.version()} at {there.program}"
 
 
 def _disk(settings: Settings) -> str:

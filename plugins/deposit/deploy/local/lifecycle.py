@@ -1,21 +1,19 @@
 """The stack without Docker: up, down, status."""
 
 import shutil
-import socket
 from dataclasses import dataclass
 from pathlib import Path
-
-import httpx
 
 from deposit import keys
 from deposit.deploy import airflow, objectstore, servers, ui_login
 from deposit.deploy.credentials import Credentials, credentials, random_credentials, write_private
 from deposit.deploy.layout import Layout, layout
-from deposit.deploy.local import postgres, processes, supervision
+from deposit.deploy.local import grafana, postgres, processes, supervision
 from deposit.deploy.local.programs import INTERNAL_PORTS, Program, programs, settings_of
 from deposit.deploy.local.refused_settings import require_possible
-from deposit.errors import ConfigError, UpstreamError
+from deposit.errors import ConfigError, DepositError, UpstreamError
 from deposit.progress import Progress, log_progress
+from deposit.release import requests
 from deposit.release.gateway import Gateway
 from deposit.release.published_uis import USER as UI_USER
 from deposit.sections import StackSettings
@@ -26,10 +24,6 @@ from deposit.waiting import retry_while_down, wait_until
 START_TIMEOUT = 120.0
 PREPARE_TIMEOUT = 30.0
 NEEDED_DISK = 2 * 2**30
-DASHBOARDS = (
-    "Dashboards and alerts are Grafana's: the stack with Docker (`make up`) has one, or have one of your own read the "
-    "files in grafana/ (docs/dashboards.md); Airflow's page Deposit shows verdicts and worth without."
-)
 _RUNS_DAGS = ("airflow-api-server", "airflow-scheduler", "airflow-dag-processor")
 
 
@@ -55,7 +49,7 @@ def up(settings: Settings, progress: Progress = log_progress) -> list[ServiceSta
     not come up, with its log).
     """
     begin(settings, progress)
-    return settle(settings, progress)
+    return settle(progress)
 
 
 def begin(settings: Settings, progress: Progress = log_progress) -> None:
@@ -66,6 +60,7 @@ def begin(settings: Settings, progress: Progress = log_progress) -> None:
     place = layout(settings)
     try:
         place.make()
+        settings = grafana.with_grafana(settings, place.root)
         require_disk(place.root)
         secrets = credentials(place.secrets)
         require_possible(settings, place, secrets)
@@ -84,11 +79,13 @@ def begin(settings: Settings, progress: Progress = log_progress) -> None:
     _start(place, parts, [part.name for part in parts], progress, wait=False)
 
 
-def settle(settings: Settings, progress: Progress = log_progress) -> list[ServiceStatus]:
+def settle(progress: Progress = log_progress) -> list[ServiceStatus]:
     """Wait until all parts of a stack that has begun are ready. Raises as `up`."""
+    settings = load_settings()
     place = layout(settings)
     parts = programs(settings, place, credentials(place.secrets))
     _start(place, parts, [part.name for part in parts], progress)
+    _renew_code(settings, progress)
     return status(settings)
 
 
@@ -124,6 +121,20 @@ def status(settings: Settings) -> list[ServiceStatus]:
     return sorted(parts, key=lambda part: order.index(part.name) if part.name in order else len(order))
 
 
+def dashboards(settings: Settings, parts: list[ServiceStatus]) -> str:
+    """Where dashboards and alerts are, or why they are nowhere, in a sentence; `parts` as by `status`."""
+    part = next((part for part in parts if part.name == "grafana"), None)
+    if part is None:
+        place = layout(settings)
+        return (
+            f"Dashboards and alerts are Grafana's: {grafana.reason_for_none(settings, place.root)} "
+            "(docs/dashboards.md); Airflow's page Deposit shows verdicts and worth without."
+        )
+    if part.state == "failed":
+        return f"Grafana does not start, all else does without it: {layout(settings).logs / 'grafana.log'} says why."
+    return f"Dashboards and alerts: {part.url}, as {grafana.ADMIN} with GRAFANA_ADMIN_PASSWORD of `deposit env`."
+
+
 _STATES = {"RUNNING": "running", "STARTING": "starting", "BACKOFF": "failed", "FATAL": "failed", "STOPPING": "stopping"}
 
 
@@ -140,6 +151,8 @@ def environment(settings: Settings) -> dict[str, str]:
         # as MLflow's clients read them; Evidently's UI has the same login
         "MLFLOW_TRACKING_USERNAME": UI_USER,
         "MLFLOW_TRACKING_PASSWORD": secrets.gateway_admin,
+        "GRAFANA_ADMIN_USER": grafana.ADMIN,
+        "GRAFANA_ADMIN_PASSWORD": secrets.grafana_admin,
     }
 
 
@@ -156,7 +169,8 @@ def require_disk(folder: Path) -> int:
 
 def wanted_ports(stack: StackSettings) -> dict[str, int]:
     """Every port the stack listens on, by the setting that moves it."""
-    wanted = {f"DEPOSIT_STACK__{name}".upper(): port for name, port in stack.model_dump().items()}
+    ports = stack.model_dump(exclude={"grafana"} if isinstance(stack.grafana, Path) else {"grafana", "grafana_port"})
+    wanted = {f"DEPOSIT_STACK__{name}".upper(): port for name, port in ports.items()}
     first = wanted.pop("DEPOSIT_STACK__INTERNAL_PORT")
     inner = {f"DEPOSIT_STACK__INTERNAL_PORT + {n}": first + n for n in range(INTERNAL_PORTS)}
     return wanted | inner
@@ -171,6 +185,8 @@ def _lay_out(settings: Settings, place: Layout, secrets: Credentials) -> None:
     gateway = Gateway(load_settings())
     ui_login.admit(gateway.login_file, secrets.gateway_admin)
     gateway.prepare()
+    if isinstance(settings.stack.grafana, Path):
+        grafana.lay_out(place)
     postgres.initialise(place.cluster, secrets.postgres_superuser)
 
 
@@ -189,6 +205,15 @@ def _prepare_servers(settings: Settings, secrets: Credentials) -> None:
     servers.prepare_buckets(settings.store, f"http://127.0.0.1:{settings.stack.store_port}", secrets)
 
 
+def _renew_code(settings: Settings, progress: Progress) -> None:
+    """Have what is live serve with the code of this version; it goes on as it is where that fails."""
+    try:
+        if renewed := requests.request_renewed_code(settings, progress):
+            requests.wait(settings.database, renewed.id, START_TIMEOUT, progress)
+    except DepositError as error:
+        progress(f"{error}; what serves goes on with the code that it was packaged with")
+
+
 def _start(place: Layout, parts: list[Program], names: list[str], progress: Progress, wait: bool = True) -> None:
     chosen = [part for part in parts if part.name in names]
     for part in chosen:
@@ -196,12 +221,19 @@ def _start(place: Layout, parts: list[Program], names: list[str], progress: Prog
     for number, part in enumerate(chosen, 1):
         if wait:
             progress(f"waiting for {part.name}", number, len(chosen))
-            _wait_ready(place, part)
+            _wait_ready(place, part, progress)
 
 
-def _wait_ready(place: Layout, part: Program) -> None:
-    if not wait_until(lambda: _runs(place, part) and _answers(part.health), START_TIMEOUT):
-        raise UpstreamError(f"{part.name} is not ready after {START_TIMEOUT:.0f} s: see {place.logs}/{part.name}.log")
+def _wait_ready(place: Layout, part: Program, progress: Progress) -> None:
+    try:
+        if not wait_until(lambda: _runs(place, part) and part.answers(), START_TIMEOUT):
+            raise UpstreamError(
+                f"{part.name} is not ready after {START_TIMEOUT:.0f} s: see {place.logs}/{part.name}.log"
+            )
+    except UpstreamError as error:
+        if part.needed:
+            raise
+        progress(f"{error}; all else goes on without it")
 
 
 def _runs(place: Layout, part: Program) -> bool:
@@ -211,18 +243,3 @@ def _runs(place: Layout, part: Program) -> bool:
     # supervisor calls a part running after some seconds alone: what others wait for is looked at again at the end
     early = ["STARTING"] if part.name in supervision.FOUNDATION else []
     return info["statename"] in ["RUNNING", *early]
-
-
-def _answers(health: str | None) -> bool:
-    if health is None:
-        return True
-    try:
-        if health.startswith("http"):
-            return httpx.get(health, timeout=3, trust_env=False).status_code < 500
-        host, port = health.rsplit(":", 1)
-        if host == postgres.HEALTH:
-            return postgres.ready(int(port))
-        socket.create_connection((host.strip("[]"), int(port)), timeout=3).close()
-    except (httpx.HTTPError, OSError):
-        return False
-    return True

@@ -71,7 +71,11 @@ def is_free(port: int) -> bool:
 
 def holder(port: int) -> psutil.Process | None:
     """Who listens on a port; None where this user may not see it."""
-    for connection in psutil.net_connections(kind="tcp"):
+    try:
+        connections = psutil.net_connections(kind="tcp")
+    except psutil.AccessDenied:  # macOS shows them to root alone
+        return None
+    for connection in connections:
         if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port:
             try:
                 return psutil.Process(connection.pid) if connection.pid else None

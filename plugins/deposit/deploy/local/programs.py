@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 from deposit.deploy import airflow, objectstore
 from deposit.deploy.credentials import Credentials
 from deposit.deploy.layout import MODELS, Layout
-from deposit.deploy.local import postgres
+from deposit.deploy.local import grafana, postgres
 from deposit.deploy.servers import OWNER, WRITER, database_url
 from deposit.keys import digest
 from deposit.release.caddy import ENVIRONMENT as CADDY_ENVIRONMENT
@@ -20,9 +20,9 @@ from deposit.variables import file_of
 
 _PLACE = "DEPOSIT_STATE_DIR"
 _WRITER = "DEPOSIT_DATABASE__WRITER_URL"
-_MLFLOW, _EVIDENTLY = objectstore.INTERNAL_PORTS, objectstore.INTERNAL_PORTS + 1
+_MLFLOW, _EVIDENTLY, _GRAFANA = range(objectstore.INTERNAL_PORTS, objectstore.INTERNAL_PORTS + 3)
 """Places from `internal_port` on, after the object store's, of what people reach by the gateway."""
-INTERNAL_PORTS = objectstore.INTERNAL_PORTS + 2
+INTERNAL_PORTS = objectstore.INTERNAL_PORTS + 3
 _SETTINGS = "SETTINGS_OF_DEPOSIT"
 """A digest of the files that a part reads: supervisor starts a part anew whose environment has changed."""
 
@@ -31,7 +31,8 @@ _SETTINGS = "SETTINGS_OF_DEPOSIT"
 class Program:
     """One part under the supervisor.
 
-    `url` is what a person opens; `health` is asked until it answers: an URL, host:port, or `postgresql:port`.
+    `url` is what a person opens; `health` is asked until it answers: an URL, host:port, or `postgresql:port`. All else
+    goes on without a part that is not `needed`.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Program:
     health: str | None = None
     stop_signal: str = "TERM"
     description: str = ""
+    needed: bool = True
 
 
 def programs(settings: Settings, layout: Layout, secrets: Credentials) -> list[Program]:
@@ -59,6 +61,7 @@ def programs(settings: Settings, layout: Layout, secrets: Credentials) -> list[P
             {"DEPOSIT_STATE_DIR": str(layout.root), _SETTINGS: digest_of(settings_of(settings, layout, secrets))},
             description="carries out releases",
         ),
+        *_grafana(settings, layout, secrets),
     ]
 
 
@@ -136,6 +139,26 @@ def _evidently(settings: Settings) -> Program:
     return Program("evidently", command, {"DO_NOT_TRACK": "1"}, url, health, description="reports of each month")
 
 
+def _grafana(settings: Settings, layout: Layout, secrets: Credentials) -> list[Program]:
+    there = grafana.installation(settings)
+    if there is None:
+        return []
+    port = settings.stack.internal_port + _GRAFANA
+    environment = grafana.environment(settings, layout, secrets, port)
+    return [
+        Program(
+            "grafana",
+            there.command,
+            # it reads its files when it starts
+            environment | {_SETTINGS: digest_of(grafana.provisioning())},
+            grafana.url(settings),
+            f"http://127.0.0.1:{port}/api/health",
+            description="dashboards and alerts",
+            needed=False,
+        )
+    ]
+
+
 def _airflow(settings: Settings, layout: Layout, secrets: Credentials) -> list[Program]:
     environment = airflow.environment(settings, layout, secrets)
     url = f"http://127.0.0.1:{settings.stack.airflow_port}"
@@ -161,7 +184,8 @@ def stack_variables(settings: Settings, layout: Layout, secrets: Credentials) ->
     """Addresses, sockets and secrets of the stack's own, as environment variables."""
     ports = settings.stack
     server = f"127.0.0.1:{ports.postgres_port}"
-    return {
+    dashboards = {"DEPOSIT_GATEWAY__GRAFANA": f"127.0.0.1:{ports.internal_port + _GRAFANA}"}
+    return (dashboards if grafana.installation(settings) else {}) | {
         "DEPOSIT_DATABASE__URL": database_url(server, OWNER, secrets.postgres_deposit),
         "DEPOSIT_DATABASE__WRITER_URL": database_url(server, WRITER, secrets.postgres_writer),
         "DEPOSIT_STORE__ENDPOINT_URL": f"http://127.0.0.1:{ports.store_port}",

@@ -25,6 +25,8 @@ _INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR",
 _ALIVE = ("RUNNING", "STARTING", "STOPPING", "BACKOFF")
 FOUNDATION = ("postgres", "objectstore")
 """Parts that all others lean on: first to start, last to stop."""
+_RETRIES = {True: 10, False: 3}
+"""How often a part is started that ends at once, by whether it is needed: `up` waits until supervisor gives up."""
 
 
 def configuration(layout: Layout, programs: list[Program]) -> str:
@@ -160,7 +162,7 @@ environment=SCRIPT_SHA256="{digest}"
 autostart=false
 autorestart=true
 startsecs=2
-startretries=10
+startretries={_RETRIES[program.needed]}
 stopsignal={program.stop_signal}
 stopwaitsecs={STOP_SECONDS}
 stopasgroup=true

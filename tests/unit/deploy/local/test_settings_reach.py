@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import stand_in_grafana
 from messages import refuses
 from pydantic import SecretStr
 
@@ -86,6 +87,8 @@ def odd(name: str, folder: Path) -> str:
         return ODD[name]
     if name.endswith(FILES):
         return str(folder / TEXT)
+    if name == "DEPOSIT_STACK__GRAFANA":
+        return str(folder / TEXT / "bin" / "grafana")
     if isinstance(default, bool):
         return str(not default)
     if isinstance(default, int):
@@ -125,6 +128,8 @@ def read_by(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Settings]
 @pytest.mark.parametrize("name", sorted(setting_names().keys() - {"DEPOSIT_STATE_DIR"}))
 def test_a_setting_reaches_the_parts_or_is_refused(name: str, place: Layout, tmp_path: Path, read_by: Any) -> None:
     at = {"DEPOSIT_STATE_DIR": str(place.root)}
+    if name.startswith("DEPOSIT_STACK__GRAFANA"):
+        at["DEPOSIT_STACK__GRAFANA"] = str(stand_in_grafana.install(tmp_path / TEXT))
     settings = read_by(chosen_settings, at | BESIDE.get(name, {}) | {name: odd(name, tmp_path)})
     wanted = value(settings, name)
     assert wanted != setting_names()[name][1]

@@ -3,8 +3,10 @@ import os
 import socket
 import stat
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import stand_in_grafana
 from messages import refuses
 
 from deposit.deploy.credentials import credentials
@@ -67,16 +69,22 @@ def test_no_secret_is_on_a_command_line(place: Layout) -> None:
         assert not [value for value in vars(secrets).values() if value in repr(program)]
 
 
-def test_each_part_is_given_only_its_own_secrets(place: Layout) -> None:
+def test_each_part_is_given_only_its_own_secrets(
+    place: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEPOSIT_STACK__GRAFANA", str(stand_in_grafana.install(tmp_path / "grafana")))
     secrets = credentials(place.secrets)
     allowed = {
         "mlflow": {secrets.postgres_mlflow, secrets.store_mlflow},
         "shipper": {secrets.postgres_writer},
+        "grafana": {secrets.postgres_reader, secrets.grafana_admin},
         **{f"airflow-{part}": {
                secrets.postgres_airflow, secrets.airflow_jwt, secrets.airflow_fernet, secrets.store_pipeline,
            } for part in ("api-server", "scheduler", "dag-processor", "triggerer")},
     }  # fmt: skip
-    for program in programs(load_settings(), place, secrets):
+    parts = programs(load_settings(), place, secrets)
+    assert allowed.keys() < {program.name for program in parts}
+    for program in parts:
         seen = {value for value in vars(secrets).values() if value in " ".join(program.environment.values())}
         assert seen <= allowed.get(program.name, set()), program.name
 

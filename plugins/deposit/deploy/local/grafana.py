@@ -1,0 +1,218 @@
+"""Grafana of the stack without Docker: the one that is installed here, with the dashboards and alerts of compose."""
+
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from deposit.deploy.credentials import Credentials, write_private
+from deposit.deploy.layout import Layout
+from deposit.deploy.local import processes
+from deposit.errors import ConfigError
+from deposit.settings import REPOSITORY, Settings
+
+ADMIN = "admin"
+"""Who logs in; the password is Grafana's own from the first start on."""
+_OLDEST = 12
+"""The oldest version that the dashboards are made for."""
+_NAMES = ("grafana", "grafana-server")
+"""The program on the PATH; the second is what Grafana was called before its version 9.2."""
+_FILES = REPOSITORY / "grafana"
+_HERE = {
+    "postgres:5432": "$DATABASE_ADDRESS",
+    "$__file{/run/deposit/database_password}": "$DATABASE_READER_PASSWORD",
+    "/var/lib/deposit/dashboards": "$DASHBOARDS",
+}
+"""What the files say of compose's containers, and the variable that takes its place: Grafana looks it up."""
+_PACKAGED_PLUGINS = Path("/var/lib/grafana/plugins-bundled")
+"""Where packages for Debian and Red Hat may have the data source's plugin; others have it in Grafana's home."""
+_SECONDS = 30
+"""Patience with a program that is asked its version."""
+_NOBODY = "http://127.0.0.1:9/"
+"""Who is called where there is no webhook: a contact point without an address would keep Grafana from starting."""
+_FIXED = {
+    "GF_LOG_MODE": "console",
+    "GF_SERVER_HTTP_ADDR": "127.0.0.1",
+    "GF_METRICS_ENABLED": "false",
+    "GF_SECURITY_ADMIN_USER": ADMIN,
+    "GF_SECURITY_DISABLE_GRAVATAR": "true",
+    "GF_USERS_ALLOW_SIGN_UP": "false",
+    # nothing is asked or sent on the internet, and nothing fetched from there
+    "GF_ANALYTICS_REPORTING_ENABLED": "false",
+    "GF_ANALYTICS_CHECK_FOR_UPDATES": "false",
+    "GF_ANALYTICS_CHECK_FOR_PLUGIN_UPDATES": "false",
+    "GF_ANALYTICS_FEEDBACK_LINKS_ENABLED": "false",
+    "GF_NEWS_NEWS_FEED_ENABLED": "false",
+    "GF_PLUGINS_PREINSTALL_DISABLED": "true",
+    "GF_PLUGINS_PLUGIN_ADMIN_ENABLED": "false",
+    "GF_PLUGINS_PUBLIC_KEY_RETRIEVAL_DISABLED": "true",
+    "GF_SNAPSHOTS_EXTERNAL_ENABLED": "false",
+}
+"""What is the same in every stack."""
+
+
+@dataclass(frozen=True)
+class Installation:
+    """A Grafana on this machine: its program, and the folder of its `conf` and `public`."""
+
+    program: Path
+    home: Path
+
+    @classmethod
+    def of(cls, program: Path) -> "Installation | None":
+        """The one that a program belongs to: an archive's, a Linux distribution's or Homebrew's; None if it is none."""
+        if not os.access(program, os.X_OK) or program.is_dir():
+            return None
+        real = program.resolve()
+        for home in (real.parent.parent, *(each.parent.parent / "share" / "grafana" for each in (real, program))):
+            if (home / "conf" / "defaults.ini").exists():
+                return cls(program, home)
+        return None
+
+    @property
+    def command(self) -> list[str]:
+        """The server, without the configuration of the machine's own Grafana, which a package's script would put in."""
+        own = self.home / "bin" / "grafana"
+        binary = own if os.access(own, os.X_OK) else self.program
+        server = [] if binary.name == "grafana-server" else ["server"]
+        return [str(binary), *server, f"--homepath={self.home}", f"--config={os.devnull}"]
+
+    def version(self) -> str:
+        """What it calls itself. Raises ConfigError if it does not run, or is too old for the dashboards."""
+        try:
+            done = subprocess.run([*self.command, "-v"], capture_output=True, text=True, check=False, timeout=_SECONDS)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise ConfigError(
+                f"{self.program} does not run ({error}): have DEPOSIT_STACK__GRAFANA name another"
+            ) from error
+        version = re.search(r"(\d+)\.\d+\.\d+\S*", done.stdout)
+        if version is None:
+            raise ConfigError(f"{self.program} does not say its version: have DEPOSIT_STACK__GRAFANA name another")
+        if int(version[1]) < _OLDEST:
+            raise ConfigError(
+                f"{self.program} is Grafana {version[0]}, the dashboards need {_OLDEST}: install a newer one"
+            )
+        return version[0]
+
+
+def on_path() -> Installation | None:
+    """The installation whose program is on the PATH."""
+    for name in _NAMES:
+        program = shutil.which(name)
+        if program and (found := Installation.of(Path(program).absolute())):
+            return found
+    return None
+
+
+def installation(settings: Settings) -> Installation | None:
+    """The one that the settings name."""
+    program = settings.stack.grafana
+    return Installation.of(program) if isinstance(program, Path) else None
+
+
+def with_grafana(settings: Settings, root: Path) -> Settings:
+    """The settings with the program on the PATH where they name none, unless a stranger holds Grafana's port.
+
+    Args:
+        settings: of the environment alone.
+        root: the state folder of the stack, which may hold the port itself.
+
+    Raises ConfigError if they name a program that is no Grafana.
+    """
+    program = settings.stack.grafana
+    if program is None:
+        there = on_path()
+        if there is None or _held_by_a_stranger(settings.stack.grafana_port, root):
+            return settings
+        return settings.changed("stack", grafana=there.program)
+    if isinstance(program, Path) and Installation.of(program) is None:
+        raise ConfigError(
+            f"{program} is no Grafana in its own folder: have DEPOSIT_STACK__GRAFANA name its bin/grafana, or `off`"
+        )
+    return settings
+
+
+def reason_for_none(settings: Settings, root: Path) -> str:
+    """Why the stack has no Grafana, and what to do about it."""
+    if settings.stack.grafana == "off":
+        return "none is started, for DEPOSIT_STACK__GRAFANA is `off`"
+    there, port = on_path(), settings.stack.grafana_port
+    if there is None:
+        return "none is installed here (no `grafana` on the PATH, none named by DEPOSIT_STACK__GRAFANA)"
+    if _held_by_a_stranger(port, root):
+        return f"port {port} is taken: set DEPOSIT_STACK__GRAFANA_PORT to a free one and run `deposit up`"
+    return f"`deposit up` starts the one at {there.program}"
+
+
+def environment(settings: Settings, layout: Layout, secrets: Credentials, port: int) -> dict[str, str]:
+    """Grafana's configuration, all as environment variables; holds secrets.
+
+    Args:
+        settings: of the stack.
+        layout: where it keeps its data.
+        secrets: the password of the role `reader` and of Grafana's first user are among them.
+        port: of 127.0.0.1, where the gateway reaches it.
+    """
+    folder, webhook = layout.grafana, settings.monitor.webhook_url
+    bundled = {"GF_PATHS_BUNDLED_PLUGINS": str(_PACKAGED_PLUGINS)} if _has_packaged_plugins(settings) else {}
+    return _FIXED | bundled | {
+        "GF_PATHS_DATA": str(folder / "data"),
+        "GF_PATHS_LOGS": str(folder / "logs"),
+        "GF_PATHS_PLUGINS": str(folder / "plugins"),
+        "GF_PATHS_PROVISIONING": str(_provisioned(layout)),
+        "GF_SERVER_HTTP_PORT": str(port),
+        "GF_SERVER_ROOT_URL": f"{url(settings)}/",
+        "GF_SECURITY_ADMIN_PASSWORD": secrets.grafana_admin,
+        "GF_SECURITY_COOKIE_SECURE": str(settings.gateway.tls != "off").lower(),
+        "GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH": str(_FILES / "dashboards" / "service.json"),
+        "DASHBOARDS": str(_FILES / "dashboards"),
+        "DATABASE_ADDRESS": f"127.0.0.1:{settings.stack.postgres_port}",
+        "DATABASE_READER_PASSWORD": secrets.postgres_reader,
+        "ALERT_WEBHOOK_URL": webhook.get_secret_value() if webhook else _NOBODY,
+    }  # fmt: skip
+
+
+def url(settings: Settings) -> str:
+    """What people open, without a slash at its end."""
+    return (settings.links.grafana or settings.gateway.url(settings.stack.grafana_port)).rstrip("/")
+
+
+def provisioning() -> dict[str, str]:
+    """What Grafana reads at its start, by the path below its folder: the files of compose, with this stack's places."""
+    source = _FILES / "provisioning"
+    files = {}
+    for path in sorted(source.rglob("*.yaml")):
+        text = path.read_text()
+        for of_compose, variable in _HERE.items():
+            text = text.replace(of_compose, variable)
+        files[str(path.relative_to(source))] = text
+    return files
+
+
+def lay_out(layout: Layout) -> None:
+    """Write what Grafana reads at its start, and nothing else in its place."""
+    shutil.rmtree(_provisioned(layout), ignore_errors=True)
+    for name, text in provisioning().items():
+        path = _provisioned(layout) / name
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_private(path, text)
+
+
+def _provisioned(layout: Layout) -> Path:
+    return layout.grafana / "provisioning"
+
+
+def _has_packaged_plugins(settings: Settings) -> bool:
+    there = installation(settings)
+    return there is not None and not (there.home / "data" / "plugins-bundled").exists() and _PACKAGED_PLUGINS.exists()
+
+
+def _held_by_a_stranger(port: int, root: Path) -> bool:
+    """Whether something that is no part of this stack listens on a port."""
+    if processes.is_free(port):
+        return False
+    process = processes.holder(port)
+    stack = processes.stack_of(process) if process else None
+    return stack is None or stack[0] != root
