@@ -3,6 +3,9 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+# images of Python set it for their layers' sake; without compiled files every process of the stack and of the tests compiles
+# Airflow or MLflow anew, for longer than most of them run
+unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9
@@ -90,7 +93,7 @@ test-fast: setup
 	$(RUN) pytest --quiet --doctest-modules $$(grep --recursive --files-with-matches --include='*.py' '>>> ' plugins/deposit bento/serving)
 
 test-servers: setup ## Contracts with real servers: PostgreSQL, S3, MLflow, Caddy, supervisor, the service
-	$(RUN) pytest --numprocesses $(WORKERS) --dist loadfile --cov --cov-append --cov-report= --cov-fail-under=0 -m "servers and not e2e" --ignore=tests/dags --ignore=tests/chaos --ignore=tests/page --ignore=tests/compose --ignore=tests/terraform
+	$(RUN) pytest --numprocesses $(WORKERS) --dist loadfile --cov --cov-append --cov-report= --cov-fail-under=0 -m servers tests/contract
 
 coverage: setup ## What test-fast and test-servers have covered, branches too; fails below the floor
 	$(RUN) coverage report

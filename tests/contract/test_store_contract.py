@@ -3,6 +3,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from moto.server import ThreadedMotoServer
@@ -62,11 +63,31 @@ def test_buckets_can_be_ensured_again(store: ObjectStore, bucket: Bucket) -> Non
     assert bucket.get("kept") == b"1"
 
 
-def test_more_than_one_page_of_keys_is_listed_in_order(bucket: Bucket) -> None:
-    names = [f"many/{number:04d}" for number in range(1050)]
+@pytest.fixture
+def small_pages(store: ObjectStore) -> Iterator[list[int]]:
+    """The server lists twenty keys at a time instead of a thousand; the number of keys of each page."""
+    pages: list[int] = []
+    events = store._client.meta.events
+
+    def ask_for_few(params: dict[str, Any], **_: Any) -> None:
+        params["MaxKeys"] = 20
+
+    def count(parsed: dict[str, Any], **_: Any) -> None:
+        pages.append(parsed["KeyCount"])
+
+    events.register("before-parameter-build.s3.ListObjectsV2", ask_for_few)
+    events.register("after-call.s3.ListObjectsV2", count)
+    yield pages
+    events.unregister("before-parameter-build.s3.ListObjectsV2", ask_for_few)
+    events.unregister("after-call.s3.ListObjectsV2", count)
+
+
+def test_more_than_one_page_of_keys_is_listed_in_order(bucket: Bucket, small_pages: list[int]) -> None:
+    names = [f"many/{number:04d}" for number in range(50)]
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda name: bucket.put(name, b"x"), reversed(names)))
     assert bucket.keys("many/") == names
+    assert small_pages == [20, 20, 10]
 
 
 def test_a_prefix_limits_the_keys(bucket: Bucket) -> None:

@@ -5,6 +5,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -39,8 +40,13 @@ class Stack:
     def json(self, *arguments: str) -> Any:
         return json.loads(self.run(*arguments, "--json").stdout)
 
-    def settings(self) -> dict[str, str]:
+    @cached_property
+    def _settings(self) -> dict[str, str]:
         return dict(line.split("=", 1) for line in self.run("env").stdout.splitlines())
+
+    def settings(self) -> dict[str, str]:
+        """What `deposit env` prints, which stays as it is; asked for once, as those who wait need it at each look."""
+        return self._settings
 
     def url(self, part: str) -> str:
         return f"http://127.0.0.1:{self.environment[f'DEPOSIT_STACK__{part.upper()}_PORT']}"

@@ -30,9 +30,18 @@ CLIENTS = 4
 def until(look: Callable[[], bool], seconds: float = WAIT) -> None:
     """Wait for something to become true."""
     deadline = time.monotonic() + seconds
-    while not look():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
+    while True:
+        began = time.monotonic()
+        if look():
+            return
+        ended = time.monotonic()
+        assert ended < deadline, "waited in vain"
+        time.sleep(pause_after(ended - began))
+
+
+def pause_after(look: float) -> float:
+    """Seconds until the next look: what is waited for needs the processor more than one that took so long does."""
+    return min(max(0.02, 4 * look), 2)
 
 
 class Postgres:

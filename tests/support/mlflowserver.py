@@ -35,10 +35,11 @@ def mlflow_server(
 
 def _wait_until_healthy(uri: str, log: Path) -> None:
     deadline = time.monotonic() + 300
-    while time.monotonic() < deadline:
-        try:
-            if httpx.get(f"{uri}/health", timeout=2).is_success:
-                return
-        except httpx.HTTPError:
-            time.sleep(0.3)
+    with httpx.Client(timeout=2) as client:  # a new one reads all authorities' certificates
+        while time.monotonic() < deadline:
+            try:
+                if client.get(f"{uri}/health").is_success:
+                    return
+            except httpx.HTTPError:
+                time.sleep(0.3)
     pytest.fail(f"MLflow does not start; its log ends: {log.read_text()[-2000:]}")

@@ -2,7 +2,6 @@
 
 import shutil
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -83,15 +82,15 @@ def releasing(settings: "Settings") -> Iterator[None]:
 
 def until(look: Callable[[], bool], seconds: float = WAIT) -> None:
     """Wait for what another process does; fails the test when the seconds have passed."""
-    deadline = time.monotonic() + seconds
-    while True:
+    import chaos
+
+    def answered() -> bool:
         try:
-            if look():
-                return
+            return look()
         except httpx.TransportError:
-            pass
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
+            return False
+
+    chaos.until(answered, seconds)
 
 
 def release(settings: "Settings", model_id: str) -> "Release":

@@ -1,6 +1,7 @@
 """Habits of the house that no linter knows."""
 
 import ast
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -45,3 +46,12 @@ def test_nothing_is_longer_than_a_reader_keeps_in_mind() -> None:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     }
     assert {name: lines for name, lines in functions.items() if lines > MOST_LINES_OF_A_FUNCTION} == {}
+
+
+def test_tests_with_servers_are_where_a_target_of_the_makefile_looks() -> None:
+    """`make test-fast` leaves them out wherever they are."""
+    tests = ROOT / "tests"
+    mark = re.compile(r"^(pytestmark = |@| +)pytest\.mark\.servers", re.MULTILINE)
+    marked = [path for path in tests.rglob("test_*.py") if mark.search(path.read_text())]
+    assert len(marked) > 50
+    assert {path.relative_to(tests).parts[0] for path in marked} <= {"chaos", "compose", "contract", "page"}

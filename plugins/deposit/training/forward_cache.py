@@ -94,7 +94,9 @@ def content_key(digests: Mapping[str, str], labelled: Sequence[str], *rest: obje
 
 def member_key(recipe: Recipe, trees: object, seed: int) -> str:
     """The same for a member that is fitted alike, whatever its name."""
-    content = {**asdict(recipe), "name": "", "trees": str(trees), "seed": seed}
+    content: dict[str, object] = {**asdict(recipe), "name": ""}
+    if recipe.family == "xgboost":  # the others are fitted without either
+        content |= {"trees": str(trees), "seed": seed}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
 

@@ -133,6 +133,24 @@ def test_a_recipe_that_is_added_is_fitted_alone(sample, monkeypatch) -> None:
     assert names == {"rates"}
 
 
+def test_another_seed_fits_trees_again_and_nothing_else(sample, monkeypatch) -> None:
+    cache, early = ForwardCache(), sample[sample["period"] < "2009-01"]
+    table = (TABLE[0], Recipe("fixed", "xgboost"), TABLE[3])
+    Trainer(early, Fitting(recipes=table), cache).score()
+    names: set[str] = set()
+
+    def counting(months, labelled, period, members, seed):
+        names.update(recipe.name for recipe, _ in members.values())
+        return score_month(months, labelled, period, members, seed)
+
+    monkeypatch.setattr(rolling_origin, "score_month", counting)
+    ours = Trainer(early, Fitting(recipes=table, seed=8), cache).score()
+
+    assert names == {"fixed"}
+    fresh = Trainer(early, Fitting(recipes=table, seed=8), ForwardCache()).score()
+    assert ours.log_odds.tobytes() == fresh.log_odds.tobytes()
+
+
 def test_damaged_objects_of_the_cache_are_made_again(sample) -> None:
     cache, early = ForwardCache(), sample[sample["period"] < "2009-03"]
     first = trainer(early, cache).score()
