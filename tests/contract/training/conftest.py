@@ -17,6 +17,8 @@ from deposit.training import training
 from deposit.training.recipes import RECIPES
 from deposit.training.training import TrainingResult, train
 
+FEW = tuple(recipe for recipe in RECIPES if recipe.name in ("logistic-c01", "xgboost-tuned", "rates"))
+
 
 @pytest.fixture(scope="session")
 def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -75,6 +77,25 @@ def bad(settings: Settings, rows: pd.DataFrame) -> TrainingResult:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "RECIPES", RECIPES[:1])
         return train(settings, published(settings, rows.assign(y=outcomes)))
+
+
+@pytest.fixture
+def few_recipes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A recipe of each family: what a test trains by itself takes seconds of a processor instead of half a minute."""
+    monkeypatch.setattr(training, "RECIPES", FEW)
+
+
+@pytest.fixture(scope="session")
+def quick_settings(settings: Settings) -> Settings:
+    return settings.changed("train", trials=1)
+
+
+@pytest.fixture(scope="session")
+def quick(quick_settings: Settings, rows: pd.DataFrame) -> TrainingResult:
+    """What `good` learned from, by few recipes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "RECIPES", FEW)
+        return train(quick_settings, published(quick_settings, rows))
 
 
 @pytest.fixture

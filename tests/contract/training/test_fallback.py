@@ -55,8 +55,8 @@ def test_the_rate_table_takes_over_in_its_month_and_once(aging: Settings, good, 
     assert champion(aging) == now
 
 
-def test_the_rate_table_follows_the_labels_until_another_passes(aging: Settings, good, rows) -> None:
-    early = train(aging, published(aging, rows[rows["period"] < "2010-03"]))
+def test_the_rate_table_follows_the_labels_until_another_passes(aging: Settings, good, few_recipes, rows) -> None:
+    early = train(aging.changed("train", trials=1), published(aging, rows[rows["period"] < "2010-03"]))
     make_champion(aging, early)
     first = replace_expired(aging, "2010-07", early.dataset)
     assert first is not None

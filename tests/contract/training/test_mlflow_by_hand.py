@@ -157,8 +157,8 @@ def test_a_champion_whose_files_are_gone_gives_way(good, bad, own, artifacts, tm
         assert selection.promote(own, promote).champion_before == champion.model_id
 
 
-def test_train_makes_anew_what_select_no_longer_has(good, settings, own, rows, client, artifacts) -> None:
-    assert published(settings, rows) == good.dataset
+def test_train_makes_anew_what_select_no_longer_has(quick, settings, own, few_recipes, rows, client, artifacts) -> None:
+    assert published(settings, rows) == quick.dataset
     own = own.changed("train", trials=1, seed=8)
     with pytest.raises(GateError, match="run `deposit train`") as error:
         selection.select(own)

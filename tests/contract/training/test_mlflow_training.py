@@ -102,15 +102,17 @@ def test_a_changed_price_is_no_other_training(good, settings, client) -> None:
     assert worth.profit <= worth.oracle
 
 
-def test_months_that_are_left_out_are_neither_learned_from_nor_scored(good, settings, rows, client) -> None:
-    newest, tuned = rows["period"].max(), settings.changed("train", trials=1)
-    left = train(tuned, good.dataset, [newest, "2008-06"])
-    again = train(tuned, good.dataset, ["2008-06", newest])
-    models = ModelRegistry(settings.changed("mlflow", model_name="left"))
-    comparison = selection.compare(models, settings, models.register(client.get_run(left.run_id)), None)
+def test_months_that_are_left_out_are_neither_learned_from_nor_scored(
+    quick, quick_settings, few_recipes, rows, client
+) -> None:
+    newest = rows["period"].max()
+    left = train(quick_settings, quick.dataset, [newest, "2008-06"])
+    again = train(quick_settings, quick.dataset, ["2008-06", newest])
+    models = ModelRegistry(quick_settings.changed("mlflow", model_name="left"))
+    comparison = selection.compare(models, quick_settings, models.register(client.get_run(left.run_id)), None)
 
     assert again.reused
-    assert left.run_id != good.run_id
+    assert left.run_id != quick.run_id
     assert client.get_run(left.run_id).data.tags["deposit.left_out"] == str([newest, "2008-06"])
     months = rows["period"].unique().tolist()
     before = sorted(set(months) - {newest, "2008-06"})[-1]
@@ -130,22 +132,24 @@ def test_months_that_are_left_out_and_not_there_change_nothing(good, settings) -
     assert not [message for message in messages if "1971-05" in message or "2031-01" in message]
 
 
-def test_of_the_months_that_are_left_out_those_that_are_there_count(good, settings, rows, client) -> None:
-    newest, tuned = rows["period"].max(), settings.changed("train", trials=1)
+def test_of_the_months_that_are_left_out_those_that_are_there_count(
+    quick, quick_settings, few_recipes, rows, client
+) -> None:
+    newest = rows["period"].max()
     messages: list[str] = []
-    mixed = train(tuned, good.dataset, [newest, "2031-01"], lambda message, *_: messages.append(message))
+    mixed = train(quick_settings, quick.dataset, [newest, "2031-01"], lambda message, *_: messages.append(message))
 
-    assert train(tuned, good.dataset, ["1971-05", newest]).run_id == mixed.run_id
+    assert train(quick_settings, quick.dataset, ["1971-05", newest]).run_id == mixed.run_id
     assert client.get_run(mixed.run_id).data.tags["deposit.left_out"] == str([newest])
     assert f"leaving out {newest}: monitoring says that the data is broken" in messages
 
 
-def test_a_model_whose_ranking_was_never_measured_is_listed_with_a_dash(settings, rows, monkeypatch, capsys) -> None:
-    own = settings.changed("mlflow", model_name="unranked")
+def test_a_model_whose_ranking_was_never_measured_is_listed_with_a_dash(
+    quick_settings, few_recipes, rows, monkeypatch, capsys
+) -> None:
+    own = quick_settings.changed("mlflow", model_name="unranked")
     newest = rows["period"] >= "2008-12"
-    trained = train(
-        settings.changed("train", trials=1), published(settings, rows.assign(y=rows["y"].where(~newest, 0)))
-    )
+    trained = train(quick_settings, published(quick_settings, rows.assign(y=rows["y"].where(~newest, 0))))
     refused = select(own, trained.run_id)
 
     monkeypatch.setenv("DEPOSIT_MLFLOW__TRACKING_URI", own.mlflow.tracking_uri)
@@ -285,11 +289,11 @@ def test_a_champion_of_later_months_is_a_refusal_with_that_reason(good, bad, own
     assert f"`deposit promote {refused.model_id}`" in refused.reason
 
 
-def test_newer_months_refresh_the_champion(good, own, rows) -> None:
-    before = train(own, published(own, rows[rows["period"] < "2010-09"]))
+def test_newer_months_refresh_the_champion(quick, own, few_recipes, rows) -> None:
+    before = train(own.changed("train", trials=1), published(own, rows[rows["period"] < "2010-09"]))
     first = select(own, before.run_id)
 
-    second = select(own, good.run_id)
+    second = select(own, quick.run_id)
 
     assert first.is_champion
     assert (second.promoted, second.champion_before) == (True, first.model_id)
@@ -299,10 +303,10 @@ def test_newer_months_refresh_the_champion(good, own, rows) -> None:
     assert models.load(models.by_id(second.model_id)).metadata.train_end == "2010-11"
 
 
-def test_the_plain_rule_serves_one_recipe_by_accuracy_and_f1(good, own) -> None:
-    plain = own.model_copy(update={"select": SelectSettings(rule="accuracy_f1")})
+def test_the_plain_rule_serves_one_recipe_by_accuracy_and_f1(quick, own, few_recipes) -> None:
+    plain = own.model_copy(update={"select": SelectSettings(rule="accuracy_f1")}).changed("train", trials=1)
 
-    trained = train(plain, good.dataset)
+    trained = train(plain, quick.dataset)
 
     assert not trained.reused
     assert {recipe.weight for recipe in trained.recipes} == {0.0, 1.0}
@@ -311,13 +315,13 @@ def test_the_plain_rule_serves_one_recipe_by_accuracy_and_f1(good, own) -> None:
     assert select(plain, trained.run_id).is_champion
 
 
-def test_an_evaluation_is_what_training_expects(good, settings, capsys) -> None:
-    evaluation = evaluate_dataset(settings.changed("economics", capacity=20), good.dataset)
+def test_an_evaluation_is_what_training_expects(quick, quick_settings, few_recipes, capsys) -> None:
+    evaluation = evaluate_dataset(quick_settings.changed("economics", capacity=20), quick.dataset)
 
     assert [month.promoted for month in evaluation.months] == [True] * len(evaluation.months)
-    assert {recipe.name for recipe in evaluation.recipes} == {recipe.name for recipe in good.recipes}
-    assert evaluation.policy.by_rows["log_loss"].value == pytest.approx(good.metrics["log_loss"])
-    assert evaluation.policy.by_months["log_loss"].high == pytest.approx(good.metrics["log_loss_month_high"])
+    assert {recipe.name for recipe in evaluation.recipes} == {recipe.name for recipe in quick.recipes}
+    assert evaluation.policy.by_rows["log_loss"].value == pytest.approx(quick.metrics["log_loss"])
+    assert evaluation.policy.by_months["log_loss"].high == pytest.approx(quick.metrics["log_loss_month_high"])
     for name in ("profit", "profit_at_capacity", "profit_random_at_capacity"):
         months = [month.profits[name].value for month in evaluation.policy.profits]
         assert sum(months) == pytest.approx(evaluation.policy.by_rows[name].value)

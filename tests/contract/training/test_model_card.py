@@ -4,9 +4,8 @@ import io
 import tarfile
 from uuid import uuid4
 
-import pandas as pd
 import pytest
-from learning import make_champion, published
+from learning import make_champion
 from mlflow.tracking import MlflowClient
 from sqlalchemy import Connection, insert
 
@@ -20,9 +19,7 @@ from deposit.sections import DatabaseSettings
 from deposit.settings import Settings
 from deposit.store import ObjectStore, split_uri
 from deposit.tables import metrics
-from deposit.training import training
 from deposit.training.card import ServedModel, parse_card
-from deposit.training.recipes import RECIPES
 from deposit.training.training import TrainingResult
 
 pytestmark = [
@@ -32,20 +29,11 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def trained(settings: Settings, rows: pd.DataFrame) -> TrainingResult:
-    """Of two recipes, which is enough for a card."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "RECIPES", tuple(each for each in RECIPES if each.name in ("rates", "logistic-c01")))
-        quick = settings.changed("train", trials=1)
-        return training.train(quick, published(settings, rows))
-
-
 @pytest.fixture
-def releasing(settings: Settings, database: DatabaseSettings, trained: TrainingResult) -> Settings:
+def releasing(settings: Settings, database: DatabaseSettings, quick: TrainingResult) -> Settings:
     """A champion of a model of the test's own, and a database of its own."""
     own = settings.model_copy(update={"database": database}).changed("mlflow", model_name=f"card-{uuid4().hex[:8]}")
-    make_champion(own, trained)
+    make_champion(own, quick)
     return own
 
 
@@ -72,7 +60,7 @@ def served(settings: Settings, model_id: str) -> None:
 
 
 def test_a_release_leaves_its_card_with_what_served_before(
-    releasing: Settings, trained: TrainingResult, client: MlflowClient
+    releasing: Settings, quick: TrainingResult, client: MlflowClient
 ) -> None:
     name = releasing.mlflow.model_name
     reports = ObjectStore(releasing.store).reports
@@ -89,8 +77,8 @@ def test_a_release_leaves_its_card_with_what_served_before(
         ),
     )  # fmt: skip
     assert (card.model_id, card.why) == (release.model_id, release.why)
-    assert card.figures.metadata.dataset == trained.dataset
-    assert card.figures.metrics["log_loss"].value == pytest.approx(trained.metrics["log_loss"])
+    assert card.figures.metadata.dataset == quick.dataset
+    assert card.figures.metrics["log_loss"].value == pytest.approx(quick.metrics["log_loss"])
     page, markdown = (reports.get(f"cards/{release.model_id}.{form}").decode() for form in ("html", "md"))
     for text in (page, markdown):
         assert f"{name}-v9" in text
@@ -102,7 +90,7 @@ def test_a_release_leaves_its_card_with_what_served_before(
     ) as it:
         baked = [it.extractfile(member) for member in it if member.name.endswith("/card.html")]
         assert [file.read().decode() for file in baked if file] == [page]
-    files = {file.path for file in client.list_artifacts(trained.run_id)}
+    files = {file.path for file in client.list_artifacts(quick.run_id)}
     assert {"model_card.json", "model_card.md", "model_card.html"} <= files
 
 
