@@ -289,11 +289,11 @@ def test_a_champion_of_later_months_is_a_refusal_with_that_reason(good, bad, own
     assert f"`deposit promote {refused.model_id}`" in refused.reason
 
 
-def test_newer_months_refresh_the_champion(quick, own, few_recipes, rows) -> None:
-    before = train(own.changed("train", trials=1), published(own, rows[rows["period"] < "2010-09"]))
+def test_newer_months_refresh_the_champion(good, own, rows) -> None:
+    before = train(own, published(own, rows[rows["period"] < "2010-09"]))
     first = select(own, before.run_id)
 
-    second = select(own, quick.run_id)
+    second = select(own, good.run_id)
 
     assert first.is_champion
     assert (second.promoted, second.champion_before) == (True, first.model_id)

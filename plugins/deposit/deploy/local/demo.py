@@ -38,7 +38,7 @@ def run(settings: Settings) -> None:
         settings = load_settings()
         with _airflow(settings) as airflow:
             ingested, trained = _chain(airflow, settings.ingest.source, progress)
-        lifecycle.settle(chosen, progress)
+        lifecycle.settle(progress)
     _summary(settings, ingested, trained)
     console.out.print(
         f"\nDone in {time.monotonic() - began:.0f} s. `make stop` ends it; the data stays for the next start."

@@ -1,11 +1,14 @@
 """The parts of the stack without Docker: what is run, with which environment, and how to see that it is ready."""
 
 import hashlib
+import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, urlsplit
+
+import httpx
 
 from deposit.deploy import airflow, objectstore
 from deposit.deploy.credentials import Credentials
@@ -43,6 +46,21 @@ class Program:
     stop_signal: str = "TERM"
     description: str = ""
     needed: bool = True
+
+    def answers(self) -> bool:
+        """Whether it is ready by its `health`."""
+        if self.health is None:
+            return True
+        try:
+            if self.health.startswith("http"):
+                return httpx.get(self.health, timeout=3, trust_env=False).status_code < 500
+            host, port = self.health.rsplit(":", 1)
+            if host == postgres.HEALTH:
+                return postgres.ready(int(port))
+            socket.create_connection((host.strip("[]"), int(port)), timeout=3).close()
+        except (httpx.HTTPError, OSError):
+            return False
+        return True
 
 
 def programs(settings: Settings, layout: Layout, secrets: Credentials) -> list[Program]:
