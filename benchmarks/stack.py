@@ -77,9 +77,9 @@ class Stack:
 
 @contextmanager
 def stack(folder: Path, ports: Sequence[int]) -> Iterator[Stack]:
-    """A stack in a folder of its own, for as long as the block lasts, on 17 ports."""
-    names = [name for name in StackSettings.model_fields if name != "internal_port"]
-    chosen = StackSettings(**dict(zip(names, ports, strict=False)), internal_port=ports[len(names)])
+    """A stack in a folder of its own, for as long as the block lasts, on 17 ports, without a Grafana."""
+    names = [name for name in StackSettings.model_fields if name not in ("internal_port", "grafana_port", "grafana")]
+    chosen = StackSettings(**dict(zip(names, ports, strict=False)), internal_port=ports[len(names)], grafana="off")
     settings = Settings(state_dir=folder / "stack", stack=chosen)
     environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     environment |= {"DEPOSIT_STATE_DIR": str(settings.state_dir)}
