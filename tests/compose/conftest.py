@@ -27,12 +27,9 @@ def stack(
     ports |= {"STORE_CONSOLE": first + 4, "GRAFANA": first + 5, "DEPOSIT_STACK__EVIDENTLY": first + 6}
     ports |= {"DEPOSIT_STACK__DASK": first + 7}
     stack = Compose(request.config.getoption("compose"), ports)
-    stack.run("down", "--volumes", "--remove-orphans")
-    stack.run("build", timeout=BUILD_SECONDS)
-    stack.behind_a_dead_proxy(tmp_path_factory.mktemp("docker"))
-    yield stack
-    if not request.config.getoption("keep_stack"):
-        stack.run("down", "--volumes", "--remove-orphans", "--timeout", "5")
+    with stack.built(request.config.getoption("keep_stack"), BUILD_SECONDS):
+        stack.behind_a_dead_proxy(tmp_path_factory.mktemp("docker"))
+        yield stack
 
 
 @pytest.fixture(scope="session")

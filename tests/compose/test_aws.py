@@ -82,11 +82,8 @@ def stack(request: pytest.FixtureRequest, free_ports: Callable[[int], int], clon
     names = ("DEPOSIT_STACK__GATEWAY", "DEPOSIT_STACK__AIRFLOW", "DEPOSIT_STACK__MLFLOW", "GRAFANA")
     ports = {name: first + place for place, name in enumerate(names)}
     stack = Compose(request.config.getoption("compose"), ports, clone)
-    stack.run("down", "--volumes", "--remove-orphans")
-    stack.run("build", timeout=2400)
-    yield stack
-    if not request.config.getoption("keep_stack"):
-        stack.run("down", "--volumes", "--remove-orphans", "--timeout", "5")
+    with stack.built(request.config.getoption("keep_stack"), 2400):
+        yield stack
 
 
 @pytest.fixture(scope="module")

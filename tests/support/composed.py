@@ -61,6 +61,15 @@ class Compose:
             pytest.fail(f"{done.stderr[-3000:]}\n{self.run('ps', '--all').stdout}\n{self.logs()[-12000:]}")
         return time.monotonic() - started
 
+    @contextmanager
+    def built(self, keep: bool, seconds: float) -> Iterator[None]:
+        """Its images made, nothing of an earlier one left; after the block it is gone, unless it is to be kept."""
+        self.run("down", "--volumes", "--remove-orphans")
+        self.run("build", timeout=seconds)
+        yield
+        if not keep:
+            self.run("down", "--volumes", "--remove-orphans", "--timeout", "5")
+
     def behind_a_dead_proxy(self, folder: Path) -> None:
         """From now on the client's configuration hands a proxy to every container, at which nobody listens."""
         configuration = Path(os.environ.get("DOCKER_CONFIG", Path.home() / ".docker"))
