@@ -74,6 +74,7 @@ ours:
 
 up: ours ## The whole stack with Docker: builds what has changed, waits until all is healthy
 	$(COMPOSE) up --build --detach --wait
+	@$(COMPOSE) run --rm --no-deps -T deposit release --renew || echo "what serves goes on with the code that it was packaged with"
 
 # the services' containers are orphans to compose, and nobody's if the releaser and cleanup are dead
 down: ours ## Stop the stack with Docker; its data stays in its volumes, DOWN=--volumes drops it

@@ -3,7 +3,7 @@
 import logging
 import signal
 import threading
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -11,22 +11,35 @@ from deposit import console
 from deposit.cli.options import AsJson
 from deposit.settings import load_settings, service_settings
 
-if TYPE_CHECKING:
-    from deposit.release.repository import Release
-
 
 def release(
     model: Annotated[str | None, typer.Option(help="Model id like deposit-v3; the champion if not given.")] = None,
+    renew: Annotated[
+        bool, typer.Option(help="Only give the live model this version's code, where it serves with another's.")
+    ] = False,
     wait: Annotated[bool, typer.Option(help="Wait for the releaser's outcome.")] = True,
     timeout: Annotated[float, typer.Option(help="Seconds to wait.")] = 300.0,
     as_json: AsJson = False,
 ) -> None:
     """Package the champion and ask for its release."""
-    from deposit.loop import release as run
+    from deposit.release import requests
 
+    if renew and model:
+        raise typer.BadParameter("--renew keeps the model that is live: leave out --model")
+    settings = load_settings()
     with console.progress() as progress:
-        done = run(load_settings(), model, timeout if wait else None, progress)
-    _print_release(done, as_json)
+        if renew:
+            done = requests.request_renewed_code(settings, progress)
+        else:
+            done = requests.request_release(settings, model, progress)
+        if done and wait:
+            done = requests.wait(settings.database, done.id, timeout, progress)
+    if as_json:
+        console.json(done)
+    elif done:
+        console.out.print(requests.describe(done))
+    else:
+        console.out.print("Nothing to renew: no model is live, or it serves with this version's code")
 
 
 def rollback(
@@ -39,7 +52,10 @@ def rollback(
     settings = load_settings()
     with console.progress() as progress:
         done = requests.wait(settings.database, requests.request_rollback(settings.database).id, timeout, progress)
-    _print_release(done, as_json)
+    if as_json:
+        console.json(done)
+    else:
+        console.out.print(requests.describe(done))
 
 
 def releaser() -> None:
@@ -68,12 +84,3 @@ def _stop_on_signal() -> threading.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     return stop
-
-
-def _print_release(done: "Release", as_json: bool) -> None:
-    if as_json:
-        console.json(done)
-        return
-    from deposit.release.requests import describe
-
-    console.out.print(describe(done))

@@ -70,6 +70,7 @@ def request_renewed_code(settings: Settings, progress: Progress = log_progress) 
         now, pending = repository.live(connection), repository.pending(connection)
     if now is None or pending or registered_name(now.model_id) != settings.mlflow.model_name:
         return None
+    settings.state_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="look-", dir=settings.state_dir) as folder:
         archive = Path(folder) / "release.bento"
         ObjectStore(settings.store).download(now.bento_uri, archive)
