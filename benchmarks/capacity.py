@@ -185,8 +185,8 @@ def _fill(server: Database, name: str, frame: pd.DataFrame, rows: int) -> None:
 def _score(settings: Settings, frame: pd.DataFrame, rows: int, costs: Costs, progress: Progress) -> None:
     progress(f"scoring {rows:,} rows in batch")
     scoring.write_rows(settings, frame, rows, settings.state_dir)
-    found = scoring.run_child(settings, "scored", rows)
-    costs.add("scored in batch, 16 recipes", rows, rows / found["per_core"], None, found["peak"])
+    result = scoring.run_child(settings, "scored", rows)
+    costs.add("scored in batch, 16 recipes", rows, rows / result["per_core"], None, result["peak"])
 
 
 def _run_child(
@@ -198,10 +198,10 @@ def _run_child(
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=REPOSITORY)
     if done.returncode:
         raise SystemExit(f"error: {child} failed: {done.stderr[-2000:]}")
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    size = found.get("size")
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    size = result.get("size")
     costs.add(
-        station, rows, found["cpu"], None if child == "train" else _server_seconds(server) - beside, found["peak"],
+        station, rows, result["cpu"], None if child == "train" else _server_seconds(server) - beside, result["peak"],
         None if size is None else size / rows,
     )  # fmt: skip
 

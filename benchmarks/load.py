@@ -30,10 +30,10 @@ class Result(NamedTuple):
 
 def require() -> str:
     """The path of wrk. Exits with a message where there is none."""
-    found = shutil.which("wrk")
-    if found is None:
+    program = shutil.which("wrk")
+    if program is None:
         raise SystemExit("error: wrk is not installed: apt-get install wrk (or your system's package of that name)")
-    return found
+    return program
 
 
 def run(load: Load, port: int, bodies: Path, key: Path | None, seconds: int, cores: frozenset[int]) -> Result:

@@ -33,8 +33,8 @@ def describe(folder: Path, postgres: str) -> dict[str, str]:
 
 
 def _processor() -> str:
-    found = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
-    return found[1] if found else platform.machine()
+    model = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
+    return model[1] if model else platform.machine()
 
 
 def _fsync(folder: Path) -> float:
@@ -50,6 +50,6 @@ def _fsync(folder: Path) -> float:
 
 
 def _wrk() -> str:
-    said = subprocess.run([require(), "--version"], capture_output=True, text=True, check=False).stdout
-    found = re.match(r"wrk (?:debian/)?([\w.]+)", said)
-    return f"wrk {found[1]}" if found else "wrk"
+    version = subprocess.run([require(), "--version"], capture_output=True, text=True, check=False).stdout
+    number = re.match(r"wrk (?:debian/)?([\w.]+)", version)
+    return f"wrk {number[1]}" if number else "wrk"

@@ -160,8 +160,8 @@ class Bench:
                 answer = _answer(one.peer, one.port, body)
                 expected = one.peer.expected[position : position + rows]
                 position += rows
-                found = one.peer.probabilities(answer)
-                near = (abs(a - b) <= TOLERANCE for a, b in zip(found, expected, strict=True))
+                answered = one.peer.probabilities(answer)
+                near = (abs(a - b) <= TOLERANCE for a, b in zip(answered, expected, strict=True))
                 if not all(near):
                     raise WrongAnswerError(f"({one.peer.letter}) does not answer what its model says")
                 one.sent += rows if one.peer.rows_counted else 1

@@ -24,7 +24,7 @@ from deposit.model.mixture import Values, linear_log_odds
 from deposit.progress import log_progress
 from deposit.sections import IngestSettings, SelectSettings
 from deposit.selection.backtest import backtest
-from deposit.selection.policy import RefitPolicy
+from deposit.selection.gate import RefitPolicy
 from deposit.settings import REPOSITORY
 from deposit.training.fitting import EncodedRows, fit
 from deposit.training.forward_cache import ForwardCache

@@ -164,7 +164,7 @@ def _whole_commands(folder: Path, training: pd.DataFrame, rows: int, rounds: int
     return Table(
         "The command `deposit monitor --date`, whole, with its report",
         ["predictions of the day", "s", "processor s of the command", "peak memory, MiB"],
-        [[f"{size:,}", *(spread(each) for each in zip(*found, strict=True))] for size, found in costs.items()],
+        [[f"{size:,}", *(spread(each) for each in zip(*samples, strict=True))] for size, samples in costs.items()],
     )
 
 
@@ -186,13 +186,14 @@ def _table(looks: Looks) -> Table:
         [
             f"{size:,}",
             _TITLES[watcher],
-            spread(look["seconds"] for look in found),
-            spread(look["peak"] for look in found),
+            spread(look["seconds"] for look in samples),
+            spread(look["peak"] for look in samples),
             spread(
-                theirs["seconds"] / ours["seconds"] for ours, theirs in zip(looks[size, "counted"], found, strict=True)
+                theirs["seconds"] / ours["seconds"]
+                for ours, theirs in zip(looks[size, "counted"], samples, strict=True)
             ),
         ]
-        for (size, watcher), found in looks.items()
+        for (size, watcher), samples in looks.items()
     ]
     columns = ["predictions", "by", "s", "peak memory of the Python process, MiB", "times as long"]
     return Table("A month of one model", columns, rows)

@@ -92,7 +92,7 @@ class Report:
 
     def _ratios(self, one: str, other: str, load: Load, value: Callable[[Sample], float]) -> list[float]:
         """Of the same round, minutes apart at most."""
-        return [value(found.samples[one, load]) / value(found.samples[other, load]) for found in self.rounds]
+        return [value(each.samples[one, load]) / value(each.samples[other, load]) for each in self.rounds]
 
     def _under(self, load: Load) -> Table:
         columns = ["", "requests/s", "p50 ms", "p95 ms", "p99 ms", "CPU-s a 1,000", "gateway: CPU-s a 1,000",
@@ -101,7 +101,7 @@ class Report:
         return Table(title, columns, [self._line(letter, load) for letter in self._titles()])
 
     def _line(self, letter: str, load: Load) -> Row:
-        samples = [found.samples[letter, load] for found in self.rounds]
+        samples = [each.samples[letter, load] for each in self.rounds]
         rates = [sample.result.requests / sample.result.seconds for sample in samples]
         thousands = [sample.result.requests / 1000 for sample in samples]
         return [
@@ -121,9 +121,9 @@ class Report:
         rows = [
             [
                 f"({peer.letter})",
-                spread([found.cold[peer.letter] for found in self.rounds]),
-                spread([found.memory[peer.letter].rss for found in self.rounds]),
-                spread([found.memory[peer.letter].pss for found in self.rounds]),
+                spread([each.cold[peer.letter] for each in self.rounds]),
+                spread([each.memory[peer.letter].rss for each in self.rounds]),
+                spread([each.memory[peer.letter].pss for each in self.rounds]),
             ]
             for peer in self.peers
         ]
@@ -170,8 +170,8 @@ class Report:
 
 def spread(values: Iterable[float]) -> str:
     """Median, lowest, highest."""
-    found = sorted(values)
-    return f"{_short(statistics.median(found))} ({_short(found[0])}..{_short(found[-1])})"
+    ordered = sorted(values)
+    return f"{_short(statistics.median(ordered))} ({_short(ordered[0])}..{_short(ordered[-1])})"
 
 
 def _goal(measure: str, values: list[float], target: float, at_least: bool) -> Row:

@@ -58,16 +58,16 @@ def measure(folder: Path, rounds: int, seconds: int) -> Report:
                 ports = range(FIRST_PORT, FIRST_PORT + 4)
                 bench = Bench(materials, server.process, cores, ports, seconds, progress)
                 contestants = peers(materials, server)
-                found: list[Round] = []
+                measured: list[Round] = []
                 ranked: dict[str, list[Ranked]] = {SERVICE: [], GATEWAY: []}
                 for number in range(1, rounds + 1):
                     progress("rounds", number, rounds)
-                    found.append(bench.round(contestants, around))
+                    measured.append(bench.round(contestants, around))
                 for number in range(1, rounds + 1):
                     for letter, through in ((SERVICE, None), (GATEWAY, around)):
                         progress(f"({letter}) ranking {RANKED_ROWS:,} rows", number, rounds)
                         ranked[letter].append(_ranked(bench, contestants[2], through))
-    return Report(contestants, found, ranked, machine, cores, seconds)
+    return Report(contestants, measured, ranked, machine, cores, seconds)
 
 
 def _ranked(bench: Bench, service: Peer, through: Stack | None) -> Ranked:

@@ -15,7 +15,7 @@ import psutil
 import psycopg
 
 from benchmarks.processes import peak
-from deposit.deploy.layout import layout
+from deposit.deploy.layout import Layout
 from deposit.release.gateway import Gateway
 from deposit.release.targets.supervisor import Supervisor
 from deposit.sections import StackSettings
@@ -87,7 +87,7 @@ def stack(folder: Path, ports: Sequence[int]) -> Iterator[Stack]:
     try:
         _run([_COMMAND, "up"], environment)
         # it would lead the gateway back to what was released, which is nothing
-        Supervisor(layout(settings).supervisor_socket).call("stopProcess", "releaser")
+        Supervisor(Layout(settings.state.root).supervisor_socket).call("stopProcess", "releaser")
         yield Stack(settings, environment)
     finally:
         _run([_COMMAND, "down"], environment)

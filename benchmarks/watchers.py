@@ -86,9 +86,9 @@ def main() -> None:
     engine = connect(DatabaseSettings(url=os.environ[URL]))
     look = WATCHERS[name](engine, Path(folder))
     begun = time.perf_counter()
-    found = look()
+    result = look()
     seconds = time.perf_counter() - begun
-    print(json.dumps({"seconds": seconds, "peak": peak(psutil.Process()), "found": found}))  # noqa: T201 - who started it reads this
+    print(json.dumps({"seconds": seconds, "peak": peak(psutil.Process()), "found": result}))  # noqa: T201 - who started it reads this
 
 
 if __name__ == "__main__":

@@ -32,14 +32,14 @@ class UnlessRefused(RetryPolicy):
 
 def report_failure(context: Any) -> None:
     """Record a run that failed, and call whoever is to be called."""
-    from deposit.failures import report
+    from deposit.events import report_failure
     from deposit.settings import load_settings
 
     run, dag = context["run_id"], context["dag"].dag_id
     instance = context.get("task_instance")
     task = f" in its task {instance.task_id}" if instance else ""
     settings, reason = load_settings(), f"{dag} failed{task}: {context['reason']} ({run})"
-    report(settings.database, settings.monitor.webhook_url, dag, run, reason)
+    report_failure(settings.database, settings.monitor.webhook_url, dag, run, reason)
 
 
 SETTINGS = open_settings()

@@ -12,9 +12,8 @@ from typing import NamedTuple
 
 from deposit.keys import ADMIN, ANONYMOUS, OUTCOMES, PREDICT, RELEASER, ROLES, parse
 from deposit.sections import ServeSettings
-from serving.documents import keys_document
+from serving.documents import Reloading, keys_document
 from serving.problems import http_error
-from serving.reloading import Reloading
 
 __all__ = ["ADMIN", "OUTCOMES", "PREDICT", "Access", "Client"]
 

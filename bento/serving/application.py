@@ -13,8 +13,7 @@ from deposit.errors import LogError
 from deposit.log.destination import PredictionLog
 from deposit.settings import Settings
 from serving.access import ADMIN, OUTCOMES, PREDICT, Access
-from serving.attempts import Attempt, attempt_of
-from serving.http import JSON, Answer, Receive, Request, Route
+from serving.http import JSON, Answer, Attempt, Receive, Request, Route, attempt_of
 from serving.models import ModelCache
 from serving.openapi import document
 from serving.outcome_reports import Outcomes
@@ -121,7 +120,9 @@ def routes(settings: Settings, models: ModelCache, log: PredictionLog, metrics: 
     """All paths; there are none, so 503 for all, until the model is loaded."""
     recorder = Recorder(log)
     batcher = MicroBatcher(recorder, metrics, settings.serve.max_answer_bytes)
-    workbooks = Workbooks(settings)
+    serve, folder = settings.serve, settings.state.uploads
+    workbooks = Workbooks(serve, folder)
+    ranking = Ranking(models, recorder, metrics, serve, settings.economics, folder, workbooks)
     docs = encode(document(settings.serve.max_customers))
 
     async def show_models(_: Request) -> Answer:
@@ -142,7 +143,7 @@ def routes(settings: Settings, models: ModelCache, log: PredictionLog, metrics: 
 
     return {
         "/predict": Route("POST", PREDICT, Predict(models, batcher, settings.serve)),
-        "/rank": Route("POST", PREDICT, Ranking(models, recorder, metrics, settings, workbooks)),
+        "/rank": Route("POST", PREDICT, ranking),
         "/workbook": Route("POST", PREDICT, workbooks),
         "/outcomes": Route("POST", OUTCOMES, Outcomes(recorder, settings.serve)),
         "/models": Route("GET", PREDICT, show_models),

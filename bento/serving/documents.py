@@ -1,14 +1,17 @@
 """Small documents that somebody else replaces, and where they are: files, secrets of AWS, objects of the store."""
 
+import math
+import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from deposit.errors import ConfigError
+from deposit.errors import ConfigError, DepositError
 from deposit.keys import SETTING, place_of
+from deposit.progress import OnChange
 from deposit.secretsmanager import fetch
 from deposit.sections import ServeSettings, StoreSettings
-from deposit.settings import Settings
 
 _REMOTE_SECONDS = 60.0
 _CONNECT_SECONDS, _READ_SECONDS, _ATTEMPTS = 2, 3, 2
@@ -89,13 +92,72 @@ def keys_document(serve: ServeSettings) -> Document | None:
     return FileDocument(place) if isinstance(place, Path) else SecretDocument(place)
 
 
-def catalog_document(settings: Settings) -> Document:
-    """Where the list of the registered models is."""
-    if settings.serve.catalog_uri:
-        return ObjectDocument(settings.serve.catalog_uri, settings.store)
-    return FileDocument(settings.catalog_path)
+def catalog_document(serve: ServeSettings, store: StoreSettings, path: Path) -> Document:
+    """Where the list of the registered models is; the file at `path` where no object is named."""
+    return ObjectDocument(serve.catalog_uri, store) if serve.catalog_uri else FileDocument(path)
 
 
 def _signature(path: Path) -> tuple[int, ...]:
     status = path.stat()
     return status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_size
+
+
+T = TypeVar("T")
+
+
+class Reloading(Generic[T]):
+    """The parsed content of a document; one look at it per interval at most, and nothing else while it stays the same.
+
+    Args:
+        document: where it is and how often to look.
+        parse: from content to value; raises DepositError.
+        log: is called once for each thing that is wrong with the document.
+        clock: seconds that only go up.
+    """
+
+    def __init__(
+        self,
+        document: Document,
+        parse: Callable[[bytes], T],
+        log: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.is_valid = False
+        """Whether the document is, as seen last, there and well-formed."""
+        self._document = document
+        self._parse = parse
+        self._log = OnChange(log)
+        self._clock = clock
+        self._value: T | None = None
+        self._next = -math.inf
+        self._seen: Any = None
+
+    def value(self) -> T | None:
+        """The document when it was valid the last time; None if it never was."""
+        now = self._clock()
+        if now >= self._next:
+            self._next = now + self._document.every
+            self._look()
+        return self._value
+
+    def _look(self) -> None:
+        try:
+            read = self._document.read(self._seen)
+        except DepositError as error:
+            self._seen = None
+            self._invalid(str(error))
+            return
+        if read is None:
+            return
+        self._seen, content = read
+        try:
+            self._value = self._parse(content)
+        except DepositError as error:
+            self._invalid(f"{self._document.name}: {error}")
+        else:
+            self.is_valid = True
+            self._log("")
+
+    def _invalid(self, problem: str) -> None:
+        self.is_valid = False
+        self._log(problem)

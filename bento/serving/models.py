@@ -24,9 +24,8 @@ from deposit.model.expiry import Expiry
 from deposit.registry.catalog import CatalogModel, Files, parse_catalog
 from deposit.sections import ExpirySettings, StoreSettings
 from deposit.settings import Settings
-from serving.documents import catalog_document
+from serving.documents import Reloading, catalog_document
 from serving.problems import http_error
-from serving.reloading import Reloading
 from serving.request_schemas import encode
 
 logger = logging.getLogger("deposit.serving")
@@ -83,7 +82,8 @@ class ModelCache:
         self._economics = {**economics.model_dump(), "break_even": economics.call_cost / economics.deposit_value}
         self._limits = settings.expiry
         self._room = settings.serve.models_kept
-        self._catalog = Reloading(catalog_document(settings), _by_id, partial(logger.warning, "models by id: %s"))
+        catalog = catalog_document(settings.serve, settings.store, settings.catalog_path)
+        self._catalog = Reloading(catalog, _by_id, partial(logger.warning, "models by id: %s"))
         self._fetcher = Fetcher(settings.store)
         self._threads = ThreadPoolExecutor(max_workers=_LOADS, thread_name_prefix="model")
         # by place and sha256, so that what was registered anew is loaded anew

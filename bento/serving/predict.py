@@ -16,9 +16,8 @@ import msgspec
 
 from deposit.log.entries import Entry, ScoredRequest, encode_entry
 from deposit.sections import ServeSettings
-from serving.attempts import Attempt
+from serving import http
 from serving.bodies import as_utf8, read_leniently
-from serving.http import JSON, Answer, Request, answer_too_large, charset_of, content_type, event_time_of, is_dry_run
 from serving.models import LoadedModel, ModelCache
 from serving.problems import RequestError, http_error, problems_of
 from serving.recorder import BYTES, RANDOM_BYTES, Recorder, ids_of, texts
@@ -40,12 +39,12 @@ class Predict:
         self._limits = limits
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="large-body")
 
-    async def __call__(self, request: Request) -> Answer:
+    async def __call__(self, request: http.Request) -> http.Answer:
         """The JSON answer. Raises RequestError with every problem."""
-        if content_type(request) != JSON:
+        if http.content_type(request) != http.JSON:
             raise http_error(415, "send the body as Content-Type: application/json")
-        event_time, dry_run = event_time_of(request), is_dry_run(request)
-        charset, most = charset_of(request), self._limits.max_customers
+        event_time, dry_run = http.event_time_of(request), http.is_dry_run(request)
+        charset, most = http.charset_of(request), self._limits.max_customers
         body = await request.body(self._limits.max_body_bytes)
         if len(body) <= _LARGE_BODY:
             body, content = parse_body(body, charset, most)
@@ -68,7 +67,7 @@ class Predict:
             not dry_run,
             request.attempt,
         )
-        return Answer(await self._batcher.score(scoring), model_id=loaded.model_id)
+        return http.Answer(await self._batcher.score(scoring), model_id=loaded.model_id)
 
 
 def parse_body(body: bytes, charset: str | None, max_customers: int) -> tuple[bytes, PredictRequest]:
@@ -108,7 +107,7 @@ class ScoringRequest(NamedTuple):
     event_time: int
     started: float
     recorded: bool
-    attempt: Attempt | None
+    attempt: http.Attempt | None
 
 
 class ScoringResult(NamedTuple):
@@ -172,7 +171,7 @@ class MicroBatcher:
         answered = []
         for (request, future), result in zip(pairs, results, strict=True):
             if len(result.answer) > self._most:
-                _resolve(future, answer_too_large(len(result.answer), self._most))
+                _resolve(future, http.answer_too_large(len(result.answer), self._most))
             else:
                 answered.append((request, future, result))
 

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
@@ -23,6 +24,9 @@ _PLAIN_WIDTH = 160
 """Of tables that go to a file or a pipe, where no terminal tells its width."""
 
 _MOST_LETTERS, _MOST_DETAILS = 200, 10
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+"""An option that commands share."""
 
 out = Console(highlight=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
 err = Console(stderr=True, highlight=False)

@@ -1,17 +1,27 @@
-"""Steps of the loop that release nothing, and the timeline that shows them beside the releases.
+"""Steps of the loop that release nothing, runs that failed, and the timeline that shows them beside the releases.
 
 Needs no model library, so that Airflow's environment can import it.
 """
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+import httpx
+from pydantic import SecretStr
 from sqlalchemy import Connection, func, insert, select, text, update
 
+from deposit.database import transaction
+from deposit.errors import DepositError
+from deposit.sections import DatabaseSettings
 from deposit.tables import events
+
+logger = logging.getLogger("deposit")
+
+_WEBHOOK_SECONDS = 10.0
 
 
 class EventKind(StrEnum):
@@ -116,3 +126,27 @@ def timeline(connection: Connection, most: int) -> list[TimelineEntry]:
     """Releases and events, the newest first."""
     rows = connection.execute(text("SELECT * FROM timeline ORDER BY at DESC LIMIT :most"), {"most": most}).mappings()
     return [TimelineEntry(**row) for row in rows]
+
+
+def report_failure(database: DatabaseSettings, webhook_url: SecretStr | None, dag: str, run: str, reason: str) -> None:
+    """Record a failed run and post it to the webhook, if there is one; neither keeps the other from being tried."""
+    try:
+        with transaction(database) as connection:
+            record_failure(connection, dag, run, reason)
+    except DepositError as error:
+        logger.error("the failure of %s is not among the events: %s", dag, error)
+    if webhook_url is not None:
+        _post_alert(webhook_url.get_secret_value(), dag, run, reason)
+
+
+def _post_alert(url: str, dag: str, run: str, reason: str) -> None:
+    """The part of the body of Grafana's webhooks that its receivers read. The address may hold a secret."""
+    labels = {"alertname": "DAG failed", "dag": dag, "run": run}
+    alert = {"status": "firing", "labels": labels, "annotations": {"summary": reason}}
+    body = {"status": "firing", "title": f"DAG failed: {dag}", "message": reason, "alerts": [alert]}
+    try:
+        httpx.post(url, json=body, timeout=_WEBHOOK_SECONDS).raise_for_status()
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        logger.error(
+            "the failure of %s cannot be posted to DEPOSIT_MONITOR__WEBHOOK_URL: %s", dag, type(error).__name__
+        )

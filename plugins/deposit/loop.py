@@ -18,7 +18,7 @@ from deposit.registry.registry import ModelRegistry
 from deposit.registry.tags import RunRole
 from deposit.release import repository, requests
 from deposit.release.repository import Release
-from deposit.sections import DatabaseSettings
+from deposit.sections import DatabaseSettings, MonitorSettings
 from deposit.selection import fallback, selection
 from deposit.selection.backtest import Evaluation, evaluate_dataset
 from deposit.selection.decision import Criterion
@@ -115,7 +115,7 @@ def request_retrainings(settings: Settings, periods: Sequence[str], day: date) -
     """
     with transaction(settings.database) as connection:
         assessments = status.assessments_of(connection, settings.mlflow.model_name, periods)
-    return [each.period for each in assessments if request_retraining(settings, each, day)]
+    return [each.period for each in assessments if request_retraining(settings.database, settings.monitor, each, day)]
 
 
 def record_rejection(database: DatabaseSettings, refused: Selection) -> None:
@@ -127,7 +127,9 @@ def record_rejection(database: DatabaseSettings, refused: Selection) -> None:
             events.record(connection, event, refused.reason, {"criteria": [_values(each) for each in refused.criteria]})
 
 
-def request_retraining(settings: Settings, assessment: PeriodAssessment, day: date) -> bool:
+def request_retraining(
+    database: DatabaseSettings, monitor: MonitorSettings, assessment: PeriodAssessment, day: date
+) -> bool:
     """Record that a model has decayed and that another is wanted; whether one is.
 
     None is if it has not decayed, if it does not serve, or while its last such request is younger than the cool-down.
@@ -135,7 +137,7 @@ def request_retraining(settings: Settings, assessment: PeriodAssessment, day: da
     first time, whatever has become known of the period meanwhile.
     """
     event = Event(EventKind.RETRAINING, assessment.model_id, period=assessment.period, day=day)
-    with transaction(settings.database) as connection:
+    with transaction(database) as connection:
         repository.lock_requests(connection)
         live = repository.live(connection)
         if live is None or live.model_id != assessment.model_id:
@@ -145,7 +147,7 @@ def request_retraining(settings: Settings, assessment: PeriodAssessment, day: da
         if assessment.status is not PeriodStatus.PERFORMANCE_DEGRADED:
             return False
         before = events.newest(connection, EventKind.RETRAINING, assessment.model_id)
-        if before is not None and datetime.now(UTC) - before < timedelta(days=settings.monitor.cooldown_days):
+        if before is not None and datetime.now(UTC) - before < timedelta(days=monitor.cooldown_days):
             return False
         metrics = status.metrics_of(connection, assessment.period, assessment.model_id)
         details = {name: metrics[name] for name in _METRICS if name in metrics}

@@ -57,11 +57,11 @@ def test_it_ranks_the_newest_customers_better_than_chance_by_far(model, table, n
 
 
 def test_probabilities_are_probabilities(model, newest) -> None:
-    found = scores(model, newest)
+    predictions = scores(model, newest)
 
-    assert np.isfinite(found).all()
-    assert ((found >= 0) & (found <= 1)).all()
-    assert len(np.unique(found)) > 100
+    assert np.isfinite(predictions).all()
+    assert ((predictions >= 0) & (predictions <= 1)).all()
+    assert len(np.unique(predictions)) > 100
 
 
 def test_ids_and_periods_do_not_matter(model, newest) -> None:

@@ -14,13 +14,13 @@ def server(tmp_path: Path, free_ports: Callable[[int], int]) -> Iterator[Postgre
     """A PostgreSQL that runs and may be stopped."""
     folder = tmp_path / "postgres"
     folder.mkdir()
-    found = Postgres(folder, free_ports(1))
+    running = Postgres(folder, free_ports(1))
     try:
-        found.start()
-        found.migrate()
-        yield found
+        running.start()
+        running.migrate()
+        yield running
     finally:
-        found.stop()
+        running.stop()
 
 
 @pytest.fixture
@@ -33,17 +33,17 @@ def settings(server: Postgres, tmp_path: Path) -> Settings:
 @pytest.fixture
 def shipper(settings: Settings) -> Iterator[Shipper]:
     """A shipper that is not started yet."""
-    found = Shipper(settings)
-    yield found
-    found.stop()
+    running = Shipper(settings)
+    yield running
+    running.stop()
 
 
 @pytest.fixture
 def spool(settings: Settings) -> Iterator[Spool]:
     """The spool of those settings, beside the processes that use it."""
-    found = Spool.of(settings)
-    yield found
-    found.close()
+    opened = Spool.of(settings)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture

@@ -47,20 +47,20 @@ def _fill(path: Path, left: int) -> None:
 def _logged(settings: Settings) -> tuple[set[str], int]:
     """Predictions, and how many requests were counted as refused."""
     spool = Spool.of(settings)
-    found, refused = set(), 0
+    ids, refused = set(), 0
     for _, entry in spool.read(10_000_000):
         content = decode_entry(entry)
         if isinstance(content, Traffic):
             refused += sum(sum(count.latency_count) for count in content.counts if count.status == 503)
             continue
         assert isinstance(content, ScoredRequest)
-        found.update(texts(content.prediction_ids))
+        ids.update(texts(content.prediction_ids))
     spool.close()
-    return found, refused
+    return ids, refused
 
 
 @pytest.mark.parametrize("left", [0, RESERVE + 256 * 2**10], ids=["full at once", "full by the log itself"])
-def test_a_full_disk_is_told_and_recovers_by_itself(
+def test_a_full_disk_is_reported_and_recovers_by_itself(
     small_disk: Path,
     serve: Callable[[Settings], Any],
     put_load: Callable[[int], Load],

@@ -45,8 +45,8 @@ def _left(settings: Settings) -> tuple[Bucket, list[str]]:
     """What shippers have left in the object store."""
     assert settings.log.handover_uri is not None
     bucket, prefix = split_uri(settings.log.handover_uri)
-    found = ObjectStore(settings.store).bucket(bucket)
-    return found, found.keys(prefix)
+    objects = ObjectStore(settings.store).bucket(bucket)
+    return objects, objects.keys(prefix)
 
 
 def _append(spool: Spool, customers: list[dict[str, Any]], count: int) -> set[str]:

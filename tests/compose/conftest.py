@@ -51,9 +51,9 @@ def stored(compose: Compose) -> Callable[[list[str]], None]:
 
     def wait(answered: list[str]) -> None:
         def missing() -> set[str]:
-            found = compose.sql("SELECT prediction_id::text, count(*) FROM predictions GROUP BY 1")
-            assert {count for _, count in found} == {1}
-            return set(answered) - {prediction_id for prediction_id, _ in found}
+            counts = compose.sql("SELECT prediction_id::text, count(*) FROM predictions GROUP BY 1")
+            assert {count for _, count in counts} == {1}
+            return set(answered) - {prediction_id for prediction_id, _ in counts}
 
         until(lambda: not missing())
 

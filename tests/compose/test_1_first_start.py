@@ -16,9 +16,9 @@ BESIDE_THE_ENGINE = ("releaser", "cleanup")
 
 
 def test_every_part_is_healthy_and_the_one_shots_have_ended_well(compose: Compose) -> None:
-    found = {service_of(each): each["State"] for each in compose.containers()}
-    assert {name for name, state in found.items() if not state["Running"]} == ONCE
-    assert {found[name]["ExitCode"] for name in ONCE} == {0}
+    states = {service_of(each): each["State"] for each in compose.containers()}
+    assert {name for name, state in states.items() if not state["Running"]} == ONCE
+    assert {states[name]["ExitCode"] for name in ONCE} == {0}
     assert compose.healthy()
 
 
@@ -69,13 +69,13 @@ def test_no_image_runs_as_root_or_holds_a_secret(compose: Compose, logins: dict[
     secrets = [value for value in compose.vault().values() if isinstance(value, str) and len(value) >= 20]
     assert len(secrets) > 10
     images = tuple(f"{PROJECT}{part}:local" for part in ("", "-airflow", "-serving", "-minio"))
-    said = [docker("history", "--no-trunc", *images[:1])]
+    texts = [docker("history", "--no-trunc", *images[:1])]
     for image in images:
         inspected = docker("inspect", image)
         assert json.loads(inspected)[0]["Config"]["User"].split(":")[0] not in ("", "0", "root")
-        said += [inspected, docker("history", "--no-trunc", image)]
-    said += [json.dumps(compose.containers()), compose.run("logs", "--no-color").stdout]
-    assert [secret[:4] for secret in secrets for text in said if secret in text] == []
+        texts += [inspected, docker("history", "--no-trunc", image)]
+    texts += [json.dumps(compose.containers()), compose.run("logs", "--no-color").stdout]
+    assert [secret[:4] for secret in secrets for text in texts if secret in text] == []
 
 
 def test_each_part_sees_its_own_secrets_alone(compose: Compose) -> None:

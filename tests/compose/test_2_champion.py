@@ -112,8 +112,8 @@ def test_what_was_asked_and_told_is_in_postgres(
     with compose.api(logins["api"]["marketing"]) as api:
         answer = api.post("/predict", json={"customers": customers[:5]}).raise_for_status().json()
         ids = [each["prediction_id"] for each in answer["predictions"]]
-        told = {"outcomes": [{"prediction_id": ids[0], "subscribed": True, "at": "2026-01-02T03:04:05Z"}]}
-        api.post("/outcomes", json=told).raise_for_status()
+        statements = {"outcomes": [{"prediction_id": ids[0], "subscribed": True, "at": "2026-01-02T03:04:05Z"}]}
+        api.post("/outcomes", json=statements).raise_for_status()
     stored(ids)
     rows = compose.sql(f"SELECT client, model_id FROM predictions WHERE prediction_id = '{ids[0]}'")
     assert rows == [("marketing", champion)]
@@ -204,14 +204,14 @@ def _with_other_parity(archive: bytes) -> bytes:
     """The same Bento, whose record of the training process's probabilities says something else."""
     with tarfile.open(fileobj=io.BytesIO(archive)) as old:
         members = [(member, file.read() if (file := old.extractfile(member)) else b"") for member in old]
-    said = next(content for member, content in members if member.name.endswith("/parity.json"))
-    parity = json.loads(said)
+    original = next(content for member, content in members if member.name.endswith("/parity.json"))
+    parity = json.loads(original)
     lie = json.dumps({**parity, "probabilities": [1 - each for each in parity["probabilities"]]}).encode()
-    digests = [sha256(each).hexdigest().encode() for each in (said, lie)]
+    digests = [sha256(each).hexdigest().encode() for each in (original, lie)]
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as new:
         for member, content in members:
-            changed = lie if content == said else content.replace(*digests)
+            changed = lie if content == original else content.replace(*digests)
             member.size = len(changed)
             new.addfile(member, io.BytesIO(changed))
     return packed.getvalue()

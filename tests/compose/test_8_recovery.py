@@ -177,9 +177,9 @@ def test_a_second_clone_is_kept_from_the_stack_of_the_first(compose: Compose, tm
 def test_a_project_of_its_own_has_everything_of_its_own(compose: Compose, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("COMPOSE_PROJECT_NAME=second\n")
     with compose.clone(tmp_path), compose.settings(COMPOSE_PROJECT_NAME=None):
-        found = json.loads(compose.run("--profile", "*", "config", "--format", "json").stdout)
-    services = found["services"]
-    assert {part["name"].partition("_")[0] for part in (found["networks"] | found["volumes"]).values()} == {"second"}
+        config = json.loads(compose.run("--profile", "*", "config", "--format", "json").stdout)
+    services = config["services"]
+    assert {part["name"].partition("_")[0] for part in (config["networks"] | config["volumes"]).values()} == {"second"}
     built = {service["image"] for service in services.values() if service["image"].endswith(":local")}
     assert built == {f"second{part}:local" for part in ("", "-airflow", "-serving", "-minio")}
     assert services["releaser"]["environment"]["DEPOSIT_RELEASE__PROJECT"] == "second"
@@ -190,8 +190,8 @@ def test_a_project_of_its_own_has_everything_of_its_own(compose: Compose, tmp_pa
 def test_what_env_holds_reaches_the_parts_that_need_it_alone(compose: Compose, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("".join(f"{name}=https://{name.lower()}.bank.test/hush\n" for name in MAY_SEE))
     with compose.clone(tmp_path):
-        found = json.loads(compose.run("--profile", "*", "config", "--format", "json").stdout)
-    given = {part: json.dumps(service) for part, service in found["services"].items()}
+        config = json.loads(compose.run("--profile", "*", "config", "--format", "json").stdout)
+    given = {part: json.dumps(service) for part, service in config["services"].items()}
     seen = {name: {part for part in given if f"{name.lower()}.bank.test" in given[part]} for name in MAY_SEE}
     assert seen == MAY_SEE
 

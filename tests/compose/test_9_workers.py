@@ -79,8 +79,8 @@ def test_runs_at_once_share_the_workers_and_one_that_joins_late_takes_up_what_a_
 
 def _workers(stack: Compose) -> dict[str, str]:
     """Ids of the workers' containers by the name of the host that Airflow knows each by."""
-    found = [each for each in stack.containers() if service_of(each) == "airflow-worker"]
-    return {each["Config"]["Hostname"]: each["Id"] for each in found}
+    workers = [each for each in stack.containers() if service_of(each) == "airflow-worker"]
+    return {each["Config"]["Hostname"]: each["Id"] for each in workers}
 
 
 def _hosts(api: AirflowApi, dag: str, run: str, task: str, state: str | None = None) -> list[str]:

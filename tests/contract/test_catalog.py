@@ -76,7 +76,7 @@ def test_the_catalog_is_an_object_too_where_that_is_asked_for(settings: Settings
     for _ in range(2):
         write_catalog(settings)
         assert bucket.get("catalog.json") == settings.catalog_path.read_bytes()
-        assert catalog_document(settings).read(None) is not None
+        assert catalog_document(settings.serve, settings.store, settings.catalog_path).read(None) is not None
         bucket.delete("catalog.json")  # the next look puts it there again, though the registry says the same
 
 
@@ -118,7 +118,7 @@ def test_what_the_catalog_says_is_what_a_service_loads(settings: Settings, model
     assert parse_catalog(settings.catalog_path.read_bytes()).models == ()
 
 
-def test_a_registry_that_is_away_is_told_of_once_and_the_file_stays(
+def test_a_registry_that_is_away_is_reported_once_and_the_file_stays(
     settings: Settings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("deposit.release.catalog_publisher._EVERY_SECONDS", 0.05)

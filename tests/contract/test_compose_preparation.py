@@ -21,6 +21,7 @@ from deposit.deploy.compose.parts import LINKED
 from deposit.deploy.credentials import Credentials, random_credentials, stored_credentials, write_private
 from deposit.deploy.servers import database_url
 from deposit.errors import UpstreamError
+from deposit.release.gateway import Gateway
 from deposit.sections import StoreSettings
 from deposit.settings import Settings
 from deposit.store import ObjectStore
@@ -102,9 +103,9 @@ def stack(
 
 
 def test_it_tells_its_steps_and_no_secret(stack: Stack) -> None:
-    told = stack.prepare()
-    assert [line.split()[0] for line in told.splitlines()] == ["databases,", "buckets", "the", "prepared"]
-    assert not [value for value in asdict(stack.secrets).values() if value in told]
+    steps = stack.prepare()
+    assert [line.split()[0] for line in steps.splitlines()] == ["databases,", "buckets", "the", "prepared"]
+    assert not [value for value in asdict(stack.secrets).values() if value in steps]
 
 
 @pytest.mark.parametrize("role", DATABASES)
@@ -206,7 +207,14 @@ def test_servers_that_are_not_there_are_named(
     nowhere = f"127.0.0.1:{free_ports(1)}"
     settings = Settings(state_dir=tmp_path)
     with pytest.raises(UpstreamError, match=nowhere) as caught:
-        preparation.prepare(settings, random_credentials(), preparation.Store.MINIO, nowhere, addresses.STORE)
+        preparation.prepare(
+            settings.store,
+            Gateway(settings),
+            random_credentials(),
+            preparation.Store.MINIO,
+            nowhere,
+            addresses.STORE,
+        )
     assert "\n" not in str(caught.value)
 
 

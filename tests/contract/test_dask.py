@@ -118,9 +118,9 @@ def test_a_batch_is_the_same_bytes_though_it_is_killed_and_so_is_a_worker(
     class StoppedError(Exception):
         """Ends a run in the middle."""
 
-    told: list[str] = []
+    messages: list[str] = []
     cluster.add_worker()
-    scoring = make_scoring("there", remote, lambda message, *_: told.append(message))
+    scoring = make_scoring("there", remote, lambda message, *_: messages.append(message))
     add = scoring.journal.add
 
     def kill_then_stop(entry: RunDone) -> None:
@@ -135,7 +135,7 @@ def test_a_batch_is_the_same_bytes_though_it_is_killed_and_so_is_a_worker(
         scoring.carry_out()
     make_scoring("there", remote).carry_out()
     assert _content(tmp_path / "there") == here
-    assert any("rows scored" in message for message in told)
+    assert any("rows scored" in message for message in messages)
 
 
 def test_a_worker_that_is_killed_while_it_works_loses_nothing(

@@ -16,7 +16,7 @@ from simulated_aws.server import SimulatedAws
 
 from deposit.errors import ConfigError, ReleaseError, UpstreamError
 from deposit.release.oci.ecr import ServiceImages
-from deposit.release.oci.layer import bento_layer, sha256
+from deposit.release.oci.manifest import bento_layer, sha256
 from deposit.release.repository import Release
 from deposit.release.targets.image import unpack
 from deposit.sections import ReleaseSettings

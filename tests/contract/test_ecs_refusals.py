@@ -55,7 +55,8 @@ def _allow(iam: Any, user: str, action: str) -> None:
 
 
 def _service(cloud: Cloud, **changes: Any) -> EcsService:
-    return EcsService(cloud.settings.changed("release", **changes))
+    settings = cloud.settings.changed("release", **changes)
+    return EcsService(settings.release, settings.store.region)
 
 
 def test_what_is_not_there_is_named_with_its_setting(cloud: Cloud) -> None:
@@ -108,14 +109,14 @@ def test_a_rollout_that_the_circuit_breaker_gives_up_goes_back(cloud: Cloud) -> 
     with releasing(cloud.settings):
         release(cloud.settings, "deposit-v1")
     before = cloud.service["taskDefinition"]
-    service = EcsService(cloud.settings)
+    service = EcsService(cloud.settings.release, cloud.settings.store.region)
     # the simulated ECS never gets a task of such an image healthy
     row = Release(99, "release", "deposit-v2", "", "", "", "0" * 64, "testing", "", "ecs", None, NOW, NOW)
     image = f"{cloud.settings.release.ecr_repository}@sha256:{'0' * 60}dead"
     content = derive(service.current().content, service.accepted, image, {})
     service.register(content, release_tags(row, "c" * 64, {}))
     with pytest.raises(ReleaseError, match=r"do not come up, and the ECS gave up"):
-        EcsTraffic(cloud.settings, service).switch(row, (), lambda _: pytest.fail("it has no traffic"))
+        EcsTraffic(cloud.settings.release, service, None).switch(row, (), lambda _: pytest.fail("it has no traffic"))
     assert cloud.service["taskDefinition"] == before
     assert cloud.served() == "deposit-v1"
     target, _ = target_for(cloud.settings)

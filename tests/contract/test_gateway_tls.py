@@ -98,11 +98,11 @@ def test_a_given_certificate_is_shown(free_ports: Callable[[int], int], service:
         with httpx.Client(verify=trusting, trust_env=False, timeout=60) as client:
             assert client.get(url).text == "served"
         # the stack's own clients ask an address, which is not among the names
-        with httpx.Client(verify=trust(settings), trust_env=False, timeout=60) as client:
+        with httpx.Client(verify=trust(settings.gateway, settings.state), trust_env=False, timeout=60) as client:
             assert client.get(settings.gateway_url).text == "served"
         another = settings.changed("gateway", certificate_file=certificate(tmp_path / "another")[0])
         with (
-            httpx.Client(verify=trust(another), trust_env=False, timeout=60) as client,
+            httpx.Client(verify=trust(another.gateway, another.state), trust_env=False, timeout=60) as client,
             pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY"),
         ):
             client.get(settings.gateway_url)

@@ -67,9 +67,9 @@ def of_text(settings: Settings, path: Path, content: str | bytes, **changes: Any
 def rows_of(settings: Settings, table: Any) -> list[dict[str, Any]]:
     engine = connect(settings.database)
     with engine.connect() as connection:
-        found = [dict(row) for row in connection.execute(select(table)).mappings()]
+        rows = [dict(row) for row in connection.execute(select(table)).mappings()]
     engine.dispose()
-    return found
+    return rows
 
 
 def published(settings: Settings) -> list[str]:
@@ -273,11 +273,11 @@ def test_bad_rows_are_set_aside_and_the_good_ones_go_on(servers: Settings, csv_f
     assert [row.line for row in first.rejections] == [4, 8]
     assert first.rejections[1].reason == "2 fields: 21 separated by `;` are expected"
     assert (second.version, second.rejected) == (first.version, 2)
-    found = rows_of(settings, rejects)
-    assert [row["line"] for row in found] == [4, 8]
-    assert found[0]["reason"].startswith("job is 'pirate': one of admin., blue-collar")
-    assert found[1]["reason"] == "2 fields: 21 separated by `;` are expected"
-    assert {row["uri"] for row in found} == {first.quarantine_uri}
+    rows = rows_of(settings, rejects)
+    assert [row["line"] for row in rows] == [4, 8]
+    assert rows[0]["reason"].startswith("job is 'pirate': one of admin., blue-collar")
+    assert rows[1]["reason"] == "2 fields: 21 separated by `;` are expected"
+    assert {row["uri"] for row in rows} == {first.quarantine_uri}
     quarantine = ObjectStore(settings.store).data.get(f"quarantine/{first.source_sha256}.csv").decode()
     assert quarantine.splitlines()[0].startswith("line,reason,id,age,job")
     assert quarantine.splitlines()[1].startswith("4,\"job is 'pirate'")
@@ -347,15 +347,15 @@ def test_a_path_that_cannot_be_read_is_refused(servers: Settings, tmp_path: Path
     refused(of(servers, source="file"), ConfigError, "DEPOSIT_INGEST__PATH")
 
 
-def test_the_object_store_being_down_is_told_before_the_source_is_read(servers: Settings, free_ports: Any) -> None:
+def test_the_object_store_being_down_is_reported_before_the_source_is_read(servers: Settings, free_ports: Any) -> None:
     down = servers.store.model_copy(update={"endpoint_url": f"http://127.0.0.1:{free_ports(1)}"})
-    told: list[str] = []
+    messages: list[str] = []
     with pytest.raises(UpstreamError, match=r"on http://127.*the object store does not answer"):
-        ingest(servers.model_copy(update={"store": down}), lambda message, done=0, total=0: told.append(message))
-    assert told == []
+        ingest(servers.model_copy(update={"store": down}), lambda message, done=0, total=0: messages.append(message))
+    assert messages == []
 
 
-def test_the_database_being_down_is_told_before_anything_is_written(servers: Settings, free_ports: Any) -> None:
+def test_the_database_being_down_is_reported_before_anything_is_written(servers: Settings, free_ports: Any) -> None:
     down = DatabaseSettings(url=f"postgresql://u:very-secret@127.0.0.1:{free_ports(1)}/deposit")
     with pytest.raises(UpstreamError, match="cannot use the database") as caught:
         ingest(servers.model_copy(update={"database": down}))
@@ -363,7 +363,7 @@ def test_the_database_being_down_is_told_before_anything_is_written(servers: Set
     assert ObjectStore(servers.store).data.keys() == []
 
 
-def test_a_missing_bucket_is_told(servers: Settings) -> None:
+def test_a_missing_bucket_is_reported(servers: Settings) -> None:
     store = servers.store.model_copy(update={"data_bucket": "not-made"})
     with pytest.raises(ConfigError, match="bucket not-made does not exist"):
         ingest(servers.model_copy(update={"store": store}))

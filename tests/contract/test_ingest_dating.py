@@ -92,7 +92,7 @@ def test_a_stated_year_gives_the_version_that_the_known_months_give(servers: Set
     assert (stated.version, stated.created) == (known.version, False)
 
 
-def test_what_is_accepted_by_name_is_published_and_told(servers: Settings, tmp_path: Path) -> None:
+def test_what_is_accepted_by_name_is_published_and_reported(servers: Settings, tmp_path: Path) -> None:
     rows = YEARS["2008"][::40] + YEARS["2010"]
     lines: list[str] = []
     settings = of(servers, tmp_path / "calls.csv", rows, accept=["gaps"])

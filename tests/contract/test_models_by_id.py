@@ -155,10 +155,10 @@ def _upload(store: ObjectStore, version: int, prefix: str, folder: Path) -> Cata
 
 @pytest.fixture
 def wire(server: dict[str, StoreSettings], free_ports: Callable[[int], int]) -> Iterator[Wire]:
-    found = Wire(free_ports(1), int(str(server["serving"].endpoint_url).rpartition(":")[2]))
-    found.open()
-    yield found
-    found.cut()
+    proxy = Wire(free_ports(1), int(str(server["serving"].endpoint_url).rpartition(":")[2]))
+    proxy.open()
+    yield proxy
+    proxy.cut()
 
 
 @pytest.fixture
@@ -242,11 +242,11 @@ def test_an_unknown_id_never_reaches_the_store(service: ModelCache, wire: Wire, 
 
 def test_fifty_first_requests_make_one_download(service: ModelCache, wire: Wire) -> None:
     wire.delay = 0.1
-    found = _get(service, *["deposit-v1"] * 50)
-    assert len({id(loaded) for loaded in found}) == 1
-    assert isinstance(found[0], LoadedModel)
+    models = _get(service, *["deposit-v1"] * 50)
+    assert len({id(loaded) for loaded in models}) == 1
+    assert isinstance(models[0], LoadedModel)
     assert wire.asked == [MODEL, PARITY, BOOSTER]
-    assert _get(service, "deposit-v1")[0] is found[0]
+    assert _get(service, "deposit-v1")[0] is models[0]
     assert len(wire.asked) == 3
 
 

@@ -147,7 +147,7 @@ def test_missing_fields_are_named(service: Service) -> None:
     ]  # fmt: skip
 
 
-def test_no_more_than_twenty_problems_are_told(service: Service) -> None:
+def test_no_more_than_twenty_problems_are_reported(service: Service) -> None:
     assert len(_problems(service.say(*[{}] * 50))) == 20
 
 

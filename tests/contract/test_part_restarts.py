@@ -11,7 +11,7 @@ from sqlalchemy import Engine, text
 from started import stack_environment, up
 
 from deposit.database import connect, migrate
-from deposit.deploy.layout import layout
+from deposit.deploy.layout import Layout
 from deposit.deploy.local import supervision
 from deposit.events import record_restart
 from deposit.release.part_restarts import part_starts, record_restarts
@@ -79,7 +79,7 @@ def stack(free_ports: Callable[[int], int], monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_supervisors_restarts_are_seen_and_a_persons_are_not(stack: Settings) -> None:
-    place, engine = layout(stack), connect(stack.database)
+    place, engine = Layout(stack.state.root), connect(stack.database)
     assert list(part_starts(stack.release)) == []
     first = supervision.supervisor(place).call("getProcessInfo", "mlflow")
     psutil.Process(first["pid"]).kill()

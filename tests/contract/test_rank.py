@@ -186,16 +186,16 @@ def test_bad_rows_are_rejected_with_line_and_reason_and_the_others_ranked(
     lines.append("1;2;3")
     answer = service.rank("\n".join(lines) + "\n").json()
     assert answer["rows"] == 4
-    told = {row["line"]: row["reason"] for row in answer["rejected_rows"]}
-    assert told == {
+    reasons = {row["line"]: row["reason"] for row in answer["rejected_rows"]}
+    assert reasons == {
         3: "age must be a whole number from 17 to 110; got '5'",
-        4: told[4],
+        4: reasons[4],
         7: "euribor3m must be a number from -5 to 20; got 'nan'",
         8: "pdays is empty: must be a whole number from 0 to 999",
         11: "has 3 cells, the header has 19",
     }
-    assert "job must be one of admin." in told[4]
-    assert "campaign must be a whole number" in told[4]
+    assert "job must be one of admin." in reasons[4]
+    assert "campaign must be a whole number" in reasons[4]
     assert sorted(row["line"] for row in answer["ranked"]) == [2, 6, 9, 10]
 
 

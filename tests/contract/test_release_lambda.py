@@ -160,7 +160,7 @@ def test_a_release_that_fails_where_clients_ask_goes_back(cloud: Cloud) -> None:
         assert cloud.served() == "deposit-v1"
 
 
-def test_a_function_that_does_not_start_is_told_in_its_own_words(cloud: Cloud) -> None:
+def test_a_function_that_does_not_start_is_reported_in_its_own_words(cloud: Cloud) -> None:
     cloud.aws.client("lambda").update_function_configuration(
         FunctionName=cloud.host.function, Environment={"Variables": {"DEPOSIT_LOG__DESTINATION": "spool"}}
     )

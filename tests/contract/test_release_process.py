@@ -99,7 +99,7 @@ def _served(settings: Settings) -> str:
 
 
 def _service_pids(settings: Settings) -> list[int]:
-    found = []
+    pids = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
@@ -107,8 +107,8 @@ def _service_pids(settings: Settings) -> list[int]:
             except OSError:
                 continue
             if f"{settings.state_dir}/serving/".encode() in command and b"launch.py" in command:
-                found.append(int(entry.name))
-    return found
+                pids.append(int(entry.name))
+    return pids
 
 
 def test_release_and_rollback_under_load_fail_no_request(stack: Settings, customers: list[dict[str, Any]]) -> None:

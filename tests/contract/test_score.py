@@ -63,8 +63,8 @@ def _results(settings: Settings, output: str, folder: Path) -> pd.DataFrame:
 def _predictions(settings: Settings) -> pd.DataFrame:
     engine = connect(settings.database)
     with engine.connect() as connection:
-        found = connection.execute(text("SELECT * FROM predictions"))
-        frame = pd.DataFrame(found.fetchall(), columns=list(found.keys()))
+        rows = connection.execute(text("SELECT * FROM predictions"))
+        frame = pd.DataFrame(rows.fetchall(), columns=list(rows.keys()))
     engine.dispose()
     return frame.assign(prediction_id=frame["prediction_id"].astype(str))
 
@@ -209,9 +209,9 @@ def test_the_command_says_what_it_did_and_where(
         monkeypatch.setenv(name, value)
     rows.iloc[:300].assign(contact=["fax"] + ["cellular"] * 299).to_csv(tmp_path / "list.csv", index=False)
     command = ["score", str(tmp_path / "list.csv"), str(tmp_path / "out"), "--model", "deposit-v2"]
-    said = CliRunner().invoke(app, [*command, "--json"])
-    assert said.exit_code == 0, said.output
-    result = json.loads(said.stdout)
+    printed = CliRunner().invoke(app, [*command, "--json"])
+    assert printed.exit_code == 0, printed.output
+    result = json.loads(printed.stdout)
     assert (result["rows"], result["rejected"], result["model_id"], result["created"]) == (299, 1, "deposit-v2", True)
     assert pyarrow.parquet.read_table(tmp_path / "out" / "part-00000.parquet").num_rows == 299
     manifest = json.loads((tmp_path / "out" / MANIFEST).read_text())

@@ -42,9 +42,9 @@ def _fresh() -> None:
 
 
 def secret_key() -> str:
-    found = load_settings().store.secret_key
-    assert found is not None
-    return found.get_secret_value()
+    secret = load_settings().store.secret_key
+    assert secret is not None
+    return secret.get_secret_value()
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from load import Load
 from deposit.data.period import parse_period
 from deposit.database import transaction
 from deposit.deploy.credentials import credentials
-from deposit.deploy.layout import layout
+from deposit.deploy.layout import Layout
 from deposit.deploy.local import lifecycle, supervision
 from deposit.errors import ReleaseError, UpstreamError
 from deposit.keys import digest
@@ -88,7 +88,9 @@ def release(settings: Settings, model_id: str) -> Release:
 
 
 def post(settings: Settings, customers: list[dict[str, Any]]) -> httpx.Response:
-    with httpx.Client(base_url=settings.gateway_url, verify=trust(settings), trust_env=False, timeout=30) as client:
+    with httpx.Client(
+        base_url=settings.gateway_url, verify=trust(settings.gateway, settings.state), trust_env=False, timeout=30
+    ) as client:
         return client.post("/predict", json={"customers": customers})
 
 
@@ -164,7 +166,7 @@ def test_a_service_follows_its_settings_and_secrets_without_a_failed_request(
 ) -> None:
     first = release(stack, "deposit-v1")
     assert post(stack, customers[:101]).status_code == 200
-    place = layout(stack)
+    place = Layout(stack.state.root)
     before = credentials(place.secrets).releaser_key
     with Load(stack.stack.gateway_port, customers[0]) as load:
         until(lambda: len(load.answers) > 50)
@@ -220,9 +222,9 @@ def test_a_service_gets_the_code_of_a_new_version_without_a_failed_request(
     (tmp_path / "service.py").write_text("raise SystemExit('broken')\n")
     broken = files | {"service.py": tmp_path / "service.py"}
     monkeypatch.setattr(packaging, "source_files", lambda: broken)
-    said: list[str] = []
-    lifecycle._renew_code(stack, lambda message, *_: said.append(message))
-    assert said[-1].endswith("what serves goes on with the code that it was packaged with")
+    messages: list[str] = []
+    lifecycle._renew_code(stack, lambda message, *_: messages.append(message))
+    assert messages[-1].endswith("what serves goes on with the code that it was packaged with")
     assert requests.live(stack.database) == renewed
     assert post(stack, customers[:1]).status_code == 200
 
@@ -267,7 +269,7 @@ def test_a_replay_keeps_its_traffic_when_postgres_restarts_and_when_it_is_run_ag
     first, replaying = release(stack, "deposit-v1"), stack.changed("mlflow", model_name="replay")
     with replay_process() as process:
         borrowed = release(stack, "replay-v1")
-        supervisor = supervision.supervisor(layout(stack))
+        supervisor = supervision.supervisor(Layout(stack.state.root))
         supervisor.call("stopProcess", "postgres")
         supervisor.call("startProcess", "postgres")
         until(lambda: not holder_is_gone(stack))

@@ -18,7 +18,7 @@ import stand_in_grafana
 
 from deposit import proxies
 from deposit.deploy.credentials import credentials
-from deposit.deploy.layout import Layout, layout
+from deposit.deploy.layout import Layout
 from deposit.deploy.local import grafana, lifecycle, processes, supervision
 from deposit.deploy.local.programs import programs
 from deposit.errors import ConfigError
@@ -48,14 +48,16 @@ class Started:
     def start(cls, folder: Path, environment: dict[str, str]) -> "Started":
         os.environ.update(environment | {"DEPOSIT_STATE_DIR": str(folder)})
         settings = chosen_settings()
-        place = layout(settings)
+        place = Layout(settings.state.root)
         place.make()
         secrets = credentials(place.secrets)
         parts = programs(settings, place, secrets)
         lifecycle._lay_out(settings, place, secrets)
         supervision.start(place, parts)
         lifecycle._start(place, parts, PARTS, lambda *_: None)
-        retry_while_down(lambda: lifecycle._prepare_servers(settings, secrets), lifecycle.PREPARE_TIMEOUT)
+        retry_while_down(
+            lambda: lifecycle._prepare_servers(settings.stack, settings.store, secrets), lifecycle.PREPARE_TIMEOUT
+        )
         lifecycle._start(place, parts, ["grafana"], lambda *_: None)
         return cls(load_settings(), place)
 
@@ -96,12 +98,12 @@ def content(settings: Settings) -> bytes:
 
 def open_to_others(root: Path) -> list[Path]:
     """What another user of the machine could read: no folder above it is closed to him."""
-    found = []
+    paths = []
     for folder, folders, files in os.walk(root):
         closed = not Path(folder).stat().st_mode & 0o077
         folders[:] = [] if closed else folders
-        found += [] if closed else [Path(folder, name) for name in files]
-    return found
+        paths += [] if closed else [Path(folder, name) for name in files]
+    return paths
 
 
 def inner_ports(settings: Settings) -> list[int]:
@@ -125,7 +127,7 @@ def test_its_parts_work_past_a_dead_proxy(stack: Started) -> None:
 
 def test_grafana_runs_with_the_files_of_compose_and_is_asked_by_the_gateway(stack: Started) -> None:
     settings, place = stack.settings, stack.place
-    secrets, url = credentials(place.secrets), grafana.url(settings)
+    secrets, url = credentials(place.secrets), grafana.url(settings.stack, settings.gateway, settings.links)
     assert httpx.get(f"{url}/api/state", timeout=60).status_code == 401
     health = httpx.get(f"{url}/api/health", timeout=60)
     assert (health.json()["database"], health.headers["x-content-type-options"]) == ("ok", "nosniff")
@@ -135,33 +137,33 @@ def test_grafana_runs_with_the_files_of_compose_and_is_asked_by_the_gateway(stac
     assert sorted(state["dashboards"]) == ["Data", "Model", "Service", "User log"]
     assert (len(state["rules"]), state["home"]) == (10, "Service")
     assert state["hooks"] == ["http://127.0.0.1:9/"]
-    found = state["configuration"]
-    assert all(Path(found["paths"][name]).is_relative_to(place.grafana) for name in ("data", "logs", "plugins"))
-    assert (found["server"]["http_addr"], found["server"]["root_url"]) == ("127.0.0.1", f"{url}/")
+    configuration = state["configuration"]
+    assert all(Path(configuration["paths"][name]).is_relative_to(place.grafana) for name in ("data", "logs", "plugins"))
+    assert (configuration["server"]["http_addr"], configuration["server"]["root_url"]) == ("127.0.0.1", f"{url}/")
     (status,) = [part for part in lifecycle.status(settings) if part.name == "grafana"]
     assert (status.state, status.url) == ("running", url)
-    assert url in lifecycle.dashboards(settings, [status])
+    assert url in lifecycle.dashboards(settings.stack, place, [status])
     assert lifecycle.environment(settings)["GRAFANA_ADMIN_PASSWORD"] == secrets.grafana_admin
 
 
 def test_a_grafana_that_does_not_start_takes_nothing_down(stack: Started) -> None:
     settings, place = stack.settings, stack.place
     parts = programs(settings, place, credentials(place.secrets))
-    program = grafana.installation(settings)
+    program = grafana.installation(settings.stack)
     assert program is not None
     supervision.supervisor(place).call("stopProcess", "grafana")
     (program.home / "broken").touch()
-    said: list[str] = []
-    lifecycle._start(place, parts, ["grafana"], lambda message, *_: said.append(message))
-    assert said[-1].endswith(f"see {place.logs}/grafana.log; all else goes on without it")
+    messages: list[str] = []
+    lifecycle._start(place, parts, ["grafana"], lambda message, *_: messages.append(message))
+    assert messages[-1].endswith(f"see {place.logs}/grafana.log; all else goes on without it")
     assert "it is broken" in (place.logs / "grafana.log").read_text()
     seen = lifecycle.status(settings)
     assert {part.name: part.state for part in seen if part.name in [*PARTS, "grafana"]} == {
         **dict.fromkeys(PARTS, "running"), "grafana": "failed",
     }  # fmt: skip
-    assert "Grafana does not start" in lifecycle.dashboards(settings, seen)
+    assert "Grafana does not start" in lifecycle.dashboards(settings.stack, place, seen)
     assert httpx.get(settings.gateway_url, timeout=60).status_code == 503
-    assert httpx.get(grafana.url(settings), timeout=60).status_code == 502
+    assert httpx.get(grafana.url(settings.stack, settings.gateway, settings.links), timeout=60).status_code == 502
     (program.home / "broken").unlink()
 
 
@@ -173,7 +175,7 @@ def test_nothing_of_it_is_open_to_other_users(stack: Started) -> None:
     assert not place.sockets.is_relative_to(place.root)
 
 
-def test_a_second_stack_is_told_which_one_holds_its_ports(stack: Started) -> None:
+def test_a_second_stack_learns_which_one_holds_its_ports(stack: Started) -> None:
     settings, place = stack.settings, stack.place
     supervisor = supervision.supervisor(place).call("getPID")
     with pytest.raises(ConfigError) as refused:

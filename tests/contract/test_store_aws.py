@@ -111,7 +111,7 @@ def test_wrong_keys_are_named(guarded: dict[str, dict[str, str]], change: str, c
 
 def test_the_preparation_makes_nothing_of_s3_before_rds_is_ready(aws: SimulatedAws) -> None:
     with pytest.raises(ConfigError, match="DEPOSIT_DATABASE__ADMIN_URL is not set"):
-        prepare_aws(Settings(store=settings_of(), database=DatabaseSettings()))
+        prepare_aws(DatabaseSettings(), settings_of())
     assert aws.client("s3").list_buckets()["Buckets"] == []
 
 
@@ -132,6 +132,6 @@ def test_mlflows_server_writes_with_the_key_and_without_an_endpoint(
         client = tracking.connect(uri)
         run = client.create_run(client.create_experiment("keyed")).info.run_id
         client.log_text(run, "text", "note.txt")
-    (found,) = aws.client("s3").list_objects_v2(Bucket=bucket)["Contents"]
-    head = aws.client("s3").head_object(Bucket=bucket, Key=found["Key"])
+    (entry,) = aws.client("s3").list_objects_v2(Bucket=bucket)["Contents"]
+    head = aws.client("s3").head_object(Bucket=bucket, Key=entry["Key"])
     assert (head["ServerSideEncryption"], head["SSEKMSKeyId"]) == ("aws:kms", key)

@@ -147,14 +147,14 @@ def test_wrong_keys_are_refused_by_the_embedded_server(object_store: StoreSettin
         stranger.bucket(BUCKET).get("once")
 
 
-def test_an_upload_that_is_refused_is_told_in_one_line(object_store: StoreSettings, tmp_path: Path) -> None:
+def test_an_upload_that_is_refused_is_reported_in_one_line(object_store: StoreSettings, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x")
     stranger = ObjectStore(object_store.model_copy(update={"access_key": "stranger"}))
     with pytest.raises(UpstreamError, match=f"cannot write {BUCKET}/refused"):
         stranger.bucket(BUCKET).upload(tmp_path / "file", "refused")
 
 
-def test_a_server_that_is_down_is_told_in_one_line(free_ports) -> None:
+def test_a_server_that_is_down_is_reported_in_one_line(free_ports) -> None:
     down = StoreSettings(endpoint_url=f"http://127.0.0.1:{free_ports(1)}", access_key="a", secret_key="b")
     with pytest.raises(UpstreamError, match=r"does not answer .*deposit up.*DEPOSIT_STORE__ENDPOINT_URL") as caught:
         ObjectStore(down).bucket(BUCKET).put("key", b"x")

@@ -10,7 +10,7 @@ from caddy_gateway import PASSWORD, gateway
 from mlflow import MlflowClient, MlflowException
 from mlflowserver import mlflow_server
 
-from deposit.deploy.ui_login import admit
+from deposit.deploy.credentials import admit_to_uis
 from deposit.settings import Settings
 
 pytestmark = pytest.mark.servers
@@ -124,13 +124,13 @@ def test_the_log_of_requests_holds_no_password(uis: Uis, client: httpx.Client) -
 
 def test_the_password_is_kept_as_a_hash_that_lasts(tmp_path: Path) -> None:
     place = tmp_path / "caddy" / "login"
-    admit(place, "first")
+    admit_to_uis(place, "first")
     kept = place.read_text()
-    admit(place, "first")
+    admit_to_uis(place, "first")
     assert place.read_text() == kept
     assert "first" not in kept
     assert place.stat().st_mode & 0o077 == 0
     for damaged in (b"", b"none", b"\xff"):
         place.write_bytes(damaged)
-        admit(place, "second")
+        admit_to_uis(place, "second")
         assert place.read_text().startswith("$2b$10$")

@@ -20,7 +20,7 @@ ELSEWHERE = {
     "DEPOSIT_STACK__GRAFANA", "DEPOSIT_STACK__GRAFANA_PORT", "DEPOSIT_GATEWAY__GRAFANA",
 } | ON_AWS_ALONE  # fmt: skip
 LINE = re.compile(r"^# (?P<meaning>.+)\n#(?P<name>[A-Z][A-Z0-9_]*)=(?P<value>.*)$", re.MULTILINE)
-FOUND = {match["name"]: match for match in LINE.finditer(EXAMPLE)}
+VARIABLES = {match["name"]: match for match in LINE.finditer(EXAMPLE)}
 
 
 def _given_by_compose() -> set[str]:
@@ -49,8 +49,8 @@ CHANGEABLE = set(setting_names()) - ELSEWHERE - (_given_by_compose() - _interpol
 @pytest.mark.parametrize("name", sorted(CHANGEABLE))
 def test_each_setting_that_a_person_may_change_is_there_with_its_meaning(name: str) -> None:
     meaning, default = setting_names()[name]
-    assert FOUND[name]["meaning"] == meaning
-    assert FOUND[name]["value"] == ("" if default is None else _written(default))
+    assert VARIABLES[name]["meaning"] == meaning
+    assert VARIABLES[name]["value"] == ("" if default is None else _written(default))
 
 
 def test_each_setting_that_a_person_may_change_is_handed_on_from_the_shell_too() -> None:
@@ -58,17 +58,17 @@ def test_each_setting_that_a_person_may_change_is_handed_on_from_the_shell_too()
 
 
 def test_each_variable_of_the_compose_files_is_there() -> None:
-    assert _interpolated() - {"COMPOSE_PROJECT_NAME", "REVISION"} <= set(FOUND)
+    assert _interpolated() - {"COMPOSE_PROJECT_NAME", "REVISION"} <= set(VARIABLES)
 
 
 def test_nothing_is_there_that_nobody_reads() -> None:
     read_by_compose = {"COMPOSE_PROFILES", "COMPOSE_FILE"}
-    assert set(FOUND) <= CHANGEABLE | _interpolated() | read_by_compose
+    assert set(VARIABLES) <= CHANGEABLE | _interpolated() | read_by_compose
 
 
 def test_nothing_is_set_and_each_line_has_its_meaning() -> None:
     assert [line for line in EXAMPLE.splitlines() if line and not line.startswith("#")] == []
-    assert re.findall(r"^#([A-Z][A-Z0-9_]*)=", EXAMPLE, re.MULTILINE) == list(FOUND)
+    assert re.findall(r"^#([A-Z][A-Z0-9_]*)=", EXAMPLE, re.MULTILINE) == list(VARIABLES)
 
 
 def _written(default: Any) -> str:

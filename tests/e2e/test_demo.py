@@ -31,7 +31,7 @@ def _demo(stack) -> str:
 
 
 def test_the_demo_tells_what_happened(stack) -> None:
-    told = _demo(stack)
+    summary = _demo(stack)
     for words in (
         "41,188",
         "2008-05",
@@ -42,7 +42,7 @@ def test_the_demo_tells_what_happened(stack) -> None:
         stack.url("airflow"),
         "curl -s",
     ):
-        assert words in told
+        assert words in summary
 
 
 def test_the_printed_curl_works_when_pasted(stack) -> None:
@@ -211,8 +211,8 @@ def test_predictions_and_outcomes_reach_the_database(stack) -> None:
         prediction_id = answer["predictions"][0]["prediction_id"]
         statement = {"prediction_id": prediction_id, "subscribed": True, "at": "2026-01-02T03:04:05Z"}
         api.post("/outcomes", json={"outcomes": [statement]}).raise_for_status()
-    found = f"SELECT model_id, customer_id, job FROM predictions WHERE prediction_id = '{prediction_id}'"
-    _eventually(lambda: stack.sql(found) == [("deposit-v1", "c-1", "student")])
+    predicted = f"SELECT model_id, customer_id, job FROM predictions WHERE prediction_id = '{prediction_id}'"
+    _eventually(lambda: stack.sql(predicted) == [("deposit-v1", "c-1", "student")])
     stated = f"SELECT subscribed FROM current_outcomes WHERE prediction_id = '{prediction_id}'"
     _eventually(lambda: stack.sql(stated) == [(True,)])
 
@@ -231,10 +231,10 @@ def test_a_month_is_monitored_by_command_and_by_dag_alike_and_its_decay_acted_on
         api.post("/outcomes", json={"outcomes": outcomes}).raise_for_status()
     rows, stated = len(real_rows), "SELECT count(*) FROM outcomes WHERE at = '2010-06-01 00:00:00+00'"
     _eventually(lambda: stack.sql(stated) == [(rows,)])
-    [found] = stack.json("monitor", "--period", "2010-05")
-    assert [(model["model_id"], model["rows"]) for model in found["models"]] == [("deposit-v1", rows)]
+    [month] = stack.json("monitor", "--period", "2010-05")
+    assert [(model["model_id"], model["rows"]) for model in month["models"]] == [("deposit-v1", rows)]
     # rows of May 2008, when next to nobody subscribed: the model has learnt that the world is another by then
-    assert found["models"][0]["verdict"] == "decay"
+    assert month["models"][0]["verdict"] == "decay"
     kept = "SELECT name, \"column\", value, note FROM metrics WHERE period = '2010-05' ORDER BY 1, 2"
     by_command = stack.sql(kept)
     assert {"psi", "js", "roc_auc", "roc_auc_low", "ece", "profit", "verdict"} <= {row[0] for row in by_command}
@@ -306,10 +306,10 @@ def test_a_list_is_ranked_through_the_gateway_and_the_page_is_there(stack) -> No
 
 @pytest.mark.parametrize("part", ["gateway", "mlflow", "objectstore", "releaser", "postgres"])
 def test_a_killed_part_comes_back(stack, part: str) -> None:
-    before = next(found["pid"] for found in stack.json("status") if found["name"] == part)
+    before = next(each["pid"] for each in stack.json("status") if each["name"] == part)
     psutil.Process(before).kill()
     stack.run("up")
-    after = next(found for found in stack.json("status") if found["name"] == part)
+    after = next(each for each in stack.json("status") if each["name"] == part)
     assert after["state"] == "running"
     assert after["pid"] != before
     with stack.api() as api:

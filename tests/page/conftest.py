@@ -134,12 +134,12 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Desk]]:
     With `refusals`, the console may tell of answers that are no success: it does so by itself. Addresses that match a
     pattern of `routes` are answered by the test.
     """
-    said: list[str] = []
+    messages: list[str] = []
     contexts = []
 
     def guard(request: Request) -> None:
         if not request.url.startswith(("http://127.0.0.1:", "data:", "blob:")):
-            said.append(f"asked for {request.url}")
+            messages.append(f"asked for {request.url}")
 
     def open_(
         url: str,
@@ -150,7 +150,7 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Desk]]:
     ) -> Desk:
         def listen(message: ConsoleMessage) -> None:
             if not (refusals and _REFUSED.match(message.text)):
-                said.append(message.text)
+                messages.append(message.text)
 
         context = browser.new_context(locale=LOCALE, reduced_motion="reduce", **options)
         contexts.append(context)
@@ -158,7 +158,7 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Desk]]:
         for pattern, answer in (routes or {}).items():
             context.route(pattern, answer)
         page = context.new_page()
-        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("pageerror", lambda error: messages.append(str(error)))
         page.on("console", listen)
         page.goto(url)
         page.wait_for_selector(ready)
@@ -167,7 +167,7 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Desk]]:
     yield open_
     for context in contexts:
         context.close()
-    assert said == []
+    assert messages == []
 
 
 @pytest.fixture

@@ -88,7 +88,7 @@ def test_it_is_accessible_and_fits_as_the_screenshots_show(
     assert violations(page) == []
 
 
-def test_what_happened_month_by_month_is_drawn_and_told(open_home: Callable[..., Page]) -> None:
+def test_what_happened_month_by_month_is_drawn_and_described(open_home: Callable[..., Page]) -> None:
     page = open_home()
     first = page.locator(".chart").first
     expect(first.locator(".now")).to_contain_text("0.620 to 0.720")
@@ -155,7 +155,9 @@ def test_what_is_chosen_is_sent_and_what_is_left_empty_is_not(open_home: Callabl
     ]
 
 
-def test_a_start_that_airflow_refuses_is_told_in_the_dialog(open_home: Callable[..., Page], airflow: Airflow) -> None:
+def test_a_start_that_airflow_refuses_is_reported_in_the_dialog(
+    open_home: Callable[..., Page], airflow: Airflow
+) -> None:
     airflow.answer = REFUSED
     page = open_home(refusals=True)
     page.click("[data-opens=dialog-train]")

@@ -47,7 +47,7 @@ def test_a_service_with_keys_asks_and_keeps_the_key_in_the_tab(
         expect(page.locator("#value")).to_have_value("10")
 
 
-def test_the_model_that_answers_is_told_with_its_date_its_worth_and_how_it_ranks_within_a_month(
+def test_the_model_that_answers_is_reported_with_its_date_its_worth_and_how_it_ranks_within_a_month(
     open_page: Open, site: str
 ) -> None:
     desk = open_page(site)

@@ -19,14 +19,14 @@ Open = Callable[..., Any]
 
 def opened(desk: Any) -> tuple[Page, list[str]]:
     """The card's tab, and what the browser's console tells of it."""
-    told: list[str] = []
+    messages: list[str] = []
     context = desk.page.context
-    context.on("console", lambda message: told.append(message.text))
+    context.on("console", lambda message: messages.append(message.text))
     with context.expect_page() as waiting:
         desk.page.click("#card")
     card = waiting.value
     card.wait_for_load_state()
-    return card, told
+    return card, messages
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -36,7 +36,7 @@ def test_the_card_opens_in_a_tab_with_its_style_and_fits(
 ) -> None:
     desk = open_page(site, color_scheme=scheme, viewport={"width": width, "height": 800})
 
-    card, told = opened(desk)
+    card, messages = opened(desk)
 
     expect(card.locator("h1")).to_have_text("Model card: deposit-v7")
     assert card.evaluate("document.documentElement.scrollWidth") <= width
@@ -44,10 +44,10 @@ def test_the_card_opens_in_a_tab_with_its_style_and_fits(
     assert paper == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 24, 30)"}[scheme]
     assert card.locator("svg polyline.a").first.evaluate("node => getComputedStyle(node).fill") == "none"
     card.evaluate(AXE)
-    found = card.evaluate("axe.run(document).then((done) => done.violations)")
-    assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found] == []
+    violations = card.evaluate("axe.run(document).then((done) => done.violations)")
+    assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in violations] == []
     card.screenshot(path=tmp_path / "card.png", full_page=True)
-    assert told == []
+    assert messages == []
 
 
 def test_the_card_needs_a_key_as_the_models_do(open_page: Open, serve: Any, tmp_path: Path) -> None:
@@ -72,13 +72,13 @@ def test_the_card_needs_a_key_as_the_models_do(open_page: Open, serve: Any, tmp_
         desk.page.fill("#key", secret)
         desk.page.keyboard.press("Enter")
         expect(desk.page.locator("#model")).to_contain_text("deposit-v7")
-        card, told = opened(desk)
+        card, messages = opened(desk)
 
         expect(card.locator("h1")).to_have_text("Model card: deposit-v7")
-        assert told == []
+        assert messages == []
 
 
-def test_what_the_service_refuses_is_told_beside_the_button(open_page: Open, site: str) -> None:
+def test_what_the_service_refuses_is_reported_beside_the_button(open_page: Open, site: str) -> None:
     desk = open_page(site, refusals=True)
     refusal = {"detail": [{"row": None, "field": None, "message": "deposit-v1 has no model card"}]}
     desk.page.route("**/card", lambda route: route.fulfill(status=404, json=refusal))

@@ -51,7 +51,7 @@ def test_a_wrong_value_in_what_is_folded_away_is_shown(open_page: Open, site: st
     expect(desk.page.locator("#one")).to_be_hidden()
 
 
-def test_the_columns_are_told(open_page: Open, site: str) -> None:
+def test_the_columns_are_reported(open_page: Open, site: str) -> None:
     desk = open_page(site)
     desk.page.click("#columns")
     expect(desk.page.locator("#columns-list dt")).to_have_count(19)

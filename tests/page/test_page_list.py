@@ -119,20 +119,20 @@ def test_rows_are_found_and_parts_are_shown(open_page: Open, site: str, rows: st
     desk = open_page(site)
     desk.upload(rows)
     desk.wait_ranked()
-    found = desk.page.locator("#page")
+    range_shown = desk.page.locator("#page")
     desk.page.fill("#filter", "k11")
-    expect(found).to_have_text("1 to 1 of 1")
+    expect(range_shown).to_have_text("1 to 1 of 1")
     assert desk.column("id") == ["K11"]
     desk.page.fill("#filter", "no such thing")
-    expect(found).to_have_text("No such row")
+    expect(range_shown).to_have_text("No such row")
     desk.page.fill("#filter", "")
     desk.plan(7)
     desk.page.select_option("#which", "call")
-    expect(found).to_have_text("1 to 7 of 7")
+    expect(range_shown).to_have_text("1 to 7 of 7")
     desk.plan(9)
-    expect(found).to_have_text("1 to 9 of 9")
+    expect(range_shown).to_have_text("1 to 9 of 9")
     desk.page.select_option("#which", "rest")
-    expect(found).to_have_text("1 to 50 of 71")
+    expect(range_shown).to_have_text("1 to 50 of 71")
     assert desk.column("Rank")[0] == "10"
     desk.page.uncheck("#wide")
     assert desk.page.locator("#table thead th").all_inner_texts()[:4] == ["Rank", "Call", "id", "Chance"]
@@ -146,11 +146,11 @@ def test_rejected_rows_are_told_and_can_be_downloaded(open_page: Open, site: str
     desk.wait_ranked()
     expect(desk.page.locator("#told")).to_contain_text("79 customers ranked, 2 rows rejected")
     desk.page.click("#rejected summary")
-    told = desk.page.locator("#rejected li").all_inner_texts()
-    assert "line 4: contact must be one of cellular, telephone; got 'pigeon'" in told[0]
-    assert told[1].startswith("line 82: has 3 cells")
+    reasons = desk.page.locator("#rejected li").all_inner_texts()
+    assert "line 4: contact must be one of cellular, telephone; got 'pigeon'" in reasons[0]
+    assert reasons[1].startswith("line 82: has 3 cells")
     saved = desk.saved_rows("#rejected-download")
-    assert [row["problem"] for row in saved] == told
+    assert [row["problem"] for row in saved] == reasons
     assert saved[0]["id"] == "K2"
 
 

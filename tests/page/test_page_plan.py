@@ -24,9 +24,9 @@ def test_the_number_of_calls_moves_marks_figures_and_download(open_page: Open, s
     expected, every = sum(chances[:7]), sum(chances)
     tiles = desk.page.locator("#outlook dd").all_inner_texts()
     assert tiles[:3] == [f"{expected:.1f}", f"{expected * 10 - 7:.1f}", f"{expected / every * 100:.0f} %"]
-    said = desk.page.locator("#said")
-    expect(said).to_have_attribute("role", "status")
-    expect(said).to_contain_text(f"7 calls: {expected:.1f} expected subscriptions")
+    summary = desk.page.locator("#said")
+    expect(summary).to_have_attribute("role", "status")
+    expect(summary).to_contain_text(f"7 calls: {expected:.1f} expected subscriptions")
     desk.page.focus("#slider")
     desk.page.keyboard.press("ArrowRight")
     expect(desk.page.locator("#calls")).to_have_value("8")
@@ -74,9 +74,9 @@ def test_sliders_move_prices_at_once_and_nothing_is_scored_or_logged_again(
         expect(desk.page.locator("#calls")).to_have_value(str(best))
         profit, everyone = (sum(part) * value - len(part) * cost for part in (chances[:best], chances))
         random = best * sum(chances) / 80 * value - best * cost
-        told = desk.page.locator("#worth").inner_text()
-        assert f"would earn {_amount(profit)}, calling everyone {_amount(everyone)}, " in told
-        assert f"as many at random {_amount(random)}, nobody 0." in told
+        worth = desk.page.locator("#worth").inner_text()
+        assert f"would earn {_amount(profit)}, calling everyone {_amount(everyone)}, " in worth
+        assert f"as many at random {_amount(random)}, nobody 0." in worth
     desk.page.locator("#value-slider").focus()
     desk.page.keyboard.press("ArrowRight")
     expect(desk.page.locator("#value")).to_have_value("10.5")

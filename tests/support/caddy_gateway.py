@@ -11,7 +11,7 @@ from typing import Any
 
 from chaos import until
 
-from deposit.deploy.ui_login import admit
+from deposit.deploy.credentials import admit_to_uis
 from deposit.release.gateway import Gateway
 from deposit.sections import GatewaySettings, ReleaseSettings, StackSettings
 from deposit.settings import Settings
@@ -33,7 +33,7 @@ def gateway(free_ports: Callable[[int], int], service: str, **given: Any) -> Ite
         stack=StackSettings(gateway_port=port, mlflow_port=port + 1, evidently_port=port + 2, dask_port=port + 3),
     )
     prepared = Gateway(settings)
-    admit(prepared.login_file, PASSWORD)
+    admit_to_uis(prepared.login_file, PASSWORD)
     environment = {"XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(

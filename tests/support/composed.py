@@ -145,9 +145,9 @@ class Compose:
 
     def container(self, service: str) -> dict[str, Any]:
         """The running container of a service."""
-        found = [each for each in self.containers() if service_of(each) == service and each["State"]["Running"]]
-        assert len(found) == 1, f"{service}: {len(found)} containers run"
-        return found[0]
+        containers = [each for each in self.containers() if service_of(each) == service and each["State"]["Running"]]
+        assert len(containers) == 1, f"{service}: {len(containers)} containers run"
+        return containers[0]
 
     def kill(self, service: str) -> None:
         """SIGKILL of the main process: no stop by hand, from which an engine does not restart."""
@@ -196,8 +196,8 @@ class Compose:
     def reachable(self, url: str) -> str:
         """A database's URL with the address of PostgreSQL's container, which this machine reaches."""
         networks = self.container("postgres")["NetworkSettings"]["Networks"]
-        found = make_url(url).set(drivername="postgresql+psycopg", host=address(networks))
-        return found.render_as_string(hide_password=False)
+        reachable = make_url(url).set(drivername="postgresql+psycopg", host=address(networks))
+        return reachable.render_as_string(hide_password=False)
 
     def sql(self, statement: str, url: str | None = None) -> list[tuple[Any, ...]]:
         with self._connection(url) as connection:

@@ -220,8 +220,8 @@ class FargateHost:
             if self.shipper and name == definition:
                 (sidecar,) = [each for each in described["containerDefinitions"] if each["name"] == "shipper"]
                 command = [str(Path(sys.executable).with_name("deposit")), *sidecar["command"]]
-                told = {**self.environment, **self.shipper, "PATH": os.defpath, "DEPOSIT_STATE_DIR": str(state)}
-                self._shippers[name] = subprocess.Popen(command, env=told, stdout=log, stderr=log, cwd=state)
+                variables = {**self.environment, **self.shipper, "PATH": os.defpath, "DEPOSIT_STATE_DIR": str(state)}
+                self._shippers[name] = subprocess.Popen(command, env=variables, stdout=log, stderr=log, cwd=state)
 
 
 def _end(process: subprocess.Popen[bytes]) -> int:

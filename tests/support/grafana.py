@@ -46,8 +46,8 @@ class PanelQuery(NamedTuple):
 
 def panels(path: Path) -> list[dict[str, Any]]:
     """A dashboard's panels, those in collapsed rows too, rows themselves left out."""
-    found = json.loads(path.read_text())["panels"]
-    return [panel for each in found for panel in (each, *each.get("panels", ())) if panel["type"] != "row"]
+    listed = json.loads(path.read_text())["panels"]
+    return [panel for each in listed for panel in (each, *each.get("panels", ())) if panel["type"] != "row"]
 
 
 def panel_queries(path: Path) -> list[PanelQuery]:

@@ -118,7 +118,7 @@ def trained(history: pd.DataFrame) -> Trained:
     probabilities = score(frame)
     rows = Predictions(frame["period"].to_numpy(dtype=str), frame["y"].to_numpy(np.int8), probabilities)
     expected: dict[str, float] = {}
-    for name, found in evaluate(rows, 0.3, MONEY, 100, 0).items():
-        expected |= {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+    for name, interval in evaluate(rows, 0.3, MONEY, 100, 0).items():
+        expected |= {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
     reference = profile_reference(frame, probabilities, fit_rates(FALLBACK, EncodedRows.of(frame)))
     return Trained(frame, probabilities, reference, 0.3, expected, score)

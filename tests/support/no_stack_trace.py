@@ -10,6 +10,6 @@ SIGNS = ("Traceback (most recent call last)", 'File "/', "site-packages")
 @schemathesis.check
 def no_stack_trace(_: schemathesis.CheckContext, response: schemathesis.Response, __: "schemathesis.Case[Any]") -> None:
     text = response.content.decode(errors="replace")
-    found = [sign for sign in SIGNS if sign in text]
-    if found:
-        raise AssertionError(f"the answer has {found[0]!r} in it")
+    signs = [sign for sign in SIGNS if sign in text]
+    if signs:
+        raise AssertionError(f"the answer has {signs[0]!r} in it")

@@ -11,11 +11,10 @@ from deposit.events import TimelineEntry
 from deposit.model.worth import Worth
 from deposit.monitoring.earnings import MonthWorth
 from deposit.monitoring.status import PeriodAssessment, PeriodStatus
-from deposit.overview.backlog import Backlog
 from deposit.overview.contenders import Contender, Contenders, MonthlyEstimate
 from deposit.overview.markup import ASSETS, POLICY, page
 from deposit.overview.monthly import Figure, ModelAge, by_registered_model
-from deposit.overview.snapshot import Recorded, Snapshot
+from deposit.overview.snapshot import Backlog, Recorded, Snapshot
 from deposit.overview.triggers import triggers_for
 from deposit.registry.tags import GateOutcome
 from deposit.release.repository import Release

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 
 from deposit.deploy.credentials import credentials
-from deposit.deploy.layout import Layout, layout
+from deposit.deploy.layout import Layout
 from deposit.deploy.local import lifecycle, supervision
 from deposit.deploy.local.programs import programs
 from deposit.deploy.local.refused_settings import require_possible
@@ -22,13 +22,15 @@ _WAIT = 60
 def up(parts: Collection[str]) -> Settings:
     """`deposit up` with these parts alone; the settings as a command in another shell reads them."""
     settings = chosen_settings()
-    place = layout(settings)
+    place = Layout(settings.state.root)
     place.make()
     secrets = credentials(place.secrets)
     require_possible(settings, place, secrets)
     chosen = [part for part in programs(settings, place, secrets) if part.name in parts]
     lifecycle._lay_out(settings, place, secrets)
-    lifecycle._begin(settings, place, chosen, secrets, log_progress)
+    lifecycle._begin(
+        place, chosen, lambda: lifecycle._prepare_servers(settings.stack, settings.store, secrets), log_progress
+    )
     lifecycle._start(place, chosen, list(parts), log_progress)
     return load_settings()
 

@@ -28,7 +28,7 @@ def _secrets(applied: Applied) -> dict[str, str]:
     return {name: client.get_secret_value(SecretId=arn)["SecretString"] for name, arn in arns.items()}
 
 
-def _told(applied: Applied, family: str) -> dict[str, str]:
+def _variables_of(applied: Applied, family: str) -> dict[str, str]:
     """The environment that ECS gives a task, secrets' values included."""
     described = applied.aws.client("ecs").describe_task_definition(taskDefinition=family)["taskDefinition"]
     (container,) = [each for each in described["containerDefinitions"] if each.get("secrets")]
@@ -50,13 +50,13 @@ def _admitted(access: Access, key: str) -> str | None:
 def keyed(applied: Applied) -> Iterator[str]:
     """The secret of the API keys as the preparation leaves it, and `deposit keys` after it."""
     with pytest.MonkeyPatch.context() as environment:
-        told = _told(applied, "deposit-dev-preparation")
-        for name, value in (told | applied.aws.environment).items():
+        variables = _variables_of(applied, "deposit-dev-preparation")
+        for name, value in (variables | applied.aws.environment).items():
             environment.setenv(name, value)
         environment.setattr(boto3, "DEFAULT_SESSION", None)
         settings = load_settings()
-        admit_parts(settings)
-        admit_parts(settings)  # safe to repeat
+        admit_parts(settings.serve, settings.api, settings.release)
+        admit_parts(settings.serve, settings.api, settings.release)  # safe to repeat
         for name in ("branch", "gone"):
             made = CliRunner().invoke(app, ["keys", "add", name, "--role", "predict"])
             assert made.exit_code == 0, made.output

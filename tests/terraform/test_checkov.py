@@ -34,9 +34,9 @@ def _failed(applied: Applied, state: str) -> set[str]:
 
 def test_every_finding_is_mended_or_skipped_with_a_reason_and_every_skip_is_needed(applied: Applied) -> None:
     skipped = set(yaml.safe_load(CONFIGURATION.read_text())["skip-check"])
-    found = set().union(*(_failed(applied, state) for state in STATES))
-    assert {each for each in found if each.split()[0] not in skipped} == set()
-    assert {each.split()[0] for each in found} == skipped
+    failed = set().union(*(_failed(applied, state) for state in STATES))
+    assert {each for each in failed if each.split()[0] not in skipped} == set()
+    assert {each.split()[0] for each in failed} == skipped
 
 
 def test_every_skip_has_its_reason() -> None:

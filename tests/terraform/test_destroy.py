@@ -45,4 +45,4 @@ def test_destroy_leaves_nothing(applied: Applied) -> None:
             if aws("kms").describe_key(KeyId=each["KeyId"])["KeyMetadata"]["KeyState"] != "PendingDeletion"
         ],
     }
-    assert {what: found for what, found in left.items() if found} == {}
+    assert {what: leftovers for what, leftovers in left.items() if leftovers} == {}

@@ -42,9 +42,9 @@ def resources(applied: Applied) -> list[dict[str, Any]]:
 
 
 def _of(resources: list[dict[str, Any]], kind: str) -> dict[str, dict[str, Any]]:
-    found = {each["address"]: each["values"] for each in resources if each["type"] == kind}
-    assert found, f"nothing of {kind}: what is asserted of it would be empty"
-    return found
+    values = {each["address"]: each["values"] for each in resources if each["type"] == kind}
+    assert values, f"nothing of {kind}: what is asserted of it would be empty"
+    return values
 
 
 def _statements(resources: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -63,9 +63,9 @@ def _list(value: Any) -> list[str]:
 
 
 def _allowed(resources: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
-    found = [(address, statement) for address, statement in _statements(resources) if statement["Effect"] == "Allow"]
-    assert len(found) > 80
-    return found
+    allowed = [(address, statement) for address, statement in _statements(resources) if statement["Effect"] == "Allow"]
+    assert len(allowed) > 80
+    return allowed
 
 
 def test_no_action_is_everything(resources: list[dict[str, Any]]) -> None:

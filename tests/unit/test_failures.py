@@ -5,7 +5,7 @@ from threading import Thread
 
 import pytest
 
-from deposit.failures import report
+from deposit.events import report_failure
 from deposit.sections import DatabaseSettings, MonitorSettings
 from deposit.settings import Settings
 
@@ -43,7 +43,7 @@ def test_what_cannot_be_recorded_is_posted_all_the_same_and_what_cannot_be_poste
 ) -> None:
     settings = Settings(database=DatabaseSettings(), monitor=MonitorSettings(webhook_url=receiver(status)))
     with caplog.at_level(logging.ERROR, "deposit"):
-        report(settings.database, settings.monitor.webhook_url, "deposit_train", "manual__1", "why")
+        report_failure(settings.database, settings.monitor.webhook_url, "deposit_train", "manual__1", "why")
     assert len(caplog.records) == logged
     assert "DEPOSIT_DATABASE__URL is not set" in caplog.text
     assert "hush" not in caplog.text

@@ -77,7 +77,7 @@ def test_wrong_roles_and_limits_are_refused(file: Path, roles: list[str], rate: 
     assert not file.exists()
 
 
-def test_what_is_not_there_is_told(file: Path) -> None:
+def test_what_is_not_there_is_reported(file: Path) -> None:
     with pytest.raises(ConfigError, match="No such file"):
         keys.remove(file, "marketing")
     keys.add(file, "marketing", ["predict"])
@@ -105,9 +105,9 @@ def _listed(**changes: object) -> dict[str, object]:
 def test_a_damaged_file_is_refused_and_never_replaced(file: Path, content: bytes) -> None:
     file.write_bytes(content)
     for use in (lambda: keys.read(file), lambda: keys.add(file, "marketing", ["predict"])):
-        with pytest.raises(ConfigError, match="damaged") as told:
+        with pytest.raises(ConfigError, match="damaged") as caught:
             use()
-        assert "deposit_secret" not in str(told.value)
+        assert "deposit_secret" not in str(caught.value)
     assert file.read_bytes() == content
 
 
@@ -151,6 +151,6 @@ def test_the_command_prints_a_key_once(file: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_without_a_file_the_command_says_what_to_set() -> None:
-    told = CliRunner().invoke(app, ["keys", "list"])
-    assert isinstance(told.exception, ConfigError)
-    assert "DEPOSIT_SERVE__KEYS_FILE" in str(told.exception)
+    listing = CliRunner().invoke(app, ["keys", "list"])
+    assert isinstance(listing.exception, ConfigError)
+    assert "DEPOSIT_SERVE__KEYS_FILE" in str(listing.exception)

@@ -45,9 +45,9 @@ def test_a_moved_clone_makes_its_environments_again_and_says_so(clone: Path) -> 
     stale = clone / ".venv" / "stale"
     stale.touch()
     moved = clone.rename(clone.with_name("moved"))
-    told = setup(moved)
-    assert f".venv was made in another folder, {clone}: it is made again" in told
-    assert f".venv-airflow was made in another folder, {clone}: it is made again" in told
+    output = setup(moved)
+    assert f".venv was made in another folder, {clone}: it is made again" in output
+    assert f".venv-airflow was made in another folder, {clone}: it is made again" in output
     assert not (moved / ".venv" / "stale").exists()
     assert "making" not in setup(moved)
 

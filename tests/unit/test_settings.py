@@ -96,9 +96,9 @@ def test_a_value_and_its_file_cannot_both_be_given(tmp_path: Path, monkeypatch: 
     (tmp_path / "secret").write_text("in the file")
     monkeypatch.setenv("DEPOSIT_STORE__SECRET_KEY", "in the variable")
     monkeypatch.setenv("DEPOSIT_STORE__SECRET_KEY_FILE", str(tmp_path / "secret"))
-    with pytest.raises(ConfigError, match="both set") as told:
+    with pytest.raises(ConfigError, match="both set") as caught:
         load_settings()
-    assert "in the" not in str(told.value)
+    assert "in the" not in str(caught.value)
 
 
 @pytest.mark.parametrize("content", [None, b"", b" \n", b"\xff\xfe"])
@@ -155,9 +155,9 @@ def test_what_is_as_by_default_is_no_variable(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("DEPOSIT_TRAIN__TRIALS", "20")
     monkeypatch.setenv("DEPOSIT_TRAIN__SEED", "8")
     monkeypatch.setenv("DEPOSIT_API__KEY", "s3cret")
-    found = variables(chosen_settings())
-    assert found == {
-        "DEPOSIT_STATE_DIR": found["DEPOSIT_STATE_DIR"],
+    names = variables(chosen_settings())
+    assert names == {
+        "DEPOSIT_STATE_DIR": names["DEPOSIT_STATE_DIR"],
         "DEPOSIT_TRAIN__SEED": "8",
         "DEPOSIT_API__KEY": "s3cret",
     }

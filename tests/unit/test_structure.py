@@ -15,6 +15,15 @@ MODULES = [
 MOST_LINES, MOST_LINES_OF_A_FUNCTION = 250, 40
 TABLES = {"sections.py", "tables.py"}
 """Modules that are one long table."""
+STILL_WHOLE = {
+    "log/shipper.py: _finish", "log/shipper.py: _work", "log/spool.py: of", "log/spools.py: __init__",
+    "monitoring/archived_rows.py: _fetched", "monitoring/evidently_report.py: _keep",
+    "monitoring/evidently_report.py: sample_training_rows", "monitoring/monitor.py: _baseline",
+    "monitoring/monitor.py: _count_receipts", "monitoring/reporting.py: _samples",
+    "release/reconciler.py: _reconcile_while_alone",
+    "replay/loan.py: _held", "scoring/score.py: _plan", "scoring/score.py: with_defaults",
+}  # fmt: skip
+"""Functions that take all settings for one section or two: none is to join them."""
 
 
 def _twice(names: list[str]) -> list[str]:
@@ -46,6 +55,33 @@ def test_nothing_is_longer_than_a_reader_keeps_in_mind() -> None:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     }
     assert {name: lines for name, lines in functions.items() if lines > MOST_LINES_OF_A_FUNCTION} == {}
+
+
+def _sections_alone(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
+    """What a function reads of the settings that it takes; nothing if it takes none, or hands them on whole."""
+    arguments = (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs)
+    taken = {
+        each.arg for each in arguments if isinstance(each.annotation, ast.Name) and each.annotation.id == "Settings"
+    }
+    read = [
+        node
+        for node in ast.walk(function)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in taken
+    ]
+    names = [node for node in ast.walk(function) if isinstance(node, ast.Name) and node.id in taken]
+    is_whole = len(names) > len(read) or any(node.attr == "changed" for node in read)
+    return set() if is_whole else {node.attr for node in read}
+
+
+def test_a_function_takes_the_sections_that_it_uses_rather_than_all_settings() -> None:
+    """From three on, or to pass them on, all of them are less to read."""
+    functions = {
+        f"{path.parent.name}/{path.name}: {node.name}": _sections_alone(node)
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    assert {name for name, sections in functions.items() if 0 < len(sections) < 3} <= STILL_WHOLE
 
 
 def test_tests_with_servers_are_where_a_target_of_the_makefile_looks() -> None:

@@ -5,11 +5,12 @@ from collections.abc import AsyncGenerator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deposit.data.tables.plaintext import plain_csv
 from deposit.log.entries import Entry
-from deposit.settings import Settings
+from deposit.sections import EconomicsSettings, ServeSettings
 from serving.bodies import declared_codec, refusals
 from serving.http import JSON, XLSX, Answer, Request, event_time_of, is_dry_run, whole
 from serving.models import ModelCache
@@ -35,15 +36,22 @@ class Ranking:
     """Takes a list to the disk, scores it in a thread, and answers when every prediction is recorded."""
 
     def __init__(
-        self, models: ModelCache, recorder: Recorder, metrics: Metrics, settings: Settings, workbooks: Workbooks
+        self,
+        models: ModelCache,
+        recorder: Recorder,
+        metrics: Metrics,
+        limits: ServeSettings,
+        economics: EconomicsSettings,
+        folder: Path,
+        workbooks: Workbooks,
     ) -> None:
         self._models = models
         self._recorder = recorder
         self._metrics = metrics
         self._workbooks = workbooks
-        self._limits = settings.serve
-        self._economics = settings.economics
-        self._folder = settings.state.uploads
+        self._limits = limits
+        self._economics = economics
+        self._folder = folder
         self._scoring = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ranking")
         self._answering = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ranked")
         self._under_way = 0

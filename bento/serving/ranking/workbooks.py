@@ -5,11 +5,12 @@ import tempfile
 from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, closing
+from pathlib import Path
 from typing import IO
 
 from deposit.data.tables.unpacking import owned
 from deposit.data.tables.workbook import convert
-from deposit.settings import Settings
+from deposit.sections import ServeSettings
 from serving.bodies import refusals
 from serving.http import XLSX, Answer, Request, whole
 from serving.ranking.upload import receive
@@ -22,9 +23,9 @@ _FAILED = "no workbook can be made of this: send a list as /rank answers it, in 
 class Workbooks:
     """Makes one at a time, by a process of its own."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._folder = settings.state.uploads
-        self._limits = settings.serve
+    def __init__(self, limits: ServeSettings, folder: Path) -> None:
+        self._folder = folder
+        self._limits = limits
         self._making = ThreadPoolExecutor(max_workers=1, thread_name_prefix="workbooks")
 
     async def __call__(self, request: Request) -> Answer:

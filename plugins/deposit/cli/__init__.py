@@ -13,7 +13,6 @@ from deposit.cli import (
     model_commands,
     monitoring_commands,
     release_commands,
-    scoring_commands,
     stack_commands,
 )
 
@@ -30,7 +29,7 @@ for command in (
     model_commands.select,
     model_commands.promote,
     release_commands.release,
-    scoring_commands.score,
+    model_commands.score,
     monitoring_commands.monitor,
     monitoring_commands.archive,
     monitoring_commands.replay,

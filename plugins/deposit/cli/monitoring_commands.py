@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from deposit import console
-from deposit.cli.options import AsJson
+from deposit.console import AsJson
 from deposit.errors import ConfigError
 from deposit.settings import load_settings
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from deposit import console
-from deposit.cli.options import AsJson
+from deposit.console import AsJson
 from deposit.settings import load_settings, service_settings
 
 
@@ -66,7 +66,9 @@ def releaser() -> None:
     logging.getLogger("deposit").setLevel(logging.INFO)
     settings, stop = load_settings(), _stop_on_signal()
     # of its own: what serves must be watched while an engine takes its time
-    threading.Thread(target=watch_parts, args=(settings, stop), name="parts", daemon=True).start()
+    threading.Thread(
+        target=watch_parts, args=(settings.release, settings.database, stop), name="parts", daemon=True
+    ).start()
     run(settings, stop)
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, ParamSpec
 import typer
 
 from deposit import console
-from deposit.cli.options import AsJson
+from deposit.console import AsJson
+from deposit.deploy.layout import Layout
 from deposit.errors import ConfigError
 from deposit.settings import chosen_settings, load_settings
 
@@ -49,7 +50,7 @@ def down() -> None:
     from deposit.deploy.local import lifecycle
 
     with console.progress() as progress:
-        lifecycle.down(load_settings(), progress)
+        lifecycle.down(Layout(load_settings().state.root), progress)
 
 
 @_of_the_stack_without_docker
@@ -103,4 +104,5 @@ def _print_status(parts: "list[ServiceStatus]", as_json: bool) -> None:
     )
     from deposit.deploy.local import lifecycle
 
-    console.out.print(lifecycle.dashboards(load_settings(), parts))
+    settings = load_settings()
+    console.out.print(lifecycle.dashboards(settings.stack, Layout(settings.state.root), parts))

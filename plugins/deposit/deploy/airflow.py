@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -96,10 +97,10 @@ def s3_connection(store: StoreSettings, endpoint: str, login: str, password: str
     return {"conn_type": "aws", "login": login, "password": password, "extra": json.dumps(extra)}
 
 
-def prepare(settings: Settings, layout: Layout, secrets: Credentials) -> None:
+def prepare(layout: Layout, secrets: Credentials, variables: Mapping[str, str]) -> None:
     """Write the admin's password and bring Airflow's database to this version's schema, once a version.
 
-    Raises UpstreamError if the migration fails.
+    `variables` are its `environment`. Raises UpstreamError if the migration fails.
     """
     write_private(_passwords(layout), json.dumps({ADMIN: secrets.airflow_admin}))
     stamp = layout.airflow / "migrated"
@@ -109,7 +110,7 @@ def prepare(settings: Settings, layout: Layout, secrets: Credentials) -> None:
     with (layout.logs / "airflow-migrate.log").open("ab") as log:
         done = subprocess.run(
             [*command(layout), "db", "migrate"],
-            env={"PATH": "/usr/bin:/bin", **environment(settings, layout, secrets)},
+            env={"PATH": "/usr/bin:/bin", **variables},
             stdout=log, stderr=log, stdin=subprocess.DEVNULL, check=False,
         )  # fmt: skip
     if done.returncode:

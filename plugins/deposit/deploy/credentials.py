@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import bcrypt
+
 from deposit import keys
 from deposit.errors import ConfigError
 from deposit.files import replace_file
@@ -109,3 +111,19 @@ def _checked(path: Path, content: dict[str, Any]) -> Credentials:
 
 def _damaged(path: Path) -> ConfigError:
     return ConfigError(f"{path} is damaged: restore it, or remove the whole folder {path.parent} to begin anew")
+
+
+_UI_ROUNDS = 10
+"""2^10 rounds, 0.05 s: the password is random, and each wrong one costs the gateway as much."""
+
+
+def admit_to_uis(login_file: Path, password: str) -> None:
+    """Have the gateway know this password by its hash; what is there is kept where it is of this password already."""
+    known = login_file.read_bytes() if login_file.exists() else b""
+    try:
+        if bcrypt.checkpw(password.encode(), known):
+            return
+    except ValueError:  # none, or damaged
+        pass
+    login_file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    write_private(login_file, bcrypt.hashpw(password.encode(), bcrypt.gensalt(_UI_ROUNDS)).decode())

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from deposit.errors import ConfigError
 from deposit.files import StateFolder
-from deposit.settings import REPOSITORY, Settings
+from deposit.settings import REPOSITORY
 
 MODELS, AIRFLOW = Path(sys.prefix), REPOSITORY / ".venv-airflow"
 """The environments that the parts run in."""
@@ -128,8 +128,3 @@ def _require_private(folder: Path) -> None:
     status = folder.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o077:
         raise ConfigError(f"{folder} is not a private folder of this user (0700): remove it, it is for sockets alone")
-
-
-def layout(settings: Settings) -> Layout:
-    """The layout under the settings' state folder."""
-    return Layout(settings.state.root)

@@ -16,8 +16,8 @@ from deposit.database import connect, engine_for, migrate
 from deposit.deploy.servers import READER, ensure_database, ensure_reader, ensure_writer
 from deposit.errors import ConfigError
 from deposit.progress import Progress, log_progress
-from deposit.sections import DatabaseSettings
-from deposit.settings import Settings, load_settings
+from deposit.sections import ApiSettings, DatabaseSettings, ReleaseSettings, ServeSettings
+from deposit.settings import load_settings
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -52,16 +52,18 @@ def prepare_rds(database: DatabaseSettings, progress: Callable[[str], None] = lo
     progress("prepared")
 
 
-def admit_parts(settings: Settings, progress: Progress = log_progress) -> None:
+def admit_parts(
+    serve: ServeSettings, api: ApiSettings, release: ReleaseSettings, progress: Progress = log_progress
+) -> None:
     """Make the keys that the stack's own parts have keys of the API, in the secret of the keys, if there is one.
 
     Raises ConfigError naming the setting that is missing, or UpstreamError.
     """
-    secret = settings.serve.keys_secret_id
+    secret = serve.keys_secret_id
     if not secret:
         return
-    airflow = _required(settings.api.key, "DEPOSIT_API__KEY")
-    releaser = _required(settings.release.service_key, "DEPOSIT_RELEASE__SERVICE_KEY")
+    airflow = _required(api.key, "DEPOSIT_API__KEY")
+    releaser = _required(release.service_key, "DEPOSIT_RELEASE__SERVICE_KEY")
     progress(f"API keys of Airflow and the releaser in {secret}")
     keys.admit(secret, "airflow", airflow, keys.ROLES)
     # a release is tested whatever rate the others share
@@ -97,7 +99,7 @@ def main() -> None:
     with console.progress() as progress:
         settings = load_settings()
         prepare_rds(settings.database, progress)
-        admit_parts(settings, progress)
+        admit_parts(settings.serve, settings.api, settings.release, progress)
 
 
 if __name__ == "__main__":

@@ -20,10 +20,10 @@ import pyarrow as pa
 from pyarrow import csv, parquet
 
 from deposit.errors import IntegrityError
-from deposit.files import file_sha256
+from deposit.files import StateFolder, file_sha256
 from deposit.log.day_digest import COLUMN_TYPES, MICROSECONDS, DayDigest
 from deposit.log.entries import ID_BYTES
-from deposit.settings import Settings
+from deposit.sections import ArchiveSettings
 from deposit.store import Bucket
 
 PREFIX = "archive/predictions/"
@@ -95,9 +95,9 @@ class ArchiveManifest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @contextmanager
-def scratch_folder(settings: Settings) -> Iterator[Path]:
+def scratch_folder(archive: ArchiveSettings, state: StateFolder) -> Iterator[Path]:
     """A folder of this machine for a month that is written or read, while that lasts."""
-    work = settings.archive.work_dir or settings.state.archive
+    work = archive.work_dir or state.archive
     work.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=work) as folder:
         yield Path(folder)

@@ -25,7 +25,7 @@ from deposit.log.archive import ArchiveManifest, ArchivePart
 from deposit.log.day_digest import DayDigest, day_of, filed_days, stored_day
 from deposit.log.handover import Handover
 from deposit.progress import Progress, log_progress
-from deposit.sections import DatabaseSettings
+from deposit.sections import ArchiveSettings, DatabaseSettings, LogSettings
 from deposit.settings import Settings
 from deposit.store import Bucket, ObjectStore
 
@@ -78,16 +78,16 @@ def archive_months(
 
     Raises ConfigError, UpstreamError, or IntegrityError if the files differ from the rows: then nothing is dropped.
     """
-    oldest = _oldest_kept(settings, datetime.now(UTC))
+    oldest = _oldest_kept(settings.archive, settings.log, datetime.now(UTC))
     if month is not None and parse_period(month).end > oldest:
         raise ConfigError(f"{month} is within the months that DEPOSIT_ARCHIVE__KEEP_MONTHS keeps in PostgreSQL")
     bucket = ObjectStore(settings.store).data
-    with _session(settings.database) as connection, archive.scratch_folder(settings) as folder:
+    with _session(settings.database) as connection, archive.scratch_folder(settings.archive, settings.state) as folder:
         manifests = archive.entered(connection, bucket)
         days = [day for (day,) in connection.execute(_DAYS) if parse_period(day_of(day)[:7]).end <= oldest]
         result = []
         for name in sorted({day_of(day)[:7] for day in days} if month is None else {month}):
-            refusal = _refusal(connection, settings, parse_period(name))
+            refusal = _refusal(connection, Handover.of(settings.log, settings.store), parse_period(name))
             if refusal:
                 result.append(ArchivedMonth(name, refusal=refusal))
                 continue
@@ -203,9 +203,9 @@ class _Archiver:
         return True
 
 
-def _oldest_kept(settings: Settings, now: datetime) -> datetime:
+def _oldest_kept(archived: ArchiveSettings, log: LogSettings, now: datetime) -> datetime:
     """The start of the first month that stays. Raises ConfigError if a retention would drop what is to be archived."""
-    keep, retention = settings.archive.keep_months, settings.log.retention_days
+    keep, retention = archived.keep_months, log.retention_days
     if retention is not None and retention < (keep + 2) * _MONTH_DAYS:
         raise ConfigError(
             f"DEPOSIT_LOG__RETENTION_DAYS drops predictions before they are archived: leave it empty, or set "
@@ -230,14 +230,13 @@ def _session(database: DatabaseSettings) -> Iterator[Connection]:
         raise UpstreamError(f"PostgreSQL does not answer the archive: {str(error).splitlines()[0]}") from error
 
 
-def _refusal(connection: Connection, settings: Settings, month: Period) -> ArchiveRefusal | None:
+def _refusal(connection: Connection, handover: Handover | None, month: Period) -> ArchiveRefusal | None:
     """Why rows of a month may still be on their way."""
     ((until, aside),) = connection.execute(_SHIPPED_UNTIL, [_STATES_SECONDS])
     if until is not None and until < month.end:
         return ArchiveRefusal.WAITING
     if aside:
         return ArchiveRefusal.ASIDE
-    handover = Handover.of(settings)
     return ArchiveRefusal.LEFT if handover is not None and handover.waiting() else None
 
 

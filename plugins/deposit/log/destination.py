@@ -23,15 +23,10 @@ class PredictionLog(Protocol):
 
 def prediction_log(settings: Settings) -> PredictionLog:
     """The log that `DEPOSIT_LOG__DESTINATION` names. Raises ConfigError if it lacks a setting."""
-    return _DESTINATIONS[settings.log.destination](settings)
-
-
-def _database(settings: Settings) -> PredictionLog:
+    if settings.log.destination == "spool":
+        return Spool.of(settings)
     # a service with a spool does without psycopg
     from deposit.log.direct import DatabaseLog
     from deposit.log.writer import connector
 
     return DatabaseLog(connector(settings.database, settings.log.write_timeout))
-
-
-_DESTINATIONS = {"spool": Spool.of, "database": _database}

@@ -16,7 +16,7 @@ import msgspec
 from deposit.errors import DepositError
 from deposit.log.entries import Entry
 from deposit.log.spool import Spool
-from deposit.settings import Settings
+from deposit.sections import LogSettings, StoreSettings
 
 if TYPE_CHECKING:
     from deposit.store import Bucket
@@ -54,16 +54,16 @@ class Handover:
         self._is_first = True
 
     @classmethod
-    def of(cls, settings: Settings) -> "Handover | None":
+    def of(cls, log: LogSettings, store: StoreSettings) -> "Handover | None":
         """The one that the settings name. Raises ConfigError if that is no `s3://bucket/folder/`."""
-        if settings.log.handover_uri is None:
+        if log.handover_uri is None:
             return None
         from deposit.store import ObjectStore, split_uri  # 25 MB that other shippers do without
 
-        bucket, prefix = split_uri(settings.log.handover_uri)
+        bucket, prefix = split_uri(log.handover_uri)
         # a store that does not answer must not take the seconds that a task has to end
-        store = ObjectStore(settings.store, connect_timeout=3, read_timeout=20, retries=2)
-        return cls(store.bucket(bucket), prefix.rstrip("/") + "/")
+        objects = ObjectStore(store, connect_timeout=3, read_timeout=20, retries=2)
+        return cls(objects.bucket(bucket), prefix.rstrip("/") + "/")
 
     def leave(self, spool: Spool, rows: int) -> int:
         """Move all that is in the spool, about `rows` rows an object; how many were moved. Raises SpoolError too."""
@@ -107,7 +107,7 @@ class Handover:
 
 
 def leave_rest(handover: Handover, spool: Spool, rows: int) -> None:
-    """Leave what is in a spool, and say so; where the store refuses, it stays in the spool, which is said as well."""
+    """Leave what is in a spool, and log it; where the store refuses, it stays in the spool, which is logged as well."""
     try:
         moved = handover.leave(spool, rows)
     except DepositError as error:

@@ -113,7 +113,7 @@ _CONNECT: dict[str, Any] = {
 def run(settings: Settings, stop: threading.Event) -> None:
     """Ship until stopped, through outages, and then for as long as a stop may take. Raises ConfigError."""
     writer_parameters(settings.database)
-    spools, outages, handover = SpoolFolder(settings), OutageLog(), Handover.of(settings)
+    spools, outages, handover = SpoolFolder(settings), OutageLog(), Handover.of(settings.log, settings.store)
     restored = False
     while not stop.is_set():
         beat(settings.heartbeat_file)

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from deposit.model import metrics
 from deposit.model.artifact import Labels, ModelArtifact, Probabilities
-from deposit.model.metrics import RankedScores, Values
-from deposit.model.month_rankings import month_means, profits, rank_months
+from deposit.model.metrics import RankedScores, Values, month_means, profits, rank_months
 from deposit.sections import EconomicsSettings
 
 if TYPE_CHECKING:

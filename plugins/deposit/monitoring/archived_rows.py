@@ -49,7 +49,7 @@ def archived_rows(
     settings: Settings, connection: Connection, span: Period, manifests: Sequence[str]
 ) -> Iterator["ArchivedRows"]:
     """The rows of a period by the URIs of its month's manifests. Raises IntegrityError, and as the store does."""
-    with archive.scratch_folder(settings) as folder:
+    with archive.scratch_folder(settings.archive, settings.state) as folder:
         paths = [_fetched(settings, uri, span, folder) for uri in manifests]
         # no SET: a folder's name may hold an apostrophe
         limits = {"memory_limit": archive.MEMORY, "temp_directory": str(folder)}

@@ -14,10 +14,9 @@ from deposit.events import TimelineEntry
 from deposit.model.worth import Worth, describe_worth, sum_of
 from deposit.monitoring.earnings import MonthWorth
 from deposit.monitoring.status import PeriodAssessment
-from deposit.overview.backlog import Backlog, Shipping
 from deposit.overview.heatmap import heatmap
 from deposit.overview.monthly import CurveName, ModelAge, MonthlyFigures
-from deposit.overview.snapshot import Snapshot
+from deposit.overview.snapshot import Backlog, Shipping, Snapshot
 from deposit.overview.triggers import Trigger
 from deposit.registry.model_ids import registered_name
 from deposit.settings import REPOSITORY

@@ -27,7 +27,7 @@ _KEPT_BYTES = 128 * 2**10
 _BODY = 30 * 10**9
 """Nanoseconds that the next part of such a body may take; over others the service watches."""
 _ATTEMPT = "X-Deposit-Attempt"
-"""Header by which a service knows a request that another one may have recorded already (`serving/attempts.py`)."""
+"""Header by which a service knows a request that another one may have recorded already (`serving/http.py`)."""
 _IDLE = "2s"
 """Idle upstream connections close sooner than an old service is stopped (`drain_seconds`)."""
 _IDLE_KEPT = 512

@@ -13,7 +13,7 @@ from deposit.registry import tracking
 from deposit.registry.registry import ModelRegistry
 from deposit.registry.versions import Version
 from deposit.release.repository import card_key
-from deposit.settings import Settings
+from deposit.sections import DatabaseSettings, StoreSettings
 from deposit.store import ObjectStore
 from deposit.training.card import ModelCard, ServedModel, parse_card, parse_figures
 from deposit.training.card_document import to_markdown
@@ -38,7 +38,12 @@ FROM live LEFT JOIN monitored ON scope = model_id ORDER BY live.first
 
 
 def publish_card(
-    settings: Settings, registry: ModelRegistry, version: Version, why: str, progress: Progress
+    database: DatabaseSettings,
+    store: StoreSettings,
+    registry: ModelRegistry,
+    version: Version,
+    why: str,
+    progress: Progress,
 ) -> bytes | None:
     """Write the card of a model that is to be released, and return it as HTML.
 
@@ -50,9 +55,9 @@ def publish_card(
     if figures is None:
         progress(f"{version.model_id} has no model card: its training kept no figures for one")
         return None
-    bucket, key = ObjectStore(settings.store).reports, card_key(version.model_id, "json")
+    bucket, key = ObjectStore(store).reports, card_key(version.model_id, "json")
     if not bucket.exists(key):
-        with transaction(settings.database) as connection:
+        with transaction(database) as connection:
             history = served_before(connection, registry.name, version.model_id)
         card = ModelCard(figures=parse_figures(figures), model_id=version.model_id, why=why, history=history)
         bucket.put_if_absent(key, msgspec.json.encode(card))

@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING
 import httpx
 
 from deposit.errors import ConfigError, UpstreamError, remedy
+from deposit.files import StateFolder
 from deposit.release.caddy import NO_UPSTREAM, PLACES, config, places
+from deposit.sections import GatewaySettings
 from deposit.settings import Settings
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ class Gateway:
     def prepare(self) -> Path:
         """Write Caddy's files where they are missing or old; the path for `caddy run --config`.
 
-        The login of the UIs is none of them: `deploy.ui_login` makes it, before Caddy starts.
+        The login of the UIs is none of them: `deploy.credentials` makes it, before Caddy starts.
         """
         self.config_file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if self._to_file:
@@ -148,13 +150,12 @@ _AUTHORITY = Path("caddy", "pki", "authorities", "local", "root.crt")
 """Where Caddy keeps the certificate of its own authority, below its folder."""
 
 
-def trust(settings: Settings) -> ssl.SSLContext:
-    """TLS for `settings.gateway_url`: the gateway's own authority, or the very certificate that it was given.
+def trust(gateway: GatewaySettings, state: StateFolder) -> ssl.SSLContext:
+    """TLS for its URL: the gateway's own authority, or the very certificate that it was given.
 
     The name that it was given is not asked for: who works on the gateway's machine connects to its address. Raises
     ConfigError if the certificate cannot be read.
     """
-    gateway = settings.gateway
     if gateway.tls == "off":
         return ssl.create_default_context()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -162,7 +163,7 @@ def trust(settings: Settings) -> ssl.SSLContext:
     # a certificate that is given vouches for itself, whoever has signed it
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     given = gateway.certificate_file if gateway.tls == "files" else None
-    path = given or settings.state.caddy / _AUTHORITY
+    path = given or state.caddy / _AUTHORITY
     try:
         context.load_verify_locations(cafile=path)
     except (OSError, ssl.SSLError) as error:

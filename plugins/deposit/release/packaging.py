@@ -20,7 +20,8 @@ from packaging.requirements import Requirement
 
 from deposit.errors import ReleaseError
 from deposit.progress import Progress, log_progress
-from deposit.settings import REPOSITORY, Settings
+from deposit.sections import StoreSettings
+from deposit.settings import REPOSITORY
 from deposit.store import ObjectStore
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ class PackagedBento:
 
 
 def package(
-    settings: Settings,
+    store: StoreSettings,
+    state_dir: Path,
     registry: "ModelRegistry",
     version: "Version",
     card: bytes | None,
@@ -52,16 +54,16 @@ def package(
 
     Raises ReleaseError if BentoML cannot build it, UpstreamError if MLflow or the store does not answer.
     """
-    bucket = ObjectStore(settings.store).bentos
-    settings.state_dir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="package-", dir=settings.state_dir) as folder:
+    bucket = ObjectStore(store).bentos
+    state_dir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="package-", dir=state_dir) as folder:
         work = Path(folder)
         progress(f"fetching {version.model_id} from MLflow")
         _model_folder(registry, version, card, work / "model")
-        tag = f"{settings.mlflow.model_name}:v{version.version}"
+        tag = f"{registry.name}:v{version.version}"
         write_context(work / "context", tag)
         digest = _digest(work)
-        key = f"{settings.mlflow.model_name}/{version.model_id}-{digest[:12]}.bento"
+        key = f"{registry.name}/{version.model_id}-{digest[:12]}.bento"
         if not bucket.exists(key):
             progress(f"building the Bento {tag}")
             bucket.put_if_absent(key, built(work, tag))

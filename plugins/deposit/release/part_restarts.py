@@ -17,8 +17,7 @@ from deposit.database import connect, reachable
 from deposit.errors import DepositError
 from deposit.events import record_restart
 from deposit.progress import OnChange
-from deposit.sections import ReleaseSettings
-from deposit.settings import Settings
+from deposit.sections import DatabaseSettings, ReleaseSettings
 
 logger = logging.getLogger("deposit.releaser")
 
@@ -34,17 +33,17 @@ class PartStart:
     restarts: int | None
 
 
-def watch_parts(settings: Settings, stop: Event) -> None:
+def watch_parts(release: ReleaseSettings, database: DatabaseSettings, stop: Event) -> None:
     """Record what was restarted, every minute until `stop` is set; what is down is logged once.
 
     On ECS and Lambda services are the platform's, which restarts and counts them.
     """
-    log, engine = OnChange(partial(logger.warning, "%s")), connect(settings.database)
+    log, engine = OnChange(partial(logger.warning, "%s")), connect(database)
     seen: dict[str, int | None] = {}
     while not stop.is_set():
         message = ""
         try:
-            seen = record_restarts(settings.release, engine, seen)
+            seen = record_restarts(release, engine, seen)
         except DepositError as error:
             message = f"restarts of parts are not seen: {error}"
         log(message)

@@ -41,8 +41,8 @@ def request_release(settings: Settings, model_id: str | None = None, progress: P
     why = f"{version.model_id} was asked for by its id"
     if CHAMPION in version.aliases:
         why = champion_reason(version.model_id, decision)
-    card = publish_card(settings, registry, version, why, progress)
-    packaged = package(settings, registry, version, card, progress)
+    card = publish_card(settings.database, settings.store, registry, version, why, progress)
+    packaged = package(settings.store, settings.state_dir, registry, version, card, progress)
     values = {
         "kind": FALLBACK if decision is not None and decision.fallback else "release",
         "model_id": version.model_id, "why": why,

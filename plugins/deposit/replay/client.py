@@ -65,7 +65,7 @@ def service(settings: Settings) -> Iterator[Service]:
     headers = {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
     url = settings.api.url or settings.gateway_url
     # another address is one that the machine's own authorities vouch for
-    verify = trust(settings) if settings.api.url is None else True
+    verify = trust(settings.gateway, settings.state) if settings.api.url is None else True
     with httpx.Client(base_url=url, headers=headers, timeout=_SECONDS, trust_env=False, verify=verify) as client:
         yield Service(client, most_at_once(settings.serve))
 

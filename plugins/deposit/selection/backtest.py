@@ -21,7 +21,7 @@ from deposit.model.mixture import Values
 from deposit.progress import Progress, log_progress
 from deposit.sections import TrainSettings
 from deposit.selection.decision import ChallengeKind
-from deposit.selection.policy import ChallengeHistory, RefitPolicy
+from deposit.selection.gate import ChallengeHistory, RefitPolicy
 from deposit.settings import Settings
 from deposit.store import ObjectStore
 from deposit.training import history

@@ -15,7 +15,7 @@ from deposit.registry import tracking
 from deposit.registry.registry import ModelRegistry
 from deposit.registry.tags import GateOutcome, Tag
 from deposit.registry.versions import Version
-from deposit.sections import SelectSettings, TrainSettings
+from deposit.sections import SelectSettings, StoreSettings, TrainSettings
 from deposit.selection.decision import (
     Comparison,
     Criterion,
@@ -26,7 +26,7 @@ from deposit.selection.decision import (
     decision_of_person,
     parse_decision,
 )
-from deposit.selection.policy import RefitPolicy
+from deposit.selection.gate import RefitPolicy
 from deposit.selection.standings import OpenedModel, challenge_history, open_model
 from deposit.settings import Settings
 from deposit.store import ObjectStore
@@ -69,10 +69,12 @@ def select(settings: Settings, training_run: str | None = None, progress: Progre
         decision = read_decision(models, challenger)
         if champion is not None and champion.version == challenger.version:
             return _selection(challenger, decision, is_champion=True)
-        rules = _rules(settings.select, settings.train, champion)
+        train = settings.train
+        rules = _rules(settings.select, train, champion)
         if decision is None or decision.rules != rules:
             progress(f"comparing {challenger.model_id} with {champion.model_id if champion else 'a constant'}")
-            comparison = compare(models, settings, challenger, champion)
+            policy = RefitPolicy(settings.select, train.label_delay, train.bootstrap, train.seed)
+            comparison = compare(models, settings.store, policy, challenger, champion)
             champion_id = champion.model_id if champion else None
             decision = decision_of_gate(challenger.model_id, champion_id, comparison, rules)
             record_decision(models, challenger, decision)
@@ -102,7 +104,9 @@ def promote(settings: Settings, model_id: str, why: str | None = None) -> Select
     return _selection(version, decision, is_champion=True)
 
 
-def compare(models: ModelRegistry, settings: Settings, challenger: Version, champion: Version | None) -> Comparison:
+def compare(
+    models: ModelRegistry, store: StoreSettings, policy: RefitPolicy, challenger: Version, champion: Version | None
+) -> Comparison:
     """Hold a challenger against the champion, or a constant, by what both would have answered.
 
     Raises IntegrityError.
@@ -110,8 +114,7 @@ def compare(models: ModelRegistry, settings: Settings, challenger: Version, cham
     ours = open_model(models, challenger)
     theirs = _open_champion(models, champion, challenger) if champion else None
     metadata = ours.artifact.metadata
-    frame = datasets.load(ObjectStore(settings.store).data, metadata.dataset, metadata.excluded_periods)
-    policy = RefitPolicy(settings.select, settings.train.label_delay, settings.train.bootstrap, settings.train.seed)
+    frame = datasets.load(ObjectStore(store).data, metadata.dataset, metadata.excluded_periods)
     # all labels of its dataset are known: it is to answer from the first month on whose labels are not
     return policy.decide(challenge_history(ours, theirs, frame), month_after(metadata.train_end, policy.delay + 1))
 

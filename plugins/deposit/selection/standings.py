@@ -13,7 +13,7 @@ from deposit.model.mixture import Values
 from deposit.registry.registry import ModelRegistry
 from deposit.registry.versions import Version
 from deposit.selection.decision import ChallengeKind
-from deposit.selection.policy import ChallengeHistory
+from deposit.selection.gate import ChallengeHistory
 from deposit.training.forward_cache import month_digests
 
 

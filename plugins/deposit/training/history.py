@@ -16,7 +16,7 @@ from deposit.data.dataset import Manifest
 from deposit.errors import DataError, GateError, SourceError
 from deposit.registry import tracking
 from deposit.registry.tags import RunRole, RunState, Tag
-from deposit.sections import StoreSettings
+from deposit.sections import SelectSettings, StoreSettings, TrainSettings
 from deposit.settings import REPOSITORY, Settings
 from deposit.store import ObjectStore
 
@@ -55,19 +55,19 @@ def lock_sha256() -> str:
 
 
 def training_key(
-    dataset: str, excluded_periods: Sequence[str], settings: Settings, role: RunRole = RunRole.TRAINING
+    dataset: str, excluded_periods: Sequence[str], settings_key: str, role: RunRole = RunRole.TRAINING
 ) -> str:
     """The same for two trainings that would give the same models: data, settings, code and libraries alike."""
     package = Path(__file__).resolve().parents[1]
     files = sorted(path for pattern in _CODE for path in package.glob(pattern))
     code = code_digest(path.read_text() for path in files)
-    content = [dataset, sorted(excluded_periods), settings_key(settings), lock_sha256(), code, libraries(), role]
+    content = [dataset, sorted(excluded_periods), settings_key, lock_sha256(), code, libraries(), role]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
 
 
-def settings_key(settings: Settings) -> str:
+def settings_key(train: TrainSettings, select: SelectSettings) -> str:
     """The same for two trainings whose settings give the same models, whatever else they differ in."""
-    content = settings.train.model_dump(mode="json", exclude=_WITHOUT_EFFECT) | {"rule": settings.select.rule}
+    content = train.model_dump(mode="json", exclude=_WITHOUT_EFFECT) | {"rule": select.rule}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -125,7 +125,7 @@ def newest_training(client: MlflowClient, settings: Settings) -> Run:
     """The newest training of the dataset ingested last with today's settings. Raises GateError, SourceError."""
     dataset = newest_dataset(settings.store).version
     experiment = tracking.open_experiment(client, settings.mlflow.experiment)
-    tags = {Tag.DATASET: dataset, Tag.SETTINGS: settings_key(settings)}
+    tags = {Tag.DATASET: dataset, Tag.SETTINGS: settings_key(settings.train, settings.select)}
     run = finished_training(client, experiment.experiment_id, tags)
     if run is None:
         raise GateError(

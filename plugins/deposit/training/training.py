@@ -76,13 +76,13 @@ def train(
     dataset has no rows change nothing. A fallback is trained in the same way, from its one recipe. Raises DataError (no
     such dataset, too short a history), IntegrityError or UpstreamError.
     """
-    client = tracking.connect(settings.mlflow.tracking_uri)
-    bucket = ObjectStore(settings.store).data
+    client, bucket = tracking.connect(settings.mlflow.tracking_uri), ObjectStore(settings.store).data
     manifest = datasets.manifest(bucket, dataset) if dataset else history.newest_dataset(settings.store)
     version, excluded = manifest.version, _present(excluded_periods, manifest)
     with tracking.mlflow_errors(client):
         experiment_id = tracking.open_experiment(client, settings.mlflow.experiment).experiment_id
-        key = history.training_key(version, excluded, settings, role)
+        settings_key = history.settings_key(settings.train, settings.select)
+        key = history.training_key(version, excluded, settings_key, role)
         finished = history.finished_training(client, experiment_id, {Tag.ROLE: role, Tag.TRAINING_KEY: key})
         if finished is not None:
             progress(f"dataset {version} has been trained on with these settings before: run {finished.info.run_id}")
@@ -91,7 +91,7 @@ def train(
         if excluded:
             progress(f"leaving out {', '.join(excluded)}: monitoring says that the data is broken")
         provenance = _provenance(manifest, excluded, key, history.git_revision(settings.revision))
-        with _training_run(client, experiment_id, provenance, role, history.settings_key(settings)) as run_id:
+        with _training_run(client, experiment_id, provenance, role, settings_key) as run_id:
             mlflow_logging.log_dataset(client, run_id, version, datasets.uri(bucket, version), len(frame))
             recipes = RECIPES if role is RunRole.TRAINING else (FALLBACK,)
             trainer = trainer_of(settings.store, settings.train, settings.compute, frame, progress, recipes)

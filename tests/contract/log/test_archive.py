@@ -153,11 +153,11 @@ def bank(addresses: Any, empty_store: StoreSettings, history: pd.DataFrame, trai
     return bank
 
 
-def assert_same(found: dict[Any, Any], expected: dict[Any, Any]) -> None:
+def assert_same(figures: dict[Any, Any], expected: dict[Any, Any]) -> None:
     """All figures; sums of floats may differ by the order in which they were added."""
-    assert found.keys() == expected.keys()
+    assert figures.keys() == expected.keys()
     for name, (value, note) in expected.items():
-        assert found[name] == (pytest.approx(value, rel=1e-9, abs=1e-12), note), name
+        assert figures[name] == (pytest.approx(value, rel=1e-9, abs=1e-12), note), name
 
 
 def test_a_month_that_was_archived_has_the_figures_that_it_had_before(
@@ -181,11 +181,11 @@ def test_a_month_that_was_archived_has_the_figures_that_it_had_before(
     assert bank.ask("SELECT month, rows FROM archives ORDER BY 1") == [("2010-05", 2500), ("2010-06", 400)]
     assert bank.readable() == rows
 
-    for found, expected in (
+    for figures, expected in (
         (bank.figures(monkeypatch, trained), before),
         (bank.figures(monkeypatch, trained, "2010-05-17"), day_before),
     ):
-        assert_same(found, expected)
+        assert_same(figures, expected)
     for model, sample in zip((MODEL, OTHER), samples, strict=True):
         pd.testing.assert_frame_equal(_sample(bank, model), sample)
     assert bank.archive() == []

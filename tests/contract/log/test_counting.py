@@ -100,17 +100,17 @@ def test_counts_are_those_of_the_rows(engine: Engine, month: tuple[pd.DataFrame,
     labelled = observe(frame[:known], probabilities[:known], trained, frame["y"].to_numpy(np.int8)[:known])
     with engine.connect() as connection:
         assert profile.models_of(connection, SPAN, "deposit") == [MODEL, OTHER]
-        found = profile.profile_period(connection, SPAN, MODEL, trained.reference)
-    assert (found.rows, found.called) == (expected.rows, expected.called)
-    assert found.mean_probability == pytest.approx(expected.mean_probability)
-    assert found.columns == expected.columns
-    assert found.columns["job"].outside == -(-len(frame) // 50)
+        counted = profile.profile_period(connection, SPAN, MODEL, trained.reference)
+    assert (counted.rows, counted.called) == (expected.rows, expected.called)
+    assert counted.mean_probability == pytest.approx(expected.mean_probability)
+    assert counted.columns == expected.columns
+    assert counted.columns["job"].outside == -(-len(frame) // 50)
     for name in ("labels", "probabilities", "rows"):
-        assert getattr(found.scored, name) == pytest.approx(getattr(labelled.scored, name)), name
-    assert groups(found.scored_by_rates) == pytest.approx(groups(labelled.scored_by_rates))
-    assert len(groups(found.scored_by_rates)) > 20
-    assert found.latencies["p50"] == pytest.approx(50, rel=0.06)
-    assert found.latencies["p99"] == pytest.approx(99, rel=0.06)
+        assert getattr(counted.scored, name) == pytest.approx(getattr(labelled.scored, name)), name
+    assert groups(counted.scored_by_rates) == pytest.approx(groups(labelled.scored_by_rates))
+    assert len(groups(counted.scored_by_rates)) > 20
+    assert counted.latencies["p50"] == pytest.approx(50, rel=0.06)
+    assert counted.latencies["p99"] == pytest.approx(99, rel=0.06)
 
 
 def test_a_day_is_counted_alone(engine: Engine, month: tuple[pd.DataFrame, Any, Any], trained: Trained) -> None:
@@ -128,9 +128,9 @@ def test_figures_of_a_period_are_replaced_whole(engine: Engine) -> None:
             )
             return [tuple(row) for row in rows]
 
-    def keep(period: str, *found: MetricRow) -> None:
+    def keep(period: str, *rows: MetricRow) -> None:
         with engine.begin() as connection:
-            metric_rows.replace(connection, period, "deposit", list(found))
+            metric_rows.replace(connection, period, "deposit", list(rows))
 
     keep("2010-05", MetricRow(MODEL, "psi", 0.5, "age"), MetricRow(MODEL, "rate", float("nan")))
     keep("2010-06", MetricRow(MODEL, "rows", 9.0))
@@ -164,5 +164,5 @@ def test_what_was_refused_and_failed_is_counted_for_all_models(engine: Engine) -
             ("/", 404, 9),
         ):
             connection.execute(statement, {"at": at, "route": route, "status": status, "requests": requests})
-        found = profile.service_of(connection, SPAN)
-    assert found == {"ingest_rejected": 2, "requests": 100, "refused_share": 0.2, "failed_share": 0.1}
+        service = profile.service_of(connection, SPAN)
+    assert service == {"ingest_rejected": 2, "requests": 100, "refused_share": 0.2, "failed_share": 0.1}

@@ -31,8 +31,8 @@ GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
 
 
 def _counted(log: Any) -> list[tuple[Any, ...]]:
-    found: list[tuple[Any, ...]] = log.ask(f"{COUNTED} FROM predictions_by_minute ORDER BY 1, 2, 3, 4")
-    return found
+    counts: list[tuple[Any, ...]] = log.ask(f"{COUNTED} FROM predictions_by_minute ORDER BY 1, 2, 3, 4")
+    return counts
 
 
 def test_what_is_counted_is_what_is_stored_however_often_it_is_shipped(
@@ -49,7 +49,7 @@ def test_what_is_counted_is_what_is_stored_however_often_it_is_shipped(
     assert sum(row[4] for row in _counted(log)) == 67
 
 
-def test_latencies_are_counted_as_traffic_is_told(log: Any) -> None:
+def test_latencies_are_counted_as_traffic_is_reported(log: Any) -> None:
     counts = [
         TrafficCount("/predict", 200, "marketing", "deposit-v7", 1.5, [0.001, 0.25], [2, 5]),
         TrafficCount("/predict", 422, "marketing", "deposit-v7", 1.5, [0.25, math.inf], [1, 1]),
@@ -121,6 +121,6 @@ def test_the_migration_counts_what_was_there_and_can_be_taken_back(
         values = ", ".join(example.get(column.type.compile(engine.dialect), "0.5") for column in columns)
         connection.exec_driver_sql(f"INSERT INTO predictions ({named}) SELECT {values} FROM generate_series(1, 7)")
         command.upgrade(config, "head")
-        found = connection.exec_driver_sql("SELECT * FROM predictions_by_minute").all()
+        rows = connection.exec_driver_sql("SELECT * FROM predictions_by_minute").all()
     engine.dispose()
-    assert found == [(datetime(2008, 5, 5, 10, 0, tzinfo=UTC), "x", "x", False, 7, 3.5)]
+    assert rows == [(datetime(2008, 5, 5, 10, 0, tzinfo=UTC), "x", "x", False, 7, 3.5)]

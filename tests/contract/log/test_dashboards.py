@@ -140,8 +140,8 @@ def _serve(bento: Path, settings: Settings, port: int, customers: list[dict[str,
         sent = [customer | {"id": f"customer-{number}"} for number, customer in enumerate(customers[:50])]
         answer = ask("/predict", {"customers": sent}, marketing, 200, **{"X-Request-Id": "r-shown"})
         ids = [prediction["prediction_id"] for prediction in answer["predictions"]]
-        said = [{"prediction_id": ids[number], "subscribed": number % 2 == 0} for number in range(20)]
-        ask("/outcomes", {"outcomes": said}, branch, 200)
+        outcomes = [{"prediction_id": ids[number], "subscribed": number % 2 == 0} for number in range(20)]
+        ask("/outcomes", {"outcomes": outcomes}, branch, 200)
         ask("/outcomes", {"outcomes": [{"prediction_id": ids[1], "subscribed": True}]}, branch, 200)
         ask("/predict", {"customers": []}, marketing, 422)
         ask("/predict", {"customers": sent}, branch, 403)
@@ -173,11 +173,13 @@ def _monitor(settings: Settings, trained: Trained, history: pd.DataFrame) -> Non
     for age, source in enumerate(("2010-05", "2009-08", "2008-07")):
         month = (now.replace(day=15) - timedelta(days=30 * age)).strftime("%Y-%m")
         frame = history[history["period"] == source].iloc[:2000].reset_index(drop=True)
-        found = observe(frame, trained.score(frame), trained, frame["y"].to_numpy(np.int8))
-        assessment = assess(found, trained.reference, trained.threshold, trained.expected, MONEY)
+        observed = observe(frame, trained.score(frame), trained, frame["y"].to_numpy(np.int8))
+        assessment = assess(observed, trained.reference, trained.threshold, trained.expected, MONEY)
         models = ["deposit-v7"] if age else ["deposit-v6", "deposit-v7"]
         kept = [
-            each for name in models for each in metric_rows.to_metric_rows(name, found, trained.reference, assessment)
+            each
+            for name in models
+            for each in metric_rows.to_metric_rows(name, observed, trained.reference, assessment)
         ]
         with engine.begin() as connection:
             metric_rows.replace(connection, month, "deposit", kept)
@@ -250,10 +252,10 @@ def test_variables_offer_what_there_is(shown: Shown, name: str) -> None:
 
 def test_releases_are_marked(shown: Shown) -> None:
     (sql,) = annotation_queries(BY_NAME["service"]).values()
-    names, found = shown.ask(sql, defaults(BY_NAME["service"]))
+    names, rows = shown.ask(sql, defaults(BY_NAME["service"]))
     assert names == ["time", "text", "tags"]
-    assert {text for _, text, _ in found} == {"deposit-v6 retired", "deposit-v7 live"}
-    assert all(isinstance(at, datetime) for at, _, _ in found)
+    assert {text for _, text, _ in rows} == {"deposit-v6 retired", "deposit-v7 live"}
+    assert all(isinstance(at, datetime) for at, _, _ in rows)
 
 
 def test_steps_that_release_nothing_are_shown_beside_the_releases_the_newest_first(shown: Shown) -> None:
@@ -294,8 +296,8 @@ def test_a_prediction_is_found_with_its_outcome(shown: Shown) -> None:
     path = BY_NAME["user-log"]
     (query,) = [query for query in panel_queries(path) if (query.title, query.kind) == ("Predictions", "table")]
     first = shown.answer["predictions"][0]
-    names, (found,) = shown.ask(query.sql, defaults(path) | {"prediction": first["prediction_id"]})
-    row = dict(zip(names, found, strict=True))
+    names, (values,) = shown.ask(query.sql, defaults(path) | {"prediction": first["prediction_id"]})
+    row = dict(zip(names, values, strict=True))
     assert row["customer"] == "customer-0"
     assert row["probability"] == first["probability"]
     assert row["decision"] == ("call" if first["subscribes"] else "do not call")
@@ -320,14 +322,14 @@ def test_counts_are_those_of_the_predictions(shown: Shown, chosen: dict[str, Any
     ).rows[0]
     truth = dict(zip(("Predictions", "To call", "Share called", "Mean probability"), truths, strict=True))
     boards = [BY_NAME[name] for name in ("service", "user-log") if chosen.keys() <= defaults(BY_NAME[name]).keys()]
-    found = [
+    values = [
         (query.title, float(shown.ask(query.sql, defaults(path) | chosen).rows[0][0]))
         for path in boards
         for query in panel_queries(path)
         if query.kind == "stat" and query.title in truth
     ]
-    assert {title for title, _ in found} == truth.keys()
-    assert found == [(title, pytest.approx(truth[title])) for title, _ in found]
+    assert {title for title, _ in values} == truth.keys()
+    assert values == [(title, pytest.approx(truth[title])) for title, _ in values]
 
 
 @pytest.mark.parametrize(("chosen", "predictions"), [({}, 70), ({"request": "r-shown"}, 50)], ids=str)
@@ -342,11 +344,11 @@ def test_outcomes_are_counted_by_what_was_stated_last(shown: Shown, chosen: dict
 
 
 def test_what_is_counted_is_what_was_asked(shown: Shown) -> None:
-    _, found = _read(
+    _, rows = _read(
         shown.addresses.reader,
         "SELECT route, status, client, model_id, requests FROM traffic WHERE instance <> 'before' ORDER BY 1, 2",
     )
-    assert found == [
+    assert rows == [
         ("/outcomes", 200, "branch", "", 2),
         ("/predict", 200, "marketing", "deposit-v7", 1),
         ("/predict", 401, "", "", 1),
@@ -367,25 +369,25 @@ def test_panels_work_before_anything_has_happened(
 
 
 def _check(query: PanelQuery, table: Table) -> None:
-    names, found = table
-    assert found, "no rows"
+    names, rows = table
+    assert rows, "no rows"
     assert len(names) == len(set(names))
     if query.kind in ("timeseries", "status-history"):
         assert query.format == "time_series"
         assert names[0] == "time"
-        assert [row[0] for row in found] == sorted(row[0] for row in found)
+        assert [row[0] for row in rows] == sorted(row[0] for row in rows)
         values = [place for place, name in enumerate(names) if name not in ("time", "metric")]
         assert values
-        assert all(_is_number(row[place]) or row[place] is None for row in found for place in values)
-        assert any(row[place] is not None for row in found for place in values)
-        assert all(isinstance(row[1], str) for row in found if names[1] == "metric")
+        assert all(_is_number(row[place]) or row[place] is None for row in rows for place in values)
+        assert any(row[place] is not None for row in rows for place in values)
+        assert all(isinstance(row[1], str) for row in rows if names[1] == "metric")
     elif query.kind == "stat":
-        ((value,),) = found
+        ((value,),) = rows
         as_text = query.panel["options"]["reduceOptions"]["fields"]
         assert isinstance(value, str) if as_text else _is_number(value)
     elif query.kind == "barchart":
         assert query.panel["options"]["xField"] == names[0]
-        assert all(isinstance(row[0], str) and all(map(_is_number, row[1:])) for row in found)
+        assert all(isinstance(row[0], str) and all(map(_is_number, row[1:])) for row in rows)
     else:
         assert (query.kind, query.format) == ("table", "table")
 

@@ -135,8 +135,8 @@ def test_predictions_do_not_mix(log: Any, stated: Callable[..., Any]) -> None:
 
 
 def test_shipping_again_what_was_stored_adds_nothing(log: Any, stated: Callable[..., Any]) -> None:
-    said = enumerate([True, False, False, True])
-    statements = [stated((P, subscribed, None), received=_at(minute)) for minute, subscribed in said]
+    answers = enumerate([True, False, False, True])
+    statements = [stated((P, subscribed, None), received=_at(minute)) for minute, subscribed in answers]
     for _ in range(3):
         log.append(*statements)
         log.ship()

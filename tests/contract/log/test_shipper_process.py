@@ -31,10 +31,10 @@ WAITING = "SELECT pid FROM pg_stat_activity WHERE application_name = 'deposit sh
 
 def _until(look: Callable[[], Any], seconds: float = 30) -> Any:
     deadline = time.monotonic() + seconds
-    while not (found := look()):
+    while not (value := look()):
         assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.05)
-    return found
+    return value
 
 
 @contextmanager
@@ -191,7 +191,7 @@ def test_a_database_without_the_log_is_waited_for(
 @pytest.mark.parametrize(
     ("url", "message"), [(None, "is not set"), ("sqlite:///x", "PostgreSQL"), ("nonsense", "like postgresql://")]
 )
-def test_a_wrong_address_is_told(tmp_path: Path, url: str | None, message: str) -> None:
+def test_a_wrong_address_is_reported(tmp_path: Path, url: str | None, message: str) -> None:
     settings = Settings(state_dir=tmp_path, database=DatabaseSettings(writer_url=url))
     with pytest.raises(ConfigError, match=message):
         shipper.run(settings, threading.Event())

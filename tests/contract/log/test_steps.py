@@ -81,6 +81,10 @@ def _noted(settings: Settings) -> list[tuple[str, str, str]]:
     return [(each.kind, each.model_id, each.why) for each in _timeline(settings) if each.state == "noted"]
 
 
+def _requested(settings: Settings, assessment: PeriodAssessment, day: date) -> bool:
+    return request_retraining(settings.database, settings.monitor, assessment, day)
+
+
 def test_a_refusal_is_noted_once_whatever_is_said_of_it(settings: Settings, addresses: Any) -> None:
     record_rejection(settings.database, REFUSED)
     record_rejection(settings.database, REFUSED)
@@ -112,34 +116,38 @@ def test_a_first_challenger_is_refused_without_a_champion(settings: Settings) ->
 
 def test_a_decay_asks_for_a_retraining_and_then_the_cool_down_lasts(settings: Settings) -> None:
     _go_live(settings, "deposit-v7")
-    assert request_retraining(settings, DECAYED, FIRST)
+    assert _requested(settings, DECAYED, FIRST)
     # a task that was killed before it could say so says it again
-    assert request_retraining(settings, DECAYED, FIRST)
-    assert not request_retraining(settings, DECAYED, SECOND)
-    assert not request_retraining(settings, replace(DECAYED, period="2026-04"), FIRST)
+    assert _requested(settings, DECAYED, FIRST)
+    assert not _requested(settings, DECAYED, SECOND)
+    assert not _requested(settings, replace(DECAYED, period="2026-04"), FIRST)
     assert _noted(settings) == [("retraining", "deposit-v7", "2026-05, seen on 2026-06-01: it ranks worse")]
 
 
 def test_an_outcome_that_comes_late_makes_no_other_request(settings: Settings) -> None:
     _go_live(settings, "deposit-v7")
-    assert request_retraining(settings, DECAYED, FIRST)
-    assert request_retraining(settings, replace(DECAYED, reason="it ranks still worse"), FIRST)
-    assert request_retraining(settings, replace(DECAYED, status=PeriodStatus.DATA_DRIFT, reason="as ever"), FIRST)
+    assert _requested(settings, DECAYED, FIRST)
+    assert request_retraining(
+        settings.database, settings.monitor, replace(DECAYED, reason="it ranks still worse"), FIRST
+    )
+    assert request_retraining(
+        settings.database, settings.monitor, replace(DECAYED, status=PeriodStatus.DATA_DRIFT, reason="as ever"), FIRST
+    )
     assert _noted(settings) == [("retraining", "deposit-v7", "2026-05, seen on 2026-06-01: it ranks worse")]
 
 
 def test_after_the_cool_down_it_asks_again(settings: Settings, addresses: Any) -> None:
     _go_live(settings, "deposit-v7")
-    assert request_retraining(settings, DECAYED, FIRST)
+    assert _requested(settings, DECAYED, FIRST)
     with psycopg.connect(addresses.owner) as owner:
         owner.execute("UPDATE events SET at = now() - INTERVAL '7 days 1 minute'")
-    assert request_retraining(settings, DECAYED, NINTH)
+    assert _requested(settings, DECAYED, NINTH)
 
 
 def test_the_decay_of_a_model_that_does_not_serve_asks_for_nothing(settings: Settings) -> None:
-    assert not request_retraining(settings, DECAYED, FIRST)
+    assert not _requested(settings, DECAYED, FIRST)
     _go_live(settings, "deposit-v8")
-    assert not request_retraining(settings, DECAYED, FIRST)
+    assert not _requested(settings, DECAYED, FIRST)
     assert _noted(settings) == []
 
 
@@ -163,7 +171,7 @@ def test_steps_that_release_nothing_keep_their_data_through_the_migration(
     make_database: Callable[[], str], make_log_database: Callable[[str, str], Any]
 ) -> None:
     addresses = make_log_database(make_database(), "moved")
-    told = [
+    steps = [
         ("challenge", "deposit-v2", "deposit-v2 is refused, deposit-v1 stays champion: no better"),
         ("challenge", "deposit-v3", "deposit-v3 is refused, there is no champion: against a constant"),
         ("retraining", "deposit-v7", "2026-05, seen on 2026-06-01: it ranks worse"),
@@ -172,7 +180,7 @@ def test_steps_that_release_nothing_keep_their_data_through_the_migration(
     engine = connect(DatabaseSettings(url=addresses.owner))
     with engine.begin() as connection:
         command.downgrade(revisions(connection), "0007")
-        for number, (kind, model_id, why) in enumerate(told):
+        for number, (kind, model_id, why) in enumerate(steps):
             connection.exec_driver_sql(
                 "INSERT INTO releases (kind, model_id, why, state, requested_at) VALUES (%s, %s, %s, 'noted', %s)",
                 (kind, model_id, why, datetime(2026, 6, 1 + number, tzinfo=UTC)),
@@ -184,7 +192,7 @@ def test_steps_that_release_nothing_keep_their_data_through_the_migration(
         rows = reader.execute("SELECT kind, model_id, champion, period, day, reason FROM events ORDER BY at").fetchall()
         (left,) = reader.execute("SELECT model_id, state FROM releases")
         timeline = reader.execute("SELECT at, why FROM timeline WHERE state = 'noted'").fetchall()
-    assert [row[:2] + row[-1:] for row in rows] == told
+    assert [row[:2] + row[-1:] for row in rows] == steps
     assert [row[2:-1] for row in rows] == [
         ("deposit-v1", "", None),
         ("", "", None),
@@ -193,7 +201,7 @@ def test_steps_that_release_nothing_keep_their_data_through_the_migration(
     ]
     assert left == ("deposit-v7", "live")
     assert timeline == [
-        (datetime(2026, 6, 1 + number, tzinfo=UTC), why) for number, (_, _, why) in reversed([*enumerate(told)])
+        (datetime(2026, 6, 1 + number, tzinfo=UTC), why) for number, (_, _, why) in reversed([*enumerate(steps)])
     ]
 
 
@@ -319,8 +327,8 @@ def _monitored(settings: Settings, kinds: dict[str, PeriodStatus], name: str, co
     engine = connect(settings.database)
     with engine.begin() as connection:
         for period, kind in kinds.items():
-            found = [MetricRow(model_id, "rows", float(count)), MetricRow(model_id, "verdict", float(kind), note="why")]
+            rows = [MetricRow(model_id, "rows", float(count)), MetricRow(model_id, "verdict", float(kind), note="why")]
             if kind == PeriodStatus.PERFORMANCE_DEGRADED:
-                found.append(MetricRow(model_id, "report", 10.0, note="s3://b/k"))
-            metric_rows.replace(connection, period, name, found)
+                rows.append(MetricRow(model_id, "report", 10.0, note="s3://b/k"))
+            metric_rows.replace(connection, period, name, rows)
     engine.dispose()

@@ -25,10 +25,10 @@ READ = (
 
 
 def test_counts_become_rows_once_however_often_they_are_shipped(log: Any) -> None:
-    told = Traffic("one-1", microseconds(NOW), COUNTS)
-    log.append(told, told, Traffic("two-1", microseconds(NOW), COUNTS[:1]))
+    counted = Traffic("one-1", microseconds(NOW), COUNTS)
+    log.append(counted, counted, Traffic("two-1", microseconds(NOW), COUNTS[:1]))
     log.ship()
-    log.append(told)
+    log.append(counted)
     log.ship()
     first = (NOW, "one-1", "/predict", 200, "marketing", "deposit-v7", 7, 1.5, [0.001, 0.25], [2, 5])
     assert log.ask(f"{READ} ORDER BY instance, route") == [

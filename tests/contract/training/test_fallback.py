@@ -29,9 +29,9 @@ def aging(own: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 
 def champion(settings: Settings) -> Version:
-    found = ModelRegistry(settings).champion()
-    assert found is not None
-    return found
+    version = ModelRegistry(settings).champion()
+    assert version is not None
+    return version
 
 
 def test_the_rate_table_takes_over_in_its_month_and_once(aging: Settings, good, rows) -> None:

@@ -267,6 +267,6 @@ def record_predictions(database: DatabaseSettings, rows: pd.DataFrame, *models: 
 def verdicts_of(database: DatabaseSettings) -> set[str]:
     engine = connect(database)
     with engine.connect() as connection:
-        found = set(connection.scalars(select(metrics.c.scope).where(metrics.c.name == "verdict")))
+        scopes = set(connection.scalars(select(metrics.c.scope).where(metrics.c.name == "verdict")))
     engine.dispose()
-    return found
+    return scopes

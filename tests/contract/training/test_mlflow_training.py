@@ -21,6 +21,7 @@ from deposit.sections import SelectSettings
 from deposit.selection import selection
 from deposit.selection.backtest import evaluate_dataset
 from deposit.selection.decision import champion_reason
+from deposit.selection.gate import RefitPolicy
 from deposit.selection.report import print_evaluation
 from deposit.selection.selection import select
 from deposit.settings import Settings, variables
@@ -49,9 +50,9 @@ def test_a_training_is_a_parent_with_a_run_per_recipe_and_nested_trials(good, cl
     assert [recipe.name for recipe in good.recipes] == [recipe.name for recipe in RECIPES]
     assert sum(recipe.weight for recipe in good.recipes) == pytest.approx(1)
     tuned = next(recipe for recipe in good.recipes if recipe.name == "xgboost-tuned")
-    found = client.search_runs([parent.info.experiment_id], f"tags.`mlflow.parentRunId` = '{tuned.run_id}'")
-    assert len(found) == settings.train.trials
-    states = {run.data.tags["deposit.state"]: run.info.status for run in found}
+    runs = client.search_runs([parent.info.experiment_id], f"tags.`mlflow.parentRunId` = '{tuned.run_id}'")
+    assert len(runs) == settings.train.trials
+    states = {run.data.tags["deposit.state"]: run.info.status for run in runs}
     assert states.items() <= {"complete": "FINISHED", "pruned": "KILLED"}.items()
 
 
@@ -109,7 +110,10 @@ def test_months_that_are_left_out_are_neither_learned_from_nor_scored(
     left = train(quick_settings, quick.dataset, [newest, "2008-06"])
     again = train(quick_settings, quick.dataset, ["2008-06", newest])
     models = ModelRegistry(quick_settings.changed("mlflow", model_name="left"))
-    comparison = selection.compare(models, quick_settings, models.register(client.get_run(left.run_id)), None)
+    rules = quick_settings.train
+    policy = RefitPolicy(quick_settings.select, rules.label_delay, rules.bootstrap, rules.seed)
+    version = models.register(client.get_run(left.run_id))
+    comparison = selection.compare(models, quick_settings.store, policy, version, None)
 
     assert again.reused
     assert left.run_id != quick.run_id
@@ -230,7 +234,7 @@ def test_a_better_challenger_replaces_the_champion_which_stays_at_hand(good, bad
     assert [version.aliases for version in ModelRegistry(own).versions()] == [("previous",), ("champion",)]
 
 
-def test_why_a_version_is_champion_is_told_to_who_releases_it(good, bad, own) -> None:
+def test_why_a_version_is_champion_is_reported_to_who_releases_it(good, bad, own) -> None:
     won, lost = select(own, good.run_id), select(own, bad.run_id)
     refused = ModelRegistry(own).by_id(lost.model_id)
     ModelRegistry(own).set_champion(refused, ModelRegistry(own).by_id(won.model_id))
@@ -275,9 +279,10 @@ def test_a_champion_of_later_months_is_a_refusal_with_that_reason(good, bad, own
     load = ModelArtifact.load.__func__
 
     def dated_wrongly(cls, folder, threads=1):
-        found = load(cls, folder, threads)
-        end = "2011-03" if found.metadata.dataset == good.dataset else found.metadata.train_end
-        return ModelArtifact(**{**vars(found), "metadata": msgspec.structs.replace(found.metadata, train_end=end)})
+        artifact = load(cls, folder, threads)
+        end = "2011-03" if artifact.metadata.dataset == good.dataset else artifact.metadata.train_end
+        metadata = msgspec.structs.replace(artifact.metadata, train_end=end)
+        return ModelArtifact(**{**vars(artifact), "metadata": metadata})
 
     monkeypatch.setattr(ModelArtifact, "load", classmethod(dated_wrongly))
 

@@ -124,12 +124,12 @@ def test_a_model_that_was_trained_without_figures_is_released_without_a_card(
     releasing: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tracking, "CARD_FIGURES", "of-no-training.json")
-    told: list[str] = []
+    messages: list[str] = []
 
-    release = requests.request_release(releasing, progress=lambda message, *_: told.append(message))
+    release = requests.request_release(releasing, progress=lambda message, *_: messages.append(message))
 
     assert release.state != LIVE
-    assert any("has no model card" in message for message in told)
+    assert any("has no model card" in message for message in messages)
     with pytest.raises(SourceError):
         stored_pages.card(ObjectStore(releasing.store).reports, release.model_id)
 

@@ -59,10 +59,10 @@ def test_a_good_row_leaves_typed_and_without_duration() -> None:
     ],
 )
 def test_a_bad_row_is_rejected_with_its_line_and_what_is_allowed(change: dict[str, str], reason: str) -> None:
-    found = reasons({}, change, {})
-    assert list(found) == [3]
-    assert found[3].startswith(reason)
-    assert "\n" not in found[3]
+    violations = reasons({}, change, {})
+    assert list(violations) == [3]
+    assert violations[3].startswith(reason)
+    assert "\n" not in violations[3]
 
 
 def test_bad_rows_are_told_in_the_file_s_order() -> None:

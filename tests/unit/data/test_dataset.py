@@ -48,12 +48,12 @@ def bucket() -> MemoryBucket:
 def test_a_version_is_read_as_it_was_published(bucket: MemoryBucket, frame: pd.DataFrame) -> None:
     manifest, created = dataset.publish(bucket, frame, ORIGIN)
     assert created
-    found = dataset.load(bucket, manifest.version)
-    assert list(found.columns) == dataset.SCHEMA.names
+    loaded = dataset.load(bucket, manifest.version)
+    assert list(loaded.columns) == dataset.SCHEMA.names
     pd.testing.assert_frame_equal(
-        found, frame.reset_index(drop=True)[found.columns], check_categorical=False, check_dtype=False
+        loaded, frame.reset_index(drop=True)[loaded.columns], check_categorical=False, check_dtype=False
     )
-    assert dataset.version_of(found) == manifest.version
+    assert dataset.version_of(loaded) == manifest.version
     assert (manifest.rows, manifest.rejected, manifest.first_period, manifest.last_period) == (
         300,
         3,

@@ -44,11 +44,11 @@ def dated(rows: pd.DataFrame, **changes: object) -> list[str]:
 
 def right_or_refused(rows: pd.DataFrame, first_year: int | None, why: str) -> None:
     try:
-        found = dated(rows, first_year=first_year)
+        dates = dated(rows, first_year=first_year)
     except ContractError as error:
         refusal, lines = str(error), "; ".join([*map(str, error.details), str(error)])
     else:
-        assert found == rows["truth"].tolist()
+        assert dates == rows["truth"].tolist()
         return
     assert re.search(why, lines)
     assert "\n" not in lines

@@ -13,9 +13,9 @@ def months(*names: str) -> pd.Series:
 
 
 def test_the_year_steps_when_the_month_goes_backwards() -> None:
-    found = assign(months("may", "may", "dec", "mar", "mar", "nov", "apr"), 2008, 2026)
-    assert found.tolist() == ["2008-05", "2008-05", "2008-12", "2009-03", "2009-03", "2009-11", "2010-04"]
-    assert found.index.tolist() == list(range(2, 9))
+    periods = assign(months("may", "may", "dec", "mar", "mar", "nov", "apr"), 2008, 2026)
+    assert periods.tolist() == ["2008-05", "2008-05", "2008-12", "2009-03", "2009-03", "2009-11", "2010-04"]
+    assert periods.index.tolist() == list(range(2, 9))
 
 
 def test_no_rows_have_no_periods() -> None:

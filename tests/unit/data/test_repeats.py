@@ -40,8 +40,8 @@ def test_rows_that_differ_in_the_outcome_are_no_repeats(distinct: pd.DataFrame) 
 
 
 def test_the_same_rows_in_another_month_are_repeats_of_a_block_alone(distinct: pd.DataFrame) -> None:
-    found = find_repeats(joined(distinct, distinct.assign(period="2009-05")))
-    assert found == [RepeatedBlock(line=202, earlier=2, rows=200)]
+    repeats = find_repeats(joined(distinct, distinct.assign(period="2009-05")))
+    assert repeats == [RepeatedBlock(line=202, earlier=2, rows=200)]
 
 
 def test_each_row_twice_in_turn_is_found_by_the_month(distinct: pd.DataFrame) -> None:
@@ -60,6 +60,6 @@ def test_any_block_copied_to_anywhere_is_found(distinct: pd.DataFrame, start: in
     assume(not start < place < start + length)
     block = distinct.iloc[start : start + length]
     rows = joined(distinct.iloc[:place], block, distinct.iloc[place:])
-    (found,) = find_repeats(rows)
-    assert isinstance(found, RepeatedBlock)
-    assert found.rows == length
+    (repeat,) = find_repeats(rows)
+    assert isinstance(repeat, RepeatedBlock)
+    assert repeat.rows == length

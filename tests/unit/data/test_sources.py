@@ -132,7 +132,7 @@ def test_another_file_from_uci_is_refused(uci: IngestSettings, server: Server, t
         ((503, b""), UpstreamError, "HTTP 503; try again later, or use DEPOSIT_INGEST__SOURCE=bundled"),
     ],
 )
-def test_what_uci_may_answer_instead_is_told(
+def test_what_uci_may_answer_instead_is_reported(
     uci: IngestSettings, server: Server, tmp_path: Path, answer: tuple[int, bytes], error: Any, message: str
 ) -> None:
     server.answers["/bank.zip"] = answer
@@ -140,7 +140,7 @@ def test_what_uci_may_answer_instead_is_told(
         fetched(uci, tmp_path)
 
 
-def test_no_network_is_told(tmp_path: Path, free_ports: Any) -> None:
+def test_no_network_is_reported(tmp_path: Path, free_ports: Any) -> None:
     url = f"http://127.0.0.1:{free_ports(1)}/bank.zip"
     with pytest.raises(UpstreamError, match=r"cannot download .*ConnectError.*SOURCE=bundled"):
         fetched(IngestSettings(source="uci", uci_url=url), tmp_path)
@@ -166,7 +166,7 @@ def test_kaggle_gets_the_token_and_no_one_else_does(
     assert "very-secret-key" not in caplog.text + repr(source)
 
 
-def test_a_refused_token_is_told_without_showing_it(kaggle: IngestSettings, server: Server, tmp_path: Path) -> None:
+def test_a_refused_token_is_reported_without_showing_it(kaggle: IngestSettings, server: Server, tmp_path: Path) -> None:
     server.answers["/api/v1/datasets/download/a/b"] = (401, b"")
     with pytest.raises(ConfigError, match=r"HTTP 401.*renew DEPOSIT_INGEST__KAGGLE_TOKEN") as caught:
         fetched(kaggle, tmp_path)
@@ -183,19 +183,19 @@ def test_a_token_of_another_form_is_refused(token: str | None, tmp_path: Path) -
     ("suffix", "data"), [(".gz", b"\x1f\x8bx"), (".gz", gzip.compress(DATA)[:-9]), (".xz", lzma.compress(b"x")[:-9])]
 )
 @pytest.mark.parametrize("name", ["file", "file.csv"])
-def test_a_damaged_archive_is_told_whatever_its_name(tmp_path: Path, suffix: str, data: bytes, name: str) -> None:
+def test_a_damaged_archive_is_reported_whatever_its_name(tmp_path: Path, suffix: str, data: bytes, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(data)
     with pytest.raises(SourceError, match=f"not a whole {suffix} file"):
         sources.from_file(path, tmp_path / "copy")
 
 
-def test_a_full_disk_is_told() -> None:
+def test_a_full_disk_is_reported() -> None:
     with pytest.raises(ConfigError, match=r"no space left in .*TMPDIR"), sources.disk(Path("/tmp")):
         sources.from_file(BUNDLED, Path("/dev/full"))
 
 
-def test_a_temporary_folder_that_cannot_be_made_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_temporary_folder_that_cannot_be_made_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
     with pytest.raises(ConfigError, match=r"cannot make a temporary folder .*TMPDIR"), sources.folder():
         pass

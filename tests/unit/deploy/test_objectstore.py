@@ -36,11 +36,11 @@ def test_the_certificate_does_not_run_out() -> None:
 
 def test_every_path_and_token_is_in_the_servers_file_as_it_is() -> None:
     folder = Path('/it\'s "100%" \\ ünïcode 🎲')
-    found = tomllib.loads(objectstore.files(folder, "a")["security.toml"])
-    assert found["grpc"]["ca"] == str(folder / "guard.crt")
-    assert {part["key"] for part in found["grpc"].values() if isinstance(part, dict)} == {str(folder / "guard.key")}
-    tokens = [found["jwt"][part]["key"] for part in ("signing", "filer_signing")]
-    tokens += [found["jwt"][part]["read"]["key"] for part in ("signing", "filer_signing")]
+    security = tomllib.loads(objectstore.files(folder, "a")["security.toml"])
+    assert security["grpc"]["ca"] == str(folder / "guard.crt")
+    assert {part["key"] for part in security["grpc"].values() if isinstance(part, dict)} == {str(folder / "guard.key")}
+    tokens = [security["jwt"][part]["key"] for part in ("signing", "filer_signing")]
+    tokens += [security["jwt"][part]["read"]["key"] for part in ("signing", "filer_signing")]
     assert len(set(tokens)) == 4
     assert min(map(len, tokens)) == 64
 

@@ -10,6 +10,7 @@ from deposit.errors import UpstreamError
 from deposit.log.entries import Entry
 from deposit.log.handover import Handover, leave_rest
 from deposit.log.spool import Spool
+from deposit.sections import LogSettings
 from deposit.settings import Settings
 
 
@@ -49,10 +50,10 @@ def folder() -> Folder:
 
 @pytest.fixture
 def spool(tmp_path: Path) -> Iterator[Spool]:
-    found = Spool(tmp_path / "spool.sqlite", 2**30, 2**20)
-    found.append([Entry("scored", 1, float(number), b"%d" % number) for number in range(5)])
-    yield found
-    found.close()
+    opened = Spool(tmp_path / "spool.sqlite", 2**30, 2**20)
+    opened.append([Entry("scored", 1, float(number), b"%d" % number) for number in range(5)])
+    yield opened
+    opened.close()
 
 
 def _handover(folder: Any) -> Handover:
@@ -126,5 +127,5 @@ def test_what_is_damaged_or_gone_holds_nothing_up(folder: Folder, caplog: pytest
 
 def test_a_folder_is_named_by_the_settings_alone(tmp_path: Path) -> None:
     settings = Settings(state_dir=tmp_path)
-    assert Handover.of(settings) is None
-    assert Handover.of(settings.changed("log", handover_uri="s3://bucket/spool")) is not None
+    assert Handover.of(settings.log, settings.store) is None
+    assert Handover.of(LogSettings(handover_uri="s3://bucket/spool"), settings.store) is not None

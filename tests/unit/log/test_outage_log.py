@@ -28,7 +28,7 @@ def test_an_outage_is_one_line_with_its_reason_and_its_end_another(caplog: pytes
     assert "63 s; 1000 rows wait" in recovery
 
 
-def test_the_next_outage_is_told_again_and_tried_again_soon(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_next_outage_is_reported_again_and_tried_again_soon(caplog: pytest.LogCaptureFixture) -> None:
     journal = OutageLog(Clock())
     for _ in range(2):
         journal.on_failure(OSError())
@@ -37,7 +37,7 @@ def test_the_next_outage_is_told_again_and_tried_again_soon(caplog: pytest.LogCa
     assert len(caplog.records) == 4
 
 
-def test_work_is_told_once_a_minute_and_idleness_not(caplog: pytest.LogCaptureFixture) -> None:
+def test_work_is_reported_once_a_minute_and_idleness_not(caplog: pytest.LogCaptureFixture) -> None:
     clock = Clock()
     journal = OutageLog(clock)
     with caplog.at_level(logging.INFO):

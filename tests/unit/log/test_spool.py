@@ -231,7 +231,7 @@ def test_a_file_is_put_aside_once_though_several_processes_find_it_damaged(spool
     assert spool.state().entries == 2
 
 
-def test_a_folder_that_cannot_be_written_is_told_and_used_once_it_can(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_reported_and_used_once_it_can(tmp_path: Path) -> None:
     (tmp_path / "spool").write_text("a file where the folder should be")
     spool = Spool(tmp_path / "spool" / "spool.sqlite", 64 * MIB, 0)
     with pytest.raises(SpoolError, match="cannot use the spool"):

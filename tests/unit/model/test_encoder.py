@@ -99,7 +99,7 @@ def test_unknown_columns_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "wrong", "said"),
+    ("name", "wrong", "message"),
     [
         ("job", "astronaut", "row 1: job is 'astronaut', which is not one of admin."),
         ("job", ["a", "list"], "row 1: job is"),
@@ -109,12 +109,12 @@ def test_unknown_columns_are_refused() -> None:
         ("euribor3m", float("inf"), "row 1: euribor3m is not a finite number"),
     ],
 )
-def test_a_wrong_value_is_named_with_row_and_column(sample, name, wrong, said) -> None:
+def test_a_wrong_value_is_named_with_row_and_column(sample, name, wrong, message) -> None:
     rows = sample[list(NAMES)].head(2).to_numpy(dtype=object).tolist()
     encoder = Encoder.fit(sample)
     rows[1][NAMES.index(name)] = wrong
 
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=message):
         encoder.encode_rows(rows)
 
 

@@ -34,27 +34,27 @@ def test_metrics_agree_with_scikit_learn(seed: int, digits: int) -> None:
     rows = some(seed, digits=digits)
     called = rows.probabilities >= 0.4
 
-    found = point_metrics(rows, 0.4, ECONOMICS)
+    metrics = point_metrics(rows, 0.4, ECONOMICS)
 
-    assert found["roc_auc"] == pytest.approx(reference.roc_auc_score(rows.labels, rows.probabilities))
-    assert found["pr_auc"] == pytest.approx(reference.average_precision_score(rows.labels, rows.probabilities))
-    assert found["brier"] == pytest.approx(reference.brier_score_loss(rows.labels, rows.probabilities))
-    assert found["log_loss"] == pytest.approx(reference.log_loss(rows.labels, rows.probabilities))
-    assert found["accuracy"] == pytest.approx(reference.accuracy_score(rows.labels, called))
-    assert found["f1"] == pytest.approx(reference.f1_score(rows.labels, called))
+    assert metrics["roc_auc"] == pytest.approx(reference.roc_auc_score(rows.labels, rows.probabilities))
+    assert metrics["pr_auc"] == pytest.approx(reference.average_precision_score(rows.labels, rows.probabilities))
+    assert metrics["brier"] == pytest.approx(reference.brier_score_loss(rows.labels, rows.probabilities))
+    assert metrics["log_loss"] == pytest.approx(reference.log_loss(rows.labels, rows.probabilities))
+    assert metrics["accuracy"] == pytest.approx(reference.accuracy_score(rows.labels, called))
+    assert metrics["f1"] == pytest.approx(reference.f1_score(rows.labels, called))
 
 
 def test_weighted_metrics_are_those_of_the_repeated_rows() -> None:
     rows = some(1)
     weights = next(iter(bootstrap_weights(rows.periods, 100, seed=3)))[:5]
 
-    found = weighted_metrics(rows, 0.4, ECONOMICS, weights)
+    metrics = weighted_metrics(rows, 0.4, ECONOMICS, weights)
 
     for draw, weight in enumerate(weights.astype(int)):
         drawn = np.repeat(np.arange(len(weight)), weight)
         repeated = Predictions(rows.periods[drawn], rows.labels[drawn], rows.probabilities[drawn])
         expected = point_metrics(repeated, 0.4, ECONOMICS)
-        assert {name: values[draw] for name, values in found.items()} == pytest.approx(expected)
+        assert {name: values[draw] for name, values in metrics.items()} == pytest.approx(expected)
 
 
 def test_resamples_keep_the_number_of_rows_of_each_period_and_repeat_with_the_seed() -> None:
@@ -72,23 +72,23 @@ def test_lift_capture_and_profit_of_a_perfect_ranking() -> None:
     labels = np.array([1] * 20 + [0] * 80, dtype=np.int8)
     perfect = Predictions(np.full(100, "2009-01"), labels, np.where(labels == 1, 0.9, 0.05))
 
-    found = point_metrics(perfect, 0.5, ECONOMICS)
+    metrics = point_metrics(perfect, 0.5, ECONOMICS)
 
-    assert found["lift_10"] == pytest.approx(5.0)
-    assert found["capture_30"] == pytest.approx(1.0)
-    assert found["profit"] == found["profit_oracle"] == 180.0
-    assert found["profit_call_everyone"] == 100.0
+    assert metrics["lift_10"] == pytest.approx(5.0)
+    assert metrics["capture_30"] == pytest.approx(1.0)
+    assert metrics["profit"] == metrics["profit_oracle"] == 180.0
+    assert metrics["profit_call_everyone"] == 100.0
 
 
 def test_a_constant_ranks_at_random() -> None:
     labels = np.array([1, 0] * 50, dtype=np.int8)
 
-    found = point_metrics(Predictions(np.full(100, "2009-01"), labels, np.full(100, 0.5)), 0.5, ECONOMICS)
+    metrics = point_metrics(Predictions(np.full(100, "2009-01"), labels, np.full(100, 0.5)), 0.5, ECONOMICS)
 
-    assert found["roc_auc"] == 0.5
-    assert found["lift_10"] == pytest.approx(1.0)
-    assert found["capture_30"] == pytest.approx(0.3)
-    assert found["ece"] == pytest.approx(0.0)
+    assert metrics["roc_auc"] == 0.5
+    assert metrics["lift_10"] == pytest.approx(1.0)
+    assert metrics["capture_30"] == pytest.approx(0.3)
+    assert metrics["ece"] == pytest.approx(0.0)
 
 
 def test_small_months_are_left_out_of_the_month_mean() -> None:
@@ -106,9 +106,9 @@ def test_one_class_gives_no_auc() -> None:
 def test_intervals_hold_the_value_and_grow_with_confidence() -> None:
     rows = some(4)
 
-    found = evaluate(rows, 0.4, ECONOMICS, resamples=200, seed=1)
+    intervals = evaluate(rows, 0.4, ECONOMICS, resamples=200, seed=1)
 
-    assert all(metric.low <= metric.value <= metric.high for name, metric in found.items() if name != "ece")
+    assert all(metric.low <= metric.value <= metric.high for name, metric in intervals.items() if name != "ece")
     samples = np.arange(1000.0)
     assert interval(samples, 0.99)[0] < interval(samples, 0.9)[0]
 

@@ -88,9 +88,9 @@ def test_equal_probabilities_share_the_calls_in_proportion() -> None:
 def test_a_resample_earns_what_its_rows_do_each_month_with_its_own_capacity(resampled: str) -> None:
     rows = months(2)
     (weights,) = bootstrap_weights(rows.periods, 5, 3, resampled)  # type: ignore[arg-type]
-    found = weighted_metrics(rows, 0.5, MONEY, weights)
+    metrics = weighted_metrics(rows, 0.5, MONEY, weights)
     for draw, weight in enumerate(weights.astype(int)):
-        total = dict.fromkeys((name for name in found if name.startswith("profit")), 0.0)
+        total = dict.fromkeys((name for name in metrics if name.startswith("profit")), 0.0)
         for period in np.unique(rows.periods):
             inside = rows.periods == period
             times = int(weight[inside].sum() / inside.sum())
@@ -102,7 +102,7 @@ def test_a_resample_earns_what_its_rows_do_each_month_with_its_own_capacity(resa
             once = point_metrics(month, 0.5, MONEY)
             for name in total:
                 total[name] += once[name] * times
-        assert {name: found[name][draw] for name in total} == pytest.approx(total)
+        assert {name: metrics[name][draw] for name in total} == pytest.approx(total)
 
 
 def test_the_months_add_up_and_their_intervals_hold_them() -> None:

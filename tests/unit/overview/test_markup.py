@@ -8,11 +8,10 @@ from deposit.events import TimelineEntry
 from deposit.model.worth import Worth
 from deposit.monitoring.earnings import MonthWorth
 from deposit.monitoring.status import PeriodAssessment, PeriodStatus
-from deposit.overview.backlog import Backlog
 from deposit.overview.contenders import Contender, Contenders
 from deposit.overview.markup import ASSETS, page
 from deposit.overview.monthly import Figure, ModelAge, by_registered_model
-from deposit.overview.snapshot import Recorded, Snapshot
+from deposit.overview.snapshot import Backlog, Recorded, Snapshot
 from deposit.overview.triggers import Trigger
 from deposit.release.leases import Lease
 from deposit.release.repository import Release
@@ -82,7 +81,7 @@ def test_it_is_there_though_both_servers_are_away() -> None:
         (7, "7 months since its last training month, more than 6: the rate table takes its place", "expired"),
     ],
 )
-def test_the_age_of_what_serves_is_told(months: int, words: str, state: str) -> None:
+def test_the_age_of_what_serves_is_reported(months: int, words: str, state: str) -> None:
     html = shown(age=ModelAge(months, 3, 6))
     assert words in html
     assert f"<dd>{state}</dd>" in html
@@ -99,7 +98,7 @@ def test_the_age_of_what_serves_is_told(months: int, words: str, state: str) -> 
         (Backlog(NOW, 0, 0.0, 7), "7 rows were set aside", True),
     ],
 )
-def test_what_waits_for_postgresql_is_told(backlog: Backlog, words: str, bad: bool) -> None:
+def test_what_waits_for_postgresql_is_reported(backlog: Backlog, words: str, bad: bool) -> None:
     html = shown(backlog=backlog, verdicts=[])
     assert words in html
     assert f"<dd>{backlog.rows:,} <small>rows waiting" in html

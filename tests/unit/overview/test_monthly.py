@@ -8,7 +8,7 @@ def month(period: str, model_id: str, column: str = "", **values: float) -> list
     return [Figure(period, model_id, name, column, value) for name, value in values.items()]
 
 
-def test_a_month_is_told_by_the_model_that_answered_most_of_it() -> None:
+def test_a_month_is_described_by_the_model_that_answered_most_of_it() -> None:
     figures = monthly_figures(
         "deposit",
         [

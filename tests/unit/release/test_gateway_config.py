@@ -54,8 +54,8 @@ def test_replicas_share_the_places_evenly_and_one_that_comes_or_goes_is_noticed(
     replicas = tuple(f"127.0.0.1:{8101 + number}" for number in range(count))
     gateway.point_to(replicas)
     assert gateway.upstream() == replicas
-    told = [path.read_text() for path in (tmp_path / "caddy").glob("upstream*")]
-    assert {told.count(replica) for replica in replicas} == {PLACES // count}
+    addresses = [path.read_text() for path in (tmp_path / "caddy").glob("upstream*")]
+    assert {addresses.count(replica) for replica in replicas} == {PLACES // count}
     # a crash between two places
     (tmp_path / "caddy" / "upstream-12").write_text("127.0.0.1:1")
     assert gateway.upstream() not in (replicas, ())

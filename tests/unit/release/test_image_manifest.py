@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from deposit.errors import ReleaseError
-from deposit.release.oci.layer import Layer, sha256
-from deposit.release.oci.manifest import ImageManifest, of_architecture, with_layer
+from deposit.release.oci.manifest import ImageManifest, Layer, of_architecture, sha256, with_layer
 
 OCI = "application/vnd.oci.image.manifest.v1+json"
 DOCKER = "application/vnd.docker.distribution.manifest.v2+json"

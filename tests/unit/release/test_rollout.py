@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from deposit.release.targets.rollout import Rollout, deployment_of, rollout_of, why_stopped
+from deposit.release.targets.taskdefinition import Rollout, deployment_of, rollout_of, why_stopped
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 

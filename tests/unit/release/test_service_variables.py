@@ -39,21 +39,21 @@ def settings(tmp_path: Path) -> Settings:
     )
 
 
-def test_a_service_understands_what_it_is_told(
+def test_a_service_understands_what_it_is_sent(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "key").write_text(SECRETS["store"])
     monkeypatch.delenv("DEPOSIT_STATE_DIR")
     for name, value in service_variables(settings, tmp_path / "key").items():
         monkeypatch.setenv(name, value)
-    told = service_settings()
-    assert told.serve.keys_file == Path("keys.json").resolve()  # the service has a working folder of its own
-    assert (told.serve.rate_per_second, told.serve.models_kept) == (2.5, 3)
-    assert told.serve.releaser_key_sha256 == digest(SECRETS["key"])
-    assert told.catalog_path == settings.catalog_path
-    assert (told.store.endpoint_url, told.store.access_key) == ("http://127.0.0.1:9000", "serving")
-    assert told.store.secret_key == SecretStr(SECRETS["store"])
-    assert told.economics == settings.economics
+    reached = service_settings()
+    assert reached.serve.keys_file == Path("keys.json").resolve()  # the service has a working folder of its own
+    assert (reached.serve.rate_per_second, reached.serve.models_kept) == (2.5, 3)
+    assert reached.serve.releaser_key_sha256 == digest(SECRETS["key"])
+    assert reached.catalog_path == settings.catalog_path
+    assert (reached.store.endpoint_url, reached.store.access_key) == ("http://127.0.0.1:9000", "serving")
+    assert reached.store.secret_key == SecretStr(SECRETS["store"])
+    assert reached.economics == settings.economics
 
 
 def test_prices_reach_a_service_of_before_too_and_one_of_today_without_a_notice(
@@ -68,15 +68,15 @@ def test_prices_reach_a_service_of_before_too_and_one_of_today_without_a_notice(
     assert caplog.messages == []
 
 
-def test_no_secret_is_told(settings: Settings, tmp_path: Path) -> None:
-    told = str(service_variables(settings, tmp_path / "key"))
-    assert not [secret for secret in SECRETS.values() if secret in told]
+def test_no_secret_is_passed_on(settings: Settings, tmp_path: Path) -> None:
+    variables = str(service_variables(settings, tmp_path / "key"))
+    assert not [secret for secret in SECRETS.values() if secret in variables]
 
 
 def test_without_a_key_of_its_own_a_service_gets_none_of_the_pipelines(tmp_path: Path) -> None:
     store = StoreSettings(access_key="pipeline", secret_key=SecretStr(SECRETS["pipeline"]))
-    told = service_variables(Settings(state_dir=tmp_path, store=store), tmp_path / "key")
-    assert not [name for name in told if name.endswith(("KEY", "KEY_FILE", "KEYS_FILE", "SHA256"))]
+    variables = service_variables(Settings(state_dir=tmp_path, store=store), tmp_path / "key")
+    assert not [name for name in variables if name.endswith(("KEY", "KEY_FILE", "KEYS_FILE", "SHA256"))]
 
 
 def test_the_program_holds_no_secret_and_its_file_is_private(settings: Settings, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 from deposit.sections import SelectSettings
 from deposit.selection.backtest import backtest
 from deposit.selection.decision import ChallengeKind, Comparison, GateResult, SharedWindow
-from deposit.selection.policy import ChallengeHistory, RefitPolicy
+from deposit.selection.gate import ChallengeHistory, RefitPolicy
 from deposit.training.fitting import mix
 from deposit.training.forward_cache import ForwardCache
 from deposit.training.recipes import Recipe

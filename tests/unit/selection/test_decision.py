@@ -45,7 +45,7 @@ def test_another_refusal_has_no_way_out() -> None:
     )
 
 
-def test_a_comparison_is_told_with_all_that_it_was_judged_by() -> None:
+def test_a_comparison_is_reported_with_all_that_it_was_judged_by() -> None:
     intervals = PairedInterval(-0.0123, -0.02, -0.001, 0.95), PairedInterval(-0.1, -0.13, -0.07, 0.95)
     result = GateResult((LOSS, AUC), *intervals)
     assert describe("deposit-v3", None, Comparison(WINDOW, result, ChallengeKind.FIRST)) == (
@@ -55,7 +55,7 @@ def test_a_comparison_is_told_with_all_that_it_was_judged_by() -> None:
     )
 
 
-def test_a_refresh_is_told_with_what_it_had_to_pass() -> None:
+def test_a_refresh_is_reported_with_what_it_had_to_pass() -> None:
     worse = Criterion(CriterionName.LOG_LOSS_LOWER, 0.004, 1e-6, passed=False)
     result = GateResult((worse,), PairedInterval(0.0123, 0.004, 0.02, 0.95))
     assert describe("deposit-v3", "deposit-v2", Comparison(WINDOW, result, ChallengeKind.REFRESH)) == (
@@ -65,7 +65,7 @@ def test_a_refresh_is_told_with_what_it_had_to_pass() -> None:
     )
 
 
-def test_the_plain_rule_is_told_with_both_differences() -> None:
+def test_the_plain_rule_is_reported_with_both_differences() -> None:
     criteria = tuple(
         Criterion(name, 0.01, 0.0, passed=True)
         for name in (CriterionName.ACCURACY, CriterionName.F1, CriterionName.LARGER)

@@ -29,11 +29,11 @@ def refreshed(challenger, champion, rows=slice(None)) -> GateResult:
 
 
 def test_a_clearly_better_challenger_passes() -> None:
-    found = verdict(TRUTH, noisy(1.0))
+    result = verdict(TRUTH, noisy(1.0))
 
-    assert found.passed
-    assert [item.name for item in found.criteria] == ["log_loss_difference_upper_end", "roc_auc_difference_upper_end"]
-    assert found.criteria[0].value < found.criteria[0].threshold == 0
+    assert result.passed
+    assert [item.name for item in result.criteria] == ["log_loss_difference_upper_end", "roc_auc_difference_upper_end"]
+    assert result.criteria[0].value < result.criteria[0].threshold == 0
 
 
 def test_a_worse_and_an_equal_challenger_are_refused() -> None:
@@ -44,20 +44,20 @@ def test_a_worse_and_an_equal_challenger_are_refused() -> None:
 def test_better_by_chance_on_few_rows_is_refused() -> None:
     few = slice(0, 4000, 100)
 
-    found = verdict(noisy(0.3), noisy(0.35, seed=2), few)
+    result = verdict(noisy(0.3), noisy(0.35, seed=2), few)
 
-    assert not found.criteria[0].passed
+    assert not result.criteria[0].passed
 
 
 def test_a_lower_log_loss_does_not_excuse_a_lost_ranking() -> None:
     constant = np.full(len(LABELS), LABELS.mean())
     miscalibrated = TRUTH**4
 
-    found = verdict(constant, miscalibrated)
+    result = verdict(constant, miscalibrated)
 
-    assert found.criteria[0].passed
-    assert not found.criteria[1].passed
-    assert not found.passed
+    assert result.criteria[0].passed
+    assert not result.criteria[1].passed
+    assert not result.passed
 
 
 def test_accuracy_and_f1_need_one_better_and_none_worse() -> None:

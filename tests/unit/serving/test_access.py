@@ -68,7 +68,7 @@ def test_the_schemes_case_and_blanks_do_not_matter(file: Path, clock: Clock, sch
     assert _access(file, clock).authorise({b"authorization": header}, "predict").name == "marketing"
 
 
-def test_each_key_is_told_from_the_others(file: Path, clock: Clock) -> None:
+def test_each_key_is_distinguished_from_the_others(file: Path, clock: Clock) -> None:
     made = {name: keys.add(file, name, ["predict"])[1] for name in ("a", "b", "c", "d")}
     access = _access(file, clock)
     assert {name: access.authorise(_bearer(secret), "predict").name for name, secret in made.items()} == {

@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from serving.attempts import Attempt, attempt_of
+from serving.http import Attempt, attempt_of
 
 UUID = b"9f0d0a5e-1111-4222-8333-444455556666"
 AT = 1_780_000_000_000
@@ -18,10 +18,10 @@ def _now() -> int:
 
 def test_the_gateways_name_of_a_request_is_taken() -> None:
     before = _now()
-    found = attempt_of(_header(b"AT-UUID"))
-    assert found is not None
-    assert found.key == UUID
-    assert before <= found.at <= _now()
+    attempt = attempt_of(_header(b"AT-UUID"))
+    assert attempt is not None
+    assert attempt.key == UUID
+    assert before <= attempt.at <= _now()
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from serving.ranking.call_plans import POINTS, outlook
 from serving.ranking.rank_options import RankOptions
+from serving.ranking.responses import POINTS, outlook
 
 CHANCES = np.sort(np.random.default_rng(3).uniform(0.0, 0.6, 5_000))[::-1]
 

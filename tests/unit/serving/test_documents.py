@@ -6,16 +6,15 @@ import pytest
 
 from deposit.errors import ConfigError, IntegrityError, UpstreamError
 from deposit.sections import ServeSettings, StoreSettings
-from deposit.settings import Settings
 from serving.documents import (
     Document,
     FileDocument,
     ObjectDocument,
+    Reloading,
     SecretDocument,
     catalog_document,
     keys_document,
 )
-from serving.reloading import Reloading
 
 SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:deposit/api/keys-AbCdEf"
 
@@ -43,9 +42,9 @@ def _number(content: bytes) -> int:
 
 
 def test_a_document_is_looked_at_once_an_interval_and_what_was_good_stays() -> None:
-    now, told = [0.0], []
+    now, messages = [0.0], []
     document = Given(b"1")
-    reloading = Reloading(document, _number, told.append, lambda: now[0])
+    reloading = Reloading(document, _number, messages.append, lambda: now[0])
     assert [reloading.value(), reloading.value(), document.looks] == [1, 1, 1]
     for later, content, value, valid in (
         (59.9, b"2", 1, True),
@@ -57,7 +56,7 @@ def test_a_document_is_looked_at_once_an_interval_and_what_was_good_stays() -> N
     ):
         now[0], document.content = later, content
         assert (reloading.value(), reloading.is_valid) == (value, valid), later
-    assert told == ["the document: is no number", "cannot read the document (AccessDenied)"]
+    assert messages == ["the document: is no number", "cannot read the document (AccessDenied)"]
 
 
 def test_places_are_chosen_by_the_settings(tmp_path: Path) -> None:
@@ -66,9 +65,10 @@ def test_places_are_chosen_by_the_settings(tmp_path: Path) -> None:
     assert isinstance(keys_document(ServeSettings(keys_secret_id=SECRET)), SecretDocument)
     with pytest.raises(ConfigError, match="both set"):
         keys_document(ServeSettings(keys_file=tmp_path, keys_secret_id=SECRET))
-    assert isinstance(catalog_document(Settings()), FileDocument)
+    assert isinstance(catalog_document(ServeSettings(), StoreSettings(), tmp_path), FileDocument)
     assert isinstance(
-        catalog_document(Settings(serve=ServeSettings(catalog_uri="s3://bentos/catalog.json"))), ObjectDocument
+        catalog_document(ServeSettings(catalog_uri="s3://bentos/catalog.json"), StoreSettings(), tmp_path),
+        ObjectDocument,
     )
 
 
@@ -91,7 +91,7 @@ def test_an_object_needs_a_store_that_answers() -> None:
         ObjectDocument("s3://bentos/catalog.json", store).read(None)
 
 
-def test_a_missing_catalog_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_missing_catalog_is_reported_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     now = [0.0]
     reloading = Reloading(
         FileDocument(tmp_path / "none"), _number, logging.getLogger("deposit").warning, lambda: now[0]

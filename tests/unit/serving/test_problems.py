@@ -8,13 +8,13 @@ from serving.problems import MAX_PROBLEMS, problems_of
 
 
 def test_every_message_says_what_is_allowed() -> None:
-    found = {problem.field: problem.message for problem in problems_of({"customers": [{}]})}
+    messages = {problem.field: problem.message for problem in problems_of({"customers": [{}]})}
     for column in FEATURES[:MAX_PROBLEMS]:
         expected = column.allowed[0] if isinstance(column, Category) else f"from {column.low:g} to {column.high:g}"
-        assert expected in found[column.name]
+        assert expected in messages[column.name]
 
 
-def test_no_more_than_twenty_are_told() -> None:
+def test_no_more_than_twenty_are_reported() -> None:
     assert len(problems_of({"customers": [{}] * 5})) == MAX_PROBLEMS
 
 

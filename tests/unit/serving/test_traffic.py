@@ -19,7 +19,7 @@ def spool(tmp_path: Path) -> Iterator[Spool]:
     spool.close()
 
 
-def _told(spool: Spool) -> list[Traffic]:
+def _counted(spool: Spool) -> list[Traffic]:
     contents = [decode_entry(entry) for _, entry in spool.read(1_000_000)]
     return [content for content in contents if isinstance(content, Traffic)]
 
@@ -69,10 +69,10 @@ def test_what_was_counted_goes_to_the_spool_once(spool: Spool) -> None:
             await log.flush()
 
     asyncio.run(tell())
-    told = _told(spool)
-    assert [sum(told_count.latency_count) for each in told for told_count in each.counts] == [1, 1, 1]
-    assert len({each.instance for each in told}) == 1
-    assert sorted({each.at for each in told}) == [each.at for each in told]
+    counted = _counted(spool)
+    assert [sum(count.latency_count) for each in counted for count in each.counts] == [1, 1, 1]
+    assert len({each.instance for each in counted}) == 1
+    assert sorted({each.at for each in counted}) == [each.at for each in counted]
     assert spool.state().rows == 3
 
 
@@ -89,13 +89,13 @@ def test_counts_wait_while_the_spool_cannot_be_written_and_keep_their_moments(
             for _ in range(9):
                 counts.count("/predict", 503, "marketing", "", 0.001)
                 await log.flush()
-        assert _told(spool) == []
+        assert _counted(spool) == []
         await log.flush()
         await log.close()
 
     asyncio.run(tell())
-    assert [each.counts[0].latency_count for each in _told(spool)] == [[1], [1], [1], [1], [5]]
-    assert len({each.at for each in _told(spool)}) == 5
+    assert [each.counts[0].latency_count for each in _counted(spool)] == [[1], [1], [1], [1], [5]]
+    assert len({each.at for each in _counted(spool)}) == 5
     assert len([record for record in caplog.records if "the disk is full" in record.message]) == 1
 
 
@@ -107,7 +107,7 @@ def test_it_tells_by_itself_and_the_rest_when_it_ends(spool: Spool, monkeypatch:
         log = TrafficLog(counts, spool)
         log.start()
         counts.count("/predict", 200, "marketing", "deposit-v7", 0.001)
-        while not _told(spool):
+        while not _counted(spool):
             await asyncio.sleep(0.01)
         monkeypatch.setattr(request_counts, "_SECONDS", 1000.0)
         await asyncio.sleep(0.05)
@@ -115,7 +115,7 @@ def test_it_tells_by_itself_and_the_rest_when_it_ends(spool: Spool, monkeypatch:
         await log.close()
 
     asyncio.run(tell())
-    assert [each.counts[0].route for each in _told(spool)] == ["/predict", "/rank"]
+    assert [each.counts[0].route for each in _counted(spool)] == ["/predict", "/rank"]
 
 
 def test_a_quiet_service_writes_nothing(spool: Spool) -> None:

@@ -62,9 +62,9 @@ def test_each_column_keeps_its_place_and_its_way_to_show_numbers(make: Callable[
         book["first"].add([f"K{number}", str(number), "" if number % 2 else f"0.{number}"])
     book["second"].add(["7", "0.5"])
     content = saved(book)
-    head, *found = rows(content, "first")
+    head, *body = rows(content, "first")
     assert head == ["id", "value", "chance"]
-    assert found == [[f"K{number}", number, "" if number % 2 else float(f"0.{number}")] for number in range(5000)]
+    assert body == [[f"K{number}", number, "" if number % 2 else float(f"0.{number}")] for number in range(5000)]
     assert rows(content, "second") == [["row", "chance"], [7, 0.5]]
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         first, second = (archive.read(f"xl/worksheets/sheet{number}.xml").decode() for number in (1, 2))

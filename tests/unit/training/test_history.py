@@ -40,6 +40,10 @@ def test_a_function_that_has_only_a_docstring_is_still_there() -> None:
     assert code_digest(['def one():\n    """Nothing."""']) != code_digest([""])
 
 
+def _key(settings: Settings) -> str:
+    return settings_key(settings.train, settings.select)
+
+
 @pytest.mark.parametrize(
     ("section", "changed"),
     [
@@ -52,8 +56,8 @@ def test_a_function_that_has_only_a_docstring_is_still_there() -> None:
 )
 def test_what_changes_a_model_or_its_intervals_changes_the_key(section: str, changed: dict[str, float]) -> None:
     other = SETTINGS.changed(section, **changed)
-    assert settings_key(other) != settings_key(SETTINGS)
-    assert training_key("d", [], other) != training_key("d", [], SETTINGS)
+    assert _key(other) != _key(SETTINGS)
+    assert training_key("d", [], _key(other)) != training_key("d", [], _key(SETTINGS))
 
 
 @pytest.mark.parametrize(
@@ -61,17 +65,17 @@ def test_what_changes_a_model_or_its_intervals_changes_the_key(section: str, cha
     [("train", {"threads": 1}), ("train", {"with_faults": True}), ("economics", {"deposit_value": 4.0})],
 )
 def test_what_changes_no_model_changes_no_key(section: str, changed: dict[str, int]) -> None:
-    assert settings_key(SETTINGS.changed(section, **changed)) == settings_key(SETTINGS)
+    assert _key(SETTINGS.changed(section, **changed)) == _key(SETTINGS)
 
 
 def test_data_and_excluded_periods_are_in_the_key() -> None:
     keys = {
-        training_key(*content, SETTINGS)
+        training_key(*content, _key(SETTINGS))
         for content in (("d", []), ("e", []), ("d", ["2009-01"]), ("d", ["2009-01", "2009-02"]))
     }
     assert len(keys) == 4
     both = ["2009-01", "2009-02"]
-    assert training_key("d", both, SETTINGS) == training_key("d", both[::-1], SETTINGS)
+    assert training_key("d", both, _key(SETTINGS)) == training_key("d", both[::-1], _key(SETTINGS))
 
 
 def test_the_code_of_each_pattern_exists() -> None:

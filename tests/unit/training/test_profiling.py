@@ -32,8 +32,8 @@ def test_the_reference_has_the_lowest_and_highest_rate_of_a_month(
 ) -> None:
     frame = _months(sample, *months)
     rates = fit_rates(FALLBACK, EncodedRows.of(frame))
-    found = profile_reference(frame, np.linspace(0, 1, len(frame)), rates)
-    assert (found.lowest_rate, found.highest_rate) == (lowest, highest)
-    assert found.rate == pytest.approx(sum(some for _, some in months) / len(frame))
-    assert ReferenceProfile.from_json(json.loads(json.dumps(found.to_json()))) == found
-    assert np.ravel(found.rate_table) == pytest.approx(np.ravel(rates.probabilities))
+    reference = profile_reference(frame, np.linspace(0, 1, len(frame)), rates)
+    assert (reference.lowest_rate, reference.highest_rate) == (lowest, highest)
+    assert reference.rate == pytest.approx(sum(some for _, some in months) / len(frame))
+    assert ReferenceProfile.from_json(json.loads(json.dumps(reference.to_json()))) == reference
+    assert np.ravel(reference.rate_table) == pytest.approx(np.ravel(rates.probabilities))

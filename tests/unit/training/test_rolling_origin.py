@@ -9,7 +9,7 @@ from timebasedcv import TimeBasedSplit
 from deposit.errors import DataError
 from deposit.sections import SelectSettings
 from deposit.selection.backtest import backtest
-from deposit.selection.policy import RefitPolicy
+from deposit.selection.gate import RefitPolicy
 from deposit.training import rolling_origin
 from deposit.training.fitting import score_month
 from deposit.training.forward_cache import ForwardCache

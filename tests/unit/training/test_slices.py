@@ -58,10 +58,10 @@ def test_metrics_and_intervals_are_those_of_a_metric_frame(history: pd.DataFrame
 
     low, high = expected.by_group_ci
     for name in ("married", "single"):
-        found = group(slices, "marital", name)
-        assert found.rows == (frame["marital"] == name).sum()
+        slice_ = group(slices, "marital", name)
+        assert slice_.rows == (frame["marital"] == name).sum()
         for metric in expected.by_group:
-            estimate, width = getattr(found, metric), high[metric][name] - low[metric][name]
+            estimate, width = getattr(slice_, metric), high[metric][name] - low[metric][name]
             assert estimate.value == pytest.approx(expected.by_group[metric][name], abs=1e-12)
             # the two draw other samples: what differs is a fraction of the interval's own width
             assert [estimate.low, estimate.high] == pytest.approx(

@@ -8,8 +8,7 @@ from pydantic import ValidationError
 from deposit.deploy.airflow import s3_connection
 from deposit.deploy.credentials import Credentials
 from deposit.errors import ConfigError
-from deposit.sections import Section, StoreSettings, bracketed
-from deposit.settings import Settings
+from deposit.sections import GatewaySettings, LinksSettings, Section, StackSettings, StoreSettings, bracketed
 
 POSTGRES = "postgres:5432"
 STORE = "http://object-store:9000"
@@ -56,20 +55,20 @@ def publication(environ: Mapping[str, str]) -> Publication:
         raise ConfigError(f"{names} cannot be: a port is a number; correct it in .env") from error
 
 
-def urls(settings: Settings, published: Publication) -> dict[str, str]:
+def urls(
+    gateway: GatewaySettings, links: LinksSettings, stack: StackSettings, published: Publication
+) -> dict[str, str]:
     """Addresses by part. Those that a person set under `links` stand; the rest follows from what is published."""
-    host, links, stack = url_host(published.bind_address), settings.links, settings.stack
-    gateway = f"http://{host}"
-    if settings.gateway.tls != "off":
-        # the certificate is for these names alone
-        gateway = f"https://{bracketed(settings.gateway.names[0])}"
+    host = url_host(published.bind_address)
+    # the certificate is for these names alone
+    behind = f"http://{host}" if gateway.tls == "off" else f"https://{bracketed(gateway.names[0])}"
     store_port = published.store_console_port or stack.store_port
     return {
-        "api": links.api or f"{gateway}:{stack.gateway_port}",
+        "api": links.api or f"{behind}:{stack.gateway_port}",
         "airflow": f"http://{host}:{stack.airflow_port}",
-        "mlflow": links.mlflow or f"{gateway}:{stack.mlflow_port}",
-        "evidently": f"{gateway}:{stack.evidently_port}",
-        "dask": f"{gateway}:{stack.dask_port}",
+        "mlflow": links.mlflow or f"{behind}:{stack.mlflow_port}",
+        "evidently": f"{behind}:{stack.evidently_port}",
+        "dask": f"{behind}:{stack.dask_port}",
         "grafana": links.grafana or f"http://{host}:{published.grafana_port}",
         "store": links.store or f"http://{host}:{store_port}",
     }

@@ -45,7 +45,8 @@ def main(
 ) -> None:
     """Print the logins and API keys of a stack with Docker Compose."""
     published = publication(os.environ)
-    addresses = urls(open_settings(), published)
+    settings = open_settings()
+    addresses = urls(settings.gateway, settings.links, settings.stack, published)
     if not published.object_store:
         del addresses["store"]
     by_part = logins(addresses, stored_credentials(vault(root)))

@@ -12,8 +12,8 @@ import typer
 from deposit import console
 from deposit.deploy.compose import addresses
 from deposit.deploy.rds_urls import Driver, driver_url
-from deposit.sections import StoreSettings
-from deposit.settings import Settings, load_settings
+from deposit.sections import DatabaseSettings, StoreSettings
+from deposit.settings import load_settings
 
 PORT = 5000
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -33,15 +33,15 @@ def command(store: StoreSettings) -> list[str]:
     ]
 
 
-def variables(settings: Settings) -> dict[str, str]:
+def variables(store: StoreSettings, database: DatabaseSettings) -> dict[str, str]:
     """The environment of MLflow's server where its database is on RDS, its bucket on AWS; has a secret."""
-    environment = {"AWS_DEFAULT_REGION": settings.store.region}
-    if settings.database.mlflow_url:
+    environment = {"AWS_DEFAULT_REGION": store.region}
+    if database.mlflow_url:
         environment["MLFLOW_BACKEND_STORE_URI"] = driver_url(
-            settings.database.mlflow_url, "DEPOSIT_DATABASE__MLFLOW_URL", Driver.PSYCOPG, settings.database
+            database.mlflow_url, "DEPOSIT_DATABASE__MLFLOW_URL", Driver.PSYCOPG, database
         )
-    if settings.store.kms_key:
-        encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": settings.store.kms_key}
+    if store.kms_key:
+        encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": store.kms_key}
         environment["MLFLOW_S3_UPLOAD_EXTRA_ARGS"] = json.dumps(encryption)
     return environment
 
@@ -51,7 +51,7 @@ def main() -> None:
     """Become MLflow's server of a stack with Docker Compose."""
     settings = load_settings()
     line = command(settings.store)
-    os.execvpe(line[0], line, os.environ | variables(settings))  # noqa: S606 - no shell is wanted
+    os.execvpe(line[0], line, os.environ | variables(settings.store, settings.database))  # noqa: S606 - no shell is wanted
 
 
 if __name__ == "__main__":

@@ -10,15 +10,16 @@ from typing import Annotated
 import typer
 
 from deposit import console
-from deposit.deploy import bucket_policies, servers, ui_login
+from deposit.deploy import bucket_policies, servers
 from deposit.deploy.bucket_policies import grants
 from deposit.deploy.compose import addresses
 from deposit.deploy.compose.secrets import ROOT, vault
-from deposit.deploy.credentials import Credentials, stored_credentials
+from deposit.deploy.credentials import Credentials, admit_to_uis, stored_credentials
 from deposit.deploy.rds import prepare_rds
 from deposit.progress import OnChange, Progress, log_progress
 from deposit.release.gateway import Gateway
-from deposit.settings import Settings, load_settings
+from deposit.sections import DatabaseSettings, StoreSettings
+from deposit.settings import load_settings
 from deposit.store import ObjectStore
 from deposit.waiting import retry_while_down
 
@@ -39,7 +40,8 @@ class Store(StrEnum):
 
 
 def prepare(
-    settings: Settings,
+    buckets: StoreSettings,
+    gateway: Gateway,
     secrets: Credentials,
     store: Store,
     postgres: str = addresses.POSTGRES,
@@ -53,29 +55,28 @@ def prepare(
     progress(f"databases, roles and schema in PostgreSQL at {postgres}")
     retry_while_down(lambda: servers.prepare_databases(postgres, secrets), TIMEOUT)
     progress(f"buckets in the object store at {object_store}")
-    retry_while_down(lambda: servers.prepare_buckets(settings.store, object_store, secrets), TIMEOUT)
+    retry_while_down(lambda: servers.prepare_buckets(buckets, object_store, secrets), TIMEOUT)
     if store is Store.MINIO:
-        granted = grants(settings.store, secrets)
+        granted = grants(buckets, secrets)
         progress(f"users of MinIO: {', '.join(grant.name for grant in granted)}")
         retry_while_down(lambda: bucket_policies.ensure_users(object_store, secrets.store_admin, granted), TIMEOUT)
-    prepare_gateway(settings, secrets, progress)
+    prepare_gateway(gateway, secrets, progress)
     progress("prepared")
 
 
-def prepare_gateway(settings: Settings, secrets: Credentials, progress: Progress = log_progress) -> None:
+def prepare_gateway(gateway: Gateway, secrets: Credentials, progress: Progress = log_progress) -> None:
     """Write what Caddy reads when it starts, the UIs' login included."""
     progress("the gateway's configuration")
-    gateway = Gateway(settings)
-    ui_login.admit(gateway.login_file, secrets.gateway_admin)
+    admit_to_uis(gateway.login_file, secrets.gateway_admin)
     gateway.prepare()
 
 
-def prepare_aws(settings: Settings, progress: Progress = log_progress) -> None:
+def prepare_aws(database: DatabaseSettings, store: StoreSettings, progress: Progress = log_progress) -> None:
     """Make of RDS and S3 what the stack needs. Raises ConfigError or UpstreamError."""
     step = OnChange(progress)  # of a server that is waited for, each step once
-    retry_while_down(lambda: prepare_rds(settings.database, step), TIMEOUT)
-    progress(f"buckets in S3: {', '.join(ObjectStore(settings.store).buckets())}")
-    ObjectStore(settings.store).ensure_buckets()
+    retry_while_down(lambda: prepare_rds(database, step), TIMEOUT)
+    progress(f"buckets in S3: {', '.join(ObjectStore(store).buckets())}")
+    ObjectStore(store).ensure_buckets()
 
 
 @app.command()
@@ -89,10 +90,10 @@ def main(
     with console.progress() as progress:
         settings, secrets = load_settings(), stored_credentials(vault(root))
         if store is Store.S3:
-            prepare_aws(settings, progress)
-            prepare_gateway(settings, secrets, progress)
+            prepare_aws(settings.database, settings.store, progress)
+            prepare_gateway(Gateway(settings), secrets, progress)
         else:
-            prepare(settings, secrets, store, postgres, object_store, progress)
+            prepare(settings.store, Gateway(settings), secrets, store, postgres, object_store, progress)
 
 
 if __name__ == "__main__":

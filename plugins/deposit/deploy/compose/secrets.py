@@ -124,7 +124,8 @@ def main(
                 f"this machine has {lack.present:.2g} {lack.what}, {lack.needed:g} are needed: parts may be killed"
             )
         settings = open_settings()
-        make(root, settings.store, urls(settings, publication(os.environ)), progress, renew or ())
+        addresses = urls(settings.gateway, settings.links, settings.stack, publication(os.environ))
+        make(root, settings.store, addresses, progress, renew or ())
         give(places)
         open_to_readers(grafana)
 

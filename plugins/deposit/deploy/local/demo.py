@@ -8,6 +8,7 @@ from threading import Thread
 import httpx
 
 from deposit import console
+from deposit.deploy.layout import Layout
 from deposit.deploy.local import lifecycle
 from deposit.deploy.local.airflow_api import AirflowApi, DagRunResult, now, wait_for_dag_run, wait_for_run
 from deposit.errors import DepositError, ReleaseError
@@ -122,7 +123,7 @@ def _where(settings: Settings) -> None:
     rows = [[part.what, part.url, logins.get(part.name)] for part in parts if part.url]
     console.out.print()
     console.table("Where to look", ["what", "url", "login"], rows)
-    console.out.print(lifecycle.dashboards(settings, parts))
+    console.out.print(lifecycle.dashboards(settings.stack, Layout(settings.state.root), parts))
 
 
 def _curl(settings: Settings) -> None:
@@ -138,4 +139,5 @@ def _curl(settings: Settings) -> None:
 
 
 def _client(settings: Settings) -> httpx.Client:
-    return httpx.Client(base_url=settings.gateway_url, timeout=10, trust_env=False, verify=trust(settings))
+    verify = trust(settings.gateway, settings.state)
+    return httpx.Client(base_url=settings.gateway_url, timeout=10, trust_env=False, verify=verify)

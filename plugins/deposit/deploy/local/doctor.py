@@ -3,15 +3,17 @@
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
 from deposit.database import transaction
 from deposit.deploy import airflow
-from deposit.deploy.layout import layout
+from deposit.deploy.layout import Layout
 from deposit.deploy.local import grafana, lifecycle, processes, supervision
 from deposit.deploy.requirements import GIB, SYSTEMS, WITHOUT_DOCKER, Machine, shortfalls
 from deposit.errors import ConfigError, DepositError
+from deposit.sections import DatabaseSettings, StackSettings, StoreSettings
 from deposit.settings import Settings
 from deposit.store import ObjectStore
 
@@ -27,29 +29,35 @@ class Finding:
 
 def examine(settings: Settings) -> list[Finding]:
     """Run every check that makes sense now: of the machine, and of the stack if it runs."""
-    checks: list[tuple[str, Callable[[Settings], str]]] = [
+    place = Layout(settings.state.root)
+    is_running = supervision.running(place)
+    checks: list[tuple[str, Callable[[], str]]] = [
         ("machine", _machine),
         ("Python", _python),
-        ("Airflow's environment", lambda current: airflow.command(layout(current))[-1]),
-        ("disk", _disk),
-        ("memory", _memory),
-        ("Grafana", _grafana),
+        ("Airflow's environment", lambda: airflow.command(place)[-1]),
+        ("disk", lambda: _disk(settings.state_dir)),
+        ("memory", lambda: _memory(is_running)),
+        ("Grafana", lambda: _grafana(settings.stack, place)),
     ]
-    if supervision.running(layout(settings)):
-        checks += [("parts", _parts), ("database", _database), ("object store", _store)]
+    if is_running:
+        checks += [
+            ("parts", lambda: _parts(lifecycle.status(settings), place)),
+            ("database", lambda: _database(settings.database)),
+            ("object store", lambda: _store(settings.store)),
+        ]
     else:
-        checks += [("ports", _ports)]
-    return [_check(what, check, settings) for what, check in checks]
+        checks += [("ports", lambda: _ports(settings.stack))]
+    return [_check(what, check) for what, check in checks]
 
 
-def _check(what: str, check: Callable[[Settings], str], settings: Settings) -> Finding:
+def _check(what: str, check: Callable[[], str]) -> Finding:
     try:
-        return Finding(what, True, check(settings))
+        return Finding(what, True, check())
     except DepositError as error:
         return Finding(what, False, error.whole)
 
 
-def _machine(_: Settings) -> str:
+def _machine() -> str:
     machine = Machine.this()
     if (machine.system, machine.processor) not in SYSTEMS:
         supported = ", ".join(" on ".join(reversed(each)) for each in sorted(SYSTEMS))
@@ -59,48 +67,47 @@ def _machine(_: Settings) -> str:
     return f"{machine.system} on {machine.processor}, {machine.processors} processors, {machine.memory / GIB:.0f} GiB"
 
 
-def _python(_: Settings) -> str:
+def _python() -> str:
     return f"{sys.version.split()[0]} at {sys.executable}"
 
 
-def _grafana(settings: Settings) -> str:
-    there = grafana.installation(settings) or (grafana.on_path() if settings.stack.grafana is None else None)
+def _grafana(stack: StackSettings, place: Layout) -> str:
+    there = grafana.installation(stack) or (grafana.on_path() if stack.grafana is None else None)
     if there is None:
-        return grafana.reason_for_none(settings, layout(settings).root)
+        return grafana.reason_for_none(stack, place.root)
     return f"{there.version()} at {there.program}"
 
 
-def _disk(settings: Settings) -> str:
-    folder = settings.state_dir if settings.state_dir.exists() else settings.state_dir.parent
+def _disk(state_dir: Path) -> str:
+    folder = state_dir if state_dir.exists() else state_dir.parent
     return f"{lifecycle.require_disk(folder) / GIB:.1f} GiB free at {folder}"
 
 
-def _memory(settings: Settings) -> str:
+def _memory(is_running: bool) -> str:
     available = psutil.virtual_memory().available
-    if available < WITHOUT_DOCKER.memory * GIB and not supervision.running(layout(settings)):
+    if available < WITHOUT_DOCKER.memory * GIB and not is_running:
         raise ConfigError(f"{available / GIB:.1f} GiB available, {WITHOUT_DOCKER.memory} are needed: close something")
     return f"{available / GIB:.1f} GiB available"
 
 
-def _ports(settings: Settings) -> str:
-    wanted = lifecycle.wanted_ports(settings.stack)
+def _ports(stack: StackSettings) -> str:
+    wanted = lifecycle.wanted_ports(stack)
     processes.require_free(wanted)
     return f"{len(wanted)} free"
 
 
-def _parts(settings: Settings) -> str:
-    parts = lifecycle.status(settings)
+def _parts(parts: list[lifecycle.ServiceStatus], place: Layout) -> str:
     broken = [f"{part.name} is {part.state}" for part in parts if part.state not in ("running", "starting")]
     if broken:
-        raise ConfigError(f"{', '.join(broken)}: see the logs in {layout(settings).logs}, then `deposit up`")
+        raise ConfigError(f"{', '.join(broken)}: see the logs in {place.logs}, then `deposit up`")
     return f"{len(parts)} running"
 
 
-def _database(settings: Settings) -> str:
-    with transaction(settings.database) as connection:
+def _database(database: DatabaseSettings) -> str:
+    with transaction(database) as connection:
         version = connection.exec_driver_sql("SHOW server_version").scalar()
     return f"PostgreSQL {version}"
 
 
-def _store(settings: Settings) -> str:
-    return f"{len(ObjectStore(settings.store).data.keys('datasets/'))} objects of datasets"
+def _store(store: StoreSettings) -> str:
+    return f"{len(ObjectStore(store).data.keys('datasets/'))} objects of datasets"

@@ -11,6 +11,7 @@ from deposit.deploy.credentials import Credentials, write_private
 from deposit.deploy.layout import Layout
 from deposit.deploy.local import processes
 from deposit.errors import ConfigError
+from deposit.sections import GatewaySettings, LinksSettings, StackSettings
 from deposit.settings import REPOSITORY, Settings
 
 ADMIN = "admin"
@@ -101,14 +102,14 @@ def on_path() -> Installation | None:
     """The installation whose program is on the PATH."""
     for name in _NAMES:
         program = shutil.which(name)
-        if program and (found := Installation.of(Path(program).absolute())):
-            return found
+        if program and (there := Installation.of(Path(program).absolute())):
+            return there
     return None
 
 
-def installation(settings: Settings) -> Installation | None:
+def installation(stack: StackSettings) -> Installation | None:
     """The one that the settings name."""
-    program = settings.stack.grafana
+    program = stack.grafana
     return Installation.of(program) if isinstance(program, Path) else None
 
 
@@ -134,11 +135,11 @@ def with_grafana(settings: Settings, root: Path) -> Settings:
     return settings
 
 
-def reason_for_none(settings: Settings, root: Path) -> str:
+def reason_for_none(stack: StackSettings, root: Path) -> str:
     """Why the stack has no Grafana, and what to do about it."""
-    if settings.stack.grafana == "off":
+    if stack.grafana == "off":
         return "none is started, for DEPOSIT_STACK__GRAFANA is `off`"
-    there, port = on_path(), settings.stack.grafana_port
+    there, port = on_path(), stack.grafana_port
     if there is None:
         return "none is installed here (no `grafana` on the PATH, none named by DEPOSIT_STACK__GRAFANA)"
     if _held_by_a_stranger(port, root):
@@ -156,14 +157,14 @@ def environment(settings: Settings, layout: Layout, secrets: Credentials, port: 
         port: of 127.0.0.1, where the gateway reaches it.
     """
     folder, webhook = layout.grafana, settings.monitor.webhook_url
-    bundled = {"GF_PATHS_BUNDLED_PLUGINS": str(_PACKAGED_PLUGINS)} if _has_packaged_plugins(settings) else {}
+    bundled = {"GF_PATHS_BUNDLED_PLUGINS": str(_PACKAGED_PLUGINS)} if _has_packaged_plugins(settings.stack) else {}
     return _FIXED | bundled | {
         "GF_PATHS_DATA": str(folder / "data"),
         "GF_PATHS_LOGS": str(folder / "logs"),
         "GF_PATHS_PLUGINS": str(folder / "plugins"),
         "GF_PATHS_PROVISIONING": str(_provisioned(layout)),
         "GF_SERVER_HTTP_PORT": str(port),
-        "GF_SERVER_ROOT_URL": f"{url(settings)}/",
+        "GF_SERVER_ROOT_URL": f"{url(settings.stack, settings.gateway, settings.links)}/",
         "GF_SECURITY_ADMIN_PASSWORD": secrets.grafana_admin,
         "GF_SECURITY_COOKIE_SECURE": str(settings.gateway.tls != "off").lower(),
         "GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH": str(_FILES / "dashboards" / "service.json"),
@@ -174,9 +175,9 @@ def environment(settings: Settings, layout: Layout, secrets: Credentials, port: 
     }  # fmt: skip
 
 
-def url(settings: Settings) -> str:
+def url(stack: StackSettings, gateway: GatewaySettings, links: LinksSettings) -> str:
     """What people open, without a slash at its end."""
-    return (settings.links.grafana or settings.gateway.url(settings.stack.grafana_port)).rstrip("/")
+    return (links.grafana or gateway.url(stack.grafana_port)).rstrip("/")
 
 
 def provisioning() -> dict[str, str]:
@@ -204,8 +205,8 @@ def _provisioned(layout: Layout) -> Path:
     return layout.grafana / "provisioning"
 
 
-def _has_packaged_plugins(settings: Settings) -> bool:
-    there = installation(settings)
+def _has_packaged_plugins(stack: StackSettings) -> bool:
+    there = installation(stack)
     return there is not None and not (there.home / "data" / "plugins-bundled").exists() and _PACKAGED_PLUGINS.exists()
 
 

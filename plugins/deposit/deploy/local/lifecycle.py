@@ -1,13 +1,14 @@
 """The stack without Docker: up, down, status."""
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from deposit import keys
-from deposit.deploy import airflow, objectstore, servers, ui_login
-from deposit.deploy.credentials import Credentials, credentials, random_credentials, write_private
-from deposit.deploy.layout import Layout, layout
+from deposit.deploy import airflow, objectstore, servers
+from deposit.deploy.credentials import Credentials, admit_to_uis, credentials, random_credentials, write_private
+from deposit.deploy.layout import Layout
 from deposit.deploy.local import grafana, postgres, processes, supervision
 from deposit.deploy.local.programs import INTERNAL_PORTS, Program, programs, settings_of
 from deposit.deploy.local.refused_settings import require_possible
@@ -16,7 +17,7 @@ from deposit.progress import Progress, log_progress
 from deposit.release import requests
 from deposit.release.gateway import Gateway
 from deposit.release.published_uis import USER as UI_USER
-from deposit.sections import StackSettings
+from deposit.sections import StackSettings, StoreSettings
 from deposit.settings import Settings, load_settings
 from deposit.variables import file_of
 from deposit.waiting import retry_while_down, wait_until
@@ -57,7 +58,7 @@ def begin(settings: Settings, progress: Progress = log_progress) -> None:
 
     Its start costs most parts seconds of processor time, so the one that takes longest, Airflow's, goes before those.
     """
-    place = layout(settings)
+    place = Layout(settings.state.root)
     try:
         place.make()
         settings = grafana.with_grafana(settings, place.root)
@@ -72,9 +73,9 @@ def begin(settings: Settings, progress: Progress = log_progress) -> None:
         raise ConfigError(
             f"cannot write to {place.root}: {error.strerror}; free some space or set DEPOSIT_STATE_DIR"
         ) from error
-    _begin(settings, place, parts, secrets, progress)
+    _begin(place, parts, lambda: _prepare_servers(settings.stack, settings.store, secrets), progress)
     progress("preparing Airflow's database")
-    airflow.prepare(settings, place, secrets)
+    airflow.prepare(place, secrets, airflow.environment(settings, place, secrets))
     _start(place, parts, ["mlflow", *_RUNS_DAGS], progress)
     _start(place, parts, [part.name for part in parts], progress, wait=False)
 
@@ -82,22 +83,22 @@ def begin(settings: Settings, progress: Progress = log_progress) -> None:
 def settle(progress: Progress = log_progress) -> list[ServiceStatus]:
     """Wait until all parts of a stack that has begun are ready. Raises as `up`."""
     settings = load_settings()
-    place = layout(settings)
+    place = Layout(settings.state.root)
     parts = programs(settings, place, credentials(place.secrets))
     _start(place, parts, [part.name for part in parts], progress)
     _renew_code(settings, progress)
     return status(settings)
 
 
-def down(settings: Settings, progress: Progress = log_progress) -> None:
+def down(place: Layout, progress: Progress = log_progress) -> None:
     """Stop every part; their data stays."""
     progress("stopping the stack")
-    supervision.stop(layout(settings))
+    supervision.stop(place)
 
 
 def status(settings: Settings) -> list[ServiceStatus]:
     """Every part with its state (`running`, `starting`, `stopped`, `failed`), pid and URL."""
-    place = layout(settings)
+    place = Layout(settings.state.root)
     # looking at a stack that was never started makes none
     secrets = credentials(place.secrets) if place.secrets.exists() else random_credentials()
     by_name = {program.name: program for program in programs(settings, place, secrets)}
@@ -121,17 +122,16 @@ def status(settings: Settings) -> list[ServiceStatus]:
     return sorted(parts, key=lambda part: order.index(part.name) if part.name in order else len(order))
 
 
-def dashboards(settings: Settings, parts: list[ServiceStatus]) -> str:
+def dashboards(stack: StackSettings, place: Layout, parts: list[ServiceStatus]) -> str:
     """Where dashboards and alerts are, or why they are nowhere, in a sentence; `parts` as by `status`."""
     part = next((part for part in parts if part.name == "grafana"), None)
     if part is None:
-        place = layout(settings)
         return (
-            f"Dashboards and alerts are Grafana's: {grafana.reason_for_none(settings, place.root)} "
+            f"Dashboards and alerts are Grafana's: {grafana.reason_for_none(stack, place.root)} "
             "(docs/dashboards.md); Airflow's page Deposit shows verdicts and worth without."
         )
     if part.state == "failed":
-        return f"Grafana does not start, all else does without it: {layout(settings).logs / 'grafana.log'} says why."
+        return f"Grafana does not start, all else does without it: {place.logs / 'grafana.log'} says why."
     return f"Dashboards and alerts: {part.url}, as {grafana.ADMIN} with GRAFANA_ADMIN_PASSWORD of `deposit env`."
 
 
@@ -140,7 +140,7 @@ _STATES = {"RUNNING": "running", "STARTING": "starting", "BACKOFF": "failed", "F
 
 def environment(settings: Settings) -> dict[str, str]:
     """The running stack's settings, secrets included; for the person at the terminal."""
-    place = layout(settings)
+    place = Layout(settings.state.root)
     if not place.secrets.exists():
         raise ConfigError(f"there is no stack in {place.root}: run `deposit up`")
     secrets = credentials(place.secrets)
@@ -183,26 +183,26 @@ def _lay_out(settings: Settings, place: Layout, secrets: Credentials) -> None:
     if load_settings().serve.keys_file == place.keys:
         keys.make_open(place.keys)
     gateway = Gateway(load_settings())
-    ui_login.admit(gateway.login_file, secrets.gateway_admin)
+    admit_to_uis(gateway.login_file, secrets.gateway_admin)
     gateway.prepare()
     if isinstance(settings.stack.grafana, Path):
         grafana.lay_out(place)
     postgres.initialise(place.cluster, secrets.postgres_superuser)
 
 
-def _begin(settings: Settings, place: Layout, parts: list[Program], secrets: Credentials, progress: Progress) -> None:
+def _begin(place: Layout, parts: list[Program], prepare_servers: Callable[[], None], progress: Progress) -> None:
     """Start what others lean on, prepare it, and start what DAGs need and no more than that, without waiting for it."""
     supervision.start(place, parts)
     _start(place, parts, list(supervision.FOUNDATION), progress)
-    retry_while_down(lambda: _prepare_servers(settings, secrets), PREPARE_TIMEOUT)
+    retry_while_down(prepare_servers, PREPARE_TIMEOUT)
     _start(place, parts, ["mlflow", "gateway"], progress, wait=False)
     # a gateway that ran before has the settings of before, until the releaser looks
     retry_while_down(Gateway(load_settings()).repair, PREPARE_TIMEOUT)
 
 
-def _prepare_servers(settings: Settings, secrets: Credentials) -> None:
-    servers.prepare_databases(f"127.0.0.1:{settings.stack.postgres_port}", secrets)
-    servers.prepare_buckets(settings.store, f"http://127.0.0.1:{settings.stack.store_port}", secrets)
+def _prepare_servers(stack: StackSettings, store: StoreSettings, secrets: Credentials) -> None:
+    servers.prepare_databases(f"127.0.0.1:{stack.postgres_port}", secrets)
+    servers.prepare_buckets(store, f"http://127.0.0.1:{stack.store_port}", secrets)
 
 
 def _renew_code(settings: Settings, progress: Progress) -> None:

@@ -18,6 +18,7 @@ from deposit.deploy.servers import OWNER, WRITER, database_url
 from deposit.keys import digest
 from deposit.release.caddy import ENVIRONMENT as CADDY_ENVIRONMENT
 from deposit.release.gateway import Gateway
+from deposit.sections import GatewaySettings, StackSettings, StoreSettings
 from deposit.settings import Settings, variables
 from deposit.variables import file_of
 
@@ -67,12 +68,12 @@ def programs(settings: Settings, layout: Layout, secrets: Credentials) -> list[P
     """All parts, in the order in which they start."""
     return [
         _postgres(settings.stack.postgres_port, layout),
-        _store(settings, layout, secrets),
-        _mlflow(settings, layout, secrets),
-        _gateway(settings, layout),
+        _store(settings.stack, settings.store, layout, secrets),
+        _mlflow(settings.stack, settings.store, settings.gateway, layout, secrets),
+        _gateway(Gateway(settings), settings.gateway_url, layout),
         _shipper(settings, layout, secrets),
-        _evidently(settings),
-        *_airflow(settings, layout, secrets),
+        _evidently(settings.stack, settings.gateway, settings.workspace_path),
+        *_airflow(settings.stack.airflow_port, airflow.environment(settings, layout, secrets), layout),
         Program(
             "releaser",
             [_tool("deposit"), "releaser"],
@@ -95,20 +96,21 @@ def _postgres(port: int, layout: Layout) -> Program:
     )
 
 
-def _store(settings: Settings, layout: Layout, secrets: Credentials) -> Program:
-    port = settings.stack.store_port
-    keys = objectstore.identities_file(objectstore.identities(settings.store, secrets))
+def _store(stack: StackSettings, store: StoreSettings, layout: Layout, secrets: Credentials) -> Program:
+    port = stack.store_port
+    keys = objectstore.identities_file(objectstore.identities(store, secrets))
     return Program(
         "objectstore",
-        objectstore.command(layout, port, settings.stack.internal_port),
+        objectstore.command(layout, port, stack.internal_port),
         {_SETTINGS: digest_of({"identities": keys})},
         health=f"http://127.0.0.1:{port}/healthz",
         description="data, models, bentos (S3)",
     )
 
 
-def _mlflow(settings: Settings, layout: Layout, secrets: Credentials) -> Program:
-    ports = settings.stack
+def _mlflow(
+    ports: StackSettings, store: StoreSettings, gateway: GatewaySettings, layout: Layout, secrets: Credentials
+) -> Program:
     port = ports.internal_port + _MLFLOW
     environment = {
         "MLFLOW_BACKEND_STORE_URI": (
@@ -117,24 +119,23 @@ def _mlflow(settings: Settings, layout: Layout, secrets: Credentials) -> Program
         "MLFLOW_S3_ENDPOINT_URL": f"http://127.0.0.1:{ports.store_port}",
         "AWS_ACCESS_KEY_ID": "mlflow",
         "AWS_SECRET_ACCESS_KEY": secrets.store_mlflow,
-        "AWS_DEFAULT_REGION": settings.store.region,
+        "AWS_DEFAULT_REGION": store.region,
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
     command = [
         *layout.script(MODELS, "mlflow"), "server", "--host=127.0.0.1", f"--port={port}", "--workers=1",
-        "--serve-artifacts", f"--artifacts-destination=s3://{settings.store.mlflow_bucket}",
+        "--serve-artifacts", f"--artifacts-destination=s3://{store.mlflow_bucket}",
         f"--allowed-hosts=127.0.0.1:{port}",
     ]  # fmt: skip
-    url = settings.gateway.url(ports.mlflow_port)
+    url = gateway.url(ports.mlflow_port)
     health = f"http://127.0.0.1:{port}/health"
     return Program("mlflow", command, environment, url, health, description="experiments and registry")
 
 
-def _gateway(settings: Settings, layout: Layout) -> Program:
-    url = settings.gateway_url
+def _gateway(gateway: Gateway, url: str, layout: Layout) -> Program:
     environment = {**CADDY_ENVIRONMENT, "XDG_CONFIG_HOME": str(layout.caddy), "XDG_DATA_HOME": str(layout.caddy)}
-    command = [_tool("caddy"), "run", "--config", str(Gateway(settings).config_file)]
+    command = [_tool("caddy"), "run", "--config", str(gateway.config_file)]
     return Program("gateway", command, environment, url, urlsplit(url).netloc, description="API and page")
 
 
@@ -143,22 +144,20 @@ def _shipper(settings: Settings, layout: Layout, secrets: Credentials) -> Progra
     environment = {
         **user_variables(settings, with_secrets=False),
         "DEPOSIT_STATE_DIR": str(layout.root),
-        _WRITER: stack_variables(settings, layout, secrets)[_WRITER],
+        _WRITER: stack_variables(settings.stack, layout, secrets)[_WRITER],
     }
     return Program("shipper", [_tool("deposit"), "shipper"], environment, description="log to PostgreSQL")
 
 
-def _evidently(settings: Settings) -> Program:
-    port = settings.stack.internal_port + _EVIDENTLY
-    command = [
-        _tool("evidently"), "ui", "--host=127.0.0.1", f"--port={port}", f"--workspace={settings.workspace_path}",
-    ]  # fmt: skip
-    url, health = settings.gateway.url(settings.stack.evidently_port), f"http://127.0.0.1:{port}"
+def _evidently(stack: StackSettings, gateway: GatewaySettings, workspace: Path) -> Program:
+    port = stack.internal_port + _EVIDENTLY
+    command = [_tool("evidently"), "ui", "--host=127.0.0.1", f"--port={port}", f"--workspace={workspace}"]
+    url, health = gateway.url(stack.evidently_port), f"http://127.0.0.1:{port}"
     return Program("evidently", command, {"DO_NOT_TRACK": "1"}, url, health, description="reports of each month")
 
 
 def _grafana(settings: Settings, layout: Layout, secrets: Credentials) -> list[Program]:
-    there = grafana.installation(settings)
+    there = grafana.installation(settings.stack)
     if there is None:
         return []
     port = settings.stack.internal_port + _GRAFANA
@@ -169,7 +168,7 @@ def _grafana(settings: Settings, layout: Layout, secrets: Credentials) -> list[P
             there.command,
             # it reads its files when it starts
             environment | {_SETTINGS: digest_of(grafana.provisioning())},
-            grafana.url(settings),
+            grafana.url(settings.stack, settings.gateway, settings.links),
             f"http://127.0.0.1:{port}/api/health",
             description="dashboards and alerts",
             needed=False,
@@ -177,9 +176,8 @@ def _grafana(settings: Settings, layout: Layout, secrets: Credentials) -> list[P
     ]
 
 
-def _airflow(settings: Settings, layout: Layout, secrets: Credentials) -> list[Program]:
-    environment = airflow.environment(settings, layout, secrets)
-    url = f"http://127.0.0.1:{settings.stack.airflow_port}"
+def _airflow(port: int, environment: dict[str, str], layout: Layout) -> list[Program]:
+    url = f"http://127.0.0.1:{port}"
     seen = (url, f"{url}/api/v2/version")
     return [
         Program(
@@ -198,12 +196,11 @@ def _tool(name: str) -> str:
     return str(Path(sys.executable).parent / name)
 
 
-def stack_variables(settings: Settings, layout: Layout, secrets: Credentials) -> dict[str, str]:
+def stack_variables(ports: StackSettings, layout: Layout, secrets: Credentials) -> dict[str, str]:
     """Addresses, sockets and secrets of the stack's own, as environment variables."""
-    ports = settings.stack
     server = f"127.0.0.1:{ports.postgres_port}"
     dashboards = {"DEPOSIT_GATEWAY__GRAFANA": f"127.0.0.1:{ports.internal_port + _GRAFANA}"}
-    return (dashboards if grafana.installation(settings) else {}) | {
+    return (dashboards if grafana.installation(ports) else {}) | {
         "DEPOSIT_DATABASE__URL": database_url(server, OWNER, secrets.postgres_deposit),
         "DEPOSIT_DATABASE__WRITER_URL": database_url(server, WRITER, secrets.postgres_writer),
         "DEPOSIT_STORE__ENDPOINT_URL": f"http://127.0.0.1:{ports.store_port}",
@@ -231,7 +228,7 @@ def user_variables(settings: Settings, with_secrets: bool = True) -> dict[str, s
 def settings_of(settings: Settings, layout: Layout, secrets: Credentials) -> dict[str, str]:
     """What every command and part of this stack goes by, as environment variables; holds secrets."""
     by_default = {"DEPOSIT_SERVE__KEYS_FILE": str(layout.keys)}
-    return by_default | user_variables(settings) | stack_variables(settings, layout, secrets)
+    return by_default | user_variables(settings) | stack_variables(settings.stack, layout, secrets)
 
 
 def digest_of(variables: Mapping[str, str]) -> str:

@@ -50,7 +50,7 @@ ON_AWS_ALONE = frozenset(
 def require_possible(settings: Settings, layout: Layout, secrets: Credentials) -> None:
     """Raise ConfigError naming each setting that this stack could not follow."""
     wanted = variables(settings)
-    own = stack_variables(settings, layout, secrets)
+    own = stack_variables(settings.stack, layout, secrets)
     taken = [name for name, value in own.items() if wanted.get(name, value) != value]
     foreign = sorted(WITH_DOCKER_ALONE & wanted.keys())
     reasons = []

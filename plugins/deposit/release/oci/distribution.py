@@ -8,8 +8,7 @@ from typing import Any
 import httpx
 
 from deposit.errors import IntegrityError, ReleaseError, UpstreamError
-from deposit.release.oci.layer import sha256
-from deposit.release.oci.manifest import INDEXES, MANIFESTS, ImageManifest
+from deposit.release.oci.manifest import INDEXES, MANIFESTS, ImageManifest, sha256
 
 _LONGEST = 300
 """Characters of the registry's own words that a message takes over."""

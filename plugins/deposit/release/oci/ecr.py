@@ -16,8 +16,7 @@ import httpx
 from deposit.errors import ConfigError, ReleaseError
 from deposit.release.aws import answered, aws_client
 from deposit.release.oci.distribution import ImageRepository
-from deposit.release.oci.layer import bento_layer
-from deposit.release.oci.manifest import INDEXES, ImageManifest, of_architecture, with_layer
+from deposit.release.oci.manifest import INDEXES, ImageManifest, bento_layer, of_architecture, with_layer
 from deposit.release.repository import Release
 from deposit.release.targets.image import BENTO, read_parity
 from deposit.sections import ReleaseSettings
@@ -166,3 +165,29 @@ def _token(host: str) -> str | None:
     with answered("log in to the ECR"):
         answer = aws_client("ecr", ecr["region"]).get_authorization_token()
     return str(answer["authorizationData"][0]["authorizationToken"])
+
+
+class PushedTarget:
+    """Installs a Bento by pushing its image."""
+
+    def __init__(self, release: ReleaseSettings) -> None:
+        self._images = ServiceImages(release)
+
+    def install(self, release: Release, archive: Path) -> None:
+        """Push the image: seconds, since the base is there."""
+        self._images.push(release, archive)
+
+    def installed(self, release: Release) -> bool:
+        """Whether the registry has the image, on the base of today."""
+        return self._images.find(release) is not None
+
+    def parity(self, release: Release) -> dict[str, Any]:
+        """The rows and probabilities in the image's layer."""
+        return self._images.parity(release)
+
+    def image(self, release: Release) -> str:
+        """The image of a release, by digest. Raises ReleaseError if it is gone."""
+        image = self._images.find(release)
+        if image is None:
+            raise ReleaseError(f"the image of {release.bento_tag} is gone from the registry: release again")
+        return image

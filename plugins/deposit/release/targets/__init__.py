@@ -85,13 +85,13 @@ def target_for(settings: Settings) -> tuple[Target, Traffic]:
         from deposit.release.targets.fargate import EcsService
         from deposit.release.targets.loadbalancer import EcsTraffic
 
-        service = EcsService(settings)
-        return EcsTarget(settings, service), EcsTraffic(settings, service)
+        service = EcsService(settings.release, settings.store.region)
+        return EcsTarget(settings, service), EcsTraffic(settings.release, service, settings.heartbeat_file)
     if settings.release.target == "lambda":
         from deposit.release.targets.lambda_function import LambdaFunction
         from deposit.release.targets.lambda_target import AliasTraffic, LambdaTarget
 
-        function = LambdaFunction(settings)
+        function = LambdaFunction(settings.release, settings.store.region)
         return LambdaTarget(settings.release, function), AliasTraffic(settings.release, function)
     from deposit.release.targets.process import ProcessTarget
 

@@ -33,7 +33,9 @@ class Plan:
         self._settings = settings
         self.project = settings.release.project
         self.networks = [f"{self.project}_{name}" for name in _NETWORKS]
-        self.volumes = _volumes(settings)
+        self.volumes = _volumes(
+            self.project, settings.spool_path.parent, settings.catalog_path.parent, settings.serve.keys_file
+        )
 
     @property
     def replicas(self) -> range:
@@ -113,11 +115,10 @@ def addresses_of(containers: Iterable[Container]) -> tuple[str, ...]:
     )
 
 
-def _volumes(settings: Settings) -> dict[str, dict[str, str]]:
+def _volumes(project: str, spool: Path, catalog: Path, keys_file: Path | None) -> dict[str, dict[str, str]]:
     """Where the parts share files, at the same places in every container; a service writes the spool alone."""
-    places = {"spool": (settings.spool_path.parent, "rw"), "catalog": (settings.catalog_path.parent, "ro")}
-    if settings.serve.keys_file is not None:
-        places["keys"] = (settings.serve.keys_file.parent, "ro")
+    places = {"spool": (spool, "rw"), "catalog": (catalog, "ro")}
+    if keys_file is not None:
+        places["keys"] = (keys_file.parent, "ro")
     places["secrets-serving"] = (_SECRETS, "ro")
-    project = settings.release.project
     return {f"{project}_{name}": {"bind": str(at), "mode": mode} for name, (at, mode) in places.items()}

@@ -14,11 +14,11 @@ import httpx
 
 from deposit.errors import ReleaseError
 from deposit.release.checks import plain_client
+from deposit.release.oci.ecr import PushedTarget
 from deposit.release.repository import Release
 from deposit.release.targets.environment import bentoml_variables, configuration_digest, service_variables
 from deposit.release.targets.fargate import EcsService, RegisteredDefinition
 from deposit.release.targets.image import BENTO
-from deposit.release.targets.pushed import PushedTarget
 from deposit.release.targets.taskdefinition import CONFIGURATION_TAG, derive, release_tags
 from deposit.settings import Settings
 from deposit.waiting import wait_until

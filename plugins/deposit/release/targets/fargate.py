@@ -9,9 +9,8 @@ from botocore.exceptions import ClientError
 from deposit.aws_errors import code_of
 from deposit.errors import ConfigError, ReleaseError
 from deposit.release.aws import answered, aws_client
-from deposit.release.targets.rollout import why_stopped
-from deposit.release.targets.taskdefinition import PORT, Definition, family_of, release_of, tags_of
-from deposit.settings import Settings
+from deposit.release.targets.taskdefinition import PORT, Definition, family_of, release_of, tags_of, why_stopped
+from deposit.sections import ReleaseSettings
 
 
 @dataclass(frozen=True)
@@ -67,12 +66,11 @@ class TrialTask:
 class EcsService:
     """The service that the settings name. Raises ReleaseError for what AWS refuses, UpstreamError if it is silent."""
 
-    def __init__(self, settings: Settings) -> None:
-        rules = settings.release
+    def __init__(self, rules: ReleaseSettings, region: str) -> None:
         for name in ("ecs_cluster", "ecs_service", "ecs_url"):
             if not getattr(rules, name):
                 raise ConfigError(f"the release target `ecs` needs DEPOSIT_RELEASE__{name.upper()}")
-        self._cluster, self._name, self._region = rules.ecs_cluster, rules.ecs_service, settings.store.region
+        self._cluster, self._name, self._region = rules.ecs_cluster, rules.ecs_service, region
         self._client = aws_client("ecs", self._region)
         self._described: dict[str, RegisteredDefinition] = {}
 

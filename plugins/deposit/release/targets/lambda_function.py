@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError, WaiterError
 from deposit.aws_errors import code_of
 from deposit.errors import ConfigError, ReleaseError
 from deposit.release.aws import answered, aws_client
-from deposit.settings import Settings
+from deposit.sections import ReleaseSettings
 
 _ABSENT = "ResourceNotFoundException"
 _LATEST = "$LATEST"
@@ -32,14 +32,14 @@ class Alias(NamedTuple):
 class LambdaFunction:
     """The function that the settings name. Raises ReleaseError for what AWS refuses, UpstreamError if it is down."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.name = settings.release.lambda_function
+    def __init__(self, rules: ReleaseSettings, region: str) -> None:
+        self.name = rules.lambda_function
         if not self.name:
             raise ConfigError(
                 "DEPOSIT_RELEASE__LAMBDA_FUNCTION is not set: the target `lambda` needs a function's name"
             )
-        self._tries = max(1, int(settings.release.start_timeout / _EVERY_SECONDS))
-        self._client = aws_client("lambda", settings.store.region)
+        self._tries = max(1, int(rules.start_timeout / _EVERY_SECONDS))
+        self._client = aws_client("lambda", region)
 
     def configuration(self) -> dict[str, Any]:
         """All that a version published now would be started with, but for its image."""
@@ -52,7 +52,7 @@ class LambdaFunction:
 
         Raises ReleaseError with AWS's own reason if the image cannot be used.
         """
-        with self._told("take the image for the function"):
+        with self._errors("take the image for the function"):
             self._wait("function_updated_v2")  # Terraform may be at work
             updated = self._client.update_function_code(FunctionName=self.name, ImageUri=image, Publish=False)
             self._wait("function_updated_v2")
@@ -133,7 +133,7 @@ class LambdaFunction:
         self._client.get_waiter(name).wait(FunctionName=self.name, WaiterConfig=configuration, **more)
 
     @contextmanager
-    def _told(self, action: str) -> Iterator[None]:
+    def _errors(self, action: str) -> Iterator[None]:
         """As `answered`, and the reason why what was waited for has failed."""
         try:
             with answered(action):

@@ -1,23 +1,24 @@
 """What leads clients to a release on the ECS: the load balancer before the one service, whatever that runs."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from deposit.errors import ReleaseError
 from deposit.files import beat
 from deposit.release.repository import Release
 from deposit.release.targets.fargate import EcsService
-from deposit.release.targets.rollout import Rollout, deployment_of, rollout_of
-from deposit.settings import Settings
+from deposit.release.targets.taskdefinition import Rollout, deployment_of, rollout_of
+from deposit.sections import ReleaseSettings
 from deposit.waiting import wait_until
 
 
 class EcsTraffic:
     """To switch is to replace the service's tasks, which the ECS does one after the other."""
 
-    def __init__(self, settings: Settings, service: EcsService) -> None:
-        self._settings = settings
-        self._rules = settings.release
+    def __init__(self, rules: ReleaseSettings, service: EcsService, heartbeat_file: Path | None) -> None:
+        self._rules = rules
+        self._heartbeat_file = heartbeat_file
         self._service = service
 
     def repair(self) -> bool:
@@ -64,7 +65,7 @@ class EcsTraffic:
             raise ReleaseError(f"the ECS begins no deployment of {definition}: see the service's events in its console")
 
         def look() -> Rollout:
-            beat(self._settings.heartbeat_file)  # it takes minutes
+            beat(self._heartbeat_file)  # it takes minutes
             return rollout_of(self._service.describe(), deployment)
 
         seconds = self._rules.ecs_timeout

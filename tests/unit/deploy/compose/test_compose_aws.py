@@ -19,7 +19,7 @@ from deposit.deploy.compose.mlflow import variables
 from deposit.deploy.local.refused_settings import ON_AWS_ALONE
 from deposit.errors import UpstreamError
 from deposit.sections import DatabaseSettings, StoreSettings
-from deposit.settings import REPOSITORY, Settings, setting_names
+from deposit.settings import REPOSITORY, setting_names
 
 BASE = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())["services"]
 TEXT = (REPOSITORY / "docker-compose.aws.yml").read_text()
@@ -29,7 +29,7 @@ AWS: dict[str, Any] = {
 }
 EXAMPLE = (REPOSITORY / ".env.aws.example").read_text()
 LINE = re.compile(r"^# (?P<meaning>.+)\n#?(?P<name>[A-Z][A-Z0-9_]*)=(?P<value>.*)$", re.MULTILINE)
-FOUND = {match["name"]: match for match in LINE.finditer(EXAMPLE)}
+VARIABLES = {match["name"]: match for match in LINE.finditer(EXAMPLE)}
 DATABASE_SECRETS = {
     name for name in setting_names() if name.startswith("DEPOSIT_DATABASE__") and name.endswith(("URL", "PASSWORD"))
 }
@@ -56,8 +56,8 @@ def of(name: str) -> str:
 @pytest.fixture(scope="module")
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """Services as compose itself makes them of both files, with a `.env` that sets everything in the example."""
-    files = FOUND["COMPOSE_FILE"]["value"].split(":")
-    chosen = {name: of(name) for name in FOUND.keys() - {"COMPOSE_FILE"}}
+    files = VARIABLES["COMPOSE_FILE"]["value"].split(":")
+    chosen = {name: of(name) for name in VARIABLES.keys() - {"COMPOSE_FILE"}}
     return render(tmp_path_factory.mktemp("compose"), files, chosen, CREDENTIALS)
 
 
@@ -86,7 +86,7 @@ def test_rendered_each_secret_reaches_the_parts_that_need_it_alone(rendered: dic
 def test_rendered_every_setting_reaches_a_part_and_the_stores_all_that_ask_it(
     rendered: dict[str, dict[str, Any]],
 ) -> None:
-    for name in FOUND:
+    for name in VARIABLES:
         if name.startswith(("DEPOSIT_", "AIRFLOW__")):
             assert holders(rendered, of(name)), name
     for name in ("DEPOSIT_STORE__REGION", "DEPOSIT_STORE__MLFLOW_BUCKET", "DEPOSIT_STORE__KMS_KEY"):
@@ -106,10 +106,10 @@ def test_rendered_keys_are_in_a_file_unless_that_is_set_to_nothing(
         "DEPOSIT_SERVE__KEYS_FILE": "",
         "DEPOSIT_SERVE__KEYS_SECRET_ID": "keys",
     }
-    by_secret = render(tmp_path, FOUND["COMPOSE_FILE"]["value"].split(":"), chosen)
+    by_secret = render(tmp_path, VARIABLES["COMPOSE_FILE"]["value"].split(":"), chosen)
     for name in asked:
-        told = {key: value for key, value in by_secret[name]["environment"].items() if "KEYS_" in key}
-        assert told == {"DEPOSIT_SERVE__KEYS_FILE": "", "DEPOSIT_SERVE__KEYS_SECRET_ID": "keys"}
+        variables_of_keys = {key: value for key, value in by_secret[name]["environment"].items() if "KEYS_" in key}
+        assert variables_of_keys == {"DEPOSIT_SERVE__KEYS_FILE": "", "DEPOSIT_SERVE__KEYS_SECRET_ID": "keys"}
 
 
 def test_rendered_images_are_those_of_the_registry(rendered: dict[str, dict[str, Any]]) -> None:
@@ -155,8 +155,8 @@ def test_no_secret_is_in_the_files() -> None:
 
 @pytest.mark.parametrize("name", sorted(ON_AWS_ALONE))
 def test_each_setting_of_aws_is_in_the_example_with_its_meaning(name: str) -> None:
-    found = FOUND.get(name) or FOUND[f"{name}_SECRET"]
-    assert setting_names()[name][0] in found["meaning"]
+    match = VARIABLES.get(name) or VARIABLES[f"{name}_SECRET"]
+    assert setting_names()[name][0] in match["meaning"]
 
 
 def test_the_example_sets_nothing_that_nobody_reads() -> None:
@@ -168,24 +168,24 @@ def test_the_example_sets_nothing_that_nobody_reads() -> None:
     environments = [service.get("environment") or {} for service in AWS.values()]
     handed_on = {name for given in environments for name, value in given.items() if value is None}
     settings = setting_names().keys() | {f"{name}_SECRET" for name in setting_names()}
-    assert set(FOUND) <= settings | interpolated | handed_on
-    assert len(FOUND) > 15
+    assert set(VARIABLES) <= settings | interpolated | handed_on
+    assert len(VARIABLES) > 15
 
 
 def test_mlflow_reaches_rds_verified_and_writes_with_the_key() -> None:
     database = DatabaseSettings.model_validate(
         {"mlflow_url": "postgresql://mlflow:p%401@db.test:5432/mlflow", "ca_file": BUNDLE}
     )
-    told = variables(Settings(database=database, store=StoreSettings(kms_key="alias/x", region="eu-west-1")))
-    url = make_url(told["MLFLOW_BACKEND_STORE_URI"])
+    environment = variables(StoreSettings(kms_key="alias/x", region="eu-west-1"), database)
+    url = make_url(environment["MLFLOW_BACKEND_STORE_URI"])
     assert (url.drivername, url.password) == ("postgresql+psycopg", "p@1")
     assert url.query == {"sslmode": "verify-full", "sslrootcert": str(BUNDLE)}
-    assert json.loads(told["MLFLOW_S3_UPLOAD_EXTRA_ARGS"]) == {
+    assert json.loads(environment["MLFLOW_S3_UPLOAD_EXTRA_ARGS"]) == {
         "ServerSideEncryption": "aws:kms",
         "SSEKMSKeyId": "alias/x",
     }
-    assert told["AWS_DEFAULT_REGION"] == "eu-west-1"
-    assert set(variables(Settings())) == {"AWS_DEFAULT_REGION"}
+    assert environment["AWS_DEFAULT_REGION"] == "eu-west-1"
+    assert set(variables(StoreSettings(), DatabaseSettings())) == {"AWS_DEFAULT_REGION"}
 
 
 @pytest.mark.parametrize(("options", "driver"), [([], "psycopg2"), (["--asynchronous"], "psycopg")])
@@ -210,7 +210,7 @@ def test_airflow_asks_for_the_url_of_its_database(options: list[str], driver: st
 
 def test_the_preparation_says_what_it_waits_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
     tries = itertools.count(1)
-    said: list[str] = []
+    messages: list[str] = []
 
     def prepare_rds(_: DatabaseSettings, progress: Callable[[str], None]) -> None:
         progress("databases and roles")
@@ -220,5 +220,7 @@ def test_the_preparation_says_what_it_waits_for_once(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(preparation, "prepare_rds", prepare_rds)
     with pytest.raises(RuntimeError):
-        preparation.prepare_aws(Settings(), lambda message, done=0, total=0: said.append(message))
-    assert (next(tries), said) == (4, ["databases and roles"])
+        preparation.prepare_aws(
+            DatabaseSettings(), StoreSettings(), lambda message, done=0, total=0: messages.append(message)
+        )
+    assert (next(tries), messages) == (4, ["databases and roles"])

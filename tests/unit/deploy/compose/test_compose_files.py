@@ -154,8 +154,8 @@ def test_logins_by_an_oidc_provider_reach_airflow_and_grafana_and_their_secrets_
         ("AIRFLOW_OIDC_CLIENT_SECRET", "airflow-apiserver"),
         ("GRAFANA_OIDC_CLIENT_SECRET", "grafana"),
     ):
-        told = {name for name, each in services.items() if OIDC[secret] in (each.get("environment") or {}).values()}
-        assert told == {part}
+        readers = {name for name, each in services.items() if OIDC[secret] in (each.get("environment") or {}).values()}
+        assert readers == {part}
 
 
 def test_without_a_provider_logins_are_the_parts_own(tmp_path: Path) -> None:

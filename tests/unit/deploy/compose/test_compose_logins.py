@@ -37,31 +37,31 @@ def test_a_store_that_is_no_part_of_the_stack_has_no_login(root: Path) -> None:
 
 
 def test_the_logins_are_printed_as_json(root: Path) -> None:
-    found = json.loads(run(f"--root={root}", "--json", GRAFANA_PORT="3300").stdout)
-    assert found["airflow"] == {
+    logins = json.loads(run(f"--root={root}", "--json", GRAFANA_PORT="3300").stdout)
+    assert logins["airflow"] == {
         "url": "http://localhost:8080",
         "user": "admin",
         "password": known(root).airflow_admin,
     }
-    assert (found["grafana"]["url"], found["grafana"]["password"]) == (
+    assert (logins["grafana"]["url"], logins["grafana"]["password"]) == (
         "http://localhost:3300",
         known(root).grafana_admin,
     )
-    assert (found["store"]["user"], found["store"]["password"]) == ("admin", known(root).store_admin)
+    assert (logins["store"]["user"], logins["store"]["password"]) == ("admin", known(root).store_admin)
     for part, url in (
         ("mlflow", "http://localhost:5000"),
         ("evidently", "http://localhost:3001"),
         ("dask", "http://localhost:8787"),
     ):
-        assert found[part] == {"url": url, "user": "admin", "password": known(root).gateway_admin}
-    assert found["api"]["marketing"] == known(root).api_marketing
-    assert found["api"]["admin"] == known(root).api_admin
+        assert logins[part] == {"url": url, "user": "admin", "password": known(root).gateway_admin}
+    assert logins["api"]["marketing"] == known(root).api_marketing
+    assert logins["api"]["admin"] == known(root).api_admin
 
 
 @pytest.mark.parametrize("options", [[], ["--json"]])
 def test_people_are_told_their_secrets_and_no_other(root: Path, options: list[str]) -> None:
-    told = run(f"--root={root}", *options).stdout
-    assert {name for name, value in asdict(known(root)).items() if value in told} == FOR_PEOPLE
+    output = run(f"--root={root}", *options).stdout
+    assert {name for name, value in asdict(known(root)).items() if value in output} == FOR_PEOPLE
 
 
 def test_secrets_that_aws_keeps_are_not_asked_for_where_there_is_no_network(root: Path) -> None:

@@ -51,7 +51,7 @@ def test_nobody_may_do_everything_or_change_a_bucket() -> None:
         assert not actions & {"s3:CreateBucket", "s3:DeleteBucket"}
 
 
-def test_a_store_that_is_down_is_told_in_one_line() -> None:
+def test_a_store_that_is_down_is_reported_in_one_line() -> None:
     with pytest.raises(UpstreamError, match=r"MinIO at http://127\.0\.0\.1:9 does not answer") as caught:
         ensure_users("http://127.0.0.1:9", "secret", GRANTED)
     assert "\n" not in str(caught.value)

@@ -60,10 +60,10 @@ def root(tmp_path: Path) -> Path:
 
 
 def written(root: Path) -> dict[str, tuple[bytes, int, int, int]]:
-    found = [(path, path.stat()) for path in root.rglob("*") if path.is_file()]
+    files = [(path, path.stat()) for path in root.rglob("*") if path.is_file()]
     return {
         str(path.relative_to(root)): (path.read_bytes(), state.st_mtime_ns, state.st_ino, state.st_uid)
-        for path, state in found
+        for path, state in files
     }
 
 
@@ -97,13 +97,13 @@ def test_each_folder_belongs_to_the_user_of_its_part(root: Path) -> None:
             assert (path.stat().st_uid, path.stat().st_gid) == (user, user), path
 
 
-def test_without_root_the_files_stay_with_the_user_who_is_told_so(
+def test_without_root_the_files_stay_with_the_user_who_is_informed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    said: list[str] = []
-    secrets.make(tmp_path / "secrets", STORE, LINKS, lambda message, done=0, total=0: said.append(message))
-    assert said[0] == "not run as root: every file stays with this user"
+    messages: list[str] = []
+    secrets.make(tmp_path / "secrets", STORE, LINKS, lambda message, done=0, total=0: messages.append(message))
+    assert messages[0] == "not run as root: every file stays with this user"
     assert {path.stat().st_uid for path in (tmp_path / "secrets").rglob("*")} == {os.getuid()}
 
 
@@ -206,9 +206,9 @@ def test_two_first_starts_at_once_make_one_set(tmp_path: Path) -> None:
 
 
 def test_the_api_begins_closed_with_three_keys(root: Path) -> None:
-    stored, found = stored_credentials(root / "vault" / "secrets.json"), keys.read(root / "keys" / "keys.json")
-    assert not found.open
-    assert {key.name: (key.sha256, set(key.roles)) for key in found.keys} == {
+    stored, admitted = stored_credentials(root / "vault" / "secrets.json"), keys.read(root / "keys" / "keys.json")
+    assert not admitted.open
+    assert {key.name: (key.sha256, set(key.roles)) for key in admitted.keys} == {
         "marketing": (keys.digest(stored.api_marketing), {"predict", "outcomes"}),
         "admin": (keys.digest(stored.api_admin), {"admin"}),
         "airflow": (keys.digest(stored.api_airflow), {"predict", "outcomes", "admin"}),
@@ -264,14 +264,14 @@ def test_urls_name_the_parts_of_the_compose_file() -> None:
 
 def test_airflows_connections_carry_the_least() -> None:
     credentials = random_credentials()
-    found = json.loads(contents(credentials)["airflow"]["connections.json"])
+    connections = json.loads(contents(credentials)["airflow"]["connections.json"])
     keys = {"deposit_store": credentials.store_airflow, "aws_default": credentials.store_pipeline}
-    assert {name: each["password"] for name, each in found.items()} == keys
-    assert {name: each["login"] for name, each in found.items()} == {
+    assert {name: each["password"] for name, each in connections.items()} == keys
+    assert {name: each["login"] for name, each in connections.items()} == {
         "deposit_store": "airflow",
         "aws_default": "pipeline",
     }
-    for connection in found.values():
+    for connection in connections.values():
         assert json.loads(connection["extra"])["endpoint_url"] == "http://object-store:9000"
 
 

@@ -11,7 +11,7 @@ import yaml
 
 from deposit.deploy import airflow
 from deposit.deploy.credentials import random_credentials
-from deposit.deploy.layout import layout
+from deposit.deploy.layout import Layout
 from deposit.deploy.local import grafana
 from deposit.deploy.local.grafana import Installation
 from deposit.errors import ConfigError
@@ -74,27 +74,27 @@ def test_a_program_is_started_with_the_home_that_it_was_packaged_with(
 ) -> None:
     program, there, command = laid_out(tmp_path)
     monkeypatch.setenv("PATH", str(program.parent))
-    found = grafana.on_path()
-    assert found == Installation.of(program)
-    assert found is not None
-    assert found.command == [*command, f"--homepath={there}", f"--config={os.devnull}"]
+    installation = grafana.on_path()
+    assert installation == Installation.of(program)
+    assert installation is not None
+    assert installation.command == [*command, f"--homepath={there}", f"--config={os.devnull}"]
     chosen = grafana.with_grafana(chosen_settings(), tmp_path)
     assert chosen.stack.grafana == program
-    assert grafana.installation(chosen) == found
+    assert grafana.installation(chosen.stack) == installation
 
 
 def test_without_one_the_stack_says_so_and_off_means_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(executable(tmp_path / "bin" / "grafana").parent))  # a program without a home
     settings = chosen_settings()
     assert grafana.with_grafana(settings, tmp_path) is settings
-    assert "none is installed" in grafana.reason_for_none(settings, tmp_path)
+    assert "none is installed" in grafana.reason_for_none(settings.stack, tmp_path)
     archive(tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path / "opt" / "grafana-v12.4.0" / "bin"))
-    assert "`deposit up` starts the one" in grafana.reason_for_none(settings, tmp_path)
+    assert "`deposit up` starts the one" in grafana.reason_for_none(settings.stack, tmp_path)
     monkeypatch.setenv("DEPOSIT_STACK__GRAFANA", "off")
     settings = chosen_settings()
     assert grafana.with_grafana(settings, tmp_path).stack.grafana == "off"
-    assert "`off`" in grafana.reason_for_none(settings, tmp_path)
+    assert "`off`" in grafana.reason_for_none(settings.stack, tmp_path)
 
 
 def test_one_on_the_path_is_left_out_where_its_port_is_another_grafanas(
@@ -109,7 +109,7 @@ def test_one_on_the_path_is_left_out_where_its_port_is_another_grafanas(
         monkeypatch.setenv("DEPOSIT_STACK__GRAFANA_PORT", str(port))
         settings = chosen_settings()
         assert grafana.with_grafana(settings, tmp_path).stack.grafana is None
-        assert f"port {port} is taken" in grafana.reason_for_none(settings, tmp_path)
+        assert f"port {port} is taken" in grafana.reason_for_none(settings.stack, tmp_path)
 
 
 def test_a_program_that_is_no_grafana_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,7 +137,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 
 def test_it_keeps_to_itself_as_in_compose(settings: Settings) -> None:
-    own = grafana.environment(settings, layout(settings), random_credentials(), 1)
+    own = grafana.environment(settings, Layout(settings.state.root), random_credentials(), 1)
     of_places = {"GF_SECURITY_ADMIN_PASSWORD__FILE", "GF_SERVER_ROOT_URL", "GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"}
     shared = {
         name: value
@@ -149,7 +149,7 @@ def test_it_keeps_to_itself_as_in_compose(settings: Settings) -> None:
 
 
 def test_its_files_are_those_of_compose_but_for_the_places(settings: Settings) -> None:
-    place = layout(settings)
+    place = Layout(settings.state.root)
     stale = place.grafana / "provisioning" / "alerting" / "gone.yaml"
     stale.parent.mkdir(parents=True)
     stale.touch()
@@ -175,7 +175,7 @@ def test_behind_tls_its_cookie_is_for_tls_and_a_persons_link_is_its_address(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def of(settings: Settings) -> dict[str, str]:
-        return grafana.environment(settings, layout(settings), random_credentials(), 1)
+        return grafana.environment(settings, Layout(settings.state.root), random_credentials(), 1)
 
     assert of(settings)["GF_SERVER_ROOT_URL"] == "http://127.0.0.1:3000/"
     assert of(settings)["GF_SECURITY_COOKIE_SECURE"] == "false"
@@ -190,7 +190,7 @@ def test_behind_tls_its_cookie_is_for_tls_and_a_persons_link_is_its_address(
 
 def test_airflows_page_links_to_it(settings: Settings, tmp_path: Path) -> None:
     def link(settings: Settings) -> str | None:
-        variables = airflow.environment(settings, layout(settings), random_credentials())
+        variables = airflow.environment(settings, Layout(settings.state.root), random_credentials())
         return variables.get("DEPOSIT_LINKS__GRAFANA")
 
     assert link(settings) is None

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from deposit.deploy import objectstore
 from deposit.deploy.credentials import random_credentials
-from deposit.deploy.layout import Layout, layout
+from deposit.deploy.layout import Layout
 from deposit.deploy.local.programs import programs, settings_of, stack_variables
 from deposit.deploy.local.refused_settings import ON_AWS_ALONE, WITH_DOCKER_ALONE, require_possible
 from deposit.errors import ConfigError
@@ -97,17 +97,17 @@ def odd(name: str, folder: Path) -> str:
 
 
 def value(settings: Settings, name: str) -> Any:
-    found: Any = settings
+    current: Any = settings
     for part in name.removeprefix("DEPOSIT_").lower().split("__"):
-        found = getattr(found, part)
-    return found
+        current = getattr(current, part)
+    return current
 
 
 @pytest.fixture
 def place() -> Layout:
-    found = layout(load_settings())
-    found.make()
-    return found
+    folder = Layout(load_settings().state.root)
+    folder.make()
+    return folder
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def test_a_setting_reaches_the_parts_or_is_refused(name: str, place: Layout, tmp
     settings = read_by(chosen_settings, at | BESIDE.get(name, {}) | {name: odd(name, tmp_path)})
     wanted = value(settings, name)
     assert wanted != setting_names()[name][1]
-    if name in WITH_DOCKER_ALONE | ON_AWS_ALONE | stack_variables(settings, place, SECRETS).keys():
+    if name in WITH_DOCKER_ALONE | ON_AWS_ALONE | stack_variables(settings.stack, place, SECRETS).keys():
         with refuses(ConfigError, name) as refused:
             require_possible(settings, place, SECRETS)
         assert odd(name, tmp_path) not in refused.value.whole
@@ -161,14 +161,15 @@ def test_a_setting_reaches_the_parts_or_is_refused(name: str, place: Layout, tmp
 
 def test_the_folder_is_given_to_each_part_and_not_written_down(place: Layout) -> None:
     parts = programs(load_settings(), place, SECRETS)
-    told = {part.name for part in parts if part.environment.get("DEPOSIT_STATE_DIR") == str(place.root)}
-    assert told == {part.name for part in parts} - {"postgres", "objectstore", "mlflow", "gateway", "evidently"}
+    readers = {part.name for part in parts if part.environment.get("DEPOSIT_STATE_DIR") == str(place.root)}
+    assert readers == {part.name for part in parts} - {"postgres", "objectstore", "mlflow", "gateway", "evidently"}
     assert "DEPOSIT_STATE_DIR" not in settings_of(load_settings(), place, SECRETS)
 
 
 def test_a_default_is_not_written_down(place: Layout) -> None:
-    told = settings_of(chosen_settings(), place, SECRETS)
-    assert told.keys() == stack_variables(chosen_settings(), place, SECRETS).keys() | {"DEPOSIT_SERVE__KEYS_FILE"}
+    variables = settings_of(chosen_settings(), place, SECRETS)
+    own = stack_variables(chosen_settings().stack, place, SECRETS)
+    assert variables.keys() == own.keys() | {"DEPOSIT_SERVE__KEYS_FILE"}
 
 
 def test_what_is_no_longer_set_goes_back_to_its_default(place: Layout, monkeypatch: pytest.MonkeyPatch) -> None:

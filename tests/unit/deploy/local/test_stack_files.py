@@ -10,7 +10,7 @@ import stand_in_grafana
 from messages import refuses
 
 from deposit.deploy.credentials import credentials
-from deposit.deploy.layout import Layout, layout
+from deposit.deploy.layout import Layout
 from deposit.deploy.local import lifecycle, processes, supervision
 from deposit.deploy.local.programs import programs, settings_of
 from deposit.deploy.objectstore import identities
@@ -20,10 +20,10 @@ from deposit.settings import load_settings
 
 @pytest.fixture
 def place() -> Iterator[Layout]:
-    found = layout(load_settings())
-    found.make()
-    yield found
-    found.clear_sockets()
+    folder = Layout(load_settings().state.root)
+    folder.make()
+    yield folder
+    folder.clear_sockets()
 
 
 def test_secrets_are_made_once_and_for_the_owner_alone(place: Layout) -> None:
@@ -58,8 +58,8 @@ def test_services_may_only_read_mlflows_bucket(place: Layout) -> None:
 
 
 def test_the_stack_needs_no_key_until_one_is_made(place: Layout) -> None:
-    told = settings_of(load_settings(), place, credentials(place.secrets))
-    assert told["DEPOSIT_SERVE__KEYS_FILE"] == str(place.keys)
+    variables = settings_of(load_settings(), place, credentials(place.secrets))
+    assert variables["DEPOSIT_SERVE__KEYS_FILE"] == str(place.keys)
 
 
 def test_no_secret_is_on_a_command_line(place: Layout) -> None:

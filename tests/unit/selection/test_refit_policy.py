@@ -3,7 +3,7 @@ import pytest
 
 from deposit.sections import SelectSettings
 from deposit.selection.decision import ChallengeKind, Comparison, CriterionName
-from deposit.selection.policy import ChallengeHistory, RefitPolicy
+from deposit.selection.gate import ChallengeHistory, RefitPolicy
 
 MONTHS = tuple(f"2009-{month:02d}" for month in range(1, 10))
 ROWS = 600
