@@ -162,7 +162,9 @@ class Report:
             f"{pinned}. {len(self.rounds)} rounds; in each, every peer is started anew and gets each load for "
             f"{self.seconds} s after one second of warming up, the peers in turn. Cells show the median of the rounds "
             "and, in brackets, the lowest and the highest. Before it is timed, each answer of a peer is compared with "
-            "its model; afterwards the logs of (a) and (c) must hold everything that was answered, (e)'s too. The "
+            "its model; afterwards the logs of (a) and (c) must hold everything that was answered, (e)'s too. (a) "
+            "stores before it answers; (c) has it on the disk by then, and its shipper rests while a burst lasts, so "
+            "part of it reaches PostgreSQL after the load, before the next one: *database, shipper* counts it all. The "
             "gateway is that of a stack that `deposit up` has started, with nothing to do but this. wrk waits for "
             "each answer before it asks again on a connection, so that a slow server is asked less."
         )

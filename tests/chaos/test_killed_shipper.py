@@ -16,7 +16,7 @@ pytestmark = pytest.mark.servers
 ENTRIES, KILLS = 300, 3
 _WAITING = (
     "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'deposit shipper' AND wait_event_type = 'Lock'"
-    " AND query LIKE 'INSERT INTO public.predictions%'"
+    ' AND query LIKE \'COPY "public"."predictions"%\''
 )
 
 

@@ -1,4 +1,4 @@
-"""The gateway as a real Caddy with TLS, before a service that tells what it was sent."""
+"""The gateway as a real Caddy, mostly with TLS, before a service that tells what it was sent."""
 
 import gzip
 import json
@@ -16,7 +16,7 @@ from certificates import certificate
 from chaos import until
 from cryptography import x509
 
-from deposit.release.gateway import trust
+from deposit.release.gateway import Gateway, trust
 
 pytestmark = pytest.mark.servers
 
@@ -26,11 +26,16 @@ AUTHORITY = Path("caddy", "pki", "authorities", "local", "root.crt")
 class Service(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.send_response(200)
+        if "X-Request-Id" in self.headers:
+            self.send_header("X-Request-Id", self.headers["X-Request-Id"])
         self.end_headers()
         self.wfile.write(b"served")
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path.startswith("/dies"):
+            self.close_connection = True
+            return
         self.send_response(200)
         self.end_headers()
         self.wfile.write(f"{self.headers['Content-Encoding']} {body.hex()}".encode())
@@ -128,6 +133,52 @@ def test_the_stacks_own_parts_are_answered_plainly_at_their_own_place(
         answer = client.get(f"http://{inside}/models")
     assert answer.text == "served"
     assert "strict-transport-security" not in answer.headers
+
+
+def test_every_answer_has_one_request_id_and_nobody_learns_what_serves(
+    free_ports: Callable[[int], int], service: str
+) -> None:
+    with (
+        gateway(free_ports, service) as (settings, _),
+        httpx.Client(base_url=settings.gateway_url, trust_env=False, timeout=60) as client,
+    ):
+        for path, given, status in (("/models", None, 200), ("/models", "mine", 200), ("/dies", None, 502)):
+            headers = {} if given is None else {"X-Request-Id": given}
+            answer = client.post(path, content=b"") if status == 502 else client.get(path, headers=headers)
+            assert answer.status_code == status
+            (identity,) = answer.headers.get_list("x-request-id")
+            assert identity == given if given else len(identity) == 36
+            assert answer.headers["x-frame-options"] == "DENY"
+            assert answer.headers.keys().isdisjoint({"server", "via"})
+
+
+def test_before_a_release_and_after_a_withdrawal_it_says_so_at_once(
+    free_ports: Callable[[int], int], service: str
+) -> None:
+    with (
+        gateway(free_ports, service) as (settings, _),
+        httpx.Client(base_url=settings.gateway_url, trust_env=False, timeout=60) as client,
+    ):
+        places = Gateway(settings)
+        assert client.get("/models").text == "served"
+        places.withdraw()
+        large = b"x" * 10**6
+        for answer in (
+            client.get("/models"),
+            client.post("/predict", content=b"{}"),
+            client.post("/rank", content=large),
+        ):
+            assert answer.status_code == 503
+            assert "deposit release" in answer.json()["detail"][0]["message"]
+            assert len(answer.headers["x-request-id"]) == 36
+            assert answer.headers["x-frame-options"] == "DENY"
+        access = [json.loads(line) for line in (settings.state_dir / "logs" / "access.log").read_text().splitlines()]
+        assert max(line["duration"] for line in access) < 10  # what a dial would be tried for
+        # named last, the first place alone says that there is something
+        (settings.state.caddy / "upstream-2").write_text(service)
+        assert {client.get("/models").status_code for _ in range(24)} == {200, 503}
+        places.point_to((service,))
+        assert {client.get("/models").text for _ in range(24)} == {"served"}
 
 
 def test_a_compressed_body_reaches_the_service_as_it_is(free_ports: Callable[[int], int], service: str) -> None:

@@ -183,7 +183,7 @@ def test_replicas_come_and_go_and_die_under_load_and_no_request_fails(
             for pid in _service_pids(stack):
                 answered()
                 os.kill(pid, signal.SIGKILL)
-                until(lambda pid=pid: len(gateway.upstream()) == 2 and _is_replaced(stack, pid))  # type: ignore[misc]
+                until(lambda pid=pid: _is_replaced(stack, pid) and _all_ready(gateway))  # type: ignore[misc]
         with releasing(stack):
             until(lambda: len(gateway.upstream()) == 1 and len(_service_pids(stack)) == 1)
             answered()
@@ -195,6 +195,16 @@ def test_replicas_come_and_go_and_die_under_load_and_no_request_fails(
 def _is_replaced(settings: Settings, pid: int) -> bool:
     pids = _service_pids(settings)
     return len(pids) == 2 and pid not in pids
+
+
+def _all_ready(gateway: Gateway) -> bool:
+    """Whether both replicas answer; a process is there long before, and the places name it until it is missed."""
+    addresses = gateway.upstream()
+    try:
+        answers = [httpx.get(f"http://{address}/readyz", trust_env=False, timeout=60) for address in addresses]
+    except httpx.TransportError:
+        return False
+    return len(addresses) == 2 and all(answer.is_success for answer in answers)
 
 
 def _shipped(settings: Settings) -> list[str]:

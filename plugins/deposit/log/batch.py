@@ -29,31 +29,38 @@ class Batch:
 
     def __init__(self) -> None:
         self._days: set[Any] = set()
-        self._rows: list[predictions.Row] = []
+        self._rows: list[bytes] = []
         self._lists: list[bytes] = []
         self._outcomes: list[staging.Row] = []
         self._traffic: list[staging.Row] = []
 
     def add(self, content: Content) -> None:
         """Add what an entry held, all or nothing. Raises an error of `UNREADABLE`."""
-        if isinstance(content, ScoredRequest):
-            self._rows += predictions.scored_rows(content)
-        elif isinstance(content, RankedBlock):
-            self._lists.append(predictions.ranked_csv(content))
+        if isinstance(content, ScoredRequest | RankedBlock):
+            day = date_from_epoch_us(content.event_time)
+            if isinstance(content, ScoredRequest):
+                self._rows.append(predictions.scored_rows(content))
+            else:
+                self._lists.append(predictions.ranked_csv(content))
+            self._days.add(day)
         elif isinstance(content, ReportedOutcomes):
             self._outcomes += staging.outcome_rows(content)
-            return
         else:
             self._traffic += staging.traffic_rows(content)
-            return
-        self._days.add(date_from_epoch_us(content.event_time))
 
     def store(self, connection: Connection) -> None:
         """Add everything in one transaction. Raises psycopg.Error."""
+        try:
+            self._store(connection, some_stored=False)
+        except psycopg.errors.UniqueViolation:
+            # the shipper before was killed between its commit and the spool, or two replicas had one request
+            self._store(connection, some_stored=True)
+
+    def _store(self, connection: Connection, *, some_stored: bool) -> None:
         with connection.transaction(), connection.cursor() as cursor:
             if self._days:
                 predictions.create_partitions(cursor, self._days)
-                predictions.store(cursor, self._rows, self._lists)
+                predictions.store(cursor, self._rows, self._lists, some_stored=some_stored)
             if self._outcomes:
                 staging.store_outcomes(cursor, self._outcomes)
             if self._traffic:

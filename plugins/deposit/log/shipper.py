@@ -18,8 +18,9 @@ from deposit.log import predictions
 from deposit.log.batch import UNREADABLE, UNSTORABLE, Batch, Connection, prepare
 from deposit.log.entries import Entry, decode_entry
 from deposit.log.handover import Handover, leave_rest
-from deposit.log.spool import Spool, SpoolState
-from deposit.log.spools import SpoolFolder
+from deposit.log.pace import Pace
+from deposit.log.spool import Spool
+from deposit.log.spools import SpoolFolder, store_state
 from deposit.log.writer import writer_parameters
 from deposit.sections import DatabaseSettings, LogSettings
 from deposit.settings import Settings
@@ -64,19 +65,6 @@ class OutageLog:
         if self._rows and now - self._reported >= _REPORT_SECONDS:
             logger.info("shipped %d rows in %.0f s; %d wait", self._rows, now - self._reported, waiting)
             self._rows, self._reported = 0, now
-
-
-_INSERT = """
-INSERT INTO public.spool_states (entries, rows, oldest_seconds, bytes, aside_rows, shipped_rows)
-VALUES (%s, %s, %s, %s, %s, %s)
-ON CONFLICT DO NOTHING
-"""
-
-
-def store(connection: psycopg.Connection[Any], state: SpoolState) -> None:
-    """Add what the spool holds now. Raises psycopg.Error."""
-    oldest = 0.0 if state.oldest_at is None else max(0.0, time.time() - state.oldest_at)
-    connection.execute(_INSERT, [state.entries, state.rows, oldest, state.bytes, state.aside_rows, state.shipped_rows])
 
 
 Numbered = Sequence[tuple[int, Entry]]
@@ -190,23 +178,22 @@ def _work(
     outages: OutageLog,
     stop: threading.Event,
 ) -> None:
-    log = settings.log
+    log, pace = settings.log, Pace(settings.log)
     prepare(connection)
     maintenance, state, left = _Timer(_MAINTENANCE_SECONDS), _Timer(_STATE_SECONDS), _Timer(_HANDOVER_SECONDS)
     while not stop.is_set():
         beat(settings.heartbeat_file)
         if maintenance.due():
             predictions.maintain_partitions(connection, log.retention_days)
+        pace.begin()
         shipped = sum(_ship_next(connection, spool, log) for spool in spools.spools())
         waiting = spools.state()
         outages.on_success(shipped, waiting.rows)
         if state.due():
-            store(connection, waiting)
+            store_state(connection, waiting)
         if handover and left.due():
             _take_over(connection, handover, stop)
-        # small batches cost as much as large ones
-        if waiting.rows < log.ship_rows / 2:
-            stop.wait(log.poll_seconds)
+        stop.wait(pace.rest(waiting))
 
 
 def _take_over(connection: Connection, handover: Handover, stop: threading.Event) -> None:

@@ -20,6 +20,8 @@ from deposit.settings import Settings
 
 _BATCH_BYTES = 64 * 2**20
 _VACUUM_PAGES = 256
+_KEPT_PAGES = 4096
+"""Of the file, empty ones for the entries to come (16 MiB): giving pages back and taking them again costs time."""
 _REMOVED_AT_ONCE = 50
 _TURN_SECONDS = 0.001
 
@@ -151,7 +153,7 @@ class Spool:
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
             (pages,) = connection.execute("PRAGMA page_count").fetchone()
             (empty,) = connection.execute("PRAGMA freelist_count").fetchone()
-            if empty <= max(_VACUUM_PAGES, pages // 2):
+            if empty <= max(_KEPT_PAGES, pages // 2):
                 return False
             # `execute` would take one page and stop, since no row comes of it
             connection.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})")

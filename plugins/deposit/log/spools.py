@@ -1,7 +1,11 @@
 """The spools of all replicas: one file for each, in one folder; those of replicas that are gone are emptied as well."""
 
 import re
+import time
 from pathlib import Path
+from typing import Any
+
+import psycopg
 
 from deposit.log.spool import Spool, SpoolState
 from deposit.settings import Settings
@@ -49,3 +53,16 @@ class SpoolFolder:
         """Close the files; a later call opens them again."""
         for spool in self._spools.values():
             spool.close()
+
+
+_INSERT = """
+INSERT INTO public.spool_states (entries, rows, oldest_seconds, bytes, aside_rows, shipped_rows)
+VALUES (%s, %s, %s, %s, %s, %s)
+ON CONFLICT DO NOTHING
+"""
+
+
+def store_state(connection: psycopg.Connection[Any], state: SpoolState) -> None:
+    """Add what the spool holds now. Raises psycopg.Error."""
+    oldest = 0.0 if state.oldest_at is None else max(0.0, time.time() - state.oldest_at)
+    connection.execute(_INSERT, [state.entries, state.rows, oldest, state.bytes, state.aside_rows, state.shipped_rows])

@@ -22,9 +22,11 @@ class Staging:
         self.table = table
         self.types = types
         columns = {**types, **(more or {})}
+        self.name = sql.Identifier("pg_temp", f"staged_{table}")
+        self.columns = sql.SQL(", ").join(sql.Identifier(name) for name in columns)
         self._names = {
-            "staging": sql.Identifier("pg_temp", f"staged_{table}"),
-            "columns": sql.SQL(", ").join(sql.Identifier(name) for name in columns),
+            "staging": self.name,
+            "columns": self.columns,
             "definitions": sql.SQL(", ").join(
                 sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(kind)) for name, kind in columns.items()
             ),

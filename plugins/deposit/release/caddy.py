@@ -10,7 +10,10 @@ from deposit.release.published_uis import NO_LOGIN, PublishedUi, published_uis, 
 from deposit.sections import GatewaySettings, bracketed
 from deposit.settings import Settings
 
-NO_UPSTREAM = "none"
+NO_UPSTREAM = "none:1-2"
+"""In a place: nothing is live. Two ports are no address, so Caddy does not dial, but takes its route for errors."""
+NO_UPSTREAM_BEFORE = "none"
+"""What gateways before this one asked for at each request."""
 PLACES = 12
 """Between which the gateway deals requests in turn, each with a file that names a replica: to change how many replicas
 there are changes files alone, and so reloads nothing."""
@@ -66,13 +69,12 @@ def config(settings: Settings, upstream_file: Path, login_file: Path, access_log
     gateway = settings.gateway
     encrypted = gateway.tls != "off"
     host = bracketed(gateway.listen)
-    api = _routes(str(upstream_file), encrypted)
-    servers = {"public": _server(gateway, f"{host}:{settings.stack.gateway_port}", api, encrypted)}
+    servers = {"public": _api_server(gateway, f"{host}:{settings.stack.gateway_port}", upstream_file, encrypted)}
     for ui in published_uis(settings):
         servers[ui.name] = _ui_server(gateway, f"{host}:{ui.port}", ui, login_file, encrypted)
     apps: dict[str, Any] = {"http": {"grace_period": "30s", "servers": servers}}
     if gateway.inside:
-        servers["inside"] = _server(gateway, gateway.inside, _routes(str(upstream_file), False), False)
+        servers["inside"] = _api_server(gateway, gateway.inside, upstream_file, encrypted=False)
     if encrypted:
         apps |= _certificates(gateway)
     return {
@@ -80,6 +82,17 @@ def config(settings: Settings, upstream_file: Path, login_file: Path, access_log
         "logging": _logging(gateway.access_log, access_log),
         "apps": apps,
     }
+
+
+def _api_server(gateway: GatewaySettings, address: str, upstream_file: Path, encrypted: bool) -> dict[str, Any]:
+    server = _server(gateway, address, _routes(str(upstream_file), encrypted), encrypted)
+    # only here, after a dial has failed: each look into the file costs a request a tenth of its time in the gateway
+    nothing_live = {
+        "match": [{"vars": {f"{{file.{upstream_file}}}": [NO_UPSTREAM]}}],
+        "handle": [_headers(encrypted), _answer("503", _NOTHING_LIVE)],
+    }
+    server["errors"]["routes"].insert(0, nothing_live)
+    return server
 
 
 def _server(gateway: GatewaySettings, address: str, routes: list[dict[str, Any]], encrypted: bool) -> dict[str, Any]:
@@ -138,31 +151,31 @@ def _certificates(gateway: GatewaySettings) -> dict[str, Any]:
 
 
 def _logging(output: Literal["file", "stdout"], access_log: Path) -> dict[str, Any]:
-    """One line a request: no headers, which hold keys, and no query, which may hold what a person typed."""
+    """One line a request: no headers, which hold keys, and no query, which may hold what a person typed.
+
+    Both logs have this form: Caddy makes a request's line for each, also for the one that then does not take it, and
+    headers are most of the line.
+    """
     fields: dict[str, Any] = {
         name: {"filter": "delete"} for name in ("request>headers", "resp_headers", "request>tls")
     } | {"request>uri": {"filter": "regexp", "regexp": r"\?.*", "value": "?"}}
+    encoder = {"format": "filter", "wrap": {"format": "json"}, "fields": fields}
     file = {"output": "file", "filename": str(access_log), "roll_size_mb": 20, "roll_keep": 3}
-    access = {
-        "writer": file if output == "file" else {"output": "stdout"},
-        "encoder": {"format": "filter", "wrap": {"format": "json"}, "fields": fields},
-        "include": [_ACCESS],
+    writer = file if output == "file" else {"output": "stdout"}
+    return {
+        "logs": {
+            "default": {"encoder": encoder, "exclude": [_ACCESS]},
+            "access": {"writer": writer, "encoder": encoder, "include": [_ACCESS]},
+        }
     }
-    return {"logs": {"default": {"exclude": [_ACCESS]}, "access": access}}
 
 
 def _routes(upstream_file: str, encrypted: bool) -> list[dict[str, Any]]:
-    upstream = f"{{file.{upstream_file}}}"
-    nothing_live = {"match": [{"vars": {upstream: [NO_UPSTREAM]}}], "handle": [_answer("503", _NOTHING_LIVE)]}
-    # what is refused before the service has seen it still gets a request id
-    request_id = {"set": {"X-Request-Id": ["{http.request.uuid}"]}, "require": {"headers": {"X-Request-Id": None}}}
-    ids = {"handler": "headers", "response": {"deferred": True, **request_id}}
     attempt = {"handler": "headers", "request": {"set": {_ATTEMPT: ["{time.now.unix_ms}-{http.request.uuid}"]}}}
     no_attempt = {"handler": "headers", "request": {"delete": [_ATTEMPT]}}
     again = {"request_buffers": _KEPT_BYTES}
     return [
-        {"handle": [_headers(encrypted), ids]},
-        nothing_live,
+        {"handle": [_headers(encrypted)]},
         {
             "match": [_SMALL],
             "handle": [
@@ -196,7 +209,13 @@ def _proxy(upstream_file: str, balancing: dict[str, Any]) -> dict[str, Any]:
             **balancing,
         },
         "health_checks": {"passive": {"fail_duration": _DEAD}},
-        "headers": {"response": {"delete": ["Server", "Via"]}},
+        # an HTTP server that refuses a request before its application has seen it gives it no id
+        "headers": {
+            "response": {
+                "set": {"X-Request-Id": ["{http.request.uuid}"]},
+                "require": {"headers": {"X-Request-Id": None}},
+            }
+        },
     }
 
 

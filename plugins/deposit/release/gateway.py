@@ -18,7 +18,7 @@ import httpx
 
 from deposit.errors import ConfigError, UpstreamError, remedy
 from deposit.files import StateFolder
-from deposit.release.caddy import NO_UPSTREAM, PLACES, config, places
+from deposit.release.caddy import NO_UPSTREAM, NO_UPSTREAM_BEFORE, PLACES, config, places
 from deposit.sections import GatewaySettings
 from deposit.settings import Settings
 
@@ -52,7 +52,7 @@ class Gateway:
         # a gateway of before knew the first place alone
         before = self._read()[0]
         for place in self._places:
-            if not place.exists():
+            if not place.exists() or place.read_text() == NO_UPSTREAM_BEFORE:
                 _replace(place, before)
         return self.config_file
 
@@ -87,7 +87,8 @@ class Gateway:
         self.point_to(())
 
     def _read(self) -> list[str]:
-        return [place.read_text() if place.exists() else NO_UPSTREAM for place in self._places]
+        texts = [place.read_text() if place.exists() else NO_UPSTREAM for place in self._places]
+        return [NO_UPSTREAM if text == NO_UPSTREAM_BEFORE else text for text in texts]
 
     def answers(self) -> bool:
         """Whether Caddy runs."""

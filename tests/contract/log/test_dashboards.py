@@ -30,6 +30,7 @@ from deposit.log import predictions, shipper
 from deposit.log.batch import prepare
 from deposit.log.entries import Traffic, TrafficCount, encode_entry, microseconds
 from deposit.log.spool import Spool
+from deposit.log.spools import store_state
 from deposit.monitoring import metric_rows
 from deposit.monitoring.assessment import assess
 from deposit.monitoring.evidently_report import ReportSubject, evidently_metrics, evidently_report
@@ -109,7 +110,7 @@ def shown(
         predictions.maintain_partitions(writer, None)
         while batch := spool.read(20_000):
             shipper.ship(writer, spool, batch)
-        shipper.store(writer, spool.state())
+        store_state(writer, spool.state())
     spool.close()
     with psycopg.connect(addresses.owner) as owner:
         owner.execute(

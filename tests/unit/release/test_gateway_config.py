@@ -69,19 +69,28 @@ def test_a_gateway_of_before_goes_on_with_the_one_service_that_it_knew(tmp_path:
     assert gateway.upstream() == ("127.0.0.1:8101",)
 
 
-def test_the_access_log_holds_no_headers() -> None:
-    fields = CONFIG["logging"]["logs"]["access"]["encoder"]["fields"]
+def test_a_gateway_of_before_to_which_nothing_was_released_is_still_that(tmp_path: Path) -> None:
+    places = tmp_path / "caddy" / "upstream", tmp_path / "caddy" / "upstream-2"
+    places[0].parent.mkdir()
+    for place in places:
+        place.write_text("none")
+    gateway = Gateway(Settings(state_dir=tmp_path))
+    assert gateway.upstream() == ()
+    gateway.prepare()
+    assert {place.read_text() for place in places} == {NO_UPSTREAM}
+
+
+@pytest.mark.parametrize("log", ["access", "default"])
+def test_no_log_holds_headers_or_queries(log: str) -> None:
+    fields = CONFIG["logging"]["logs"][log]["encoder"]["fields"]
     assert fields["request>headers"] == {"filter": "delete"}
-
-
-def test_the_access_log_holds_no_query() -> None:
-    assert CONFIG["logging"]["logs"]["access"]["encoder"]["fields"]["request>uri"]["regexp"] == r"\?.*"
+    assert fields["request>uri"]["regexp"] == r"\?.*"
 
 
 def test_every_answer_has_the_security_headers() -> None:
     server = CONFIG["apps"]["http"]["servers"]["public"]
-    first, on_errors = server["routes"][0]["handle"][0], server["errors"]["routes"][0]["handle"][0]
-    assert first == on_errors
+    first, *on_errors = (route["handle"][0] for route in (server["routes"][0], *server["errors"]["routes"]))
+    assert on_errors == [first, first]
     assert first["response"]["set"]["X-Content-Type-Options"] == ["nosniff"]
     assert "Strict-Transport-Security" not in first["response"]["set"]
 
@@ -116,9 +125,10 @@ def test_tls_has_names_or_files_and_asks_browsers_to_stay_with_it() -> None:
 
 
 def test_before_the_first_release_the_answer_says_what_to_do() -> None:
-    (answer,) = [handler for handler in _handlers() if handler["handler"] == "static_response"]
-    assert answer["status_code"] == "503"
-    assert "deposit release" in json.loads(str(answer["body"]))["detail"][0]["message"]
+    asked, answered = CONFIG["apps"]["http"]["servers"]["public"]["errors"]["routes"][0].values()
+    assert asked == [{"vars": {"{file./run/upstream}": [NO_UPSTREAM]}}]
+    assert answered[-1]["status_code"] == "503"
+    assert "deposit release" in json.loads(answered[-1]["body"])["detail"][0]["message"]
 
 
 @pytest.mark.parametrize(("target", "command"), [("docker", "make up"), ("process", "deposit up")])
