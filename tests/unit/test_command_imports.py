@@ -24,15 +24,9 @@ from deposit.cli import main
 from deposit.data.period import parse_period
 sys.argv = ["deposit", *{arguments}]
 if "monitor" in sys.argv:
-    from contextlib import nullcontext
-    from deposit.monitoring import profile, reporting
-    from deposit.monitoring.period_rows import StoredRows
+    from deposit.monitoring import reporting
     # a day of which PostgreSQL holds no prediction
     reporting.monitor = lambda settings, period, *_: reporting.MonitoredPeriod(parse_period(period).name, ())
-    reporting.transaction, reporting.period_rows = nullcontext, lambda _, connection, span: nullcontext(
-        StoredRows(connection, span)
-    )
-    profile.models_of = lambda *_: []
 try:
     main()
 finally:

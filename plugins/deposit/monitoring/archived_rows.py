@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -21,12 +21,10 @@ from deposit.model.mixture import AGE_EDGES, FACTORS
 from deposit.model.reference import Histogram, ReferenceProfile
 from deposit.monitoring import profile
 from deposit.monitoring.histograms import COLUMNS, NUMBER_COLUMNS, OUTSIDE, PER_E
+from deposit.monitoring.period_rows import Sample
 from deposit.monitoring.profile import GROUPS, PeriodProfile
 from deposit.settings import Settings
 from deposit.store import ObjectStore, split_uri
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _IDS = 100_000
 """That go to PostgreSQL at once."""
@@ -92,19 +90,14 @@ class ArchivedRows:
             reference,
         )
 
-    def sample(self, model_id: str, rows: int) -> "pd.DataFrame":
+    def sample(self, model_id: str, rows: int) -> Sample:
         """As `PeriodRows` says."""
-        import pandas as pd
-
-        from deposit.monitoring.evidently_report import CALLED, PROBABILITY, SUBSCRIBED
-
         statement = (
             f"SELECT {', '.join(map(_name, FEATURES))}, probability, subscribes::INTEGER, subscribed::INTEGER"  # noqa: S608
             " FROM (SELECT * FROM predictions WHERE model_id = $model_id ORDER BY md5(prediction_id::TEXT) LIMIT $rows)"
             " LEFT JOIN known USING (prediction_id) ORDER BY prediction_id"
         )
-        columns = [*(column.name for column in FEATURES), PROBABILITY, CALLED, SUBSCRIBED]
-        return pd.DataFrame(self._rows(statement, model_id=model_id, rows=rows), columns=columns)
+        return self._rows(statement, model_id=model_id, rows=rows)
 
     def _counts(self, expression: str, values: dict[str, Any], model_id: str) -> dict[int, int]:
         statement = f"SELECT {expression}, count(*) FROM predictions WHERE model_id = $model_id GROUP BY 1"  # noqa: S608

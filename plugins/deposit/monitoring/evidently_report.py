@@ -14,42 +14,22 @@ import pyarrow as pa
 from evidently import BinaryClassification, DataDefinition, Dataset, Report
 from evidently.core.report import Snapshot
 from evidently.presets import ClassificationPreset, DataDriftPreset, DataSummaryPreset
-from sqlalchemy import Connection, text
 
 from deposit.data import dataset as datasets
-from deposit.data.columns import CATEGORIES, FEATURES, NAMES, NUMBERS
+from deposit.data.columns import CATEGORIES, NAMES, NUMBERS
 from deposit.data.period import Period
+from deposit.database import transaction
 from deposit.model.artifact import ModelArtifact
 from deposit.model.evaluation import predict
 from deposit.monitoring import metric_rows
 from deposit.monitoring.metric_rows import MetricRow
-from deposit.monitoring.period_rows import PeriodRows
+from deposit.monitoring.period_rows import CALLED, PROBABILITY, SAMPLED, SUBSCRIBED, Sample
 from deposit.monitoring.status import report_key
 from deposit.monitoring.workspace import keep_run
 from deposit.settings import Settings
 from deposit.store import ObjectStore
 
-SUBSCRIBED, CALLED, PROBABILITY = "subscribed", "called", "probability"
 _SEED = 0
-
-
-def sample_predictions(connection: Connection, span: Period, model_id: str, rows: int) -> pd.DataFrame:
-    """Up to `rows` predictions, chosen by a hash of their ids; `subscribed` is missing where it is not known yet."""
-    columns = ", ".join(f'prediction."{column.sql_name}" AS "{column.name}"' for column in FEATURES)
-    # every name is the program's own
-    statement = text(
-        f"SELECT {columns}, prediction.probability, prediction.subscribes::integer AS {CALLED}, "  # noqa: S608
-        f"outcome.subscribed::integer AS {SUBSCRIBED} FROM ("
-        " SELECT * FROM predictions WHERE model_id = :model_id AND event_time >= :start AND event_time < :end"
-        " ORDER BY md5(prediction_id::text) LIMIT :rows"
-        ") AS prediction LEFT JOIN LATERAL ("
-        " SELECT subscribed FROM current_outcomes"
-        " WHERE current_outcomes.prediction_id = prediction.prediction_id LIMIT 1"
-        ") AS outcome ON true ORDER BY prediction.prediction_id"
-    )
-    window = {"model_id": model_id, "start": span.start, "end": span.end, "rows": rows}
-    result = connection.execute(statement, window)
-    return pd.DataFrame(result.all(), columns=list(result.keys()))
 
 
 def sample_training_rows(settings: Settings, artifact: ModelArtifact, rows: int) -> pd.DataFrame:
@@ -152,6 +132,15 @@ def _dataset(frame: pd.DataFrame, labelled: bool) -> Dataset:
 
 
 @dataclass(frozen=True)
+class DraftedReport:
+    """A report that is nowhere yet; `rows` is the number of predictions in it."""
+
+    subject: ReportSubject
+    rows: int
+    snapshot: Snapshot
+
+
+@dataclass(frozen=True)
 class WrittenReport:
     """One report and where its HTML is."""
 
@@ -160,30 +149,27 @@ class WrittenReport:
     uri: str
 
 
-def write_report(
-    settings: Settings,
-    connection: Connection,
-    predictions: PeriodRows,
-    span: Period,
-    model_id: str,
-    artifact: ModelArtifact,
-) -> WrittenReport:
-    """Write the report of a model's period, and its figures to `metrics`. Raises SourceError or UpstreamError."""
-    rows = settings.monitor.sample_rows
+def draft_report(
+    settings: Settings, span: Period, model_id: str, artifact: ModelArtifact, sample: Sample
+) -> DraftedReport:
+    """Compute the report of a model's period from a sample of its predictions. Raises SourceError or UpstreamError."""
     subject = ReportSubject(span.name, model_id, span.start, artifact.threshold)
-    current = predictions.sample(model_id, rows)
-    snapshot = evidently_report(subject, current, sample_training_rows(settings, artifact, rows))
-    uri = _keep(settings, subject, snapshot)
-    report = MetricRow(model_id, metric_rows.REPORT, float(len(current)), note=uri)
-    metric_rows.replace_report(connection, span.name, model_id, [report, *evidently_metrics(model_id, snapshot)])
-    return WrittenReport(span.name, model_id, uri)
+    reference = sample_training_rows(settings, artifact, settings.monitor.sample_rows)
+    current = pd.DataFrame(sample, columns=list(SAMPLED))
+    return DraftedReport(subject, len(current), evidently_report(subject, current, reference))
 
 
-def _keep(settings: Settings, subject: ReportSubject, snapshot: Snapshot) -> str:
+def store_report(settings: Settings, draft: DraftedReport) -> WrittenReport:
+    """Put a report in its places, and its figures into `metrics`; a repeat replaces them. Raises UpstreamError."""
+    subject, snapshot = draft.subject, draft.snapshot
     key = report_key(subject.period, subject.model_id)
     # without a name, so that these MiB are gone before the workspace makes as many
     uri = ObjectStore(settings.store).reports.put(
         key, snapshot.get_html_str(as_iframe=False).encode(), "text/html; charset=utf-8"
     )
     keep_run(settings.workspace_path, subject.name, snapshot)
-    return uri
+    report = MetricRow(subject.model_id, metric_rows.REPORT, float(draft.rows), note=uri)
+    rows = [report, *evidently_metrics(subject.model_id, snapshot)]
+    with transaction(settings.database) as connection:
+        metric_rows.replace_report(connection, subject.period, subject.model_id, rows)
+    return WrittenReport(subject.period, subject.model_id, uri)

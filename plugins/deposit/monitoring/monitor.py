@@ -1,6 +1,6 @@
 """Monitor a period: count it, compare it with what each model was trained on, assess it, store the metrics."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -17,15 +17,15 @@ from deposit.model.evaluation import Economics
 from deposit.model.expiry import Expiry
 from deposit.model.reference import ReferenceProfile
 from deposit.monitoring import metric_rows, profile, receipts
-from deposit.monitoring.assessment import assess, describe
+from deposit.monitoring.assessment import Assessment, assess, describe
 from deposit.monitoring.metric_rows import MetricRow
-from deposit.monitoring.period_rows import archived_until, period_rows
+from deposit.monitoring.period_rows import PeriodRows, archived_until, period_rows
 from deposit.monitoring.status import PeriodAssessment, assessments_of
 from deposit.progress import Progress, log_progress
 from deposit.settings import Settings
 
 if TYPE_CHECKING:
-    from deposit.registry.registry import ModelRegistry
+    from deposit.registry.model_files import RegisteredModels
 
 
 @dataclass(frozen=True)
@@ -47,17 +47,20 @@ class MonitoredPeriod:
 
 
 def monitor(
-    settings: Settings, period: str, progress: Progress = log_progress, meanwhile: Callable[[], object] | None = None
+    settings: Settings,
+    period: str,
+    progress: Progress = log_progress,
+    before: Callable[[PeriodRows, Sequence[str]], object] = lambda *_: None,
 ) -> MonitoredPeriod:
-    """Monitor a month or a day; a repeat replaces its metrics. `meanwhile` is called before anything is counted.
+    """Monitor a month or a day; a repeat replaces its metrics.
 
-    A model that is gone from the registry, or of which nothing is known there, is left out, with its metrics as they
-    are. Raises ConfigError (no period) or UpstreamError.
+    `before` is called with the rows and the ids of their models, before anything is counted. A model that is gone from
+    the registry, or of which nothing is known there, is left out, with its metrics as they are. Raises ConfigError (no
+    period) or UpstreamError.
     """
     span = parse_period(period)
     money, name = Economics.of(settings.economics), settings.mlflow.model_name
-    if not span.is_month:
-        money = replace(money, capacity=None)  # which is a month's
+    money = money if span.is_month else replace(money, capacity=None)  # which is a month's
     with transaction(settings.database) as connection, period_rows(settings, connection, span) as predictions:
         # a repeat that runs beside this one waits, and then replaces
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('deposit.monitor'))")
@@ -65,8 +68,7 @@ def monitor(
         unknown = []
         registry = cache(partial(_registry, settings))  # one for all models, which connects once
         model_ids = predictions.models_of(name)
-        if model_ids and meanwhile:
-            meanwhile()
+        before(predictions, model_ids)
         for model_id in model_ids:
             progress(f"{span.name}: counting what {model_id} predicted")
             try:
@@ -75,10 +77,8 @@ def monitor(
                 progress(f"{span.name}: {model_id} is left out, its metrics stay as they are: {error}")
                 unknown.append(model_id)
                 continue
-            observed = predictions.profile(model_id, baseline.reference)
-            assessment = assess(observed, baseline.reference, baseline.threshold, baseline.expected, money)
-            rows += metric_rows.to_metric_rows(model_id, observed, baseline.reference, assessment)
-            rows += metric_rows.age_rows(model_id, baseline.expiry, month_number(span.start))
+            assessment, figures = _assessed(predictions, model_id, baseline, money, month_number(span.start))
+            rows += figures
             progress(f"{span.name}, {model_id}: {assessment.status.title}. {describe(assessment)}")
         # of a period without predictions too: this is how an overdue monitoring is seen
         rows.append(MetricRow(metric_rows.SERVICE, "models", len({row.scope for row in rows} - {metric_rows.SERVICE})))
@@ -88,21 +88,31 @@ def monitor(
     return MonitoredPeriod(span.name, tuple(each for each in stored if each.model_id not in unknown))
 
 
+def _assessed(
+    predictions: PeriodRows, model_id: str, baseline: ModelBaseline, money: Economics, month: int
+) -> tuple[Assessment, list[MetricRow]]:
+    """A model's predictions, counted and assessed, and all metrics of them."""
+    observed = predictions.profile(model_id, baseline.reference)
+    assessment = assess(observed, baseline.reference, baseline.threshold, baseline.expected, money)
+    rows = metric_rows.to_metric_rows(model_id, observed, baseline.reference, assessment)
+    return assessment, [*rows, *metric_rows.age_rows(model_id, baseline.expiry, month)]
+
+
 def _count_receipts(connection: Connection, settings: Settings, span: Period) -> None:
     days = receipts.settled(span, datetime.now(UTC), settings.log.retention_days, archived_until(connection))
     counted = receipts.count(connection, days)
     metric_rows.replace_receipts(connection, days, counted, settings.monitor.max_unknown_share)
 
 
-def _registry(settings: Settings) -> "ModelRegistry":
-    # MLflow takes seconds to import, which a period without predictions need not wait for
-    from deposit.registry.registry import ModelRegistry
+def _registry(settings: Settings) -> "RegisteredModels":
+    # it knows models, whose libraries a period without predictions need not wait for
+    from deposit.registry.model_files import RegisteredModels
 
-    return ModelRegistry(settings)
+    return RegisteredModels(settings)
 
 
-def _baseline(settings: Settings, registry: "ModelRegistry", model_id: str) -> ModelBaseline:
-    from deposit.model.artifact import ModelArtifact, load_reference  # as with MLflow
+def _baseline(settings: Settings, registry: "RegisteredModels", model_id: str) -> ModelBaseline:
+    from deposit.model.artifact import ModelArtifact, load_reference  # as above
 
     version = registry.by_id(model_id)
     with TemporaryDirectory() as folder:

@@ -1,22 +1,35 @@
 """The predictions of a period, wherever they are: in PostgreSQL, or in the archive."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import Any, Protocol
 
 from sqlalchemy import Connection, text
 
+from deposit.data.columns import FEATURES, NAMES
 from deposit.data.period import Period
 from deposit.model.reference import ReferenceProfile
 from deposit.monitoring import profile
 from deposit.monitoring.profile import PeriodProfile
 from deposit.settings import Settings
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 _LOOK = text("SELECT EXISTS (SELECT FROM predictions WHERE event_time >= :start AND event_time < :end)")
+SUBSCRIBED, CALLED, PROBABILITY = "subscribed", "called", "probability"
+SAMPLED = (*NAMES, PROBABILITY, CALLED, SUBSCRIBED)
+"""Values of a row of a sample; whether a customer subscribed is None where it is not known yet."""
+Sample = Sequence[Sequence[Any]]
+_FEATURES = ", ".join(f'prediction."{column.sql_name}"' for column in FEATURES)
+_SAMPLE = text(
+    f"SELECT {_FEATURES},"  # noqa: S608 - our own names
+    " prediction.probability, prediction.subscribes::integer, outcome.subscribed::integer FROM ("
+    " SELECT * FROM predictions WHERE model_id = :model_id AND event_time >= :start AND event_time < :end"
+    " ORDER BY md5(prediction_id::text) LIMIT :rows"
+    ") AS prediction LEFT JOIN LATERAL ("
+    " SELECT subscribed FROM current_outcomes"
+    " WHERE current_outcomes.prediction_id = prediction.prediction_id LIMIT 1"
+    ") AS outcome ON true ORDER BY prediction.prediction_id"
+)
 _MANIFESTS = text("SELECT uri FROM archives WHERE month = :month ORDER BY content")
 
 
@@ -29,8 +42,8 @@ class PeriodRows(Protocol):
     def profile(self, model_id: str, reference: ReferenceProfile) -> PeriodProfile:
         """One model's predictions, counted."""
 
-    def sample(self, model_id: str, rows: int) -> "pd.DataFrame":
-        """Up to `rows` of them, as `evidently_report.sample_predictions` chooses and names them."""
+    def sample(self, model_id: str, rows: int) -> Sample:
+        """Up to `rows` of them, chosen by a hash of their ids, as `SAMPLED` names their values."""
 
 
 class StoredRows:
@@ -48,11 +61,10 @@ class StoredRows:
         """As `PeriodRows` says."""
         return profile.profile_period(self._connection, self._span, model_id, reference)
 
-    def sample(self, model_id: str, rows: int) -> "pd.DataFrame":
+    def sample(self, model_id: str, rows: int) -> Sample:
         """As `PeriodRows` says."""
-        from deposit.monitoring.evidently_report import sample_predictions
-
-        return sample_predictions(self._connection, self._span, model_id, rows)
+        window = {"model_id": model_id, "start": self._span.start, "end": self._span.end, "rows": rows}
+        return self._connection.execute(_SAMPLE, window).tuples().all()
 
 
 @contextmanager

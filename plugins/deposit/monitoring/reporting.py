@@ -1,15 +1,15 @@
 """The reports of a period: one of each model that predicted in it."""
 
 import gc
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from deposit.data.period import parse_period
+from deposit.data.period import Period, parse_period
 from deposit.database import transaction
 from deposit.errors import DataError
 from deposit.monitoring.monitor import MonitoredPeriod, monitor
-from deposit.monitoring.period_rows import period_rows
+from deposit.monitoring.period_rows import PeriodRows, Sample, period_rows
 from deposit.progress import Progress, log_progress
 from deposit.settings import Settings
 
@@ -18,11 +18,30 @@ if TYPE_CHECKING:
 
 
 def monitor_and_report(settings: Settings, period: str, progress: Progress = log_progress) -> MonitoredPeriod:
-    """Monitor a period and write its reports; what these need is imported while PostgreSQL counts."""
+    """Monitor a period and write its reports. Raises as `monitor` and `write_reports` do.
+
+    Reports are computed while PostgreSQL counts, from samples that are drawn first: the rows are opened once. None is
+    stored before the metrics are, which replace those of an earlier report.
+    """
+    span, counted = parse_period(period), Future[MonitoredPeriod]()
+    reports: list[Future[list[WrittenReport]]] = []
+
+    def draw(predictions: PeriodRows, model_ids: Sequence[str]) -> None:
+        if not model_ids:
+            return
+        beside.submit(_import_libraries)
+        samples = _samples(settings, predictions, model_ids)
+        reports.append(beside.submit(_write, settings, span, samples, progress, counted.result))
+
     with ThreadPoolExecutor(max_workers=1) as beside:
-        monitored = monitor(settings, period, progress, partial(beside.submit, _import_libraries))
-    write_reports(settings, period, progress)
-    return monitored
+        try:
+            counted.set_result(monitor(settings, period, progress, draw))
+        except BaseException as error:
+            counted.set_exception(error)
+            raise
+        for each in reports:
+            each.result()
+    return counted.result()
 
 
 def write_reports(settings: Settings, period: str, progress: Progress = log_progress) -> "list[WrittenReport]":
@@ -31,34 +50,56 @@ def write_reports(settings: Settings, period: str, progress: Progress = log_prog
     A model that is gone from the registry is left out. Raises ConfigError (no period), SourceError or UpstreamError.
     """
     span = parse_period(period)
-    written = []
     with transaction(settings.database) as connection, period_rows(settings, connection, span) as predictions:
-        model_ids = predictions.models_of(settings.mlflow.model_name)
-        if not model_ids:
-            return []
-        _import_libraries()
-        from deposit.monitoring.evidently_report import write_report
-        from deposit.registry.registry import ModelRegistry
+        samples = _samples(settings, predictions, predictions.models_of(settings.mlflow.model_name))
+    if not samples:
+        return []
+    _import_libraries()
+    return _write(settings, span, samples, progress)
 
-        registry = ModelRegistry(settings)
-        for model_id in model_ids:
-            progress(f"{span.name}: writing the report of {model_id}")
-            try:
-                artifact = registry.load(registry.by_id(model_id))
-            except DataError as error:
-                progress(f"{span.name}: {model_id} is left out: {error}")
-                continue
-            written.append(write_report(settings, connection, predictions, span, model_id, artifact))
+
+def _samples(settings: Settings, predictions: PeriodRows, model_ids: Sequence[str]) -> dict[str, Sample]:
+    return {model_id: predictions.sample(model_id, settings.monitor.sample_rows) for model_id in model_ids}
+
+
+def _write(
+    settings: Settings,
+    span: Period,
+    samples: Mapping[str, Sample],
+    progress: Progress,
+    wait: Callable[[], object] = lambda: None,
+) -> "list[WrittenReport]":
+    """Write the reports of some models, by samples of what they predicted; `wait` is called before one is stored."""
+    from deposit.monitoring.evidently_report import draft_report, store_report
+    from deposit.registry.model_files import RegisteredModels
+
+    models, written = RegisteredModels(settings), []
+    for model_id, sample in samples.items():
+        progress(f"{span.name}: writing the report of {model_id}")
+        try:
+            artifact = models.load(models.by_id(model_id))
+        except DataError as error:
+            progress(f"{span.name}: {model_id} is left out: {error}")
+            continue
+        draft = draft_report(settings, span, model_id, artifact, sample)
+        wait()
+        written.append(store_report(settings, draft))
     return written
 
 
 def _import_libraries() -> None:
-    """Evidently and MLflow take seconds to import, which a period without predictions need not wait for."""
+    """Evidently takes seconds to import, which a period without predictions need not wait for.
+
+    Arrow, which reads the training rows, is to take memory as all else does: its pool keeps 16 MiB for reads to come.
+    """
     # an import makes no garbage that would be worth a quarter of its time
     gc.disable()
     try:
         import deposit.monitoring.evidently_report
-        import deposit.registry.registry  # noqa: F401
+        import deposit.registry.model_files  # noqa: F401
     finally:
         gc.freeze()
         gc.enable()
+    import pyarrow as pa
+
+    pa.set_memory_pool(pa.system_memory_pool())

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence, Set
 from typing import TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpx
 import msgspec
@@ -15,7 +15,7 @@ ABSENT = "RESOURCE_DOES_NOT_EXIST"
 FAILURES = (httpx.HTTPError, httpx.InvalidURL, msgspec.DecodeError, UnicodeDecodeError)
 """What `ask` raises where MLflow does not answer as it should."""
 _REFUSALS = (httpx.codes.BAD_REQUEST, httpx.codes.NOT_FOUND)
-_CONNECT_SECONDS = 5
+_SECONDS, _CONNECT_SECONDS = 60.0, 5.0
 _Answer = TypeVar("_Answer")
 
 
@@ -41,14 +41,23 @@ def ask(
     query: Mapping[str, str],
     kind: type[_Answer],
     absent: Set[str] = frozenset({ABSENT}),
-    seconds: float = 60,
+    seconds: float = _SECONDS,
+    api: str = "mlflow",
 ) -> _Answer | None:
     """What the server at `uri` answers; None if it refuses by a code of `absent`. Raises FAILURES."""
-    with httpx.Client(timeout=httpx.Timeout(seconds, connect=_CONNECT_SECONDS), auth=_login()) as client:
-        answer = client.get(f"{uri.rstrip('/')}/api/2.0/mlflow/{path}", params=dict(query))
+    with _client(seconds) as client:
+        answer = client.get(f"{uri.rstrip('/')}/api/2.0/{api}/{path}", params=dict(query))
     if answer.status_code in _REFUSALS and msgspec.json.decode(answer.content, type=_Refusal).error_code in absent:
         return None
     return msgspec.json.decode(answer.raise_for_status().content, type=kind, strict=False)
+
+
+def fetch(uri: str, paths: Mapping[str, str]) -> dict[str, bytes]:
+    """The content of artifacts that the server at `uri` hands out, by paths, under the same keys. Raises FAILURES."""
+    with _client(_SECONDS) as client:
+        root = f"{uri.rstrip('/')}/api/2.0/mlflow-artifacts/artifacts"
+        answers = {key: client.get(f"{root}/{quote(path)}") for key, path in paths.items()}
+    return {key: answer.raise_for_status().content for key, answer in answers.items()}
 
 
 def outage(uri: str, error: Exception) -> UpstreamError:
@@ -58,6 +67,10 @@ def outage(uri: str, error: Exception) -> UpstreamError:
         f"MLflow at {uri} does not answer as it should ({reason}): "
         f"{remedy(urlsplit(uri).hostname)}, or correct DEPOSIT_MLFLOW__TRACKING_URI"
     )
+
+
+def _client(seconds: float) -> httpx.Client:
+    return httpx.Client(timeout=httpx.Timeout(seconds, connect=_CONNECT_SECONDS), auth=_login())
 
 
 def _login() -> httpx.Auth | None:

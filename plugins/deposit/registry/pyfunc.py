@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from deposit.model.artifact import ModelArtifact
-from deposit.registry import tracking
+from deposit.registry.model_files import ARTIFACT
 
 with warnings.catch_warnings(action="ignore"):  # it warns at import, of type hints of its own
     import mlflow.pyfunc
@@ -21,7 +21,7 @@ class DepositModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined
 
     def load_context(self, context: Any) -> None:
         """Read and check the model's files."""
-        self._artifact = ModelArtifact.load(Path(context.artifacts[tracking.ARTIFACT]))
+        self._artifact = ModelArtifact.load(Path(context.artifacts[ARTIFACT]))
 
     def predict(self, context: Any, model_input: pd.DataFrame) -> NDArray[np.float64]:  # noqa: ARG002
         """Probabilities, shape (n,)."""

@@ -1,4 +1,4 @@
-"""The model registry: what is registered and who is made champion, and the files of the versions."""
+"""The model registry: who is registered and who is made champion, by MLflow's library."""
 
 import json
 import platform
@@ -6,8 +6,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
@@ -17,9 +15,9 @@ from mlflow.tracking import MlflowClient
 from deposit.errors import ConfigError
 from deposit.model.artifact import ModelArtifact
 from deposit.registry import tracking
+from deposit.registry.model_files import RegisteredModels, model_folder
 from deposit.registry.tags import Tag
-from deposit.registry.tracking import LoggedModel
-from deposit.registry.versions import CHAMPION, PREVIOUS, RegisteredVersions, Version
+from deposit.registry.versions import CHAMPION, PREVIOUS, Version
 from deposit.settings import load_settings
 from deposit.store import ObjectStore
 
@@ -36,7 +34,7 @@ class ArtifactLocation:
     threshold: float | None
 
 
-class ModelRegistry(RegisteredVersions):
+class ModelRegistry(RegisteredModels):
     """The registered model of the settings; one for a whole command, since it connects to MLflow once, when first used.
 
     Each method raises UpstreamError if MLflow does not answer.
@@ -53,24 +51,14 @@ class ModelRegistry(RegisteredVersions):
         with tracking.mlflow_errors(self.client):
             yield self.client
 
-    def download(self, version: Version, folder: Path) -> Path:
-        """Fetch a version's files into a folder, each checked against its recorded sha256. Raises IntegrityError."""
-        with self.errors() as client:
-            return tracking.fetch_model(client, self._logged_model(version), folder)
-
-    def load(self, version: Version) -> ModelArtifact:
-        """A version's model, fetched and checked. Raises IntegrityError."""
-        with TemporaryDirectory() as folder:
-            return ModelArtifact.load(self.download(version, Path(folder)), self._settings.train.threads)
-
     def resolve_artifact(self, version: Version) -> ArtifactLocation:
         """Where a version's files are, and what they must be. Raises IntegrityError if MLflow no longer has them."""
+        model = self.logged_model(version)
         with self.errors() as client:
-            model, run = self._logged_model(version), tracking.find_run(client, version.run_id)
+            run = tracking.find_run(client, version.run_id)
             threshold = run.data.params.get("threshold") if run else None
-            return ArtifactLocation(
-                tracking.model_folder(client, model), model.sha256, None if threshold is None else float(threshold)
-            )
+        folder = model_folder(self._settings.mlflow.tracking_uri, model)
+        return ArtifactLocation(folder, model.sha256, None if threshold is None else float(threshold))
 
     def set_champion(self, version: Version, before: Version | None) -> None:
         """Make a version the champion, and the one before it `previous`."""
@@ -117,10 +105,6 @@ class ModelRegistry(RegisteredVersions):
             for key, value in tags.items():
                 client.set_model_version_tag(self.name, model.version, key, value)
             return self.by_id(self._model_id(model))
-
-    def _logged_model(self, version: Version) -> LoggedModel:
-        model = self.client.get_model_version(self.name, str(version.version))
-        return LoggedModel(str(model.source), model.tags[Tag.MODEL_SHA256], version.model_id)
 
     def _create_version(self, run: Run) -> ModelVersion:
         """A version with an id that was never given before; without its tags it is not yet one of ours."""

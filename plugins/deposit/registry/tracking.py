@@ -1,32 +1,29 @@
-"""MLflow's tracking server: the connection (quiet, short time limits, errors in one line), runs and their models."""
+"""MLflow's tracking server: the connection (quiet, short time limits, errors in one line) and its runs."""
 
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import httpx
 import mlflow
-import mlflow.artifacts
 import requests
 from mlflow import environment_variables as knobs
 from mlflow.entities import Experiment, LifecycleStage, Run
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from deposit.errors import ConfigError, IntegrityError
-from deposit.model.artifact import MODEL, ModelArtifact, check_files, sha256_of
+from deposit.errors import ConfigError
 from deposit.registry.mlflow_api import ABSENT, outage
+from deposit.registry.model_files import ARTIFACT as ARTIFACT  # models that were logged before look for it here
+from deposit.registry.model_files import LoggedModel
 from deposit.registry.tags import Tag
 
 BY_MONTH = "month/"
 """Prefix of metrics by month, the month being the step; the others are of all months that were scored."""
 EARLIER = ("validation_", BY_MONTH)
 """Prefixes of what is no metric of a version; the first is of an earlier version's trainings."""
-ARTIFACT = "artifact"
-"""Name of a logged model's files among its artifacts."""
 CARD_FIGURES = "model_card.json"
 """Name of the model card's figures among a training's artifacts."""
 _HEALTH_SECONDS = 5.0
@@ -133,69 +130,7 @@ def _create_experiment(client: MlflowClient, name: str) -> Experiment:
         return experiment
 
 
-@dataclass(frozen=True)
-class LoggedModel:
-    """What a run or a version records of its model: MLflow's URI, the sha256 of its model.json, and whose it is."""
-
-    uri: str
-    sha256: str
-    owner: str
-
-    @property
-    def mlflow_id(self) -> str:
-        """MLflow's own id of it."""
-        return self.uri.removeprefix("models:/")
-
-
 def logged_model(run: Run) -> LoggedModel:
     """The model of a training's run."""
     tags = run.data.tags
     return LoggedModel(tags[Tag.MODEL_URI], tags[Tag.MODEL_SHA256], f"run {run.info.run_id}")
-
-
-def model_folder(client: MlflowClient, model: LoggedModel) -> str:
-    """The folder of a model's files, as MLflow names it. Raises IntegrityError if the model was deleted."""
-    try:
-        location = client.get_logged_model(model.mlflow_id).artifact_location
-    except MlflowException as error:
-        if is_absent(error):
-            raise IntegrityError(
-                f"MLflow no longer has the model of {model.owner}: `deposit train` makes it anew"
-            ) from error
-        raise
-    return f"{location}/artifacts/{ARTIFACT}"
-
-
-def fetch_model(client: MlflowClient, model: LoggedModel, folder: Path) -> Path:
-    """Fetch a model's files into a folder. Raises IntegrityError if any is missing or is not what was recorded."""
-    source, server = model_folder(client, model), client.tracking_uri
-    listed = mlflow.artifacts.list_artifacts(artifact_uri=source, tracking_uri=server)
-    if MODEL not in {Path(file.path).name for file in listed}:
-        raise IntegrityError(
-            f"{source} has no {MODEL} of {model.owner} any more: restore the files, or `deposit train` makes them anew"
-        )
-    with TemporaryDirectory() as work:
-        fetched = mlflow.artifacts.download_artifacts(artifact_uri=source, dst_path=work, tracking_uri=server)
-        folder.mkdir(parents=True, exist_ok=True)
-        for path in Path(fetched).iterdir():
-            (folder / path.name).write_bytes(path.read_bytes())
-    if sha256_of((folder / MODEL).read_bytes()) != model.sha256:
-        raise IntegrityError(f"{MODEL} of {model.owner} is not what was registered (sha256 {model.sha256}): restore it")
-    try:
-        check_files(folder)
-        ModelArtifact.load(folder)
-    except IntegrityError as error:
-        raise IntegrityError(
-            f"of {model.owner} not all files are what they were: restore {source}, or `deposit train` makes them anew"
-        ) from error
-    return folder
-
-
-def is_whole(client: MlflowClient, model: LoggedModel) -> bool:
-    """Whether all files of a model are still there, and what they were."""
-    with TemporaryDirectory() as folder:
-        try:
-            fetch_model(client, model, Path(folder))
-        except IntegrityError:
-            return False
-    return True

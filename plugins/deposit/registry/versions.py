@@ -83,6 +83,15 @@ class RegisteredVersions:
             raise DataError(f"there is no model {model_id}: `deposit models` lists what there is")
         return version
 
+    def recorded_model(self, version: Version) -> tuple[str, str]:
+        """MLflow's URI of a version's model, and the sha256 of its model.json. Raises DataError if it was deleted."""
+        query = {"name": self.name, "version": str(version.version)}
+        answer = self._ask("model-versions/get", query, _ModelVersionAnswer)
+        if answer is None:
+            raise DataError(f"there is no model {version.model_id}: `deposit models` lists what there is")
+        model = answer.model_version
+        return model.source, by_key(model.tags)[Tag.MODEL_SHA256]
+
     def _refuse_vacancy(self, versions: Sequence[Version]) -> None:
         """Raise GateError if there was a champion."""
         model = self._registered_model()
@@ -131,7 +140,12 @@ class _ModelVersion(msgspec.Struct, frozen=True):
     version: int
     creation_timestamp: int
     run_id: str = ""
+    source: str = ""
     tags: tuple[Pair, ...] = ()
+
+
+class _ModelVersionAnswer(msgspec.Struct, frozen=True):
+    model_version: _ModelVersion
 
 
 class _Page(msgspec.Struct, frozen=True):
@@ -139,7 +153,7 @@ class _Page(msgspec.Struct, frozen=True):
     next_page_token: str = ""
 
 
-_Answer = TypeVar("_Answer", _RegisteredModelAnswer, _Page)
+_Answer = TypeVar("_Answer", _RegisteredModelAnswer, _ModelVersionAnswer, _Page)
 
 
 def _champion_of(versions: Sequence[Version]) -> Version | None:

@@ -1,6 +1,8 @@
 """What a month of new labelled rows sets off: train, select, and release what has become champion."""
 
 from collections.abc import Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -30,23 +32,12 @@ from deposit.replay.state import ReplayedMonth, ReplayState
 from deposit.selection.selection import Selection
 from deposit.settings import Settings
 from deposit.store import ObjectStore
+from deposit.training.training import TrainingResult
 
 NAME, NAME_WITHOUT_TRAINING = "replay", "replay-untrained"
 """Of the registered model and the experiment: production's own are not touched, nor one kind of replay by the other."""
 _TRAINING = {"trials": 3, "bootstrap": 200}
 """Few trials and resamples for speed: the searched member is one of many, and each month trains."""
-
-
-def run_training_cycle(settings: Settings, dataset: str, traffic: TrafficLease, progress: Progress) -> Selection:
-    """Train on a dataset version, let the gate decide, and release what has become champion.
-
-    Raises DataError, ReleaseError (the champion could not be released) or UpstreamError.
-    """
-    training = train(settings, dataset, progress)
-    selection = challenge(settings, training.run_id, progress)
-    if selection.is_champion:
-        traffic.put(selection.model_id)
-    return selection
 
 
 def _ingested(settings: Settings, rows: pd.DataFrame, progress: Progress) -> str:
@@ -58,16 +49,57 @@ def _ingested(settings: Settings, rows: pd.DataFrame, progress: Progress) -> str
         return ingest(settings.changed("ingest", source="file", path=path), progress).version
 
 
-def bootstrap_champion(settings: Settings, rows: pd.DataFrame, traffic: TrafficLease, progress: Progress) -> None:
-    """See that a champion serves, before the first month: that of these rows, without the gate where it lets none in.
+class Trainings:
+    """Trainings on all rows up to a month, one after the other, beside what a replay does meanwhile.
 
-    The early months of this data teach no model to beat a constant, and a month can be scored by some model only. The
-    champion of another replay may have learned from months that are to come.
+    A training depends on the rows and on the verdicts of the months before its own, which are there when the month
+    before has been learned from: it is begun then, while that month's model is judged and goes live.
     """
-    newest = run_training_cycle(settings, _ingested(settings, rows, progress), traffic, progress).model_id
+
+    def __init__(self, settings: Settings, rows: pd.DataFrame, worker: Executor, progress: Progress) -> None:
+        self._settings, self._rows, self._worker, self._progress = settings, rows, worker, progress
+        self._begun: dict[str, Future[tuple[str, TrainingResult]]] = {}
+
+    def begin(self, period: str) -> None:
+        """Ingest and train on the rows up to a month, once."""
+        if period not in self._begun:
+            self._begun[period] = self._worker.submit(self._train, period)
+
+    def take(self, period: str) -> tuple[str, TrainingResult]:
+        """The dataset version of the rows up to a month, and its training. Raises as `ingest` and `train` do."""
+        self.begin(period)
+        return self._begun.pop(period).result()
+
+    def _train(self, period: str) -> tuple[str, TrainingResult]:
+        dataset = _ingested(self._settings, self._rows[self._rows["period"] <= period], self._progress)
+        return dataset, train(self._settings, dataset, progress=self._progress)
+
+
+def _judged(settings: Settings, training: TrainingResult, traffic: TrafficLease, progress: Progress) -> Selection:
+    """Let the gate decide on a training's model, and release what has become champion.
+
+    Raises DataError, ReleaseError (the champion could not be released) or UpstreamError.
+    """
+    selection = challenge(settings, training.run_id, progress)
+    if selection.is_champion:
+        traffic.put(selection.model_id)
+    return selection
+
+
+def bootstrap_champion(stage: "Stage", known: str, first: str) -> None:
+    """See that a champion serves, before the first month: that of the rows up to the last month that is known.
+
+    Without the gate where it lets none in: the early months of this data teach no model to beat a constant, and a month
+    can be scored by some model only. The champion of another replay may have learned from months that are to come.
+    """
+    settings, traffic, progress = stage.settings, stage.traffic, stage.progress
+    _, trained = stage.trainings.take(known)
+    if stage.training:
+        stage.trainings.begin(first)
+    newest = _judged(settings, trained, traffic, progress).model_id
     registry = ModelRegistry(settings)
     champion = registry.champion()
-    if champion is None or registry.load(champion).metadata.train_end > rows["period"].max():
+    if champion is None or registry.load(champion).metadata.train_end > known:
         reason = "no model has earned it yet" if champion is None else f"{champion.model_id} has seen what is to come"
         progress(f"{reason}, so {newest} is promoted without the gate")
         before, champion = champion, registry.by_id(newest)
@@ -90,6 +122,7 @@ class Stage:
     engine: Engine
     api: Service
     traffic: TrafficLease
+    trainings: Trainings
     training: bool
     progress: Progress
 
@@ -119,29 +152,36 @@ def replay(
     rows = datasets.load(store.data, version)
     periods = _periods(rows, first, last)
     book = ReplayState(store.reports, f"{version}/{first}_{last}{'' if training else '_untrained'}")
-    engine = connect(settings.database)
+    with ExitStack() as stack:
+        # outermost: traffic is given back before a training that is under way is waited for
+        worker = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="training"))
+        engine = connect(settings.database)
+        stack.callback(engine.dispose)
+        api = stack.enter_context(service(settings))
+        traffic = stack.enter_context(borrowed_traffic(settings, progress))
+        trainings = Trainings(settings, rows, worker, progress)
+        months = _months(Stage(settings, engine, api, traffic, trainings, training, progress), rows, periods, book)
+    return Replay(months, book.publish(page(f"Replay of {first} to {last}", months)))
+
+
+def _months(stage: Stage, rows: pd.DataFrame, periods: Sequence[str], book: ReplayState) -> tuple[ReplayedMonth, ...]:
+    """The months one after the other, but for those that are finished."""
+    if book.read(periods[0]) is None:
+        bootstrap_champion(stage, max(rows["period"][rows["period"] < periods[0]]), periods[0])
+    elif book.read(periods[-1]) is None:
+        resume(stage.settings, stage.traffic)
     months: list[ReplayedMonth] = []
-    try:
-        with service(settings) as api, borrowed_traffic(settings, progress) as traffic:
-            stage = Stage(settings, engine, api, traffic, training, progress)
-            if book.read(periods[0]) is None:
-                bootstrap_champion(settings, rows[rows["period"] < first], traffic, progress)
-            elif book.read(periods[-1]) is None:
-                resume(settings, traffic)
-            for done, period in enumerate(periods):
-                progress(f"replaying {period}", done, len(periods))
-                following = periods[done + 1] if done + 1 < len(periods) else month_after(period, 1)
-                known = rows[rows["period"] <= period]
-                month = book.read(period) or _month(stage, known, parse_period(period), following)
-                book.write(month)
-                months.append(month)
-    finally:
-        engine.dispose()
-    return Replay(tuple(months), book.publish(page(f"Replay of {first} to {last}", months)))
+    for done, period in enumerate(periods):
+        stage.progress(f"replaying {period}", done, len(periods))
+        following = periods[done + 1] if done + 1 < len(periods) else None
+        month = book.read(period) or _month(stage, rows, parse_period(period), following)
+        book.write(month)
+        months.append(month)
+    return tuple(months)
 
 
-def _month(stage: Stage, rows: pd.DataFrame, span: Period, following: str) -> ReplayedMonth:
-    """Everything that happens in the last month of `rows` and because of it; each step leaves out what is done."""
+def _month(stage: Stage, rows: pd.DataFrame, span: Period, following: str | None) -> ReplayedMonth:
+    """Everything that happens in a month and because of it, before the following; each step leaves out what is done."""
     month, prefix = rows[rows["period"] == span.name], f"{stage.settings.mlflow.model_name}-v"
     ids = month["id"].map(customer_id)
     logged = partial(state.predictions_by_id, stage.engine, span, prefix)
@@ -156,7 +196,7 @@ def _month(stage: Stage, rows: pd.DataFrame, span: Period, following: str) -> Re
     state.wait_for(reported, len(month), "outcomes")
     newest = max(monitor(stage.settings, span.name, stage.progress).models, key=lambda model: model.rows)
     broken = newest.status is PeriodStatus.DATA_QUALITY_FAILURE
-    action = _learn(stage, rows[rows["period"] < span.name] if broken else rows, broken, following)
+    action = _learn(stage, rows, span.name, broken, following)
     with reachable(stage.engine), stage.engine.connect() as connection:
         metrics = metrics_of(connection, span.name, newest.model_id)
     return ReplayedMonth(
@@ -175,14 +215,19 @@ def _month(stage: Stage, rows: pd.DataFrame, span: Period, following: str) -> Re
     )
 
 
-def _learn(stage: Stage, rows: pd.DataFrame, broken: bool, following: str) -> str:
-    """Train on what is known, if that is to be, and see that no expired model answers in the following month."""
+def _learn(stage: Stage, rows: pd.DataFrame, period: str, broken: bool, following: str | None) -> str:
+    """Learn from a month and judge the model, if that is to be, and see that none that expired answers in the next."""
     settings, action = stage.settings, "not learnt from" if broken else "not trained"
-    dataset = _ingested(settings, rows, stage.progress)
     if stage.training and not broken:
-        selection = run_training_cycle(settings, dataset, stage.traffic, stage.progress)
+        dataset, training = stage.trainings.take(period)
+        if following:
+            stage.trainings.begin(following)
+        selection = _judged(settings, training, stage.traffic, stage.progress)
         action = f"{selection.model_id} {'released' if selection.is_champion else 'refused'}"
-    fallback = replace_expired(settings, following, dataset, stage.progress)
+    else:
+        known = rows["period"] < period if broken else rows["period"] <= period
+        dataset = _ingested(settings, rows[known], stage.progress)
+    fallback = replace_expired(settings, following or month_after(period, 1), dataset, stage.progress)
     if fallback is None:
         return action
     stage.traffic.put(fallback.model_id)

@@ -15,6 +15,7 @@ from deposit.data import dataset as datasets
 from deposit.data.dataset import Manifest
 from deposit.errors import DataError, GateError, SourceError
 from deposit.registry import tracking
+from deposit.registry.model_files import is_whole
 from deposit.registry.tags import RunRole, RunState, Tag
 from deposit.sections import SelectSettings, StoreSettings, TrainSettings
 from deposit.settings import REPOSITORY, Settings
@@ -151,4 +152,4 @@ def challenger_run(client: MlflowClient, training: Run) -> Run | None:
     """The run of a training's challenger; None if it was deleted, or any of its model's files."""
     run_id = training.data.tags.get(Tag.CHALLENGER_RUN)
     run = tracking.find_run(client, run_id) if run_id else None
-    return run if run is not None and tracking.is_whole(client, tracking.logged_model(run)) else None
+    return run if run is not None and is_whole(client.tracking_uri, tracking.logged_model(run)) else None

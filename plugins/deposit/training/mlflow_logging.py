@@ -20,6 +20,7 @@ from deposit.data.columns import FEATURES, NAMES
 from deposit.model.artifact import MODEL, ModelArtifact, ModelMetadata, Provenance, sha256_of
 from deposit.model.evaluation import Economics, MonthMetrics
 from deposit.registry import pyfunc, tracking
+from deposit.registry.model_files import ARTIFACT
 from deposit.registry.tags import RunRole, RunState, Tag, TrialState
 from deposit.training.card import CardFigures, ModelCard, parse_figures
 from deposit.training.card_document import to_markdown
@@ -173,14 +174,14 @@ def log_values(
 
 def _log_model(client: MlflowClient, run_id: str, artifact: ModelArtifact) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        files = Path(folder) / tracking.ARTIFACT
+        files = Path(folder) / ARTIFACT
         artifact.save(files)
         example = pd.DataFrame(artifact.parity.rows[:_EXAMPLES], columns=list(NAMES))
         with mlflow.start_run(run_id=run_id):
             logged = mlflow.pyfunc.log_model(
                 name="model",
                 python_model=str(Path(pyfunc.__file__)),
-                artifacts={tracking.ARTIFACT: str(files)},
+                artifacts={ARTIFACT: str(files)},
                 signature=signature(),
                 input_example=example,
                 pip_requirements=[f"mlflow=={mlflow.__version__}", *libraries()],

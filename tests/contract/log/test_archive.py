@@ -25,7 +25,7 @@ from deposit.log import archive, archiver
 from deposit.log.archiver import ArchiveRefusal, archive_months
 from deposit.model.expiry import Expiry
 from deposit.monitoring import monitor, receipts
-from deposit.monitoring.period_rows import PeriodRows, StoredRows, archived_until, period_rows
+from deposit.monitoring.period_rows import SAMPLED, PeriodRows, StoredRows, archived_until, period_rows
 from deposit.sections import DatabaseSettings, StoreSettings
 from deposit.settings import Settings, variables
 from deposit.store import ObjectStore
@@ -193,7 +193,7 @@ def test_a_month_that_was_archived_has_the_figures_that_it_had_before(
 
 def _sample(bank: Bank, model: str) -> pd.DataFrame:
     with _month(bank.settings) as (_, rows):
-        return rows.sample(model, 700)
+        return pd.DataFrame(rows.sample(model, 700), columns=list(SAMPLED))
 
 
 def test_late_outcomes_and_late_rows_of_an_archived_month_count(
