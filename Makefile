@@ -125,10 +125,10 @@ bench: setup ## The service and its monitoring beside what most would write, on 
 bench-models: setup ## Every recipe, the refit policy and naive ways on the same months; 3 minutes
 	$(RUN) python -m benchmarks.models
 
-bench-score: setup ## Batch scoring beside XGBoost alone, 1 and 10 million rows; 5 minutes
+bench-score: setup ## Batch scoring beside XGBoost alone, 1 and 10 million rows; 7 minutes
 	$(RUN) python -m benchmarks.scoring --rounds $(BENCH_ROUNDS)
 
-bench-capacity: setup ## What a million predictions cost at each station, at 1 and 10 million rows; 25 minutes
+bench-capacity: setup ## What a million predictions cost at each station, at 100,000 and 1 million rows; 10 minutes
 	@command -v wrk > /dev/null || { echo "error: wrk is not installed: run make bench once, or install it"; exit 1; }
 	PYTHONPATH=tests/support $(RUN) python -m benchmarks.capacity
 

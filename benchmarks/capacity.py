@@ -34,7 +34,7 @@ from deposit.settings import REPOSITORY, Settings, variables
 from deposit.store import ObjectStore
 
 POSTGRES_PORT, FIRST_PORT, STORE_PORT = 19_490, 19_491, 19_500
-ROWS = (1_000_000, 10_000_000)
+ROWS = (100_000, 1_000_000)
 MONTH = "2010-05"
 _RANKED = 1_000_000
 _TRAINED = (1, 10)

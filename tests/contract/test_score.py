@@ -19,7 +19,7 @@ from deposit.cli import app
 from deposit.data.columns import CATEGORIES, NAMES
 from deposit.database import connect
 from deposit.errors import ConfigError, ContractError, SourceError, UpstreamError
-from deposit.scoring import batch_scoring
+from deposit.scoring import batch_scoring, reading
 from deposit.scoring.output import MANIFEST
 from deposit.scoring.score import ScoreRequest, score
 from deposit.settings import Settings, variables
@@ -133,7 +133,7 @@ def test_a_run_that_was_killed_goes_on_and_logs_each_row_once(
 
 
 def _wait_for_runs(settings: Settings, count: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
         journals = list(settings.state.scoring.glob("*/journal.jsonl"))
         if journals and journals[0].read_bytes().count(b'"type":"run"') >= count:
@@ -172,7 +172,17 @@ def test_an_unfinished_run_goes_on_only_with_what_it_was_given(bank: Settings) -
     assert score(bank, ScoreRequest(request.source, OUT, restart=True)).rows == 14_000
 
 
-def test_files_that_were_refused_leave_nothing_to_go_on_with(bank: Settings, rows: pd.DataFrame) -> None:
+def test_a_refused_file_costs_only_what_came_from_it_on(
+    bank: Settings, rows: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch_scoring, "RUN_ROWS", scored.RUN_ROWS)
+    starts: list[tuple[int, int]] = []
+
+    def read_inputs(inputs: Any, first: int, skip: int, *others: Any) -> Any:
+        starts.append((first, skip))
+        return reading.read_inputs(inputs, first, skip, *others)
+
+    monkeypatch.setattr(batch_scoring, "read_inputs", read_inputs)
     bucket = ObjectStore(bank.store).data
     request = ScoreRequest("s3://deposit-data/customers/2026", OUT)
     bucket.put("customers/2026/d.csv", rows.drop(columns="job").head(3).to_csv(index=False).encode())
@@ -180,6 +190,21 @@ def test_files_that_were_refused_leave_nothing_to_go_on_with(bank: Settings, row
         score(bank, request)
     bucket.put("customers/2026/d.csv", rows.head(3).to_csv(index=False).encode())
     assert score(bank, request).rows == 20_003
+    assert starts[0] == (0, 0) < starts[1]
+    went_on = _results(bank, OUT, tmp_path)
+    assert score(bank, ScoreRequest(request.source, OUT, overwrite=True, restart=True)).rows == 20_003
+    pd.testing.assert_frame_equal(went_on, _results(bank, OUT, tmp_path))
+
+
+def test_after_a_refusal_other_files_are_another_run(bank: Settings, rows: pd.DataFrame) -> None:
+    bucket = ObjectStore(bank.store).data
+    bucket.put("other/a.csv", rows.assign(contact="fax").head(3).to_csv(index=False).encode())
+    with pytest.raises(ContractError, match="no row keeps to the contract") as refused:
+        score(bank, ScoreRequest("s3://deposit-data/other", OUT))
+    assert "contact must be one of cellular, telephone; got 'fax'" in refused.value.whole
+    assert refused.value.kept == f"{OUT}/_quarantine/"
+    bucket.put("other/a.csv", rows.head(3).to_csv(index=False).encode())
+    assert score(bank, ScoreRequest("s3://deposit-data/other", OUT)).rows == 3
 
 
 def test_logged_rows_count_as_made_when_the_period_begins(bank: Settings) -> None:
@@ -198,8 +223,20 @@ def test_results_go_nowhere_else_than_into_a_folder_of_their_own(bank: Settings)
         score(bank, ScoreRequest("s3://deposit-data/customers/2026/a.parquet", "s3://deposit-data/other"))
     with pytest.raises(ConfigError, match=r"a\.parquet is to be scored and in the folder of the results"):
         score(bank, ScoreRequest("s3://deposit-data/customers", "s3://deposit-data/customers/2026"))
+    with pytest.raises(ConfigError, match=r"is in the folder that is read"):
+        score(bank, ScoreRequest("s3://deposit-data/customers", "s3://deposit-data/customers/scores"))
     with pytest.raises(SourceError, match="there is no file with rows"):
         score(bank, ScoreRequest("s3://deposit-data/nobody", OUT))
+
+
+def test_what_cannot_be_written_is_known_before_rows_are_read(bank: Settings, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    source = "s3://deposit-data/customers/2026"
+    with pytest.raises(ConfigError, match=r"cannot write .*/file/out/_unfinished \(Not a directory\)"):
+        score(bank, ScoreRequest(source, str(tmp_path / "file" / "out")))
+    elsewhere = bank.changed("score", work_dir=tmp_path / "file" / "work")
+    with pytest.raises(ConfigError, match=r"cannot write to .*/file/work .*DEPOSIT_SCORE__WORK_DIR"):
+        score(elsewhere, ScoreRequest(source, OUT))
 
 
 def test_the_command_says_what_it_did_and_where(

@@ -49,12 +49,17 @@ class Block:
     rejected: list[Rejected]
 
 
-def read_blocks(file: IO[bytes], records: Records, header: Header, rows: int | None = None) -> Iterator[Block]:
-    """All rows, in order, so many at a time or `BLOCK_ROWS`. Raises SourceError where the file is no CSV."""
+def read_blocks(
+    file: IO[bytes], records: Records, header: Header, rows: int | None = None, constants: dict[str, str] | None = None
+) -> Iterator[Block]:
+    """All rows, in order, so many at a time or `BLOCK_ROWS`; `constants` are cells of all rows, by column.
+
+    Raises SourceError where the file is no CSV.
+    """
     step = rows or BLOCK_ROWS
     for first in range(0, len(records), step):
         last = min(first + step, len(records))
-        yield _read_block(file, records, header, np.arange(first, last))
+        yield _read_block(file, records, header, np.arange(first, last), constants)
 
 
 def read_rows(file: IO[bytes], records: Records, header: Header, chosen: NDArray[np.int64]) -> Block:
@@ -62,12 +67,20 @@ def read_rows(file: IO[bytes], records: Records, header: Header, chosen: NDArray
     return _read_block(file, records, header, chosen)
 
 
-def _read_block(file: IO[bytes], records: Records, header: Header, chosen: NDArray[np.int64]) -> Block:
+def _read_block(
+    file: IO[bytes],
+    records: Records,
+    header: Header,
+    chosen: NDArray[np.int64],
+    constants: dict[str, str] | None = None,
+) -> Block:
     table, misshapen = _parsed(_content(file, records, chosen), header)
     if table is None or len(table) + len(misshapen) != len(chosen):
         line = int(records.lines[chosen[0]])
         raise SourceError(f"the rows from line {line} on cannot be told apart; look for quotes there")
     rejected = [_misshapen(int(chosen[number - 1]), cells, records, header) for number, cells in misshapen]
+    for name, value in (constants or {}).items():
+        table = table.append_column(name, pa.repeat(value, len(table)))
     kept = np.delete(chosen, [number - 1 for number, _ in misshapen])
     return check_table(table, kept, header.decimal_comma, rejected)
 

@@ -26,6 +26,8 @@ from deposit.store import ObjectStore
 
 RUN_ROWS = 400_000
 """Rows, good and bad, that are scored between two entries of the journal."""
+_PIECE_ROWS = 10_000
+"""Rows whose matrix is made at once: small enough for a processor's cache."""
 _REASONS_SHOWN = 3
 _MIB = 2**20
 
@@ -117,7 +119,8 @@ class BatchScoring:
     def _rank(self) -> None:
         rows = sum(run.rows - run.rejected for run in self.journal.runs)
         if not rows:
-            raise ContractError(self._no_rows())
+            raise self._no_rows()
+        pa.default_memory_pool().release_unused()  # what scoring kept for its next block
         paths = [self._run_path(number) for number in range(len(self.journal.runs))]
         merged = runs.merge_runs(paths, self.scratch)
         total, first = -(-rows // PART_ROWS), len(self.journal.parts)
@@ -149,12 +152,13 @@ class BatchScoring:
     def _run_path(self, number: int) -> Path:
         return self.scratch / f"run-{number:05d}.arrow"
 
-    def _no_rows(self) -> str:
+    def _no_rows(self) -> ContractError:
         bad = [run.quarantine for run in self.journal.runs if run.quarantine]
         if not bad:
-            return "the files have columns but no row under them: nothing was scored"
+            return ContractError("the files have columns but no row under them: nothing was scored")
         content = (self.folder.get(bad[0]) or b"").decode().splitlines()[1 : _REASONS_SHOWN + 1]
-        return f"no row keeps to the contract, nothing was scored; {'; '.join(content)}; all: {self.folder.uri}"
+        kept = f"{self.folder.uri.rstrip('/')}/{QUARANTINE}/"
+        return ContractError("no row keeps to the contract, nothing was scored: correct the file", content, kept)
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,11 +178,11 @@ class ScoredBlock:
 def score_block(model: Callable[[], ModelArtifact], read: InputBlock, with_columns: bool) -> ScoredBlock:
     """Check, encode and score some rows; their values come back only if they are wanted."""
     block, lines = read.checked()
-    if len(block.records):
-        artifact = model()
-        probabilities = artifact.probabilities(artifact.encoder.encode_columns(block.columns))
-    else:
-        probabilities = np.empty(0)
+    probabilities = np.empty(len(block.records))
+    for first in range(0, len(probabilities), _PIECE_ROWS):
+        artifact, rows = model(), slice(first, first + _PIECE_ROWS)
+        matrix = artifact.encoder.encode_columns({name: values[rows] for name, values in block.columns.items()})
+        probabilities[rows] = artifact.probabilities(matrix)
     kept = block if with_columns else replace(block, columns={})
     return ScoredBlock(read.source, read.end, read.rows, kept, lines, read.has_ids, read.share, probabilities)
 

@@ -113,6 +113,17 @@ class Journal:
             os.fsync(file.fileno())
         self._keep(entry)
 
+    def takes(self, plan: ScorePlan) -> bool:
+        """Go on with another plan, if no more than files that no run has come to are other ones; whether it did."""
+        if self.plan is None or plan.is_logged or self.parts:
+            return False
+        begun = self.runs[-1].source + 1 if self.runs else 0
+        same = msgspec.structs.replace(self.plan, inputs=plan.inputs)
+        if plan.inputs[:begun] != self.plan.inputs[:begun] or same.differences(plan):
+            return False
+        self.add(same)
+        return True
+
     def _keep(self, entry: _Entry) -> None:
         if isinstance(entry, ScorePlan):
             self.plan = entry

@@ -9,12 +9,17 @@ from typing import Protocol
 import msgspec
 
 from deposit.errors import ConfigError, IntegrityError, SourceError
+from deposit.scoring.inputs import refuse_scheme
 from deposit.scoring.journal import PartDone, ScorePlan
 from deposit.store import Bucket, ObjectStore, split_uri
 
 MANIFEST = "_manifest.json"
 QUARANTINE = "_quarantine"
-_OURS = re.compile(rf"({QUARANTINE}/)?\.?(part-\d+\.parquet|run-\d+\.csv|{re.escape(MANIFEST)})(\.fresh)?")
+_UNFINISHED = "_unfinished"
+"""Is there from a run's start to its end, and shows at the start that the folder can be written."""
+_OURS = re.compile(
+    rf"({QUARANTINE}/)?\.?(part-\d+\.parquet|run-\d+\.csv|{_UNFINISHED}|{re.escape(MANIFEST)})(\.fresh)?"
+)
 
 
 class ScoreManifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -63,7 +68,7 @@ class LocalFolder:
     """A folder of this machine; it is made when the first file comes. Raises ConfigError where it cannot be written."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path.absolute()
+        self._path = path.resolve()
         self.uri = str(self._path)
         if path.exists() and not path.is_dir():
             raise ConfigError(f"{path} is a file: name a folder for the results")
@@ -128,6 +133,7 @@ class BucketFolder:
 
 def output_folder(output: str, store: ObjectStore) -> OutputFolder:
     """The folder of a path or an `s3://bucket/folder` URI. Raises ConfigError."""
+    refuse_scheme(output)
     if not output.startswith("s3://"):
         return LocalFolder(Path(output))
     name, prefix = split_uri(output)
@@ -147,8 +153,11 @@ def read_manifest(folder: OutputFolder) -> ScoreManifest | None:
         ) from error
 
 
-def prepare(folder: OutputFolder, overwrite: bool) -> None:
-    """Take back what was published there, which `overwrite` must allow. Raises ConfigError for what is not ours."""
+def prepare(folder: OutputFolder, overwrite: bool, scratch: Path) -> None:
+    """Take back what was published there, which `overwrite` must allow, and see that it can be written.
+
+    Raises ConfigError for what is not ours, and for a folder that cannot be written.
+    """
     names = folder.names()
     foreign = [name for name in names if not _OURS.fullmatch(name)]
     if foreign:
@@ -157,6 +166,10 @@ def prepare(folder: OutputFolder, overwrite: bool) -> None:
         if not overwrite:
             raise ConfigError(f"{folder.uri} holds the results of another run: name another folder, or add --overwrite")
         folder.delete(MANIFEST)
+    path = scratch / _UNFINISHED
+    path.touch()
+    folder.put(path, _UNFINISHED)
+    path.unlink()
 
 
 def publish(folder: OutputFolder, manifest: ScoreManifest, scratch: Path) -> None:

@@ -27,6 +27,10 @@ SCHEMA = pa.schema(
         ("prediction_id", pa.string()),
     ]
 )
+_COMPRESSED = {name: "none" if name in ("probability", "expected_value") else "snappy" for name in SCHEMA.names}
+"""Random digits do not get smaller."""
+_COUNTED = ["probability", "expected_value", RANK]
+"""Columns of which a reader learns the lowest and the highest value, to skip what it need not read."""
 
 
 def prediction_ids(run_id: str, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
@@ -52,7 +56,9 @@ def write_parts(
     while group is not None:
         path = folder / f"part-{number:05d}.parquet"
         rows, first_rank, count = 0, group[RANK][0].as_py(), 0
-        with parquet.ParquetWriter(path, SCHEMA, use_dictionary=["model_id"]) as writer:
+        with parquet.ParquetWriter(
+            path, SCHEMA, use_dictionary=["model_id"], compression=_COMPRESSED, write_statistics=_COUNTED
+        ) as writer:
             while group is not None and count < each_part:
                 writer.write_table(_finished(group, plan))
                 rows, last_rank, count = rows + len(group), group[RANK][-1].as_py(), count + 1

@@ -21,6 +21,9 @@ from deposit.scoring.inputs import InputFile, local_copy
 from deposit.store import ObjectStore
 
 _BUFFER = 2**20
+_WHOLE = 2**53
+"""Up to this, a float is every whole number exactly."""
+_KNOWN = {plain(name): name for name in (*NAMES, ID)}
 _GROUPED_ROWS = 500_000
 """Of Parquet's row groups that are read at once; a larger group is read alone."""
 
@@ -65,32 +68,41 @@ def read_inputs(
     """
     for number in range(first, len(inputs)):
         source = inputs[number]
-        with located(source.uri), local_copy(source, folder, store) as path, path.open("rb") as file:
+        partition = {_KNOWN[plain(name)]: value for name, value in source.partition.items() if plain(name) in _KNOWN}
+        with located(source.uri), local_copy(source, folder, store) as path, _opened(path) as file:
             if format_of(file) is Format.PARQUET:
-                yield from _parquet(file, number, source.partition, skip)
+                yield from _parquet(file, number, partition, skip)
             else:
                 with plain_csv(file, lambda: tempfile.TemporaryFile(dir=folder)) as text:
-                    yield from _csv(text, number, source.partition, skip)
+                    yield from _csv(text, number, partition, skip)
         skip = 0
+
+
+def _opened(path: Path) -> IO[bytes]:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise SourceError(f"it cannot be read ({error.strerror}): give this user the right to read it") from error
 
 
 def _csv(file: IO[bytes], number: int, partition: Mapping[str, str], skip: int) -> Iterator[InputBlock]:
     header = read_header(file, (*NAMES, ID))
     _check_columns([name for name in header.columns if name], partition)
-    if missing := [name for name in NAMES if name not in header.places]:
-        raise ContractError(f"{', '.join(missing)} is in the folder's name alone: of a CSV, write it into the file")
+    constants = {name: value for name, value in partition.items() if name not in header.places}
+    has_ids = ID in header.places or ID in constants
     size, row = file.seek(0, 2), 0
     for records in scan_records(file, header):
         if not len(records) or row + len(records) <= skip:
             row += len(records)
             continue
         share = int(records.ends[-1]) / size
-        for start, block in zip(range(0, len(records), BLOCK_ROWS), read_blocks(file, records, header), strict=True):
+        blocks = read_blocks(file, records, header, constants=constants)
+        for start, block in zip(range(0, len(records), BLOCK_ROWS), blocks, strict=True):
             rows = min(BLOCK_ROWS, len(records) - start)
             row += rows
             if row > skip:
                 lines = [int(records.lines[bad.record]) for bad in block.rejected]
-                yield InputBlock(number, row, rows, _counted_from(block, start), lines, ID in header.places, share)
+                yield InputBlock(number, row, rows, _counted_from(block, start), lines, has_ids, share)
 
 
 def _counted_from(block: Block, first: int) -> Block:
@@ -112,14 +124,13 @@ def _parquet(file: IO[bytes], number: int, partition: Mapping[str, str], skip: i
                 if len(fresh):
                     table = _named(fresh, columns, partition)
                     yield InputBlock(number, row, len(fresh), table, [], ID in table.column_names, row / total)
-    except pa.ArrowException as error:
+    except (pa.ArrowException, OSError) as error:  # Arrow has OSError for pages that cannot be unpacked
         raise SourceError("this is not a whole .parquet file that can be read: export it again") from error
 
 
 def _columns_of(schema: pa.Schema, partition: Mapping[str, str]) -> dict[str, str]:
     """The file's names of the columns that are used. Raises ContractError or SourceError."""
-    known = {plain(name): name for name in (*NAMES, ID)}
-    pairs = [(known[plain(name)], name) for name in schema.names if plain(name) in known]
+    pairs = [(_KNOWN[plain(name)], name) for name in schema.names if plain(name) in _KNOWN]
     _check_columns([column for column, _ in pairs], partition)
     for column, name in pairs:
         if pa.types.is_nested(schema.field(name).type):
@@ -129,6 +140,8 @@ def _columns_of(schema: pa.Schema, partition: Mapping[str, str]) -> dict[str, st
 
 def _check_columns(columns: Sequence[str], partition: Mapping[str, str]) -> None:
     missing = [name for name in NAMES if name not in columns and name not in partition]
+    if len(missing) == len(NAMES):
+        raise ContractError("no column is one of the dataset's: name files of customers alone, with a header")
     if missing:
         raise ContractError(f"missing column {', '.join(missing)}: add what is missing, named as in data/README.md")
     repeated = sorted({name for name in columns if list(columns).count(name) > 1})
@@ -155,7 +168,32 @@ def _from_row(metadata: Any, skip: int) -> Iterator[tuple[int, list[int]]]:
 
 def _named(batch: pa.RecordBatch, columns: Mapping[str, str], partition: Mapping[str, str]) -> pa.Table:
     """The columns under their own names, with what the folders say of those that the file lacks."""
-    table = pa.table({column: batch.column(name) for column, name in columns.items()})
+    table = pa.table(
+        {column: _exact(batch.column(name)) if column == ID else batch.column(name) for column, name in columns.items()}
+    )
     for name in (name for name in (*NAMES, ID) if name in partition and name not in columns):
         table = table.append_column(name, pa.repeat(partition[name], len(batch)))
     return table
+
+
+def _exact(ids: pa.Array) -> pa.Array:
+    """Ids of types whose text is not at once what they are. Raises SourceError for those that have no exact text."""
+    if isinstance(ids, pa.ExtensionArray):
+        if ids.type == pa.uuid():
+            return pa.array([None if each is None else str(each) for each in ids.to_pylist()], pa.string())
+        return _exact(ids.storage)
+    try:
+        if pa.types.is_floating(ids.type):
+            return _whole(ids.cast(pa.float64()))
+        is_binary = pa.types.is_binary(ids.type) or pa.types.is_large_binary(ids.type)
+        return ids.cast(pa.string()) if is_binary or pa.types.is_fixed_size_binary(ids.type) else ids
+    except pa.ArrowInvalid as error:
+        raise SourceError(f"column {ID} holds {ids.type}, which is no text in UTF-8: export it as text") from error
+
+
+def _whole(numbers: pa.Array) -> pa.Array:
+    """Floats as the whole numbers that they are: pandas makes floats of them where one is missing."""
+    values = numbers.drop_null().to_numpy()
+    if not ((np.abs(values) <= _WHOLE) & (np.floor(values) == values)).all():
+        raise SourceError(f"column {ID} holds numbers with fractions, or too large for them: export it as text")
+    return numbers.cast(pa.int64())

@@ -19,14 +19,27 @@ SCHEMA = pa.schema([("probability", pa.float64()), ("row", pa.int64()), ("id", p
 RANK = "rank"
 FAN_IN = 128
 """Runs that are merged at once."""
-_BATCH_ROWS = 4096
+_BATCH_ROWS = 1024
 _HELD_ROWS = 200_000
 
 
 def write_run(path: Path, rows: pa.Table) -> None:
     """Sort rows of `SCHEMA`, which are in the input's order, and keep them: whole and on the disk, or not at all."""
-    order = np.argsort(-rows["probability"].to_numpy(), kind="stable")
-    _write(path, iter([rows.take(pa.array(order))]))
+    _write(path, iter([rows.take(pa.array(best_first(rows["probability"].to_numpy())))]))
+
+
+def best_first(probabilities: NDArray[np.float64]) -> NDArray[np.intp]:
+    """The order of a stable sort by `-probabilities`, which are from 0 to 1, in half of its time; shape (n,).
+
+    The bits of such floats have the order of the floats, and are less than 2^62: numbers of the upper ones and the
+    place sort fast, and leave little to the stable sort, which is fast on what is nearly in order.
+    """
+    width = np.uint64(max(1, len(probabilities) - 1).bit_length())
+    keys = ~(np.ascontiguousarray(probabilities).view(np.uint64) << np.uint64(2)) >> width << width
+    keys |= np.arange(len(keys), dtype=np.uint64)
+    keys.sort()
+    order = (keys & ((np.uint64(1) << width) - np.uint64(1))).astype(np.intp)
+    return order[np.argsort(-probabilities[order], kind="stable")]
 
 
 def merge_runs(paths: Sequence[Path], folder: Path) -> Iterator[pa.Table]:

@@ -1,5 +1,7 @@
 """What `deposit score` and the DAG `deposit_score` do: one run from what is asked for to what is published."""
 
+import errno
+import os
 import secrets
 import shutil
 import time
@@ -21,9 +23,10 @@ from deposit.registry.registry import ModelRegistry, load_model
 from deposit.registry.versions import Version
 from deposit.scoring.batch_scoring import BatchScoring
 from deposit.scoring.bulk_log import BulkLog
-from deposit.scoring.inputs import find_inputs
+from deposit.scoring.inputs import find_inputs, reads, whole_path
 from deposit.scoring.journal import Journal, ScorePlan
 from deposit.scoring.output import (
+    MANIFEST,
     QUARANTINE,
     OutputFolder,
     ScoreManifest,
@@ -34,6 +37,10 @@ from deposit.scoring.output import (
 from deposit.sections import ComputeSettings
 from deposit.settings import Settings
 from deposit.store import ObjectStore
+
+_REFUSED = "refused"
+_REFUSALS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EIO})
+"""Of a disk: full, or not to be written."""
 
 
 @dataclass(frozen=True)
@@ -87,16 +94,15 @@ def score(settings: Settings, request: ScoreRequest, progress: Progress = log_pr
     plan = _plan(settings, request, version, folder, store)
     work = settings.score.work_dir or settings.state.scoring
     scratch = work / sha256(folder.uri.encode()).hexdigest()[:16]
-    scratch.mkdir(parents=True, exist_ok=True)
-    with exclusive(scratch.with_suffix(".lock")):
+    with _room(work), _locked(scratch):
         manifest = read_manifest(folder)
         created = manifest is None or request.restart or bool(manifest.plan.differences(plan))
         if manifest is None or created:
-            prepare(folder, request.overwrite)
+            prepare(folder, request.overwrite, scratch)
             journal = _journal(scratch, plan, request.restart)
             plan, artifact = journal.plan or plan, registry.load(version)
             log = BulkLog(settings.database, plan, artifact.threshold) if plan.is_logged else None
-            with closing(log) if log else nullcontext(), _forgotten_if_refused(scratch):
+            with closing(log) if log else nullcontext(), _marked_if_refused(scratch):
                 model = _model(settings.compute, registry, version, artifact)
                 manifest = BatchScoring(
                     plan, journal, model, settings.compute, settings.score.threads,
@@ -135,9 +141,14 @@ def _plan(
     settings: Settings, request: ScoreRequest, version: Version, folder: OutputFolder, store: ObjectStore
 ) -> ScorePlan:
     inputs = find_inputs(request.source, store)
-    inside = next((source.uri for source in inputs if source.uri.startswith(f"{folder.uri.rstrip('/')}/")), None)
+    root = f"{folder.uri.rstrip('/')}/"
+    inside = next((each.uri for each in inputs if whole_path(each.uri).startswith(root)), None)
     if inside:
         raise ConfigError(f"{inside} is to be scored and in the folder of the results: name another folder for these")
+    if reads(request.source, f"{root}{MANIFEST.lstrip('_')}"):
+        raise ConfigError(
+            f"{folder.uri} is in the folder that is read, so the next run would score these results: name one elsewhere"
+        )
     return ScorePlan(
         run_id=secrets.token_hex(16),
         output=folder.uri,
@@ -162,27 +173,50 @@ def _event_time(period: str | None) -> datetime:
 
 
 @contextmanager
-def _forgotten_if_refused(scratch: Path) -> Iterator[None]:
-    """What is wrong with the files, waiting does not mend: others are another run, and no `--restart` is needed."""
+def _locked(scratch: Path) -> Iterator[None]:
+    scratch.mkdir(parents=True, exist_ok=True)
+    with exclusive(scratch.with_suffix(".lock")):
+        yield
+
+
+@contextmanager
+def _room(work: Path) -> Iterator[None]:
+    """What the disk refuses, as an error of ours."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _REFUSALS:
+            raise
+        raise ConfigError(
+            f"cannot write to {work} ({os.strerror(error.errno)}): free some space, or set DEPOSIT_SCORE__WORK_DIR; "
+            "what is scored so far is kept"
+        ) from error
+
+
+@contextmanager
+def _marked_if_refused(scratch: Path) -> Iterator[None]:
+    """What is wrong with the files, waiting does not mend: the next run may have others, without `--restart`."""
     try:
         yield
     except DataError:
-        shutil.rmtree(scratch)
+        (scratch / _REFUSED).touch()
         raise
 
 
 def _journal(scratch: Path, plan: ScorePlan, restart: bool) -> Journal:
     """What an unfinished run to the same folder has done; a new journal if there is none, or it shall be forgotten."""
-    path = scratch / "journal.jsonl"
+    path, mark = scratch / "journal.jsonl", scratch / _REFUSED
     journal = Journal(path) if not restart else None
     if journal is not None and journal.plan is not None:
-        differences = journal.plan.differences(plan)
-        if differences:
+        differences, was_refused = journal.plan.differences(plan), mark.exists()
+        mark.unlink(missing_ok=True)
+        if not differences or (was_refused and journal.takes(plan)):
+            return journal
+        if not was_refused:
             raise ConfigError(
                 f"a run to {plan.output} was not finished, and {' and '.join(differences)} changed since: go on with "
                 "what it was given, or begin anew with --restart"
             )
-        return journal
     shutil.rmtree(scratch)
     scratch.mkdir()
     journal = Journal(path)

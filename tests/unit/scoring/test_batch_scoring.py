@@ -1,10 +1,14 @@
+import re
 from collections.abc import Callable
 from pathlib import Path
+from uuid import UUID
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.dataset
 import pytest
+from pyarrow import parquet
 
 from deposit.errors import ContractError, SourceError
 from deposit.model.artifact import ModelArtifact
@@ -97,9 +101,13 @@ def test_without_ids_a_row_is_known_by_its_number(make_scoring: Make, customers:
 
 def test_what_the_folders_say_of_their_rows_counts(make_scoring: Make, customers: pd.DataFrame, tmp_path: Path) -> None:
     for month, rows in customers.groupby("month"):
-        folder = tmp_path / "in" / f"month={month}"
+        folder = tmp_path / "in" / f"Month={month}"
         folder.mkdir(parents=True)
-        rows.drop(columns="month").to_parquet(folder / "rows.parquet")
+        bare = rows.drop(columns="month")
+        if month == "may":
+            bare.to_csv(folder / "rows.csv", index=False)
+        else:
+            bare.to_parquet(folder / "rows.parquet")
     make_scoring(tmp_path / "in").carry_out()
     partitioned = _results(tmp_path / "out").set_index("id")["probability"]
     (tmp_path / "scratch" / "journal.jsonl").unlink()
@@ -183,14 +191,51 @@ def test_a_file_that_cannot_be_scored_is_refused_by_name(
     make_scoring: Make, customers: pd.DataFrame, tmp_path: Path, change: Callable, error: type, message: str
 ) -> None:
     change(customers.head(5)).to_parquet(tmp_path / "rows.parquet")
-    with pytest.raises(error, match=message):
+    with pytest.raises(error) as refused:
         make_scoring(tmp_path / "rows.parquet").carry_out()
+    assert re.search(message, refused.value.whole)
+    assert len(str(refused.value).removeprefix(str(tmp_path))) < 200
     assert not (tmp_path / "out" / MANIFEST).exists()
 
 
-def test_a_damaged_parquet_file_is_refused(make_scoring: Make, customers: pd.DataFrame, tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", ["cut off", "pages"])
+def test_a_damaged_parquet_file_is_refused(
+    make_scoring: Make, customers: pd.DataFrame, tmp_path: Path, damage: str
+) -> None:
     customers.to_parquet(tmp_path / "whole.parquet")
     content = (tmp_path / "whole.parquet").read_bytes()
-    (tmp_path / "cut.parquet").write_bytes(content[: len(content) // 2])
-    with pytest.raises(SourceError, match=r"cut\.parquet: this is not a whole \.parquet file"):
-        make_scoring(tmp_path / "cut.parquet").carry_out()
+    damaged = content[: len(content) // 2] if damage == "cut off" else content[:60] + bytes(900) + content[960:]
+    (tmp_path / "bad.parquet").write_bytes(damaged)
+    with pytest.raises(SourceError, match=r"bad\.parquet: this is not a whole \.parquet file"):
+        make_scoring(tmp_path / "bad.parquet").carry_out()
+
+
+UUIDS = [f"{number:032x}" for number in range(5)]
+
+
+@pytest.mark.parametrize(
+    ("ids", "texts"),
+    [
+        (pa.array([2**53 - 1, 7, 8, 9, 10]), ["9007199254740991", "7", "8", "9", "10"]),
+        (pa.array([1e15, None, 8, 9, 10]), ["1000000000000000", None, "8", "9", "10"]),
+        (pa.array([bytes.fromhex(each) for each in UUIDS], pa.uuid()), [str(UUID(each)) for each in UUIDS]),
+        (pa.array([b"a", b"b", None, b"c", b"d"]), ["a", "b", None, "c", "d"]),
+        (pa.array(list("abcde")).dictionary_encode(), list("abcde")),
+        (pa.array(list("abcde"), pa.large_string()), list("abcde")),
+        (pa.array([1.5, 2, 3, 4, 5]), "column id holds numbers with fractions"),
+        (pa.array([1e17, 2, 3, 4, 5]), "column id holds numbers with fractions, or too large"),
+        (pa.array([b"\xff\xfe"] * 5), "column id holds binary, which is no text in UTF-8"),
+    ],
+)
+def test_ids_of_any_type_come_out_as_they_are_read(
+    make_scoring: Make, customers: pd.DataFrame, tmp_path: Path, ids: pa.Array, texts: list[str | None] | str
+) -> None:
+    rows = pa.Table.from_pandas(customers.head(5).drop(columns="id"), preserve_index=False).append_column("id", ids)
+    parquet.write_table(rows, tmp_path / "rows.parquet")
+    if isinstance(texts, str):
+        with pytest.raises(SourceError, match=texts):
+            make_scoring(tmp_path / "rows.parquet").carry_out()
+        return
+    make_scoring(tmp_path / "rows.parquet").carry_out()
+    results = parquet.read_table(tmp_path / "out" / "part-00000.parquet").to_pandas()
+    assert set(results["id"].fillna("")) == {text or "" for text in texts}

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from deposit.errors import SourceError
-from deposit.scoring.inputs import find_inputs, local_copy
+from deposit.errors import ConfigError, SourceError
+from deposit.scoring.inputs import find_inputs, local_copy, reads
 from deposit.sections import StoreSettings
 from deposit.store import ObjectStore
 
@@ -38,6 +38,7 @@ def base(tmp_path: Path) -> Path:
         ("month=*/*", ["month=jun/y.csv", "month=may/x.parquet"]),
         ("[ab].*", ["a.parquet", "b.csv"]),
         ("b.csv", ["b.csv"]),
+        ("month=*", ["month=jun/y.csv", "month=may/x.parquet"]),
     ],
 )
 def test_a_path_names_a_file_a_folder_or_a_pattern(base: Path, source: str, names: list[str]) -> None:
@@ -56,6 +57,31 @@ def test_folders_say_what_all_rows_of_a_file_have(base: Path) -> None:
     partitions = [each.partition for each in find_inputs(str(base), STORE)]
     assert partitions == [{}, {}, {"month": "jun"}, {"month": "may"}]
     assert [each.partition for each in find_inputs(str(base / "*" / "*.csv"), STORE)] == [{"month": "jun"}]
+    assert [each.partition for each in find_inputs(str(base / "month=may"), STORE)] == [{"month": "may"}]
+    (base / "month=__HIVE_DEFAULT_PARTITION__").mkdir()
+    (base / "month=__HIVE_DEFAULT_PARTITION__" / "z.csv").write_text("z")
+    assert [each.partition for each in find_inputs(str(base / "*" / "z.csv"), STORE)] == [{"month": ""}]
+
+
+@pytest.mark.parametrize("source", ["", "s3a://bank/x", "gs://bank/x", "https://bank/x.csv", "file:///x", "S3://b/x"])
+def test_what_is_neither_here_nor_in_the_store_is_refused_by_name(source: str) -> None:
+    with pytest.raises(ConfigError, match=r"s3://bucket/"):
+        find_inputs(source, STORE)
+
+
+def test_a_folder_that_would_be_read_is_known_before_it_is_there(base: Path) -> None:
+    assert reads(str(base), f"{base}/scores/part")
+    assert reads(f"{base}/../base/", f"{base}/part")
+    assert reads("s3://bank/in/", "s3://bank/in/scores/part")
+    assert not reads(str(base), f"{base}/_scores/part")
+    assert not reads(str(base), f"{base}-scores/part")
+    assert not reads("s3://bank/in", "s3://bank/in2/part")
+
+
+def test_a_link_to_a_folder_above_is_not_followed_in_a_circle(base: Path) -> None:
+    (base / "month=may" / "again").symlink_to(base)
+    (base / "above").symlink_to(base)
+    assert len(find_inputs(str(base), STORE)) == 4
 
 
 def test_a_file_that_another_took_the_place_of_is_refused(base: Path) -> None:

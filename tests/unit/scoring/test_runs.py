@@ -47,6 +47,12 @@ def test_ranks_are_those_of_competitions_however_the_rows_were_cut(
     assert table["rank"].to_pylist() == [ranks[row] for row in expected]
 
 
+@given(st.lists(st.one_of(st.floats(0, 1), st.sampled_from([0.0, 0.3, 0.3 + 2**-54, 1.0])), max_size=300))
+def test_the_best_first_are_in_the_order_of_a_stable_sort(probabilities: list[float]) -> None:
+    values = np.array(probabilities, dtype=np.float64)
+    assert runs.best_first(values).tolist() == np.argsort(-values, kind="stable").tolist()
+
+
 def test_a_run_that_was_not_finished_is_not_there(tmp_path: Path) -> None:
     class KilledError(Exception):
         pass
