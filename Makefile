@@ -82,8 +82,11 @@ down: ours ## Stop the stack with Docker; its data stays in its volumes, DOWN=--
 	@left="$$($(COMPOSE) --profile '*' ps --all --quiet)"; if [ -n "$$left" ]; then \
 	  echo "error: still there:" $$left "- remove them with docker rm --force, then run make down again" >&2; exit 1; fi
 
-credentials: ours ## The logins and API keys of the stack with Docker
-	@$(COMPOSE) run --rm --no-deps -T credentials
+# a clone that has none of Docker's containers but a stack's state ran without Docker
+credentials: ## The logins and API keys of the stack, with Docker or without
+	@if [ -z "$$($(COMPOSE) ps --all --quiet 2> /dev/null)" ] && [ -x .venv/bin/deposit ] && [ -e "$${DEPOSIT_STATE_DIR:-.deposit}" ]; then \
+	  .venv/bin/deposit credentials; \
+	else $(MAKE) --no-print-directory ours && $(COMPOSE) run --rm --no-deps -T credentials; fi
 
 test: check test-servers coverage test-chaos test-page test-dags test-e2e test-aws ## Every test (check, DAGs, the whole stack); 2 cores, 35 minutes
 

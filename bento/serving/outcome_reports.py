@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from deposit.data.tables.cells import yes_or_no
+from deposit.data.tables.cells import bare, plain, yes_or_no
 from deposit.data.tables.header import Header, read_header
 from deposit.data.tables.plaintext import plain_csv
 from deposit.data.tables.records import find_records
@@ -131,6 +131,7 @@ def _refuse_header(header: Header) -> None:
     problems = [
         Problem(None, name[:64], "unknown column; the columns are prediction_id, subscribed and, optionally, at")
         for name in header.unknown
+        if plain(name)
     ]
     problems += [Problem(None, name, "is required as a column") for name in _FIELDS[:2] if name not in header.places]
     problems += [Problem(None, name, "stands twice in the header") for name in header.repeated]
@@ -142,7 +143,7 @@ def _csv_row(header: Header, values: list[str]) -> Any:
     """The row as JSON would give it; a word for yes or no as a bool, an empty time left out."""
     if len(values) != len(header.names):
         return None
-    row: dict[str, Any] = {name: values[place].strip() for name, place in header.places.items()}
+    row: dict[str, Any] = {name: bare(values[place]) for name, place in header.places.items()}
     answer = yes_or_no(row["subscribed"])
     row["subscribed"] = row["subscribed"] if answer is None else answer
     row["at"] = row.get("at") or None

@@ -129,6 +129,14 @@ class ExtraColumn(msgspec.Struct):
     reason: str
 
 
+class Reading(msgspec.Struct):
+    """A value of a list that was read by its spelling: `September` as `sep`."""
+
+    column: str
+    text: str
+    value: str
+
+
 class CallPlan(msgspec.Struct):
     """So many calls, and what they are expected to bring."""
 
@@ -166,6 +174,7 @@ class RankSummary(msgspec.Struct):
     rows: _Count
     rejected: _Count
     extra_columns: list[ExtraColumn]
+    readings: Annotated[list[Reading], Meta(description="values that were read by their spelling, the first ones")]
     deposit_value: float
     call_cost: float
     capacity: int | None

@@ -28,7 +28,7 @@ _MOST_LETTERS, _MOST_DETAILS = 200, 10
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 """An option that commands share."""
 
-out = Console(highlight=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
+out = Console(highlight=False, width=None if sys.stdout and sys.stdout.isatty() else _PLAIN_WIDTH)
 err = Console(stderr=True, highlight=False)
 
 
@@ -118,12 +118,18 @@ def _written(lines: list[str]) -> Path:
 
 
 def run(app: Callable[[], Any]) -> None:
-    """Run a command; our own errors end in one line and exit code 1, anything else keeps its trace."""
+    """Run a command; our own errors, and files of another user, end in one line and exit code 1.
+
+    Anything else keeps its trace.
+    """
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         app()
     except DepositError as failure:
         report(failure)
+        raise SystemExit(1) from None
+    except PermissionError as failure:
+        error(f"{failure.filename}: {failure.strerror}: run this as the user who made the stack, or correct the rights")
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         error("interrupted; run the command again to go on")

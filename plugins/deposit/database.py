@@ -13,7 +13,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from deposit.conninfo import secured
-from deposit.errors import ConfigError, UpstreamError, remedy
+from deposit.errors import ConfigError, LoginError, UpstreamError, remedy
 from deposit.sections import DatabaseSettings
 
 if TYPE_CHECKING:
@@ -74,11 +74,12 @@ def _settings(setting: str, database: DatabaseSettings | None) -> tuple[str, ...
 
 @contextmanager
 def reachable(engine: Engine) -> Iterator[None]:
-    """Turn a lost or refused connection inside the block into UpstreamError."""
+    """Turn a lost or refused connection inside the block into UpstreamError, LoginError if it is for the password."""
     try:
         yield
     except OperationalError as error:
-        raise UpstreamError(_unusable(engine, error)) from error
+        kind = LoginError if _used_password(error) else UpstreamError
+        raise kind(_unusable(engine, error)) from error
     except DBAPIError as error:
         raise UpstreamError(f"the database refused a statement: {str(error.orig).splitlines()[0]}") from error
 
@@ -89,12 +90,20 @@ def _unusable(engine: Engine, error: OperationalError) -> str:
     url = engine.url.set(query={})
     reason = _ADDRESSED.sub("", str(error.orig).splitlines()[0])
     settings = engine.get_execution_options().get(_SETTINGS, ("its address",))
-    # of a connection that failed; a server that has asked for a password runs, and its certificate was verified
-    if getattr(getattr(error.orig, "pgconn", None), "used_password", False):
+    if _used_password(error):
         todo = f"correct {' or '.join(name for name in settings if name != _AUTHORITIES)}"
     else:
         todo = f"{remedy(url.host)}, or correct {' or '.join(settings)}"
     return f"cannot use the database: {reason} ({url.render_as_string(hide_password=True)}); {todo}"
+
+
+def _used_password(error: OperationalError) -> bool:
+    """Whether a connection was refused after its password was asked for: the server runs, its certificate was verified.
+
+    Not so for a connection that was lost later.
+    """
+    used = getattr(getattr(error.orig, "pgconn", None), "used_password", False)
+    return bool(used) and error.statement is None and not error.connection_invalidated
 
 
 @contextmanager

@@ -8,6 +8,7 @@ DepositError
 │   ├── TooLargeError     more than is taken at once
 │   └── IntegrityError    bytes differ from their recorded sha256
 ├── UpstreamError     a server that we depend on does not answer: wait or start it
+│   └── LoginError        it answers and refuses the login: waiting does not help, whoever set it acts
 ├── LogError          the prediction log cannot be written or read: nothing is answered meanwhile; it recovers by itself
 │   └── SpoolError        its spool on the disk: free some space
 ├── GateError         there is no model that may become (or stay) champion
@@ -67,6 +68,10 @@ class IntegrityError(DataError):
 
 class UpstreamError(DepositError):
     """A server that this one depends on does not answer."""
+
+
+class LoginError(UpstreamError):
+    """A server that this one depends on refuses the login."""
 
 
 class LogError(DepositError):

@@ -555,18 +555,25 @@ class MonitorSettings(Section):
     )
 
 
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
 class StackSettings(Section):
     """The stack without Docker: ports, all on 127.0.0.1 but what the gateway publishes; a Grafana that is installed."""
 
-    gateway_port: int = Field(8000, description="API and page")
-    airflow_port: int = Field(8080, description="Airflow UI and REST API")
-    mlflow_port: int = Field(5000, description="MLflow UI, which asks for a login")
-    evidently_port: int = Field(3001, description="Evidently UI, which asks for the same login: a report of each month")
-    dask_port: int = Field(8787, description="dashboard of a Dask scheduler, if one runs, which asks for it too")
-    store_port: int = Field(9000, description="object store")
-    postgres_port: int = Field(15432, description="PostgreSQL")
-    internal_port: int = Field(18800, description="first of 10 ports that are for the stack's own parts")
-    grafana_port: int = Field(3000, description="Grafana UI, if one is started, with a login of its own")
+    gateway_port: Port = Field(8000, description="API and page")
+    airflow_port: Port = Field(8080, description="Airflow UI and REST API")
+    mlflow_port: Port = Field(5000, description="MLflow UI, which asks for a login")
+    evidently_port: Port = Field(
+        3001, description="Evidently UI, which asks for the same login: a report of each month"
+    )
+    dask_port: Port = Field(8787, description="dashboard of a Dask scheduler, if one runs, which asks for it too")
+    store_port: Port = Field(9000, description="object store")
+    postgres_port: Port = Field(15432, description="PostgreSQL")
+    internal_port: int = Field(
+        18800, ge=1, le=65526, description="first of 10 ports that are for the stack's own parts"
+    )
+    grafana_port: Port = Field(3000, description="Grafana UI, if one is started, with a login of its own")
     grafana: Literal["off"] | FullPath | None = Field(
         None,
         description="Grafana's program, which is started too; empty means `grafana` or `grafana-server` of the PATH, "

@@ -3,12 +3,18 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, retry_if_not_result
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    retry_if_not_exception_type,
+    retry_if_not_result,
+)
 from tenacity.retry import retry_base
 from tenacity.stop import stop_after_delay
 from tenacity.wait import wait_fixed
 
-from deposit.errors import UpstreamError
+from deposit.errors import LoginError, UpstreamError
 
 T = TypeVar("T")
 
@@ -26,9 +32,10 @@ def wait_until(look: Callable[[], T], seconds: float, pause: float = 0.2, is_eno
 def retry_while_down(attempt: Callable[[], T], seconds: float, pause: float = 0.5) -> T:
     """Try until it works: a server that has just come back may refuse what it will do a second later.
 
-    Raises the last UpstreamError when the seconds have passed.
+    Raises the last UpstreamError when the seconds have passed, and LoginError at once: waiting does not help.
     """
-    return _repeated(attempt, seconds, pause, retry_if_exception_type(UpstreamError))
+    down = retry_if_exception_type(UpstreamError) & retry_if_not_exception_type(LoginError)
+    return _repeated(attempt, seconds, pause, down)
 
 
 def _repeated(attempt: Callable[[], T], seconds: float, pause: float, retry: retry_base) -> T:

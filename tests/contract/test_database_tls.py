@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError
 
 from deposit.conninfo import connection_parameters
 from deposit.database import connect, transaction
-from deposit.errors import ConfigError, UpstreamError
+from deposit.errors import ConfigError, LoginError, UpstreamError
 from deposit.log import shipper
 from deposit.sections import DatabaseSettings
 from deposit.settings import Settings
@@ -51,7 +51,7 @@ def test_another_servers_certificate_is_refused_by_the_setting_to_correct(secure
 
 def test_a_login_that_is_refused_names_the_url_alone_and_its_reason_first(secured_database: SecuredDatabase) -> None:
     settings = DatabaseSettings(url=secured_database.url("postgres", "wrong"), ca_file=secured_database.ca_file)
-    with pytest.raises(UpstreamError) as refused:
+    with pytest.raises(LoginError) as refused:
         is_encrypted(settings)
     reason, _, todo = str(refused.value).partition("; ")
     assert reason.startswith('cannot use the database: password authentication failed for user "postgres" (')

@@ -232,3 +232,18 @@ def test_stray_quotes_swallow_no_customer(service: RankService, few: list[dict[s
     else:
         assert response.status_code == 422
         assert "line " in message(response)
+
+
+def test_what_was_read_by_its_spelling_scores_the_same_and_is_named(
+    service: RankService, few: list[dict[str, Any]]
+) -> None:
+    plain = service.rank(table(few)).raise_for_status().json()
+    spelled = [{**customer, "marital": customer["marital"].upper()} for customer in few]
+    answer = service.rank("Calls\n\n" + table(spelled)).raise_for_status().json()
+    assert [(row["id"], row["probability"]) for row in answer["ranked"]] == [
+        (row["id"], row["probability"]) for row in plain["ranked"]
+    ]
+    assert plain["readings"] == []
+    kinds = dict.fromkeys(customer["marital"] for customer in few)
+    named = [{"column": "marital", "text": kind.upper(), "value": kind} for kind in kinds]
+    assert sorted(answer["readings"], key=str) == sorted(named, key=str)

@@ -49,6 +49,25 @@ def test_each_error_ends_in_one_short_line_below_ten_of_its_details_at_most(
     assert [line.strip() for line in above] == listed[:10]
 
 
+def test_a_file_of_another_user_is_named_with_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    def read() -> None:
+        raise PermissionError(13, "Permission denied", "/srv/deposit/settings.env")
+
+    with pytest.raises(SystemExit, match="1"):
+        console.run(read)
+    assert capsys.readouterr().err == (
+        "error: /srv/deposit/settings.env: Permission denied: run this as the user who made the stack, or correct the "
+        "rights\n"
+    )
+
+
+def test_a_command_runs_without_a_standard_output() -> None:
+    code = "import sys; from deposit import console; assert sys.stdout is None; console.out.print('nobody reads it')"
+    closed = ["/bin/sh", "-c", 'exec "$0" -c "$1" >&-', sys.executable, code]
+    done = subprocess.run(closed, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_what_is_kept_elsewhere_is_named_and_not_written_again(capsys: pytest.CaptureFixture[str]) -> None:
     above = lines_of(errors.ContractError("no", ["one"] * 20, "s3://deposit-data/quarantine/a.csv"), capsys)[-2]
     assert above.endswith("and 10 more; all of them: s3://deposit-data/quarantine/a.csv")

@@ -130,10 +130,16 @@ def test_the_wrapper_runs_in_the_stack_that_is_there(clone: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("command", ["up", "down", "status", "env", "doctor", "demo"])
+@pytest.mark.parametrize("command", ["up", "down", "status", "env", "credentials", "doctor", "demo"])
 def test_what_is_for_the_stack_without_docker_runs_there(clone: Path, command: str) -> None:
     with_environment(clone)
     assert wrapper(clone, "1234", command).stdout == f"{clone.parent} {command}\n"
+
+
+def test_the_wrapper_tells_of_the_other_stack_where_a_command_is_of_the_one_without_docker(clone: Path) -> None:
+    done = wrapper(clone, "1234", "doctor")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: this clone's stack runs with Docker, and `doctor` is of the one without: ")
 
 
 def test_the_wrapper_says_how_to_start_a_stack(clone: Path) -> None:

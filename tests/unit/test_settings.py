@@ -51,6 +51,15 @@ def test_a_limit_is_written_as_dockers_own(limit: str, monkeypatch: pytest.Monke
     assert load_settings().release.memory_limit == limit
 
 
+@pytest.mark.parametrize(
+    ("name", "port"), [("AIRFLOW_PORT", "70000"), ("GATEWAY_PORT", "0"), ("INTERNAL_PORT", "65530")]
+)
+def test_a_port_that_there_is_not_is_refused_by_name(name: str, port: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"DEPOSIT_STACK__{name}", port)
+    with pytest.raises(ConfigError, match=f"DEPOSIT_STACK__{name}: Input should be (less|greater) than or equal to"):
+        load_settings()
+
+
 def test_secrets_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEPOSIT_DATABASE__URL", "postgresql://user:hunter2@host/name")
     assert "hunter2" not in repr(load_settings())

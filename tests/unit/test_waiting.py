@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from deposit.errors import ConfigError, UpstreamError
+from deposit.errors import ConfigError, DepositError, LoginError, UpstreamError
 from deposit.waiting import retry_while_down, wait_until
 
 
@@ -42,13 +42,14 @@ def test_of_a_server_that_stays_down_the_last_error_is_raised() -> None:
     assert len(attempts) > 1
 
 
-def test_what_waiting_does_not_cure_is_raised_at_once() -> None:
+@pytest.mark.parametrize("kind", [ConfigError, LoginError])
+def test_what_waiting_does_not_cure_is_raised_at_once(kind: type[DepositError]) -> None:
     attempts: list[None] = []
 
     def attempt() -> None:
         attempts.append(None)
-        raise ConfigError("wrong for good")
+        raise kind("wrong for good")
 
-    with pytest.raises(ConfigError):
+    with pytest.raises(kind):
         retry_while_down(attempt, seconds=60, pause=60)
     assert len(attempts) == 1

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from deposit.data.blocks import ID, Block, Rejected, read_blocks
 from deposit.data.columns import LEAKAGE_COLUMN, NAMES
+from deposit.data.tables.cells import plain
 from deposit.data.tables.formats import cut
-from deposit.data.tables.header import Header, plain, read_header
+from deposit.data.tables.header import Header, read_header
 from deposit.data.tables.records import Records, find_records
 from deposit.log.entries import Entry, RankedBlock, encode_entry, encode_table
 from serving.bodies import refusals
@@ -69,6 +70,7 @@ class Ranked:
     called: int
     rejected: list[Rejected]
     stale: bool
+    readings: dict[str, dict[str, str]]
 
     @property
     def extra(self) -> dict[str, str]:
@@ -93,12 +95,13 @@ def rank(
     Raises RequestError 413 for too many rows, 422 for a file that is no such list or has no good row.
     """
     header, records = _find_rows(file, max_rows)
-    blocks = []
+    blocks, readings = [], dict[str, dict[str, str]]()
     for block in _blocks(file, records, header):
         probabilities = loaded.artifact.probabilities(loaded.artifact.encoder.encode_columns(block.columns))
         ids = new_ids(len(probabilities))
         if len(probabilities):
             record(_entry(block, probabilities, ids, loaded, origin))
+        readings |= {column: readings.get(column, {}) | each for column, each in block.readings.items()}
         blocks.append((block.records, probabilities, np.frombuffer(ids, np.uint8), block.ids, block.rejected))
     rejected = [row for *_, bad in blocks for row in bad]
     if not sum(len(probabilities) for _, probabilities, *_ in blocks):
@@ -117,9 +120,8 @@ def rank(
     del order, texts
     give_back_memory()
     called, stale = _called(probabilities, options), loaded.is_stale(origin.event_time)
-    return Ranked(
-        file, records, header, loaded, options, numbers, probabilities, prediction_ids, ids, called, rejected, stale
-    )
+    ordered = (numbers, probabilities, prediction_ids, ids)
+    return Ranked(file, records, header, loaded, options, *ordered, called, rejected, stale, readings)
 
 
 def give_back_memory() -> None:

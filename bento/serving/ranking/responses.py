@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Iterator
-from itertools import count
+from itertools import count, islice
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from pyarrow import compute
 
 from deposit.data.blocks import Rejected, read_rows
 from deposit.data.columns import FEATURES
+from deposit.data.tables.formats import cut
 from deposit.model.artifact import ModelArtifact
 from deposit.model.encoder import Matrix
 from deposit.model.mixture import Mixture, by_owner
@@ -29,6 +30,7 @@ from serving.request_schemas import (
     RankedRow,
     RankOutlook,
     RankSummary,
+    Reading,
     Reason,
     RejectedRow,
     encode,
@@ -123,6 +125,7 @@ def summary(ranked: Ranked) -> RankSummary:
         rows=len(ranked.numbers),
         rejected=len(ranked.rejected),
         extra_columns=[ExtraColumn(name, reason) for name, reason in ranked.extra.items()],
+        readings=list(islice(_readings(ranked), _MOST_READINGS)),
         deposit_value=ranked.options.deposit_value,
         call_cost=ranked.options.call_cost,
         capacity=ranked.options.capacity,
@@ -132,6 +135,15 @@ def summary(ranked: Ranked) -> RankSummary:
         expected_profit=float(ranked.expected_values(called).sum()),
         outlook=outlook(ranked.probabilities, ranked.called, ranked.options),
     )
+
+
+_MOST_READINGS, _SHOWN = 50, 40
+
+
+def _readings(ranked: Ranked) -> Iterator[Reading]:
+    for column, spellings in ranked.readings.items():
+        for text, value in spellings.items():
+            yield Reading(column, cut(text, _SHOWN), value)
 
 
 def _rows(ranked: Ranked, start: int) -> list[RankedRow]:

@@ -41,6 +41,7 @@ for command in (
     stack_commands.down,
     stack_commands.status,
     stack_commands.env,
+    stack_commands.credentials,
     stack_commands.doctor,
     stack_commands.demo,
 ):

@@ -1,4 +1,4 @@
-"""Commands of the stack without Docker: up, down, status, env, doctor, demo."""
+"""Commands of the stack without Docker: up, down, status, env, credentials, doctor, demo."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -68,6 +68,17 @@ def env() -> None:
 
     for name, value in lifecycle.environment(load_settings()).items():
         typer.echo(f"{name}={value}")
+
+
+@_of_the_stack_without_docker
+def credentials() -> None:
+    """Print where the running stack's parts are, and their logins: what `make credentials` shows without Docker."""
+    from deposit.deploy.local import lifecycle
+    from deposit.deploy.local.demo import print_logins
+
+    settings = load_settings()
+    print_logins(settings, lifecycle.status(settings))
+    console.out.print("API keys: `deposit keys list` shows their names; none is asked for until one is added.")
 
 
 @_of_the_stack_without_docker

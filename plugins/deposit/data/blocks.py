@@ -1,7 +1,7 @@
 """The rows of a list of customers, block by block: their values, or what is wrong with them."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO, Any, NamedTuple
 
 import numpy as np
@@ -11,6 +11,7 @@ from pyarrow import compute, csv
 
 from deposit.data.coded import CodedTexts
 from deposit.data.columns import FEATURES, Category, Number
+from deposit.data.tables.cells import bare
 from deposit.data.tables.header import Header
 from deposit.data.tables.records import Records
 from deposit.errors import SourceError
@@ -22,6 +23,8 @@ ID = "id"
 BLOCK_ROWS = 50_000
 _DICTIONARY = pa.dictionary(pa.int32(), pa.binary())
 _MAX_ID_BYTES = 512
+_LINE_END = 2
+"""Bytes that it has at most."""
 
 
 class Rejected(NamedTuple):
@@ -41,12 +44,14 @@ class Block:
         columns: the good rows' values by feature, shape (n,) each: float64, or coded texts for categories.
         ids: the good rows' ids as text, nulls where there is none.
         rejected: the bad rows, in order.
+        readings: by column, texts that are another spelling of the value that they were read as.
     """
 
     records: NDArray[np.int64]
     columns: dict[str, Any]
     ids: pa.Array
     rejected: list[Rejected]
+    readings: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 def read_blocks(
@@ -99,8 +104,11 @@ def check_table(
     good = np.ones(len(table), dtype=bool)
     reasons: dict[int, list[str]] = {}
     columns: dict[str, Any] = {}
+    readings: dict[str, dict[str, str]] = {}
     for column in FEATURES:
-        values, wrong = _values(table[column.name], column, decimal_comma)
+        values, wrong, spellings = _values(table[column.name], column, decimal_comma)
+        if spellings:
+            readings[column.name] = spellings
         columns[column.name] = values
         for row, reason in wrong:
             good[row] = False
@@ -115,13 +123,18 @@ def check_table(
     if not good.all():
         columns = {name: values[good] for name, values in columns.items()}
         records, ids = records[good], ids.filter(pa.array(good))
-    return Block(records, columns, ids, sorted([*misshapen, *rejected]))
+    return Block(records, columns, ids, sorted([*misshapen, *rejected]), readings)
 
 
 def _content(file: IO[bytes], records: Records, chosen: NDArray[np.int64]) -> bytes:
     first, last = int(chosen[0]), int(chosen[-1])
     if last - first == len(chosen) - 1 and (np.diff(chosen) == 1).all():
-        return records.span(file, first, last + 1)  # between them are blank lines at most
+        content, starts, ends = records.span(file, first, last + 1), records.starts[chosen], records.ends[chosen]
+        if not (starts[1:] - ends[:-1] > _LINE_END).any():
+            return content
+        # between them are lines that hold separators alone
+        places = zip((starts - starts[0]).tolist(), (ends - starts[0]).tolist(), strict=True)
+        return b"\n".join(content[start:end] for start, end in places)
     return b"\n".join(records.contents(file, chosen))
 
 
@@ -167,19 +180,23 @@ Wrong = list[tuple[int, str]]
 """Numbers of bad rows, each with the reason."""
 
 
-def _values(cells: pa.ChunkedArray, column: Category | Number, decimal_comma: bool) -> tuple[Any, Wrong]:
-    """A column's values, and where they are wrong."""
+def _values(
+    cells: pa.ChunkedArray, column: Category | Number, decimal_comma: bool
+) -> tuple[Any, Wrong, dict[str, str]]:
+    """A column's values, where they are wrong, and what was read by its spelling."""
     if isinstance(column, Number) and (pa.types.is_integer(cells.type) or pa.types.is_floating(cells.type)):
-        return _numbers(cells, column)
+        return *_numbers(cells, column), {}
     texts, codes = _distinct(cells)
     values = [column.parse(text, decimal_comma) for text in texts]
     bad = {code: _reason(column, texts[code]) for code, value in enumerate(values) if not column.contains(value)}
     rows = np.flatnonzero(np.isin(codes, list(bad))) if bad else ()
     wrong = [(int(row), bad[int(codes[row])]) for row in rows]
     if isinstance(column, Category):
-        return CodedTexts(tuple(map(str, values)), codes), wrong
+        named = zip(map(bare, texts), map(str, values), strict=True)
+        spellings = {text: value for text, value in named if text != value}
+        return CodedTexts(tuple(map(str, values)), codes), wrong, spellings
     numbers = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
-    return numbers[codes] if len(codes) else np.empty(0), wrong
+    return numbers[codes] if len(codes) else np.empty(0), wrong, {}
 
 
 def _distinct(cells: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int32]]:

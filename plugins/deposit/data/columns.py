@@ -3,13 +3,15 @@
 Needs no data library at import, so that what serves starts light.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
-from deposit.data.tables.cells import number
+from deposit.data.tables.cells import bare, number, plain
 
 if TYPE_CHECKING:
     import pandera.pandas as pa
@@ -20,6 +22,26 @@ LEAKAGE_COLUMN = "duration"
 """Known only after the call: refused in training and in serving."""
 
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+
+
+_LONG = {
+    "january": "jan", "february": "feb", "march": "mar", "april": "apr", "june": "jun", "july": "jul", "august": "aug",
+    "sept": "sep", "september": "sep", "october": "oct", "november": "nov", "december": "dec", "monday": "mon",
+    "tues": "tue", "tuesday": "tue", "wednesday": "wed", "thur": "thu", "thurs": "thu", "thursday": "thu",
+    "friday": "fri", "y": "yes", "true": "yes", "n": "no", "false": "no",
+}  # fmt: skip
+"""Other spellings of values. No numbers: of a month or an answer, a program's code may be another one."""
+
+_DATE = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])(-[0-3][0-9]([ T].*)?)?")
+"""As a workbook's cell holds a date that it shows as a month."""
+
+
+@lru_cache
+def _spellings(allowed: tuple[str, ...]) -> dict[str, str]:
+    """The allowed values by how names are compared."""
+    return {long: value for long, value in _LONG.items() if value in allowed} | {
+        plain(value): value for value in allowed
+    }
 
 
 class _Named:
@@ -55,8 +77,16 @@ class Category(_Named):
         return f"one of {', '.join(self.allowed)}"
 
     def parse(self, text: str, decimal_comma: bool) -> str:  # noqa: ARG002
-        """The value in a cell, whether it is allowed or not; blanks around it do not matter."""
-        return text.strip()
+        """The value that a cell stands for in any spelling, or the cell's text if it is none that is allowed.
+
+        >>> Category("loan", ("no", "yes", "unknown"), "has a loan", "no").parse(" TRUE", decimal_comma=False)
+        'yes'
+        """
+        value = bare(text)
+        if value in self.allowed:
+            return value
+        date = _DATE.fullmatch(value) if self.allowed == MONTHS else None
+        return MONTHS[int(date[1]) - 1] if date else _spellings(self.allowed).get(plain(value), value)
 
     def contains(self, value: Any) -> bool:
         """Whether a value, of any type, is allowed."""
@@ -112,7 +142,7 @@ class Number(_Named):
         >>> Number("euribor3m", -5, 20, False, "three-month Euribor rate", 1.3).parse(" 4,857 ", decimal_comma=True)
         4.857
         """
-        return number(text.strip(), decimal_comma)
+        return number(bare(text), decimal_comma)
 
     def contains(self, value: Any) -> bool:
         """Whether a value, of any type, is allowed; not so for NaN, the infinities, True and False.

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from deposit.data import periods
 from deposit.data.columns import CATEGORIES, FEATURES, LEAKAGE_COLUMN, MONTHS, NAMES, NUMBERS, TARGET
-from deposit.data.tables.cells import number, yes_or_no
+from deposit.data.tables.cells import bare, number, plain, yes_or_no
 from deposit.data.tables.formats import few
 from deposit.data.violations import ANSWERS, RowRule, RowViolation, WrongCell, quote
 from deposit.errors import ContractError
@@ -49,6 +49,7 @@ class ValidationResult:
 
 def check_columns(names: Sequence[str]) -> None:
     """Raise ContractError, in one line, unless the columns are those of the dataset, in any order."""
+    names = [name for name in names if plain(name)]  # what nobody named is not read
     missing = [name for name in REQUIRED if name not in names]
     repeated = sorted({name for name in names if list(names).count(name) > 1})
     unknown = [name for name in names if name not in REQUIRED and name not in OPTIONAL]
@@ -123,7 +124,7 @@ def _typed(raw: pd.DataFrame, decimal_comma: bool) -> pd.DataFrame:
     for column in FEATURES:
         kind = np.float64 if column.name in NUMBERS else object
         typed[column.name] = _each(raw[column.name], partial(column.parse, decimal_comma=decimal_comma), kind)
-    typed["id"] = _each(raw["id"], str.strip)
+    typed["id"] = _each(raw["id"], bare)
     typed[TARGET] = _each(raw[TARGET], _answer)
     for name in (name for name in DATED if name in raw):
         typed[name] = _each(raw[name], _PERIOD_OF[name])
@@ -144,7 +145,7 @@ def _each(texts: pd.Series, parse: Callable[[str], Any], kind: type = object) ->
 
 def _answer(text: str) -> str:
     answer = yes_or_no(text)
-    return text if answer is None else ANSWERS[answer]
+    return bare(text) if answer is None else ANSWERS[answer]
 
 
 def _month_of(date: str) -> str:
@@ -155,7 +156,7 @@ def _month_of(date: str) -> str:
         return date
 
 
-_PERIOD_OF: dict[str, Callable[[str], str]] = {"period": str.strip, "date": _month_of}
+_PERIOD_OF: dict[str, Callable[[str], str]] = {"period": bare, "date": _month_of}
 
 
 def _agrees(name: str) -> str:

@@ -1,6 +1,6 @@
 """Ingest: a source's rows through the contract into a dataset version. Safe to repeat, and to kill at any point."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -10,8 +10,10 @@ from sqlalchemy import Engine, delete, select
 from sqlalchemy.dialects.postgresql import insert
 
 from deposit.data import contract, dataset, dating, sources, table
-from deposit.data.tables.formats import cut
-from deposit.data.violations import RowRule, RowViolation, reasons, summary
+from deposit.data.columns import CATEGORIES
+from deposit.data.tables.cells import bare
+from deposit.data.tables.formats import cut, few
+from deposit.data.violations import RowRule, RowViolation, quote, reasons, summary
 from deposit.database import connect, reachable
 from deposit.errors import ContractError, located
 from deposit.progress import Progress, log_progress
@@ -21,7 +23,7 @@ from deposit.store import Bucket, ObjectStore
 from deposit.tables import datasets, rejects
 
 _BATCH = 5_000
-_REASONS_SHOWN, _REASON_LETTERS = 3, 300
+_REASONS_SHOWN, _REASON_LETTERS, _READINGS_SHOWN = 3, 300, 5
 
 
 @dataclass(frozen=True)
@@ -100,17 +102,31 @@ def check(source: sources.Source, progress: Progress) -> contract.ValidationResu
     good: list[pd.DataFrame] = []
     rejected: list[pd.DataFrame] = []
     violations: list[RowViolation] = []
+    readings: dict[str, None] = {}
     done = 0
     for chunk in table.read(source.path, source.name):
         checked = contract.validate_rows(chunk.rows, chunk.decimal_comma)
         good.append(checked.good)
         rejected += [checked.rejected, chunk.malformed]
         violations += [*checked.violations, *chunk.violations]
+        for column, text, value in _readings(chunk.rows, checked.good):
+            readings.setdefault(f"{column} {quote(text)} as {value}")
         done += len(chunk.rows) + len(chunk.malformed)
         progress(f"{done} rows checked")
+    if readings:
+        progress(f"read by their spelling: {few(list(readings), _READINGS_SHOWN)}")
     unique = contract.deduplicate(pd.concat(good))
     bad = pd.concat([*rejected, unique.rejected]).sort_index(kind="stable")
     return contract.ValidationResult(unique.good, bad, [*violations, *unique.violations])
+
+
+def _readings(raw: pd.DataFrame, good: pd.DataFrame) -> Iterator[tuple[str, str, str]]:
+    """Column, text and value of what good rows have in another spelling than the dataset."""
+    for name in CATEGORIES:
+        pairs = pd.DataFrame({"text": raw.loc[good.index, name], "value": good[name].astype(str)}).drop_duplicates()
+        for text, value in pairs.itertuples(index=False):
+            if bare(text) != value:
+                yield name, bare(text), value
 
 
 def _check_servers(bucket: Bucket, engine: Engine) -> None:

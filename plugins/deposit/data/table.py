@@ -73,7 +73,7 @@ def _refuse_cut(row: _Row, records: Records, header: Header) -> None:
 
 
 def _chunk(rows: list[_Row], header: Header) -> Chunk:
-    width, names = len(header.names), [str(column) for column in header.columns]
+    width, names = len(header.names), [column or "" for column in header.columns]
     whole = [row for row in rows if len(row[2]) == width]
     broken = [row for row in rows if len(row[2]) != width] if len(whole) < len(rows) else []
     violations = [_misshapen(line, fields, header) for _, line, fields in broken]
@@ -88,6 +88,7 @@ def _misshapen(line: int, fields: list[str], header: Header) -> WrongShape:
 def _frame(rows: list[_Row], names: list[str]) -> pd.DataFrame:
     index = pd.Index([line for _, line, _ in rows], name="line", dtype="int64")
     frame = pd.DataFrame([fields for _, _, fields in rows], columns=names, index=index, dtype=object)
+    frame = frame.drop(columns="") if "" in names else frame  # of a column without a name
     if "id" not in frame:
         frame.insert(0, "id", pd.Series([str(number) for number, _, _ in rows], index=index, dtype=object))
     return frame

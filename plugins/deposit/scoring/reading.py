@@ -12,8 +12,9 @@ from pyarrow import parquet
 
 from deposit.data.blocks import BLOCK_ROWS, ID, Block, check_table, read_blocks
 from deposit.data.columns import CATEGORIES, NAMES
+from deposit.data.tables.cells import plain
 from deposit.data.tables.formats import Format, format_of
-from deposit.data.tables.header import plain, read_header
+from deposit.data.tables.header import read_header
 from deposit.data.tables.plaintext import plain_csv
 from deposit.data.tables.records import scan_records
 from deposit.errors import ContractError, SourceError, located

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deposit.data.columns import FEATURES, NUMBERS, Number
+from deposit.data.columns import CATEGORIES, FEATURES, NUMBERS, Number
+from deposit.data.tables.cells import number
 from deposit.settings import REPOSITORY
 
 NEW = """
@@ -124,3 +125,61 @@ def test_the_columns_need_no_data_library() -> None:
         [sys.executable, "-c", script], env={"PYTHONPATH": path}, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize(
+    ("column", "text", "value"),
+    [
+        ("marital", "MARRIED", "married"),
+        ("marital", "\u201cmarried\u201d\u00a0", "married"),
+        ("marital", "\u200bmarried", "married"),
+        ("job", "Admin", "admin."),
+        ("job", "Blue Collar", "blue-collar"),
+        ("education", "university_degree", "university.degree"),
+        ("housing", "Unknown", "unknown"),
+        ("housing", "TRUE", "yes"),
+        ("housing", "N", "no"),
+        ("month", "September", "sep"),
+        ("month", "2010-05-03", "may"),
+        ("month", "2010-12-03T00:00:00", "dec"),
+        ("day_of_week", "Tuesday", "tue"),
+    ],
+)
+def test_a_value_is_known_by_any_spelling(column: str, text: str, value: str) -> None:
+    assert CATEGORIES[column].parse(text, decimal_comma=False) == value
+
+
+@pytest.mark.parametrize(
+    ("column", "text"),
+    # codes of programs, words that may say no as well, another column's values, a day of another calendar
+    [("housing", "1"), ("loan", "none"), ("default", "n/a"), ("month", "5"), ("month", "mon"), ("month", "03.05.2010"),
+     ("day_of_week", "2"), ("marital", "-"), ("marital", ""), ("contact", "true")],
+)  # fmt: skip
+def test_what_may_mean_something_else_stays_as_it_is(column: str, text: str) -> None:
+    assert CATEGORIES[column].parse(text, decimal_comma=False) == text
+    assert not CATEGORIES[column].contains(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "comma", "point"),
+    [
+        ("5,099.1", 5099.1, 5099.1),
+        ("5.099,1", 5099.1, 5099.1),
+        ("5 099", 5099, 5099),
+        ("5\u202f099,1", 5099.1, 5099.1),
+        ("5\u2019099.1", 5099.1, 5099.1),
+        ("1.234.567,8", 1234567.8, 1234567.8),
+        ("\u221246.2", -46.2, -46.2),
+        ("5,099", 5.099, None),
+        ("5.099", 5.099, 5.099),
+        ("5.09,1", None, None),
+        ("50,99.1", None, None),
+        ("1.266%", None, None),
+        ("1_000", None, None),
+        ("\uff14\uff11", None, None),
+    ],
+)
+def test_groups_of_digits_count_where_only_one_reading_is_left(
+    text: str, comma: float | None, point: float | None
+) -> None:
+    assert (number(text, decimal_comma=True), number(text, decimal_comma=False)) == (comma, point)

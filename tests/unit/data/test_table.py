@@ -75,6 +75,40 @@ def test_another_separator_is_named(path: Path, sign: str, named: str) -> None:
     assert str(caught.value) == f"calls.csv: the columns are separated by {named}: save the file with `;`, `,` or tabs"
 
 
+HEAD = text_of()
+LINE = text_of(ROW).removeprefix(HEAD)
+
+
+@pytest.mark.parametrize(
+    ("form", "text", "line"),
+    [
+        ("titles", "Calls of 2010\n\nfrom: CRM;2010-11-01\n" + HEAD + LINE, 5),
+        ("remark", "# exported\n" + HEAD + LINE, 3),
+        ("another separator stated", "sep=,\n" + HEAD + LINE, 3),
+        ("separators at all ends", HEAD.replace("\n", ";\n") + LINE.replace("\n", ";\n"), 2),
+        ("separators at the rows' ends", HEAD + LINE.replace("\n", ";\n"), 2),
+        ("a separator at the header's end", HEAD.replace("\n", ";\n") + LINE, 2),
+        ("an index without a name", ";" + HEAD + "0;" + LINE, 2),
+        ("quotes of typography", "\u201c" + HEAD.strip().replace(";", "\u201d;\u201c") + "\u201d\n" + LINE, 2),
+        ("invisible characters", "\u200b" + HEAD.replace(";", "\u00a0;\u200b") + LINE, 2),
+    ],
+)
+def test_the_columns_are_known_below_titles_and_beside_what_has_no_name(
+    path: Path, form: str, text: str, line: int
+) -> None:
+    path.write_text(text, encoding="utf-8")
+    (chunk,) = read(path, "calls.csv")
+    assert chunk.rows[list(REQUIRED)].loc[line].tolist() == ROW
+    assert list(chunk.rows.columns) == ["id", *REQUIRED]
+    assert not chunk.violations
+
+
+def test_lines_in_quotes_as_a_whole_are_refused(path: Path) -> None:
+    path.write_text("".join(f'"{line}"\n' for line in (HEAD + LINE).splitlines()))
+    with pytest.raises(ContractError, match=r"^calls.csv: line 1 is one cell in quotes, which holds all columns"):
+        list(read(path, "calls.csv"))
+
+
 def test_an_open_quote_is_told_with_its_line(path: Path) -> None:
     path.write_text(text_of(ROW) + '"' + ";".join(ROW) + "\n")
     with pytest.raises(SourceError, match=r"^calls.csv: a quote that opens on line 3 never closes"):

@@ -41,6 +41,7 @@ class Format(Enum):
     BINARY_WORKBOOK = ("a binary Excel workbook (.xlsb)", _SAVE)
     LOCKED = ("a document with a password", "open it, remove the password and save it again")
     OPEN_DOCUMENT = ("an OpenDocument file (.ods)", _SAVE)
+    NUMBERS = ("a Numbers document", "in Numbers choose File, Export To, Excel or CSV")
     DOCUMENT = ("a text document", "copy its table into a spreadsheet and save that as CSV")
     ZSTD = ("a .zst file", _UNPACK)
     BZIP2 = ("a .bz2 file", _UNPACK)
@@ -136,6 +137,8 @@ def _of_archive(file: IO[bytes]) -> Format:
     if "[Content_Types].xml" in names:
         parts = {"xl/workbook.xml": Format.WORKBOOK, "xl/workbook.bin": Format.BINARY_WORKBOOK}
         return next((kind for part, kind in parts.items() if part in names), Format.DOCUMENT)
+    if any(name.startswith("Index/") and name.endswith(".iwa") for name in names):
+        return Format.NUMBERS
     # of OpenDocument's kinds, tables are what people send
     return Format.OPEN_DOCUMENT if names[:1] == ["mimetype"] else Format.ZIP
 

@@ -7,11 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO
 
+from deposit.data.tables.cells import plain
 from deposit.errors import ContractError, SourceError
 
 _SEPARATORS = (";", ",", "\t")
 _OTHERS = {"|": "`|`", ":": "`:`", " ": "spaces"}
 _MOST_BYTES = 2**20
+_MOST_TITLES = 20
+"""Lines with text that may stand above the one that names the columns."""
 _LINE = re.compile(rb"([^\r\n]*)(\r\n|\n|\r|\Z)")
 _STATED = re.compile(r'"?sep=(.)"?[;,\t]*', re.IGNORECASE)
 _MARK = b"\xef\xbb\xbf"
@@ -57,23 +60,25 @@ class Header:
 
 
 def read_header(file: IO[bytes], known: Sequence[str], aliases: Mapping[str, str] | None = None) -> Header:
-    """The layout that the first line with text tells, in UTF-8; a line `sep=;` before it, as Excel writes, counts.
+    """The layout that the line with the columns' names tells, in UTF-8; a line `sep=;` of Excel above it counts.
 
-    `aliases` are other names of known columns. Raises SourceError (empty, an open quote) or ContractError (separator).
+    That is the first line with text, or, where it names none, one of the next that names half of the known columns.
+    `aliases` are other names of known columns. Raises SourceError (empty, an open quote) or ContractError (separator,
+    lines in quotes).
     """
     columns = {plain(name): name for name in known} | {plain(one): name for one, name in (aliases or {}).items()}
     line, end, text = _next_line(file, _begin(file), 1)
     stated = _STATED.fullmatch(text)
     if stated:
         line, end, text = _next_line(file, end, line + 1)
-    separator = stated[1] if stated else _separator(text, columns)
+    if max(_counts(text, stated[1] if stated else "", columns).values()) < _FEW:
+        line, end, text = _below_titles(file, line, end, text, columns, max(_FEW, len(known) // 2))
+    separator = _separator(text, columns, stated[1] if stated else "")
     names = _cells(text, separator, line)
+    if len(names) == 1 and max(_counts(names[0], "", columns).values()) >= _FEW:
+        raise ContractError(f"line {line} is one cell in quotes, which holds all columns: save the file without them")
+    _fit(names, file, end, separator)
     return Header(separator, tuple(names), tuple(columns.get(plain(name)) for name in names), line, end)
-
-
-def plain(name: str) -> str:
-    """A column's name as names are compared: no case, blanks, dots and the like; `emp_var_rate` is `emp.var.rate`."""
-    return re.sub(r"[\s_.\-\ufeff]+", "", name).lower()
 
 
 def _begin(file: IO[bytes]) -> int:
@@ -97,10 +102,52 @@ def _next_line(file: IO[bytes], start: int, line: int) -> tuple[int, int, str]:
     return line, start + end, match[1].decode()
 
 
-def _separator(text: str, columns: Mapping[str, str]) -> str:
+_FEW = 2
+"""Known columns by which a line is one that names them: a title may be called like one."""
+
+
+def _counts(text: str, stated: str, columns: Mapping[str, str]) -> dict[str, int]:
+    """How many of the known columns each separator gives; of equal ones, the stated one comes first."""
+    signs = [*filter(None, [stated]), *_SEPARATORS, *_OTHERS]
+    return {sign: sum(plain(name) in columns for name in _split(text, sign)) for sign in signs}
+
+
+def _below_titles(
+    file: IO[bytes], line: int, end: int, text: str, columns: Mapping[str, str], least: int
+) -> tuple[int, int, str]:
+    """The first of the next lines that names so many of the known columns; the line itself if none does."""
+    file.seek(end)
+    below, titles = line, 0
+    for match in _LINE.finditer(file.read(_MOST_BYTES)):
+        below, titles = below + 1, titles + bool(match[1].strip())
+        candidate = match[1].decode(errors="replace")
+        if max(_counts(candidate, "", columns).values()) >= least:
+            return below, end + match.end(), candidate
+        if titles == _MOST_TITLES:
+            break
+    return line, end, text
+
+
+def _fit(names: list[str], file: IO[bytes], end: int, separator: str) -> None:
+    """Give the header as many cells as the first row has, where one of both ends with a separator more."""
+    file.seek(end)
+    first = next((match[1] for match in _LINE.finditer(file.read(_MOST_BYTES)) if match[1].strip()), b"")
+    try:
+        row = next(csv.reader([first.decode(errors="replace")], delimiter=separator, strict=True), [])
+    except csv.Error:
+        return
+    if len(row) == len(names) + 1 and not row[-1].strip():
+        names.append("")
+    elif len(row) == len(names) - 1 and not names[-1].strip():
+        names.pop()
+
+
+def _separator(text: str, columns: Mapping[str, str], stated: str) -> str:
     """The separator that gives most of the known columns. Raises ContractError if it is none that is read."""
-    counts = {sign: sum(plain(name) in columns for name in _split(text, sign)) for sign in (*_SEPARATORS, *_OTHERS)}
+    counts = _counts(text, stated, columns)
     best = max(counts, key=lambda sign: counts[sign])
+    if best == stated:
+        return best
     if best in _OTHERS and counts[best] > 1:
         raise ContractError(f"the columns are separated by {_OTHERS[best]}: save the file with `;`, `,` or tabs")
     return best if best in _SEPARATORS else _SEPARATORS[0]

@@ -71,6 +71,11 @@ def _check(file: IO[bytes]) -> None:
         chunk = file.read(CHUNK)
         pending = len(decoder.getstate()[0])
         nul = chunk.find(b"\0")
+        if nul in (0, 1) and not position:
+            codec = "utf-16-be" if chunk[:1] == b"\0" else "utf-16-le"
+            raise SourceError(
+                f"this looks like {codec} without its byte-order mark: state that charset, or save as UTF-8"
+            )
         if nul >= 0:
             raise SourceError(f"line {place(file, position + nul)[0]} holds a NUL: this is not a text file in UTF-8")
         try:

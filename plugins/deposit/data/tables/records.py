@@ -19,17 +19,16 @@ from numpy.typing import NDArray
 from deposit.data.tables.header import Header
 from deposit.errors import SourceError
 
-_CHUNK = 4 * 2**20
-_MOST_LINE = 16 * 2**20
+_CHUNK, _MOST_LINE = 4 * 2**20, 16 * 2**20
 _MOST_QUOTED = 2**17
 """Bytes of a row that goes over several lines; Python reads no longer cell."""
 _LF, _CR, _QUOTE = 10, 13, 34
-_LINE_END = re.compile("\r\n|\r|\n")
+_LINE_END, _BLANK = re.compile("\r\n|\r|\n"), b'" \t\x0b\x0c\x1a'  # the last one ends files of DOS
 
 
 @dataclass(frozen=True, eq=False)
 class Records:
-    """The rows of a file, blank lines left out.
+    """The rows of a file; lines that are blank, or hold nothing but separators, are left out.
 
     Args:
         starts: first byte of each, shape (n,).
@@ -161,8 +160,19 @@ class _Scan:
         rows = np.stack([begun[0], ends[closes] + position - 1, begun[1]])
         if is_open or after.any():
             self._check(rows[:, rows[2] != numbers[closes]], position + len(content))
-        starts, ends, lines = rows[:, rows[1] > rows[0]]
-        return Records(starts, ends, lines, cut)
+        filled = self._filled(rows)
+        starts, ends, lines = rows[:, filled]
+        return Records(starts, ends, lines, cut and bool(filled[-1:].all()))
+
+    def _filled(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which rows hold anything: of a row that was cleared a spreadsheet writes separators, and quotes perhaps."""
+        lengths = rows[1] - rows[0]
+        filled: NDArray[np.bool_] = lengths > 0
+        for row in np.flatnonzero(filled & (lengths <= 3 * self._width)).tolist():
+            filled[row] = bool(
+                read_at(self._file, int(rows[0, row]), int(lengths[row])).strip(_BLANK + self._separator.encode())
+            )
+        return filled
 
     def finish(self) -> None:
         """No more lines come. Raises SourceError if a quote is open."""

@@ -1,8 +1,9 @@
-"""The first visible sheet of a workbook as a CSV: standard input to standard output, in a process of its own.
+"""The first visible sheet of a workbook that is not empty, as a CSV, in a process of its own.
 
-`workbook` starts it. A workbook may be packed a thousand times, name one long text in each cell, or have a cell in its
-last row and column, between which the reader makes a grid: here the kernel ends what asks for too much, and nobody
-else. Line n of the CSV is row n of the sheet, so a line end in a cell becomes a blank.
+`workbook` starts it, with both on standard input and output. A workbook may be packed a thousand times, name one long
+text in each cell, or have a cell in its last row and column, between which the reader makes a grid: here the kernel
+ends what asks for too much, and nobody else. Line n of the CSV is row n of the sheet, so a line end in a cell becomes
+a blank.
 """
 
 import csv
@@ -51,39 +52,59 @@ def _write(file: IO[bytes], text: IO[str]) -> None:
         raise SourceError("the workbook has a password: open it, remove the password and save it again") from error
     sheets = workbook.sheets_metadata
     visible = (SheetVisibleEnum.Visible, SheetTypeEnum.WorkSheet)
-    place = next((number for number, each in enumerate(sheets) if (each.visible, each.typ) == visible), None)
-    if place is None:
+    places = [number for number, each in enumerate(sheets) if (each.visible, each.typ) == visible]
+    if not places:
         raise SourceError("the workbook has no visible sheet: show the one with the customers and save it again")
+    place = next((number for number in places if workbook.get_sheet_by_index(number).start is not None), places[0])
     name = cut(sheets[place].name, _NAMED)
     with zipfile.ZipFile(file) as archive:
-        errors = _errors(archive, place, name)
+        errors, shares = _marked(archive, place, name)
     sheet = workbook.get_sheet_by_index(place)
     if sheet.start is None:
         raise SourceError(f"the sheet {name!r} is empty: put the one with the rows first and save the workbook again")
     writer = csv.writer(text, delimiter=SEPARATOR, lineterminator="\n")
-    for cells in _rows(sheet, name, errors):
+    for cells in _rows(sheet, name, errors, shares):
         if cells:
             writer.writerow(cells)
         else:
             text.write("\n")
 
 
-def _rows(sheet: CalamineSheet, name: str, errors: dict[tuple[int, int], str]) -> Iterator[list[str]]:
+_LEAST, _TWICE = 8, 2
+"""How many cells, and how often as many as above, a row has that names columns below titles of several cells."""
+_MOST_TITLES = 20
+
+
+def _rows(
+    sheet: CalamineSheet, name: str, errors: dict[tuple[int, int], str], shares: set[tuple[int, int]]
+) -> Iterator[list[str]]:
     """The cells of each row from the first on, without what is empty to the right of the header; none of empty rows."""
     width, left = 0, (sheet.start or (0, 0))[1]
-    failed = {row for row, _ in errors}
+    failed, with_shares = {row for row, _ in errors}, {row for row, _ in shares}
     for row, values in enumerate(sheet.iter_rows()):
         cells = [value if value.__class__ is str else _text(value) for value in values]
+        if row in with_shares:
+            cells = [
+                _percent(value) if (row, left + column) in shares and isinstance(value, float) else cell
+                for column, (cell, value) in enumerate(zip(cells, values, strict=True))
+            ]
         if _BREAKS.search("".join(cells)):
             cells = [_BREAKS.sub(" ", cell) for cell in cells]
         if row in failed:
             cells = [errors.get((row, left + column), cell) for column, cell in enumerate(cells)]
         while cells and not cells[-1]:
             cells.pop()
-        if cells and not width:
+        if (not width and sum(map(bool, cells)) > 1) or (
+            row < _MOST_TITLES and len(cells) >= max(_LEAST, _TWICE * width)
+        ):
             width = len(cells)
             _refuse_merged(sheet, row, name)
         yield cells + [""] * (width - len(cells)) if cells else cells
+
+
+def _percent(value: float) -> str:
+    """What a cell shows that is formatted as a percentage: 0.01266 is `1.266%`, and no number of its column's unit."""
+    return f"{value * 100:.12g}%"
 
 
 @lru_cache(2**14, typed=True)
@@ -111,22 +132,30 @@ _FORMULA_CELL = re.compile(
     rb"<(?:\w+:)?c\s([^>]*[^/>])>\s*<(?:\w+:)?f(?:\s[^>]*)?(?:/>|>[^<]*</(?:\w+:)?f>)\s*"
     rb"(</|<(?:\w+:)?v\s*/>|<(?:\w+:)?v>\s*</|<)"
 )
+_STYLES = "xl/styles.xml"
 _ERROR = rb't="e"'
 _ERROR_CELL = re.compile(
     rb"<(?:\w+:)?c\s([^>]*[^/>])>\s*(?:<(?:\w+:)?f(?:\s[^>]*)?(?:/>|>[^<]*</(?:\w+:)?f>)\s*)?<(?:\w+:)?v>([^<]*)<"
 )
+_PERCENT_FORMATS = {9, 10}
+"""Numbers of the formats `0%` and `0.00%`, which every workbook has."""
+_STYLED_CELL = re.compile(rb"<(?:\w+:)?c\s[^>]*>")
+_STYLE = re.compile(rb'\bs="(\d+)"')
 _PLACE = re.compile(rb'\br="([A-Z]{1,3})(\d{1,7})"')
 _STRING = rb't="str"'
 """A formula that gives text; the text may be empty."""
 
 
-def _errors(archive: zipfile.ZipFile, place: int, name: str) -> dict[tuple[int, int], str]:
-    """Cells with an error, like `#N/A`, by row and column from 0: the reader gives them as empty.
+def _marked(archive: zipfile.ZipFile, place: int, name: str) -> tuple[dict[tuple[int, int], str], set[tuple[int, int]]]:
+    """Cells of which the reader gives less than is shown, by row and column from 0.
 
+    Those with an error, like `#N/A`, which it gives as empty, and those that are formatted as a percentage.
     Raises SourceError where a formula has no result: nothing here calculates.
     """
     part, uncalculated = _part(archive, place)
     errors: dict[tuple[int, int], str] = {}
+    shares: set[tuple[int, int]] = set()
+    percent = _percent_styles(archive)
     rest = b""
     with archive.open(part) as stream:
         while chunk := stream.read(_CHUNK):
@@ -136,8 +165,23 @@ def _errors(archive: zipfile.ZipFile, place: int, name: str) -> dict[tuple[int, 
             if _ERROR in content:
                 places = ((_PLACE.search(cell[1]), cell) for cell in _ERROR_CELL.finditer(content) if _ERROR in cell[1])
                 errors |= {_row_and_column(at): cell[2].decode() for at, cell in places if at}
+            if percent:
+                tags = (cell[0] for cell in _STYLED_CELL.finditer(content))
+                marked = (_PLACE.search(tag) for tag in tags if (style := _STYLE.search(tag)) and style[1] in percent)
+                shares |= {_row_and_column(at) for at in marked if at}
             rest = content[-_OVERLAP:]
-    return errors
+    return errors, shares
+
+
+def _percent_styles(archive: zipfile.ZipFile) -> set[bytes]:
+    """The numbers of the cell styles that show a percentage."""
+    if _STYLES not in archive.namelist():
+        return set()
+    styles = ElementTree.fromstring(archive.read(_STYLES))  # noqa: S314 - expat bounds what entities become
+    own = styles.iterfind("{*}numFmts/{*}numFmt")
+    formats = _PERCENT_FORMATS | {int(each.attrib["numFmtId"]) for each in own if "%" in each.attrib["formatCode"]}
+    cells = enumerate(styles.iterfind("{*}cellXfs/{*}xf"))
+    return {str(number).encode() for number, each in cells if int(each.get("numFmtId", 0)) in formats}
 
 
 def _refuse_uncalculated(content: bytes, uncalculated: bool, name: str) -> None:

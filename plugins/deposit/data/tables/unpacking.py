@@ -2,6 +2,7 @@
 
 import gzip
 import lzma
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -108,8 +109,12 @@ def _entry(archive: zipfile.ZipFile, wanted: str) -> str:
     )
 
 
+_LEFT_BEHIND = re.compile(r"\.DS_Store|Thumbs\.db|desktop\.ini|\._.*|~\$.*", re.IGNORECASE)
+"""What systems and spreadsheets leave in a folder beside its files."""
+
+
 def _is_file(name: str) -> bool:
-    return not name.endswith("/") and not name.startswith("__MACOSX/") and PurePosixPath(name).name != ".DS_Store"
+    return not (name.endswith("/") or name.startswith("__MACOSX/") or _LEFT_BEHIND.fullmatch(PurePosixPath(name).name))
 
 
 def _holds(archive: zipfile.ZipFile, name: str, wanted: str) -> bool:

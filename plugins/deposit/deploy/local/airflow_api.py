@@ -16,6 +16,8 @@ FINISHED = {"success", "failed"}
 _TASK_FINISHED = FINISHED | {"skipped", "upstream_failed", "removed"}
 _SECONDS = 30
 """Patience with one answer."""
+_BUSY_SECONDS = 300
+"""How long it may not answer while a run is followed."""
 _DAG_SECONDS = 90
 """How long a new stack may take to read its DAG files."""
 T = TypeVar("T")
@@ -62,11 +64,14 @@ class AirflowApi:
         return run
 
     def newest_run(self, dag: str, since: datetime) -> str | None:
-        """The newest run of a DAG that was made after a moment, or None."""
-        runs = self._answer(
-            self._runs.get_dag_runs, dag, order_by=["-run_after"], limit=1, run_after_gte=since
-        ).dag_runs
-        return runs[0].dag_run_id if runs else None
+        """The newest run of a DAG that was queued after a moment, or None."""
+        # its `run_after` may lie before: an asset's events wait for the end of the run that is under way
+        runs = self._answer(self._runs.get_dag_runs, dag, order_by=["-id"], limit=1).dag_runs
+        return runs[0].dag_run_id if runs and runs[0].queued_at and runs[0].queued_at >= since else None
+
+    def is_busy(self, dag: str) -> bool:
+        """Whether a run of a DAG has not ended: until it does, no event of an asset starts another."""
+        return bool(self._answer(self._runs.get_dag_runs, dag, limit=1, state=["queued", "running"]).dag_runs)
 
     def state(self, dag: str, run: str) -> str:
         """A run's state."""
@@ -131,7 +136,10 @@ class DagRunResult:
 
 
 def wait_for_dag_run(api: AirflowApi, dag: str, run: str, progress: Progress, timeout: float = 600) -> DagRunResult:
-    """Report each task's states until the run ends. Raises DepositError after `timeout` seconds."""
+    """Report each task's states until the run ends. Raises DepositError after `timeout` seconds.
+
+    Airflow may be too busy with the run itself to answer for a while.
+    """
     reported: dict[str, str] = {}
 
     def look() -> DagRunResult:
@@ -144,18 +152,23 @@ def wait_for_dag_run(api: AirflowApi, dag: str, run: str, progress: Progress, ti
         may_have_ended = all(state in _TASK_FINISHED for state in tasks.values())
         return DagRunResult(dag, run, api.state(dag, run) if may_have_ended else "running", tasks)
 
-    result = wait_until(look, timeout, 1.0, lambda result: result.state in FINISHED)
+    result = wait_until(
+        lambda: retry_while_down(look, _BUSY_SECONDS), timeout, 1.0, lambda result: result.state in FINISHED
+    )
     if result.state not in FINISHED:
         raise DepositError(f"{dag} has not ended after {timeout:.0f} s: look at it in the Airflow UI")
     return result
 
 
 def wait_for_run(api: AirflowApi, dag: str, since: datetime, timeout: float = 60) -> str:
-    """The run that an asset's event starts. Raises DepositError if none comes."""
-    run = wait_until(lambda: api.newest_run(dag, since), timeout, 0.5)
-    if run is None:
-        raise DepositError(f"no run of {dag} has begun within {timeout:.0f} s: look at the scheduler's log")
-    return run
+    """The run that an asset's event starts. Raises DepositError if none comes in that time and none is under way."""
+    busy = True
+    while busy:
+        busy = api.is_busy(dag)
+        run = wait_until(lambda: api.newest_run(dag, since), timeout, 0.5)
+        if run is not None:
+            return run
+    raise DepositError(f"no run of {dag} has begun within {timeout:.0f} s: look at the scheduler's log")
 
 
 def now() -> datetime:

@@ -26,6 +26,10 @@ CUSTOMER = {
 }  # fmt: skip
 
 
+_PATIENCE = 3600
+"""Seconds for one run: a training of two minutes takes twenty on a machine that others use ten times over."""
+
+
 def run(settings: Settings) -> None:
     """Start the stack, run ingest → train → select → release in Airflow, and print a summary.
 
@@ -50,16 +54,17 @@ def _chain(api: AirflowApi, source: str, progress: Progress) -> tuple[dict[str, 
     """Run the three DAGs, each started by the asset of the one before; returns ingest's result and the training."""
     since = now()
     run = api.trigger("deposit_ingest", {"source": source})
-    ingest = _succeeded(api, wait_for_dag_run(api, "deposit_ingest", run, progress))
-    train = _succeeded(api, wait_for_dag_run(api, "deposit_train", wait_for_run(api, "deposit_train", since), progress))
+    ingest = _followed(api, "deposit_ingest", run, progress)
+    train = _followed(api, "deposit_train", wait_for_run(api, "deposit_train", since), progress)
     # what the summary brings takes seconds, and a release leaves a processor free
     Thread(target=import_module, args=("deposit.loop",), daemon=True).start()
     if train.tasks["select"] == "success":
-        _succeeded(api, wait_for_dag_run(api, "deposit_release", wait_for_run(api, "deposit_release", since), progress))
+        _followed(api, "deposit_release", wait_for_run(api, "deposit_release", since), progress)
     return api.result("deposit_ingest", ingest.run, "ingest"), api.result("deposit_train", train.run, "train")
 
 
-def _succeeded(api: AirflowApi, result: DagRunResult) -> DagRunResult:
+def _followed(api: AirflowApi, dag: str, run: str, progress: Progress) -> DagRunResult:
+    result = wait_for_dag_run(api, dag, run, progress, _PATIENCE)
     if result.state == "success":
         return result
     broken = next(task for task, state in result.tasks.items() if state == "failed")
@@ -90,7 +95,7 @@ def _summary(settings: Settings, ingested: dict[str, object], training_run: str)
     print_selection(challenge(settings, training_run))
     print_worth(trained)
     _served(settings)
-    _where(settings)
+    print_logins(settings, lifecycle.status(settings))
     _curl(settings)
 
 
@@ -110,7 +115,8 @@ def _served(settings: Settings) -> None:
         console.out.print(f"The champion is {champion.model_id}; `deposit release` puts it to traffic.")
 
 
-def _where(settings: Settings) -> None:
+def print_logins(settings: Settings, parts: list[lifecycle.ServiceStatus]) -> None:
+    """Print where each part is, and its user and password. Raises ConfigError if there is no stack."""
     login = lifecycle.environment(settings)
     uis = f"{login['MLFLOW_TRACKING_USERNAME']} / {login['MLFLOW_TRACKING_PASSWORD']}"
     logins = {
@@ -119,7 +125,6 @@ def _where(settings: Settings) -> None:
         "evidently": uis,
         "grafana": f"{login['GRAFANA_ADMIN_USER']} / {login['GRAFANA_ADMIN_PASSWORD']}",
     }
-    parts = lifecycle.status(settings)
     rows = [[part.what, part.url, logins.get(part.name)] for part in parts if part.url]
     console.out.print()
     console.table("Where to look", ["what", "url", "login"], rows)

@@ -61,12 +61,17 @@ def test_bytes_that_a_stated_charset_does_not_have_are_refused_by_line() -> None
         read(b"a\nb\x81\n", "cp1252")
 
 
-@pytest.mark.parametrize(
-    ("content", "codec"), [(b"a\nb\0\n", None), ("a\nb\0\n".encode("utf-16"), None), ("a\nb".encode("utf-16-le"), None)]
-)
+@pytest.mark.parametrize(("content", "codec"), [(b"a\nb\0\n", None), ("a\nb\0\n".encode("utf-16"), None)])
 def test_a_nul_is_no_text(content: bytes, codec: str | None) -> None:
     with pytest.raises(SourceError, match=r"^line \d holds a NUL"):
         read(content, codec)
+
+
+@pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be"])
+def test_utf_16_without_its_mark_is_named(codec: str) -> None:
+    with pytest.raises(SourceError, match=f"^this looks like {codec} without its byte-order mark: state that charset"):
+        read("age;job\n".encode(codec), None)
+    assert read("age;job\n".encode(codec), codec) == "age;job\n"
 
 
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])))

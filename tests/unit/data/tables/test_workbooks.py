@@ -59,6 +59,31 @@ def test_short_rows_are_filled_and_what_stands_beside_the_table_is_not_cut_off()
     ]
 
 
+def test_titles_above_the_names_and_a_merged_one_are_rows_of_their_own() -> None:
+    names, row = [f"column {number}" for number in range(9)], list(range(8))
+    titled = lines(workbook([[], ["Exported", date(2010, 11, 1)], names, row], also=merge))
+    assert titled == ["Customers", "Exported;2010-11-01", ";".join(names), ";".join(map(str, row)) + ";"]
+
+
+def test_a_percentage_is_read_as_it_is_shown() -> None:
+    def rates(book, sheet):
+        for row, form in enumerate(["0.00%", "0.0 %;[Red]-0.0 %", "0.000"]):
+            sheet.write_number(row + 1, 1, 0.01266, book.add_format({"num_format": form}))
+
+    assert lines(workbook([["age", "euribor3m"], [41], [42], [43]], also=rates))[1:] == [
+        "41;1.266%",
+        "42;1.266%",
+        "43;0.01266",
+    ]
+
+
+def test_an_empty_sheet_before_the_list_is_passed_over() -> None:
+    def second(book, sheet):
+        book.add_worksheet("customers").write_row(0, 0, HEAD)
+
+    assert lines(workbook([], also=second)) == [";".join(HEAD)]
+
+
 def test_the_first_visible_sheet_is_read() -> None:
     def hidden(book, sheet):
         other = book.add_worksheet("list")
@@ -116,7 +141,7 @@ def empty_formula(book, sheet):
         ((FILES / "old.xls").read_bytes(), "an old Excel workbook (.xls), not a CSV: in the spreadsheet"),
         ((FILES / "formula.xlsx").read_bytes(), "cell A2 of the sheet 'Sheet' has a formula without its result"),
         (workbook([HEAD], also=empty_formula), "cell A2 of the sheet 'calls' has a formula without its result"),
-        (workbook([[], HEAD], also=merge), "row 1 of the sheet 'calls' has merged cells"),
+        (workbook([[*HEAD, "note"]], also=merge), "row 1 of the sheet 'calls' has merged cells"),
         (changed(workbook([HEAD]), BOOK, hide), "no visible sheet"),
         (workbook([]), "the sheet 'calls' is empty"),
         (workbook([HEAD])[:-30], "not a whole .zip archive or workbook"),
