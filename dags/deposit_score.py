@@ -36,7 +36,7 @@ def score(
 
     with running():
         settings = load_settings()
-        source, output = with_defaults(settings, source, output, day)
+        source, output = with_defaults(settings.score, settings.store, source, output, day)
         return dataclasses.asdict(score(settings, ScoreRequest(source, output, model, period, overwrite, restart)))
 
 

@@ -125,7 +125,7 @@ def test_mlflows_server_writes_with_the_key_and_without_an_endpoint(
     environment = {
         "PATH": "/usr/bin:/bin",
         **aws.environment,
-        **variables(Settings(store=store)),
+        **variables(store, Settings().database),
     }
     backend = f"sqlite:///{tmp_path}/mlflow.db"
     with mlflow_server(free_ports(1), tmp_path / "log", backend, f"s3://{bucket}", environment) as uri:

@@ -17,11 +17,7 @@ TABLES = {"sections.py", "tables.py"}
 """Modules that are one long table."""
 STILL_WHOLE = {
     "log/shipper.py: _finish", "log/shipper.py: _work", "log/spool.py: of", "log/spools.py: __init__",
-    "monitoring/archived_rows.py: _fetched", "monitoring/evidently_report.py: _keep",
-    "monitoring/evidently_report.py: sample_training_rows", "monitoring/monitor.py: _baseline",
-    "monitoring/monitor.py: _count_receipts", "monitoring/reporting.py: _samples",
-    "release/reconciler.py: _reconcile_while_alone",
-    "replay/loan.py: _held", "scoring/score.py: _plan", "scoring/score.py: with_defaults",
+    "release/reconciler.py: _reconcile_while_alone", "scoring/score.py: _plan",
 }  # fmt: skip
 """Functions that take all settings for one section or two: none is to join them."""
 

@@ -7,8 +7,6 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import bcrypt
-
 from deposit import keys
 from deposit.errors import ConfigError
 from deposit.files import replace_file
@@ -119,6 +117,8 @@ _UI_ROUNDS = 10
 
 def admit_to_uis(login_file: Path, password: str) -> None:
     """Have the gateway know this password by its hash; what is there is kept where it is of this password already."""
+    import bcrypt  # Airflow's environment, which reads credentials too, has none
+
     known = login_file.read_bytes() if login_file.exists() else b""
     try:
         if bcrypt.checkpw(password.encode(), known):

@@ -23,6 +23,7 @@ from deposit.monitoring import profile
 from deposit.monitoring.histograms import COLUMNS, NUMBER_COLUMNS, OUTSIDE, PER_E
 from deposit.monitoring.period_rows import Sample
 from deposit.monitoring.profile import GROUPS, PeriodProfile
+from deposit.sections import StoreSettings
 from deposit.settings import Settings
 from deposit.store import ObjectStore, split_uri
 
@@ -48,7 +49,7 @@ def archived_rows(
 ) -> Iterator["ArchivedRows"]:
     """The rows of a period by the URIs of its month's manifests. Raises IntegrityError, and as the store does."""
     with archive.scratch_folder(settings.archive, settings.state) as folder:
-        paths = [_fetched(settings, uri, span, folder) for uri in manifests]
+        paths = [_fetched(settings.store, uri, span, folder) for uri in manifests]
         # no SET: a folder's name may hold an apostrophe
         limits = {"memory_limit": archive.MEMORY, "temp_directory": str(folder)}
         with duckdb.connect(folder / "rows.duckdb", config={**limits}) as engine:
@@ -137,10 +138,10 @@ def _name(column: Category | Number) -> str:
     return f'"{column.sql_name}"'
 
 
-def _fetched(settings: Settings, uri: str, span: Period, folder: Path) -> list[Path]:
+def _fetched(store: StoreSettings, uri: str, span: Period, folder: Path) -> list[Path]:
     """The files of one folder of the archive that may hold rows of a period."""
     name, key = split_uri(uri)
-    bucket = ObjectStore(settings.store).bucket(name)
+    bucket = ObjectStore(store).bucket(name)
     manifest = archive.read_manifest(bucket, key)
     first, last = span.start.date(), span.end.date() - timedelta(days=1)
     parts = manifest.parts_of(first.isoformat(), last.isoformat())

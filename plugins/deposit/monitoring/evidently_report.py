@@ -26,15 +26,16 @@ from deposit.monitoring.metric_rows import MetricRow
 from deposit.monitoring.period_rows import CALLED, PROBABILITY, SAMPLED, SUBSCRIBED, Sample
 from deposit.monitoring.status import report_key
 from deposit.monitoring.workspace import keep_run
+from deposit.sections import StoreSettings
 from deposit.settings import Settings
 from deposit.store import ObjectStore
 
 _SEED = 0
 
 
-def sample_training_rows(settings: Settings, artifact: ModelArtifact, rows: int) -> pd.DataFrame:
+def sample_training_rows(store: StoreSettings, artifact: ModelArtifact, rows: int) -> pd.DataFrame:
     """Up to `rows` of the dataset version that a model was trained on, with its own scores. Raises as `load` does."""
-    bucket, metadata = ObjectStore(settings.store).data, artifact.metadata
+    bucket, metadata = ObjectStore(store).data, artifact.metadata
     parts = [
         part
         for part in datasets.manifest(bucket, metadata.dataset).files
@@ -150,11 +151,14 @@ class WrittenReport:
 
 
 def draft_report(
-    settings: Settings, span: Period, model_id: str, artifact: ModelArtifact, sample: Sample
+    store: StoreSettings, most: int, span: Period, model_id: str, artifact: ModelArtifact, sample: Sample
 ) -> DraftedReport:
-    """Compute the report of a model's period from a sample of its predictions. Raises SourceError or UpstreamError."""
+    """Compute the report of a model's period from a sample of its predictions and `most` training rows.
+
+    Raises SourceError or UpstreamError.
+    """
     subject = ReportSubject(span.name, model_id, span.start, artifact.threshold)
-    reference = sample_training_rows(settings, artifact, settings.monitor.sample_rows)
+    reference = sample_training_rows(store, artifact, most)
     current = pd.DataFrame(sample, columns=list(SAMPLED))
     return DraftedReport(subject, len(current), evidently_report(subject, current, reference))
 

@@ -22,6 +22,7 @@ from deposit.monitoring.metric_rows import MetricRow
 from deposit.monitoring.period_rows import PeriodRows, archived_until, period_rows
 from deposit.monitoring.status import PeriodAssessment, assessments_of
 from deposit.progress import Progress, log_progress
+from deposit.sections import ExpirySettings, LogSettings, MonitorSettings
 from deposit.settings import Settings
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def monitor(
         for model_id in model_ids:
             progress(f"{span.name}: counting what {model_id} predicted")
             try:
-                baseline = _baseline(settings, registry(), model_id)
+                baseline = _baseline(settings.expiry, registry(), model_id)
             except DataError as error:
                 progress(f"{span.name}: {model_id} is left out, its metrics stay as they are: {error}")
                 unknown.append(model_id)
@@ -83,7 +84,7 @@ def monitor(
         # of a period without predictions too: this is how an overdue monitoring is seen
         rows.append(MetricRow(metric_rows.SERVICE, "models", len({row.scope for row in rows} - {metric_rows.SERVICE})))
         metric_rows.replace(connection, span.name, name, rows, unknown)
-        _count_receipts(connection, settings, span)
+        _count_receipts(connection, settings.log, settings.monitor, span)
         stored = assessments_of(connection, name, [span.name])
     return MonitoredPeriod(span.name, tuple(each for each in stored if each.model_id not in unknown))
 
@@ -98,10 +99,10 @@ def _assessed(
     return assessment, [*rows, *metric_rows.age_rows(model_id, baseline.expiry, month)]
 
 
-def _count_receipts(connection: Connection, settings: Settings, span: Period) -> None:
-    days = receipts.settled(span, datetime.now(UTC), settings.log.retention_days, archived_until(connection))
+def _count_receipts(connection: Connection, log: LogSettings, monitor: MonitorSettings, span: Period) -> None:
+    days = receipts.settled(span, datetime.now(UTC), log.retention_days, archived_until(connection))
     counted = receipts.count(connection, days)
-    metric_rows.replace_receipts(connection, days, counted, settings.monitor.max_unknown_share)
+    metric_rows.replace_receipts(connection, days, counted, monitor.max_unknown_share)
 
 
 def _registry(settings: Settings) -> "RegisteredModels":
@@ -111,12 +112,12 @@ def _registry(settings: Settings) -> "RegisteredModels":
     return RegisteredModels(settings)
 
 
-def _baseline(settings: Settings, registry: "RegisteredModels", model_id: str) -> ModelBaseline:
+def _baseline(expiry: ExpirySettings, registry: "RegisteredModels", model_id: str) -> ModelBaseline:
     from deposit.model.artifact import ModelArtifact, load_reference  # as above
 
     version = registry.by_id(model_id)
     with TemporaryDirectory() as folder:
         files = registry.download(version, Path(folder))
         artifact = ModelArtifact.load(files)
-        expiry = Expiry.of(artifact.metadata, settings.expiry)
-        return ModelBaseline(load_reference(files), artifact.threshold, dict(version.metrics), expiry)
+        own = Expiry.of(artifact.metadata, expiry)
+        return ModelBaseline(load_reference(files), artifact.threshold, dict(version.metrics), own)

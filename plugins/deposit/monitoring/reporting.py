@@ -30,7 +30,7 @@ def monitor_and_report(settings: Settings, period: str, progress: Progress = log
         if not model_ids:
             return
         beside.submit(_import_libraries)
-        samples = _samples(settings, predictions, model_ids)
+        samples = _samples(settings.monitor.sample_rows, predictions, model_ids)
         reports.append(beside.submit(_write, settings, span, samples, progress, counted.result))
 
     with ThreadPoolExecutor(max_workers=1) as beside:
@@ -51,15 +51,15 @@ def write_reports(settings: Settings, period: str, progress: Progress = log_prog
     """
     span = parse_period(period)
     with transaction(settings.database) as connection, period_rows(settings, connection, span) as predictions:
-        samples = _samples(settings, predictions, predictions.models_of(settings.mlflow.model_name))
+        samples = _samples(settings.monitor.sample_rows, predictions, predictions.models_of(settings.mlflow.model_name))
     if not samples:
         return []
     _import_libraries()
     return _write(settings, span, samples, progress)
 
 
-def _samples(settings: Settings, predictions: PeriodRows, model_ids: Sequence[str]) -> dict[str, Sample]:
-    return {model_id: predictions.sample(model_id, settings.monitor.sample_rows) for model_id in model_ids}
+def _samples(most: int, predictions: PeriodRows, model_ids: Sequence[str]) -> dict[str, Sample]:
+    return {model_id: predictions.sample(model_id, most) for model_id in model_ids}
 
 
 def _write(
@@ -81,7 +81,7 @@ def _write(
         except DataError as error:
             progress(f"{span.name}: {model_id} is left out: {error}")
             continue
-        draft = draft_report(settings, span, model_id, artifact, sample)
+        draft = draft_report(settings.store, settings.monitor.sample_rows, span, model_id, artifact, sample)
         wait()
         written.append(store_report(settings, draft))
     return written

@@ -70,7 +70,7 @@ def config(settings: Settings, upstream_file: Path, login_file: Path, access_log
     encrypted = gateway.tls != "off"
     host = bracketed(gateway.listen)
     servers = {"public": _api_server(gateway, f"{host}:{settings.stack.gateway_port}", upstream_file, encrypted)}
-    for ui in published_uis(settings):
+    for ui in published_uis(gateway, settings.stack, settings.links):
         servers[ui.name] = _ui_server(gateway, f"{host}:{ui.port}", ui, login_file, encrypted)
     apps: dict[str, Any] = {"http": {"grace_period": "30s", "servers": servers}}
     if gateway.inside:

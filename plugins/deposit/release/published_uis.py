@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from deposit.settings import Settings
+from deposit.sections import GatewaySettings, LinksSettings, StackSettings
 
 USER = "admin"
 """Who logs in."""
@@ -30,10 +30,9 @@ class PublishedUi:
     own_login: bool = False
 
 
-def published_uis(settings: Settings) -> list[PublishedUi]:
+def published_uis(gateway: GatewaySettings, stack: StackSettings, links: LinksSettings) -> list[PublishedUi]:
     """Those that the settings put behind the gateway."""
-    gateway, stack = settings.gateway, settings.stack
-    mlflow = [PublishedUi("mlflow", stack.mlflow_port, gateway.mlflow, settings.links.mlflow)] if gateway.mlflow else []
+    mlflow = [PublishedUi("mlflow", stack.mlflow_port, gateway.mlflow, links.mlflow)] if gateway.mlflow else []
     evidently = [PublishedUi("evidently", stack.evidently_port, gateway.evidently)] if gateway.evidently else []
     dask = [PublishedUi("dask", stack.dask_port, gateway.dask)] if gateway.dask else []
     grafana = [PublishedUi("grafana", stack.grafana_port, gateway.grafana, own_login=True)] if gateway.grafana else []

@@ -48,7 +48,7 @@ def borrowed_traffic(settings: Settings, progress: Progress) -> Iterator[Traffic
     If it fails, what was live before is live again, and if the process is killed, the releaser sees to that. Raises
     what the block raises, or ReleaseError if another replay has the traffic or if it could not be given back.
     """
-    with _held(settings) as lease:
+    with _held(settings.database, settings.mlflow.model_name) as lease:
         try:
             yield TrafficLease(settings, lease, progress)
         except BaseException as error:
@@ -66,14 +66,14 @@ def borrowed_traffic(settings: Settings, progress: Progress) -> Iterator[Traffic
 
 
 @contextmanager
-def _held(settings: Settings) -> Iterator[Lease]:
-    engine, stop = connect(settings.database), Event()
+def _held(database: DatabaseSettings, name: str) -> Iterator[Lease]:
+    engine, stop = connect(database), Event()
     try:
         with reachable(engine):
             session = engine.connect()
         with session:
             with reachable(engine), session.begin():
-                lease = leases.begin(session, settings.mlflow.model_name)
+                lease = leases.begin(session, name)
             keeper = Thread(target=_keep, args=(session, stop), name="lease", daemon=True)
             keeper.start()
             try:

@@ -34,7 +34,7 @@ from deposit.scoring.output import (
     prepare,
     read_manifest,
 )
-from deposit.sections import ComputeSettings
+from deposit.sections import ComputeSettings, ScoreSettings, StoreSettings
 from deposit.settings import Settings
 from deposit.store import ObjectStore
 
@@ -112,12 +112,14 @@ def score(settings: Settings, request: ScoreRequest, progress: Progress = log_pr
     return _result(manifest, folder, created, time.monotonic() - started)
 
 
-def with_defaults(settings: Settings, source: str | None, output: str | None, day: str) -> tuple[str, str]:
+def with_defaults(
+    scoring: ScoreSettings, store: StoreSettings, source: str | None, output: str | None, day: str
+) -> tuple[str, str]:
     """What a run of a day reads and writes where neither is given. Raises ConfigError if no input is set either."""
-    source = source or settings.score.input
+    source = source or scoring.input
     if source is None:
         raise ConfigError("there is no input: name one in the form, or set DEPOSIT_SCORE__INPUT")
-    output = output or settings.score.output or f"s3://{settings.store.data_bucket}/scores/{{day}}"
+    output = output or scoring.output or f"s3://{store.data_bucket}/scores/{{day}}"
     return source.replace("{day}", day), output.replace("{day}", day)
 
 

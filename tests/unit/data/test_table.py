@@ -109,7 +109,7 @@ def test_lines_in_quotes_as_a_whole_are_refused(path: Path) -> None:
         list(read(path, "calls.csv"))
 
 
-def test_an_open_quote_is_told_with_its_line(path: Path) -> None:
+def test_an_open_quote_is_reported_with_its_line(path: Path) -> None:
     path.write_text(text_of(ROW) + '"' + ";".join(ROW) + "\n")
     with pytest.raises(SourceError, match=r"^calls.csv: a quote that opens on line 3 never closes"):
         list(read(path, "calls.csv"))

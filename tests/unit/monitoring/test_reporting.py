@@ -35,7 +35,7 @@ def seen(drafted: Event, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What happened, in order; drafts are made in another thread than the counting."""
     events: list[str] = []
 
-    def draft(settings: Settings, span: Any, model_id: str, artifact: object, sample: Any) -> Any:
+    def draft(_: object, __: int, span: Any, model_id: str, artifact: object, sample: Any) -> Any:
         assert (span.name, artifact, sample) == ("2010-05", f"artifact of {model_id}", [model_id])
         drafted.set()
         return SimpleNamespace(model_id=model_id, thread=get_ident())

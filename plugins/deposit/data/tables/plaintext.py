@@ -63,6 +63,17 @@ def utf8(file: IO[bytes], new: NewFile, codec: str | None = None) -> IO[bytes]:
     return target
 
 
+_PAIRS = 16
+"""Characters by which UTF-16 without its mark is known."""
+
+
+def _unmarked(start: bytes) -> str | None:
+    """The UTF-16 that a file begins with: every other byte, of the first ones, is a NUL."""
+    zeros = [not byte for byte in start[: 2 * _PAIRS]]
+    forms = {"utf-16-le": [False, True], "utf-16-be": [True, False]}
+    return next((name for name, form in forms.items() if len(zeros) > 3 and zeros == form * (len(zeros) // 2)), None)
+
+
 def _check(file: IO[bytes]) -> None:
     decoder = codecs.getincrementaldecoder(UTF8)()
     file.seek(0)
@@ -71,8 +82,7 @@ def _check(file: IO[bytes]) -> None:
         chunk = file.read(CHUNK)
         pending = len(decoder.getstate()[0])
         nul = chunk.find(b"\0")
-        if nul in (0, 1) and not position:
-            codec = "utf-16-be" if chunk[:1] == b"\0" else "utf-16-le"
+        if not position and (codec := _unmarked(chunk)):
             raise SourceError(
                 f"this looks like {codec} without its byte-order mark: state that charset, or save as UTF-8"
             )

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Mapping
 from importlib import import_module
 from threading import Thread
 
@@ -16,6 +17,7 @@ from deposit.progress import Progress
 from deposit.registry.versions import RegisteredVersions
 from deposit.release import requests
 from deposit.release.gateway import trust
+from deposit.sections import GatewaySettings
 from deposit.settings import Settings, load_settings
 
 CUSTOMER = {
@@ -41,7 +43,7 @@ def run(settings: Settings) -> None:
     with console.progress() as progress:
         lifecycle.begin(chosen, progress)
         settings = load_settings()
-        with _airflow(settings) as airflow:
+        with _airflow(lifecycle.environment(settings), settings.stack.airflow_port) as airflow:
             ingested, trained = _chain(airflow, settings.ingest.source, progress)
         lifecycle.settle(progress)
     _summary(settings, ingested, trained)
@@ -72,10 +74,8 @@ def _followed(api: AirflowApi, dag: str, run: str, progress: Progress) -> DagRun
     raise DepositError(f"{result.dag}.{broken} failed; the end of its log:\n{end}")
 
 
-def _airflow(settings: Settings) -> AirflowApi:
-    login = lifecycle.environment(settings)
-    url = f"http://127.0.0.1:{settings.stack.airflow_port}"
-    return AirflowApi(url, login["AIRFLOW_ADMIN_USER"], login["AIRFLOW_ADMIN_PASSWORD"])
+def _airflow(login: Mapping[str, str], port: int) -> AirflowApi:
+    return AirflowApi(f"http://127.0.0.1:{port}", login["AIRFLOW_ADMIN_USER"], login["AIRFLOW_ADMIN_PASSWORD"])
 
 
 def _summary(settings: Settings, ingested: dict[str, object], training_run: str) -> None:
@@ -94,18 +94,19 @@ def _summary(settings: Settings, ingested: dict[str, object], training_run: str)
     # repeatable: it returns what the DAG's task recorded
     print_selection(challenge(settings, training_run))
     print_worth(trained)
-    _served(settings)
-    print_logins(settings, lifecycle.status(settings))
-    _curl(settings)
+    url, verify = settings.gateway_url, trust(settings.gateway, settings.state)
+    with httpx.Client(base_url=url, timeout=10, trust_env=False, verify=verify) as client:
+        _served(settings, client)
+        print_logins(settings, lifecycle.status(settings))
+        _curl(settings.gateway, client)
 
 
-def _served(settings: Settings) -> None:
+def _served(settings: Settings, client: httpx.Client) -> None:
     champion = RegisteredVersions(settings).champion()
     live = requests.live(settings.database)
     if live is None:
         raise ReleaseError(f"no model is served: see `deposit status` and {settings.state.logs}")
-    with _client(settings) as client:
-        answer = client.get("/models").raise_for_status()
+    answer = client.get("/models").raise_for_status()
     console.out.print(
         f"\n[bold]Served[/] {requests.describe(live)}, behind {settings.gateway_url}; "
         f"GET /models answers {answer.status_code}"
@@ -131,18 +132,12 @@ def print_logins(settings: Settings, parts: list[lifecycle.ServiceStatus]) -> No
     console.out.print(lifecycle.dashboards(settings.stack, Layout(settings.state.root), parts))
 
 
-def _curl(settings: Settings) -> None:
+def _curl(gateway: GatewaySettings, client: httpx.Client) -> None:
     body = json.dumps({"customers": [CUSTOMER]})
     console.out.print("\n[bold]Ask it[/]")
     # a plain write: wrapped or marked-up, it would not work when pasted
-    curl = "curl -s" if settings.gateway.tls == "off" else "curl -sk"
-    url = f"{settings.gateway_url}/predict"
+    curl = "curl -s" if gateway.tls == "off" else "curl -sk"
+    url = client.base_url.join("/predict")
     console.out.file.write(f"{curl} {url} -H 'Content-Type: application/json' -d '{body}'\n")
-    with _client(settings) as client:
-        answer = client.post("/predict", json={"customers": [CUSTOMER]})
+    answer = client.post("/predict", json={"customers": [CUSTOMER]})
     console.out.file.write(f"{answer.raise_for_status().text}\n")
-
-
-def _client(settings: Settings) -> httpx.Client:
-    verify = trust(settings.gateway, settings.state)
-    return httpx.Client(base_url=settings.gateway_url, timeout=10, trust_env=False, verify=verify)

@@ -28,17 +28,17 @@ def refusal(text: str, width: int = 3) -> str:
 
 
 def test_rows_have_their_lines_and_bytes_whatever_ends_them() -> None:
-    found, file = rows_in("a;b;c\nd;é;f\r\n\r\n\ng;h;i\rj;k;l")
-    assert found.lines.tolist() == [1, 2, 5, 6]
-    assert found.texts(file, 0, len(found)) == ["a;b;c", "d;é;f", "g;h;i", "j;k;l"]
-    assert found.cut
+    rows, file = rows_in("a;b;c\nd;é;f\r\n\r\n\ng;h;i\rj;k;l")
+    assert rows.lines.tolist() == [1, 2, 5, 6]
+    assert rows.texts(file, 0, len(rows)) == ["a;b;c", "d;é;f", "g;h;i", "j;k;l"]
+    assert rows.cut
     assert not rows_in("a;b;c\r")[0].cut
 
 
 def test_a_line_end_in_a_quoted_cell_is_legal_and_counted() -> None:
-    found, file = rows_in('a;"b\r\nb ""x""\nb";c\nd;e;f\n')
-    assert found.lines.tolist() == [1, 4]
-    assert found.texts(file, 0, 1) == ['a;"b\r\nb ""x""\nb";c']
+    rows, file = rows_in('a;"b\r\nb ""x""\nb";c\nd;e;f\n')
+    assert rows.lines.tolist() == [1, 4]
+    assert rows.texts(file, 0, 1) == ['a;"b\r\nb ""x""\nb";c']
 
 
 def test_a_quote_inside_a_cell_opens_nothing() -> None:
@@ -97,11 +97,11 @@ def test_rows_are_those_of_python_s_csv_or_the_file_is_refused(chunk: int, text:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(records, "_CHUNK", chunk)
         try:
-            found, file = rows_in(text, width=2)
+            rows, file = rows_in(text, width=2)
         except SourceError:
             return
     expected = csv.reader(io.StringIO(text, newline=""), delimiter=";")
-    seen = [next(csv.reader([row], delimiter=";")) for row in found.texts(file, 0, len(found))]
+    seen = [next(csv.reader([row], delimiter=";")) for row in rows.texts(file, 0, len(rows))]
     assert [row for row in seen if holds_anything(row)] == [row for row in expected if holds_anything(row)]
 
 
@@ -118,13 +118,13 @@ def test_what_a_spreadsheet_writes_is_read_back_by_arrow_row_for_row(
     written = io.StringIO(newline="")
     csv.writer(written, delimiter=";", quoting=quoting, lineterminator=end).writerows(rows)
     try:
-        found, file = rows_in(written.getvalue())
+        records, file = rows_in(written.getvalue())
     except SourceError:
         # as many separators in cells as rows have, for each line end in them
         assert any("".join(row).count(";") >= 2 * "".join(row).count("\n") > 0 for row in rows)
         return
-    assert len(found) == len(rows)
-    (content,) = [found.span(file, 0, len(found))]
+    assert len(records) == len(rows)
+    (content,) = [records.span(file, 0, len(records))]
     options = arrow.ReadOptions(column_names=["a", "b", "c"], use_threads=False)
     parsed = arrow.read_csv(
         pa.BufferReader(content),
@@ -147,5 +147,5 @@ def test_stray_quotes_swallow_nothing(lines: list[str], stray: st.DataObject, en
         place = stray.draw(st.integers(0, len(lines[line])))
         lines[line] = lines[line][:place] + '"' + lines[line][place:]
     with suppress(SourceError):  # which names the line of the quote
-        found, _ = rows_in(end.join(lines) + end)
-        assert found.lines.tolist() == list(range(1, len(lines) + 1))
+        rows, _ = rows_in(end.join(lines) + end)
+        assert rows.lines.tolist() == list(range(1, len(lines) + 1))
