@@ -3,13 +3,16 @@
 import logging
 import signal
 import threading
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from deposit import console
 from deposit.console import AsJson
 from deposit.settings import load_settings, service_settings
+
+if TYPE_CHECKING:
+    from deposit.release.repository import Release
 
 
 def release(
@@ -34,12 +37,7 @@ def release(
             done = requests.request_release(settings, model, progress)
         if done and wait:
             done = requests.wait(settings.database, done.id, timeout, progress)
-    if as_json:
-        console.json(done)
-    elif done:
-        console.out.print(requests.describe(done))
-    else:
-        console.out.print("Nothing to renew: no model is live, or it serves with this version's code")
+    _print_release(done, as_json)
 
 
 def rollback(
@@ -52,10 +50,7 @@ def rollback(
     settings = load_settings()
     with console.progress() as progress:
         done = requests.wait(settings.database, requests.request_rollback(settings.database).id, timeout, progress)
-    if as_json:
-        console.json(done)
-    else:
-        console.out.print(requests.describe(done))
+    _print_release(done, as_json)
 
 
 def releaser() -> None:
@@ -86,3 +81,14 @@ def _stop_on_signal() -> threading.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     return stop
+
+
+def _print_release(done: "Release | None", as_json: bool) -> None:
+    from deposit.release.requests import describe
+
+    if as_json:
+        console.json(done)
+    elif done:
+        console.out.print(describe(done))
+    else:
+        console.out.print("Nothing to renew: no model is live, or it serves with this version's code")
