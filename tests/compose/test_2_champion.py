@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from chaos import Load, until
-from composed import Compose, logger, service_of
+from composed import Compose, logger
 from pasted import paste
 
 from deposit.deploy.local.airflow_api import now, wait_for_dag_run, wait_for_run
@@ -173,7 +173,7 @@ def test_a_release_and_a_rollback_under_load_fail_no_request(
     logger.info("live %.1f s after it was asked for", switched)
     served = {model for (model,) in compose.sql("SELECT DISTINCT model_id FROM predictions")}
     assert {champion, challenger} <= served
-    until(lambda: len([each for each in compose.containers() if service_of(each) == "serving"]) == 1)
+    compose.drained()
     assert compose.container("serving")["Id"] != before
 
 

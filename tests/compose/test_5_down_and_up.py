@@ -56,6 +56,7 @@ def test_make_up_gives_the_live_model_the_code_of_this_version(
     assert _live(compose, key, customers) == champion
     assert compose.sql(LIVE) == [(bento,)]
     assert compose.command("release", "--renew").stdout.startswith("Nothing to renew")
+    compose.drained()
 
 
 def test_the_champion_comes_back_without_airflow(

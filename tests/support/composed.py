@@ -17,6 +17,7 @@ from typing import Any
 import boto3
 import httpx
 import pytest
+from chaos import until
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.engine import make_url
 
@@ -148,6 +149,10 @@ class Compose:
         containers = [each for each in self.containers() if service_of(each) == service and each["State"]["Running"]]
         assert len(containers) == 1, f"{service}: {len(containers)} containers run"
         return containers[0]
+
+    def drained(self) -> None:
+        """Waits until the service that lost its traffic to a release is gone."""
+        until(lambda: len([each for each in self.containers() if service_of(each) == "serving"]) == 1)
 
     def kill(self, service: str) -> None:
         """SIGKILL of the main process: no stop by hand, from which an engine does not restart."""
