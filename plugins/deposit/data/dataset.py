@@ -92,11 +92,10 @@ def publish(bucket: Bucket, frame: pd.DataFrame, origin: Origin) -> tuple[Manife
 
     A crash at any point leaves nothing half visible, and a repeat writes the same objects again.
     """
-    version, history = version_of(frame), versions(bucket)
-    published = next((manifest for manifest in history if manifest.version == version), None)
-    created = False
+    version = version_of(frame)
+    published, created = _published(bucket, version), False
     if published is None:
-        before = _latest_of(bucket, history)
+        before = latest(bucket)
         groups = frame.groupby("period", sort=True, observed=True)
         files = tuple(_write_part(bucket, version, str(period), rows) for period, rows in groups)
         published = Manifest(
@@ -128,7 +127,11 @@ def versions(bucket: Bucket) -> list[Manifest]:
 
 def latest(bucket: Bucket) -> Manifest | None:
     """The version that was ingested last, or None if there is none yet."""
-    return _latest_of(bucket, versions(bucket))
+    try:
+        return manifest(bucket, bucket.get(_LATEST).decode())
+    except SourceError:
+        # killed before it was named: the newest is what that ingest made
+        return next(reversed(versions(bucket)), None)
 
 
 def manifest(bucket: Bucket, version: str) -> Manifest:
@@ -160,13 +163,11 @@ def uri(bucket: Bucket, version: str) -> str:
     return bucket.uri(_manifest_key(version))
 
 
-def _latest_of(bucket: Bucket, history: Sequence[Manifest]) -> Manifest | None:
+def _published(bucket: Bucket, version: str) -> Manifest | None:
     try:
-        named = bucket.get(_LATEST).decode()
+        return manifest(bucket, version)
     except SourceError:
-        named = ""  # killed before it was named: the newest is what that ingest made
-    newest = history[-1] if history else None
-    return next((manifest for manifest in history if manifest.version == named), newest)
+        return None
 
 
 def _manifest_key(version: str) -> str:

@@ -1,7 +1,9 @@
 """MLflow's REST API, read without MLflow's library, whose import takes more than a second."""
 
 import os
+import ssl
 from collections.abc import Mapping, Sequence, Set
+from functools import cache
 from typing import TypeVar
 from urllib.parse import quote, urlsplit
 
@@ -45,7 +47,7 @@ def ask(
     api: str = "mlflow",
 ) -> _Answer | None:
     """What the server at `uri` answers; None if it refuses by a code of `absent`. Raises FAILURES."""
-    with _client(seconds) as client:
+    with client_of(seconds) as client:
         answer = client.get(f"{uri.rstrip('/')}/api/2.0/{api}/{path}", params=dict(query))
     if answer.status_code in _REFUSALS and msgspec.json.decode(answer.content, type=_Refusal).error_code in absent:
         return None
@@ -54,7 +56,7 @@ def ask(
 
 def fetch(uri: str, paths: Mapping[str, str]) -> dict[str, bytes]:
     """The content of artifacts that the server at `uri` hands out, by paths, under the same keys. Raises FAILURES."""
-    with _client(_SECONDS) as client:
+    with client_of(_SECONDS) as client:
         root = f"{uri.rstrip('/')}/api/2.0/mlflow-artifacts/artifacts"
         answers = {key: client.get(f"{root}/{quote(path)}") for key, path in paths.items()}
     return {key: answer.raise_for_status().content for key, answer in answers.items()}
@@ -69,8 +71,16 @@ def outage(uri: str, error: Exception) -> UpstreamError:
     )
 
 
-def _client(seconds: float) -> httpx.Client:
-    return httpx.Client(timeout=httpx.Timeout(seconds, connect=_CONNECT_SECONDS), auth=_login())
+def client_of(seconds: float) -> httpx.Client:
+    """A client with MLflow's login, which waits so long for an answer and less for a connection."""
+    timeout = httpx.Timeout(seconds, connect=min(seconds, _CONNECT_SECONDS))
+    return httpx.Client(timeout=timeout, auth=_login(), verify=_authorities())
+
+
+@cache
+def _authorities() -> ssl.SSLContext:
+    """Whom HTTPS trusts; read once, since it takes longer than most of MLflow's answers."""
+    return httpx.create_ssl_context()
 
 
 def _login() -> httpx.Auth | None:

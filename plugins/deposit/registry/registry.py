@@ -19,7 +19,7 @@ from deposit.registry.model_files import RegisteredModels, model_folder
 from deposit.registry.tags import Tag
 from deposit.registry.versions import CHAMPION, PREVIOUS, Version
 from deposit.settings import load_settings
-from deposit.store import ObjectStore
+from deposit.store import Bucket, ObjectStore
 
 _IDS = "models/"
 """Prefix of the objects that keep an id taken."""
@@ -44,6 +44,10 @@ class ModelRegistry(RegisteredModels):
     def client(self) -> MlflowClient:
         """The one client."""
         return tracking.connect(self._settings.mlflow.tracking_uri)
+
+    @cached_property
+    def _bucket(self) -> Bucket:
+        return ObjectStore(self._settings.store).data
 
     @contextmanager
     def errors(self) -> Iterator[MlflowClient]:
@@ -86,8 +90,10 @@ class ModelRegistry(RegisteredModels):
             present = next((version for version in registered if version.run_id == run.info.run_id), None)
             if present:
                 return present
-            for version in registered:  # those that were registered before ids were kept
-                self._take_id(version.model_id, version.run_id)
+            taken = set(self._bucket.keys(_IDS))
+            for version in registered:
+                if f"{_IDS}{version.model_id}" not in taken:  # registered before ids were kept
+                    self._take_id(version.model_id, version.run_id)
             try:
                 client.create_registered_model(
                     self.name, description="Probability that a called customer takes a term deposit."
@@ -123,7 +129,7 @@ class ModelRegistry(RegisteredModels):
 
     def _take_id(self, model_id: str, run_id: str) -> bool:
         """Take a version's id for ever; False if it was given before."""
-        return ObjectStore(self._settings.store).data.put_if_absent(f"{_IDS}{model_id}", run_id.encode())
+        return self._bucket.put_if_absent(f"{_IDS}{model_id}", run_id.encode())
 
 
 @lru_cache(maxsize=2)

@@ -15,7 +15,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from deposit.errors import ConfigError
-from deposit.registry.mlflow_api import ABSENT, outage
+from deposit.registry.mlflow_api import ABSENT, client_of, outage
 from deposit.registry.model_files import ARTIFACT as ARTIFACT  # models that were logged before look for it here
 from deposit.registry.model_files import LoggedModel
 from deposit.registry.tags import Tag
@@ -44,7 +44,8 @@ def connect(uri: str) -> MlflowClient:
     for knob, value in _KNOBS:
         knob.set(value)  # type: ignore[no-untyped-call]
     try:
-        httpx.get(f"{uri.rstrip('/')}/health", timeout=_HEALTH_SECONDS).raise_for_status()
+        with client_of(_HEALTH_SECONDS) as api:
+            api.get(f"{uri.rstrip('/')}/health").raise_for_status()
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise outage(uri, error) from error
     mlflow.set_tracking_uri(uri)

@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import json
+import lzma
 import os
 import shutil
 import subprocess
@@ -10,8 +11,9 @@ import sys
 import tarfile
 import tempfile
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache, lru_cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -85,20 +87,24 @@ def _model_folder(registry: "ModelRegistry", version: "Version", card: bytes | N
 
 def write_context(context: Path, tag: str) -> None:
     """Everything of a Bento but the model, into a folder."""
-    for name, path in source_files().items():
+    files, requirements = source_files(), pinned_requirements()
+    for name, path in files.items():
         target = context / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
-    requirements = context / "requirements.json"
-    requirements.write_text(json.dumps(pinned_requirements()))
-    (context / _CODE).write_text(code_digest())
+    (context / "requirements.json").write_text(json.dumps(requirements))
+    (context / _CODE).write_text(_code_digest(files, requirements))
     (context / "model.tag").write_text(tag + "\n")
 
 
 def code_digest() -> str:
     """The sha256 of all that a Bento packaged now would have beside the model: the service's code, its requirements."""
-    digest = hashlib.sha256(json.dumps(pinned_requirements()).encode())
-    for name, path in sorted(source_files().items()):
+    return _code_digest(source_files(), pinned_requirements())
+
+
+def _code_digest(files: Mapping[str, Path], requirements: Sequence[str]) -> str:
+    digest = hashlib.sha256(json.dumps(requirements).encode())
+    for name, path in sorted(files.items()):
         _add(digest, name, path.read_bytes())
     return digest.hexdigest()
 
@@ -161,7 +167,10 @@ def build(context: Path, model: Path, tag: str, archive: Path) -> None:
         models=[tag],
         python={"packages": requirements, "lock_packages": False},
     )
-    bento.export(str(archive))
+    # an xz as BentoML's own, with a seventh of the work: it is larger by a fifth
+    plain = bento.export(str(archive.with_suffix(".tar")), output_format="tar")
+    with Path(plain).open("rb") as content, lzma.open(archive, "wb", preset=0) as target:
+        shutil.copyfileobj(content, target)
 
 
 if __name__ == "__main__":
@@ -183,7 +192,7 @@ def source_files() -> dict[str, Path]:
     }
     wanted = [path for path in files.values() if path.suffix == ".py"]
     while wanted:
-        for path in _imported(wanted.pop()):
+        for path in _imported(wanted.pop().read_text()):
             name = str(path.relative_to(PACKAGE.parent))
             if name not in files:
                 files[name] = path
@@ -191,7 +200,8 @@ def source_files() -> dict[str, Path]:
     return files
 
 
-def pinned_requirements() -> list[str]:
+@cache
+def pinned_requirements() -> tuple[str, ...]:
     """`name==version` of the group `serving`, with all that these need in turn, as installed here from the lock."""
     pins: dict[str, str] = {}
     wanted = [Requirement(line) for line in tomllib.loads(_PROJECT.read_text())["dependency-groups"]["serving"]]
@@ -205,7 +215,7 @@ def pinned_requirements() -> list[str]:
         if name not in pins:
             pins[name] = f"{name}=={installed.version}"
             wanted += _needs(installed.requires or [], requirement.extras)
-    return sorted(pins.values())
+    return tuple(sorted(pins.values()))
 
 
 def _needs(lines: list[str], extras: set[str]) -> Iterator[Requirement]:
@@ -216,14 +226,16 @@ def _needs(lines: list[str], extras: set[str]) -> Iterator[Requirement]:
             yield requirement
 
 
-def _imported(path: Path) -> Iterator[Path]:
-    for node in ast.walk(ast.parse(path.read_text())):
+@lru_cache(maxsize=1024)
+def _imported(source: str) -> tuple[Path, ...]:
+    """The files of `deposit` that a module's text imports."""
+    names: list[str] = []
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            for name in (node.module, *(f"{node.module}.{alias.name}" for alias in node.names)):
-                yield from _modules(name)
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Import):
-            for alias in node.names:
-                yield from _modules(alias.name)
+            names += [alias.name for alias in node.names]
+    return tuple(path for name in names for path in _modules(name))
 
 
 def _modules(name: str) -> Iterator[Path]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from deposit.database import transaction
+from deposit.database import connect, reachable, transaction
 from deposit.errors import GateError, ReleaseError
 from deposit.progress import OnChange, Progress, log_progress
 from deposit.registry.model_ids import registered_name
@@ -17,7 +17,7 @@ from deposit.settings import Settings
 from deposit.store import ObjectStore
 from deposit.waiting import wait_until
 
-_LOOK_SECONDS = 0.5
+_LOOK_SECONDS = 0.2
 
 
 def request_release(settings: Settings, model_id: str | None = None, progress: Progress = log_progress) -> Release:
@@ -97,15 +97,18 @@ def request_rollback(database: DatabaseSettings) -> Release:
 
 def wait(database: DatabaseSettings, release_id: int, timeout: float, progress: Progress = log_progress) -> Release:
     """Wait until a release is live. Raises ReleaseError with its reason if it failed or took more than `timeout` s."""
-    log = OnChange(progress)
+    log, engine = OnChange(progress), connect(database)
 
     def look() -> Release:
-        with transaction(database) as connection:
+        with reachable(engine), engine.connect() as connection:
             release = repository.by_id(connection, release_id)
         log(f"release {release.id} of {release.model_id}: {release.state}")
         return release
 
-    release = wait_until(look, timeout, _LOOK_SECONDS, lambda release: release.state not in PENDING)
+    try:
+        release = wait_until(look, timeout, _LOOK_SECONDS, lambda release: release.state not in PENDING)
+    finally:
+        engine.dispose()
     if release.state == FAILED:
         raise ReleaseError(f"release {release.id} of {release.model_id} failed: {release.reason}")
     if release.state in PENDING:

@@ -26,15 +26,21 @@ class Service:
     def __init__(self, client: httpx.Client, at_once: int) -> None:
         self._client, self._at_once = client, at_once
 
-    def predict(self, rows: pd.DataFrame, span: Period) -> None:
-        """Have every row scored once, spread over the span. Raises UpstreamError for anything but an answer."""
+    def predict(self, rows: pd.DataFrame, span: Period) -> dict[str, str]:
+        """Have every row scored once, spread over the span; prediction ids by customer.
+
+        Raises UpstreamError for anything but an answer.
+        """
+        answered: dict[str, str] = {}
         for number, start in enumerate(range(0, len(rows), self._at_once)):
             batch = rows.iloc[start : start + self._at_once]
             at = span.start + timedelta(days=number % 28, hours=12)
             customers = batch[list(NAMES)].to_dict("records")
             for customer, row_id in zip(customers, batch["id"], strict=True):
                 customer["id"] = customer_id(row_id)
-            self._ask("/predict", {"customers": customers}, {"X-Event-Time": at.isoformat()})
+            answer = self._ask("/predict", {"customers": customers}, {"X-Event-Time": at.isoformat()})
+            answered |= {each["id"]: each["prediction_id"] for each in answer["predictions"]}
+        return answered
 
     def state(self, outcomes: Mapping[str, bool], span: Period) -> None:
         """Tell what came of predictions, by their ids."""
@@ -45,7 +51,7 @@ class Service:
         for start in range(0, len(stated), self._at_once):
             self._ask("/outcomes", {"outcomes": stated[start : start + self._at_once]}, {})
 
-    def _ask(self, path: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> None:
+    def _ask(self, path: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> Any:
         try:
             answer = self._client.post(path, json=body, headers=dict(headers))
         except httpx.HTTPError as error:
@@ -56,6 +62,7 @@ class Service:
             raise ConfigError(f"the API refuses the replay ({answer.text}): set DEPOSIT_API__KEY to an admin's key")
         if answer.status_code != httpx.codes.OK:
             raise UpstreamError(f"the API answered {answer.status_code} to {path}: {answer.text[:300]}")
+        return answer.json()
 
 
 @contextmanager

@@ -52,7 +52,8 @@ def borrowed_traffic(settings: Settings, progress: Progress) -> Iterator[Traffic
         try:
             yield TrafficLease(settings, lease, progress)
         except BaseException as error:
-            progress("the replay has failed: putting back what was live before")
+            ended = "has failed" if isinstance(error, Exception) else "was stopped"
+            progress(f"the replay {ended}: putting back what was live before")
             try:
                 _give_back(settings.database, lease, progress)
             except DepositError as another:

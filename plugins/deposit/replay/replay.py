@@ -1,25 +1,22 @@
 """What a month of new labelled rows sets off: train, select, and release what has become champion."""
 
 from collections.abc import Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pandas as pd
-from sqlalchemy import Engine
 
 from deposit.data import dataset as datasets
-from deposit.data.columns import NAMES, TARGET
+from deposit.data.columns import TARGET
 from deposit.data.ingest import ingest
 from deposit.data.period import Period, parse_period
 from deposit.data.periods import month_after
 from deposit.database import connect, reachable
 from deposit.errors import ConfigError
-from deposit.loop import challenge, replace_expired, train
+from deposit.loop import challenge, replace_expired
 from deposit.monitoring.monitor import monitor
 from deposit.monitoring.status import PeriodStatus, metrics_of
 from deposit.progress import Progress, log_progress
@@ -29,6 +26,7 @@ from deposit.replay.chart import page
 from deposit.replay.client import Service, customer_id, past, service
 from deposit.replay.loan import TrafficLease, borrowed_traffic
 from deposit.replay.state import ReplayedMonth, ReplayState
+from deposit.replay.trainings import History, Trainings
 from deposit.selection.selection import Selection
 from deposit.settings import Settings
 from deposit.store import ObjectStore
@@ -38,41 +36,6 @@ NAME, NAME_WITHOUT_TRAINING = "replay", "replay-untrained"
 """Of the registered model and the experiment: production's own are not touched, nor one kind of replay by the other."""
 _TRAINING = {"trials": 3, "bootstrap": 200}
 """Few trials and resamples for speed: the searched member is one of many, and each month trains."""
-
-
-def _ingested(settings: Settings, rows: pd.DataFrame, progress: Progress) -> str:
-    """The dataset version of some rows; the same rows give the same one."""
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "history.csv"
-        known = rows[["id", "period", *NAMES]].assign(**{TARGET: rows[TARGET].map({0: "no", 1: "yes"})})
-        known.to_csv(path, sep=";", index=False)
-        return ingest(settings.changed("ingest", source="file", path=path), progress).version
-
-
-class Trainings:
-    """Trainings on all rows up to a month, one after the other, beside what a replay does meanwhile.
-
-    A training depends on the rows and on the verdicts of the months before its own, which are there when the month
-    before has been learned from: it is begun then, while that month's model is judged and goes live.
-    """
-
-    def __init__(self, settings: Settings, rows: pd.DataFrame, worker: Executor, progress: Progress) -> None:
-        self._settings, self._rows, self._worker, self._progress = settings, rows, worker, progress
-        self._begun: dict[str, Future[tuple[str, TrainingResult]]] = {}
-
-    def begin(self, period: str) -> None:
-        """Ingest and train on the rows up to a month, once."""
-        if period not in self._begun:
-            self._begun[period] = self._worker.submit(self._train, period)
-
-    def take(self, period: str) -> tuple[str, TrainingResult]:
-        """The dataset version of the rows up to a month, and its training. Raises as `ingest` and `train` do."""
-        self.begin(period)
-        return self._begun.pop(period).result()
-
-    def _train(self, period: str) -> tuple[str, TrainingResult]:
-        dataset = _ingested(self._settings, self._rows[self._rows["period"] <= period], self._progress)
-        return dataset, train(self._settings, dataset, progress=self._progress)
 
 
 def _judged(settings: Settings, training: TrainingResult, traffic: TrafficLease, progress: Progress) -> Selection:
@@ -119,7 +82,7 @@ class Stage:
     """What a replay acts on; `training` says whether new labels train anything but a rate table."""
 
     settings: Settings
-    engine: Engine
+    history: History
     api: Service
     traffic: TrafficLease
     trainings: Trainings
@@ -153,19 +116,22 @@ def replay(
     periods = _periods(rows, first, last)
     book = ReplayState(store.reports, f"{version}/{first}_{last}{'' if training else '_untrained'}")
     with ExitStack() as stack:
-        # outermost: traffic is given back before a training that is under way is waited for
+        # outermost: traffic is given back before the end of a training that is under way is waited for
         worker = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="training"))
         engine = connect(settings.database)
         stack.callback(engine.dispose)
         api = stack.enter_context(service(settings))
         traffic = stack.enter_context(borrowed_traffic(settings, progress))
-        trainings = Trainings(settings, rows, worker, progress)
-        months = _months(Stage(settings, engine, api, traffic, trainings, training, progress), rows, periods, book)
+        history = History(datasets.manifest(store.data, version), rows, store.data, engine)
+        trainings = Trainings(settings, history, worker, progress)
+        stack.callback(trainings.stop)
+        months = _months(Stage(settings, history, api, traffic, trainings, training, progress), periods, book)
     return Replay(months, book.publish(page(f"Replay of {first} to {last}", months)))
 
 
-def _months(stage: Stage, rows: pd.DataFrame, periods: Sequence[str], book: ReplayState) -> tuple[ReplayedMonth, ...]:
+def _months(stage: Stage, periods: Sequence[str], book: ReplayState) -> tuple[ReplayedMonth, ...]:
     """The months one after the other, but for those that are finished."""
+    rows = stage.history.rows
     if book.read(periods[0]) is None:
         bootstrap_champion(stage, max(rows["period"][rows["period"] < periods[0]]), periods[0])
     elif book.read(periods[-1]) is None:
@@ -174,30 +140,30 @@ def _months(stage: Stage, rows: pd.DataFrame, periods: Sequence[str], book: Repl
     for done, period in enumerate(periods):
         stage.progress(f"replaying {period}", done, len(periods))
         following = periods[done + 1] if done + 1 < len(periods) else None
-        month = book.read(period) or _month(stage, rows, parse_period(period), following)
+        month = book.read(period) or _month(stage, parse_period(period), following)
         book.write(month)
         months.append(month)
     return tuple(months)
 
 
-def _month(stage: Stage, rows: pd.DataFrame, span: Period, following: str | None) -> ReplayedMonth:
+def _month(stage: Stage, span: Period, following: str | None) -> ReplayedMonth:
     """Everything that happens in a month and because of it, before the following; each step leaves out what is done."""
-    month, prefix = rows[rows["period"] == span.name], f"{stage.settings.mlflow.model_name}-v"
+    rows, engine, prefix = stage.history.rows, stage.history.engine, f"{stage.settings.mlflow.model_name}-v"
+    month = rows[rows["period"] == span.name]
     ids = month["id"].map(customer_id)
-    logged = partial(state.predictions_by_id, stage.engine, span, prefix)
-    reported = partial(state.outcomes_by_id, stage.engine, span, prefix)
+    logged = partial(state.predictions_by_id, engine, span, prefix)
+    reported = partial(state.outcomes_by_id, engine, span, prefix)
     before = state.wait_until_stable(logged)
     stage.traffic.check()  # another model's predictions must not become past ones of production
-    stage.api.predict(month[~ids.isin(before)], span)
-    predictions = state.wait_for(logged, len(month), "predictions")
+    predictions = before | stage.api.predict(month[~ids.isin(before)], span)
     labels = dict(zip(ids, month[TARGET] == 1, strict=True))
     settled = state.wait_until_stable(reported)
     stage.api.state({key: bool(labels[name]) for name, key in predictions.items() if name not in settled}, span)
-    state.wait_for(reported, len(month), "outcomes")
+    state.wait_for(reported, len(month))
     newest = max(monitor(stage.settings, span.name, stage.progress).models, key=lambda model: model.rows)
     broken = newest.status is PeriodStatus.DATA_QUALITY_FAILURE
-    action = _learn(stage, rows, span.name, broken, following)
-    with reachable(stage.engine), stage.engine.connect() as connection:
+    action = _learn(stage, span.name, broken, following)
+    with reachable(engine), engine.connect() as connection:
         metrics = metrics_of(connection, span.name, newest.model_id)
     return ReplayedMonth(
         period=span.name,
@@ -215,7 +181,7 @@ def _month(stage: Stage, rows: pd.DataFrame, span: Period, following: str | None
     )
 
 
-def _learn(stage: Stage, rows: pd.DataFrame, period: str, broken: bool, following: str | None) -> str:
+def _learn(stage: Stage, period: str, broken: bool, following: str | None) -> str:
     """Learn from a month and judge the model, if that is to be, and see that none that expired answers in the next."""
     settings, action = stage.settings, "not learnt from" if broken else "not trained"
     if stage.training and not broken:
@@ -225,8 +191,8 @@ def _learn(stage: Stage, rows: pd.DataFrame, period: str, broken: bool, followin
         selection = _judged(settings, training, stage.traffic, stage.progress)
         action = f"{selection.model_id} {'released' if selection.is_champion else 'refused'}"
     else:
-        known = rows["period"] < period if broken else rows["period"] <= period
-        dataset = _ingested(settings, rows[known], stage.progress)
+        months = stage.history.rows["period"]
+        dataset = stage.history.publish(months < period if broken else months <= period)
     fallback = replace_expired(settings, following or month_after(period, 1), dataset, stage.progress)
     if fallback is None:
         return action

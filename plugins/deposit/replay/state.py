@@ -81,12 +81,13 @@ def outcomes_by_id(engine: Engine, span: Period, prefix: str) -> dict[str, str]:
     )
 
 
-def wait_for(look: Callable[[], dict[str, str]], count: int, what: str) -> dict[str, str]:
-    """Wait until so many have reached PostgreSQL. Raises UpstreamError if they do not come."""
+def wait_for(look: Callable[[], dict[str, str]], count: int) -> None:
+    """Wait until so many have reached PostgreSQL, predictions and outcomes. Raises UpstreamError if they do not."""
     rows = wait_until(look, _WAIT_SECONDS, _PAUSE_SECONDS, lambda rows: len(rows) >= count)
     if len(rows) < count:
-        raise UpstreamError(f"{len(rows)} of {count} {what} reached PostgreSQL: see the shipper's log")
-    return rows
+        raise UpstreamError(
+            f"{len(rows)} of {count} predictions with outcomes reached PostgreSQL: see the shipper's log"
+        )
 
 
 def wait_until_stable(look: Callable[[], dict[str, str]]) -> dict[str, str]:

@@ -5,6 +5,7 @@ import hashlib
 import json
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -78,8 +79,12 @@ def code_digest(sources: Iterable[str]) -> str:
     >>> code_digest(["limit = 3  # a comment"]) == code_digest(["limit=3"])
     True
     """
-    plain = [ast.unparse(_WithoutDocstrings().visit(ast.parse(source))) for source in sources]
-    return hashlib.sha256(json.dumps(plain).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([_plain(source) for source in sources]).encode()).hexdigest()
+
+
+@lru_cache(maxsize=256)
+def _plain(source: str) -> str:
+    return ast.unparse(_WithoutDocstrings().visit(ast.parse(source)))
 
 
 class _WithoutDocstrings(ast.NodeTransformer):

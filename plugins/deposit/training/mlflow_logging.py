@@ -108,7 +108,10 @@ def log_challenger(
     artifact = challenger.artifact
     described = {**artifact.metadata.recipe, "threshold": artifact.threshold, **values}
     measured = challenger_metrics(challenger) | {key: each for key, each in vars(economics).items() if each is not None}
-    log_values(client, run_id, measured, described, _steps(challenger.curve, {}), **metadata_tags(artifact.metadata))
+    # first: MLflow asks for the history of each metric of a run whose model is logged, one after the other
+    model_id = _log_model(client, run_id, artifact)
+    steps, tags = _steps(challenger.curve, {}), metadata_tags(artifact.metadata)
+    log_values(client, run_id, measured, described, steps, model_id, **tags)
     for file, figure in figures(artifact, challenger.predictions, economics).items():
         client.log_figure(run_id, figure, file)
     content = msgspec.json.encode(card)
@@ -116,7 +119,6 @@ def log_challenger(
     # as a release reads it: what could not be measured is no number there
     readable = ModelCard(figures=parse_figures(content))
     tracking.log_card(client, run_id, to_markdown(readable), to_page(readable))
-    _log_model(client, run_id, artifact)
 
 
 def challenger_metrics(challenger: Challenger) -> dict[str, float]:
@@ -159,11 +161,16 @@ def log_values(
     metrics: Mapping[str, float],
     values: Mapping[str, Any],
     steps: Sequence[Metric] = (),
+    model_id: str | None = None,
     **tags: str,
 ) -> None:
-    """Log metrics (those that are numbers), parameters, metrics by step and tags, in as few calls as MLflow takes."""
+    """Log metrics (those that are numbers), parameters, metrics by step and tags, in as few calls as MLflow takes.
+
+    The metrics, but not those by step, are of the logged model too, if its id is given.
+    """
     now = int(time.time() * 1000)
-    numbers = [Metric(name, value, now, 0) for name, value in metrics.items() if value == value]  # NaN is not itself
+    named_numbers = {name: value for name, value in metrics.items() if value == value}  # NaN is not itself
+    numbers = [Metric(name, value, now, 0, model_id) for name, value in named_numbers.items()]
     numbers += steps
     parameters, named = _params(values), [RunTag(name, value) for name, value in tags.items()]
     room = _BATCH - len(parameters) - len(named)
@@ -172,7 +179,8 @@ def log_values(
         client.log_batch(run_id, numbers[first : first + _BATCH])
 
 
-def _log_model(client: MlflowClient, run_id: str, artifact: ModelArtifact) -> None:
+def _log_model(client: MlflowClient, run_id: str, artifact: ModelArtifact) -> str:
+    """Log a model's files to a run; MLflow's id of it."""
     with tempfile.TemporaryDirectory() as folder:
         files = Path(folder) / ARTIFACT
         artifact.save(files)
@@ -188,6 +196,7 @@ def _log_model(client: MlflowClient, run_id: str, artifact: ModelArtifact) -> No
             )
         client.set_tag(run_id, Tag.MODEL_SHA256, sha256_of((files / MODEL).read_bytes()))
         client.set_tag(run_id, Tag.MODEL_URI, logged.model_uri)
+    return str(logged.model_id)
 
 
 def signature() -> ModelSignature:

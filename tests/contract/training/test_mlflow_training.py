@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from dask_cluster import dask_cluster
 from learning import make_champion, published
+from mlflow.tracking import MlflowClient
 
 from deposit.cli.model_commands import models
 from deposit.errors import ConfigError, DataError, GateError, IntegrityError, SourceError, UpstreamError
@@ -25,6 +26,7 @@ from deposit.selection.gate import RefitPolicy
 from deposit.selection.report import print_evaluation
 from deposit.selection.selection import select
 from deposit.settings import Settings, variables
+from deposit.store import Bucket
 from deposit.training.recipes import RECIPES
 from deposit.training.training import train
 
@@ -65,6 +67,11 @@ def test_the_model_has_metrics_with_both_intervals_plots_and_a_card(good, client
     plots = {file.path for file in client.list_artifacts(good.run_id, "plots")}
     assert {"model_card.json", "model_card.md", "model_card.html"} <= files
     assert len(plots) == 4
+    run = client.get_run(good.run_id)
+    logged = client.get_logged_model(run.outputs.model_outputs[0].model_id)
+    months = {name for name in run.data.metrics if name.startswith("month/")}
+    assert {metric.key for metric in logged.metrics} == run.data.metrics.keys() - months
+    assert {metric.key: metric.value for metric in logged.metrics}.items() <= run.data.metrics.items()
 
 
 def test_a_recipe_has_its_curve_and_weight_by_month(good, rows, client) -> None:
@@ -137,15 +144,18 @@ def test_months_that_are_left_out_and_not_there_change_nothing(good, settings) -
 
 
 def test_of_the_months_that_are_left_out_those_that_are_there_count(
-    quick, quick_settings, few_recipes, rows, client
+    quick, quick_settings, few_recipes, rows, client, monkeypatch
 ) -> None:
     newest = rows["period"].max()
     messages: list[str] = []
+    asked: list[str] = []  # of each metric by itself, which would be most calls of a training
+    monkeypatch.setattr(MlflowClient, "get_metric_history", lambda _, run_id, name: asked.append(name) or [])
     mixed = train(quick_settings, quick.dataset, [newest, "2031-01"], lambda message, *_: messages.append(message))
 
     assert train(quick_settings, quick.dataset, ["1971-05", newest]).run_id == mixed.run_id
     assert client.get_run(mixed.run_id).data.tags["deposit.left_out"] == str([newest])
     assert f"leaving out {newest}: monitoring says that the data is broken" in messages
+    assert asked == []
 
 
 def test_a_model_whose_ranking_was_never_measured_is_listed_with_a_dash(
@@ -222,6 +232,17 @@ def test_a_worse_challenger_is_refused(good, bad, own) -> None:
     assert not all(criterion.passed for criterion in refused.criteria)
     assert again == refused
     assert [version.aliases for version in ModelRegistry(own).versions()] == [("champion",), ()]
+
+
+def test_a_version_is_registered_by_one_object_however_many_there_are(good, bad, own, monkeypatch) -> None:
+    select(own, good.run_id)
+    written: list[str] = []
+    put = Bucket.put_if_absent
+    monkeypatch.setattr(Bucket, "put_if_absent", lambda self, key, data: written.append(key) or put(self, key, data))
+
+    second = select(own, bad.run_id)
+
+    assert written == [f"models/{second.model_id}"]
 
 
 def test_a_better_challenger_replaces_the_champion_which_stays_at_hand(good, bad, own) -> None:
