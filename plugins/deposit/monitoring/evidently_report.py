@@ -129,12 +129,14 @@ def _dataset(frame: pd.DataFrame, labelled: bool) -> Dataset:
     definition = DataDefinition(
         categorical_columns=_CATEGORIES, numerical_columns=_NUMBERS, classification=[classes] if labelled else None
     )
-    return Dataset.from_pandas(frame[[*types, *labels]].astype(types | dict.fromkeys(labels, int)), definition)
+    # by way of categories, whose texts all rows share
+    shared = frame[[*types, *labels]].astype(dict.fromkeys(_CATEGORIES, "category"))
+    return Dataset.from_pandas(shared.astype(types | dict.fromkeys(labels, int)), definition)
 
 
 @dataclass(frozen=True)
 class DraftedReport:
-    """A report that is nowhere yet; `rows` is the number of predictions in it."""
+    """A report that is stored nowhere yet, without the rows it is of; `rows` is the number of predictions in it."""
 
     subject: ReportSubject
     rows: int
@@ -160,7 +162,9 @@ def draft_report(
     subject = ReportSubject(span.name, model_id, span.start, artifact.threshold)
     reference = sample_training_rows(store, artifact, most)
     current = pd.DataFrame(sample, columns=list(SAMPLED))
-    return DraftedReport(subject, len(current), evidently_report(subject, current, reference))
+    snapshot = evidently_report(subject, current, reference)
+    # what shows it, without the rows and what Evidently keeps to compute more: both would stay until it is stored
+    return DraftedReport(subject, len(current), Snapshot.load_model(snapshot.to_snapshot_model()))
 
 
 def store_report(settings: Settings, draft: DraftedReport) -> WrittenReport:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from sys import intern
 from typing import Any, Protocol
 
 from sqlalchemy import Connection, text
@@ -64,7 +65,9 @@ class StoredRows:
     def sample(self, model_id: str, rows: int) -> Sample:
         """As `PeriodRows` says."""
         window = {"model_id": model_id, "start": self._span.start, "end": self._span.end, "rows": rows}
-        return self._connection.execute(_SAMPLE, window).tuples().all()
+        drawn = self._connection.execute(_SAMPLE, window).tuples()
+        # a value's text once, not once a row
+        return [[intern(value) if isinstance(value, str) else value for value in row] for row in drawn]
 
 
 @contextmanager

@@ -84,15 +84,19 @@ _CELL = sql.SQL(
 )
 """Place of a row in a `RateCube`, cell by cell; NULL where the contract does not allow a value."""
 
+_NEXT = "SELECT min(model_id) FROM predictions WHERE event_time >= :start AND event_time < :end"
+_MODELS = text(
+    f"WITH RECURSIVE models (model_id) AS ({_NEXT} UNION ALL"  # noqa: S608 - our own text
+    f" SELECT ({_NEXT} AND model_id > models.model_id) FROM models WHERE models.model_id IS NOT NULL)"
+    " SELECT model_id FROM models WHERE starts_with(model_id, :prefix) ORDER BY 1"
+)
+"""From one id to the next by the index `predictions_by_model`: DISTINCT would read all rows."""
+
 
 def models_of(connection: Connection, span: Period, name: str) -> list[str]:
     """The versions of the registered model `name` that predicted in a period."""
-    statement = text(
-        "SELECT DISTINCT model_id FROM predictions WHERE event_time >= :start AND event_time < :end"
-        " AND starts_with(model_id, :prefix) ORDER BY 1"
-    )
     window = {"start": span.start, "end": span.end, "prefix": f"{name}-v"}
-    return list(connection.scalars(statement, window))
+    return list(connection.scalars(_MODELS, window))
 
 
 def service_of(connection: Connection, span: Period) -> dict[str, float]:
