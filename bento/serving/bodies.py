@@ -8,12 +8,16 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import msgspec
+
 from deposit.data.tables.plaintext import codec_of
 from deposit.errors import DataError, TooLargeError
-from serving.problems import TWICE, RequestError, http_error
+from serving.problems import TWICE, RequestError, http_error, problems_of
+from serving.request_schemas import PredictRequest, decode_request, may_repeat_fields
 
 _GZIP, _ZLIB = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS
 _WINDOWS = {"gzip": _GZIP, "x-gzip": _GZIP, "deflate": _ZLIB}
+_GZIP_MARK = b"\x1f\x8b"
 _STEP = 256 * 2**10
 """Bytes, of the body or of its content, that are worked on at a time: about a millisecond."""
 _SHOWN = 40
@@ -153,12 +157,17 @@ def read_leniently(body: bytes) -> Any:
 
 
 def _not_text(codec: str, error: UnicodeDecodeError) -> RequestError:
+    if error.object.startswith(_GZIP_MARK):
+        return http_error(400, "the body is compressed as gzip: send it with Content-Encoding: gzip")
     name = codec.removesuffix("-sig")
     return http_error(400, f"the body is not text in {name}: see byte {error.start}; send the JSON in utf-8")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    document: dict[str, Any] = {}
+    document: dict[str, Any] = dict(pairs)
+    if len(document) == len(pairs) and "".join(document).isascii():
+        return document
+    document = {}
     for name, value in pairs:
         printable = name.encode(errors="replace").decode()
         document[printable] = TWICE if printable in document else value
@@ -167,3 +176,31 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _integer(digits: str) -> int | float:
     return int(digits) if len(digits) <= _LONGEST_NUMBER else float(digits)
+
+
+def parse_body(body: bytes, charset: str | None, max_customers: int) -> tuple[bytes, PredictRequest]:
+    """The body in UTF-8, as it is logged, and the request in it. Raises RequestError 400, 415 or 422."""
+    text = as_utf8(body, charset)
+    try:
+        content = decode_request(text)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _explanation(text) from error
+    if may_repeat_fields(text, content) and _repeats_fields(document := read_leniently(text)):
+        raise RequestError(422, problems_of(document))
+    if not 1 <= len(content.customers) <= max_customers:
+        count = len(content.customers) or "none"
+        raise http_error(422, f"must hold from 1 to {max_customers} customers; got {count}", "customers")
+    return text, content
+
+
+def _repeats_fields(document: dict[str, Any]) -> bool:
+    """Whether a field of a request, or of one of its customers, stands more than once."""
+    if TWICE in document.values():
+        return True
+    return any(TWICE in customer.values() for customer in document["customers"])
+
+
+def _explanation(body: bytes) -> RequestError:
+    """Look again, slowly and with a lenient reader, so that NaN and the like are named by row and field."""
+    problems = problems_of(read_leniently(body))
+    return RequestError(422, problems) if problems else http_error(400, "the body is not JSON as RFC 8259 describes it")

@@ -57,6 +57,12 @@ _DRY_RUN = {
     "schema": {"type": "string", "enum": ["true"]},
 }
 
+_OF_FILES = {
+    "X-Readings": "with a CSV or .xlsx: what was read by its spelling, `readings` of the JSON answer in ASCII",
+    "X-Header-Line": "with a CSV or .xlsx: the line of the sent file on which the columns' names stand",
+}
+_SHEET = "as /rank gave it with the list: the workbook then has a sheet of what was read by its spelling"
+
 
 def document(max_customers: int) -> dict[str, Any]:
     """The OpenAPI 3.1 document of all routes."""
@@ -142,6 +148,7 @@ def _rank(problem: dict[str, Any]) -> dict[str, Any]:
     ]
     ranked = _json("the list, best calls first", "RankResponse")
     ranked["content"] |= {"text/csv": _TEXT, _XLSX: _BYTES}
+    ranked["headers"] = {name: {"description": text, "schema": {"type": "string"}} for name, text in _OF_FILES.items()}
     return {
         "post": {
             "summary": "Rank a list of customers by the expected value of calling them",
@@ -159,6 +166,7 @@ def _workbook(problem: dict[str, Any]) -> dict[str, Any]:
     return {
         "post": {
             "summary": "Make an .xlsx of a ranked list, as /rank gives it as CSV; nothing is scored or recorded",
+            "parameters": [{"name": "X-Readings", "in": "header", "schema": {"type": "string"}, "description": _SHEET}],
             "requestBody": {"required": True, "content": {"text/csv": _TEXT}},
             "responses": {"200": {"description": "the list", "content": {_XLSX: _BYTES}}, **problem},
         }

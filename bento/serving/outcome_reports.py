@@ -10,8 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 
-import msgspec
-
 from deposit.data.tables.cells import bare, plain, yes_or_no
 from deposit.data.tables.header import Header, read_header
 from deposit.data.tables.plaintext import plain_csv
@@ -20,7 +18,7 @@ from deposit.log.entries import ReportedOutcome, ReportedOutcomes, encode_entry,
 from deposit.sections import ServeSettings
 from serving.bodies import as_utf8, declared_codec, read_leniently, refusals
 from serving.http import JSON, XLSX, Answer, Request, charset_of, content_type
-from serving.problems import MAX_PROBLEMS, Problem, RequestError, http_error
+from serving.problems import MAX_PROBLEMS, SENT_TWICE, TWICE, Problem, RequestError, http_error
 from serving.recorder import Recorder
 from serving.request_schemas import encode
 
@@ -66,16 +64,12 @@ _ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _ALIASES = {"y": "subscribed", "deposit": "subscribed"}
 _AHEAD = 24 * 3600 * 1_000_000
 """Clocks differ, and a date without an hour may be sent as the end of its day."""
-_NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def parse_json(body: bytes, charset: str | None) -> list[Any]:
     """The rows of `{"outcomes": [...]}`; `charset` is the stated one. Raises RequestError 400, 415 or 422."""
-    text = as_utf8(body, charset)
-    try:
-        document = msgspec.json.decode(text)
-    except _NOT_JSON:
-        document = read_leniently(text)  # so that `checked` names NaN and the like by row and field
+    # so that `validate` names NaN, fields that stand twice and the like by row and field
+    document = read_leniently(as_utf8(body, charset))
     if not isinstance(document, dict) or not isinstance(document.get("outcomes"), list):
         raise http_error(422, 'is required: a list, in an object like {"outcomes": [{…}]}', "outcomes")
     for name in document.keys() - {"outcomes"}:
@@ -108,7 +102,7 @@ def validate(rows: Sequence[Any], limit: int, received: int) -> list[ReportedOut
     problems: list[Problem] = []
     first_reports: dict[tuple[str, int | None], tuple[int, bool]] = {}
     for number, row in enumerate(rows):
-        row_problems = list(_problems(number, row, received))
+        row_problems = _repeated(number, row) or list(_problems(number, row, received))
         if not row_problems:
             outcome = ReportedOutcome(row["prediction_id"].lower(), row["subscribed"], _time(row))
             first, subscribed = first_reports.setdefault(
@@ -148,6 +142,12 @@ def _csv_row(header: Header, values: list[str]) -> Any:
     row["subscribed"] = row["subscribed"] if answer is None else answer
     row["at"] = row.get("at") or None
     return row
+
+
+def _repeated(number: int, row: Any) -> list[Problem]:
+    """The fields of a row that stand more than once."""
+    fields = row.items() if isinstance(row, dict) else ()
+    return [Problem(number, name[:64], SENT_TWICE) for name, value in fields if value is TWICE]
 
 
 def _problems(number: int, row: Any, received: int) -> Iterator[Problem]:

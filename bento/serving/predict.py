@@ -12,17 +12,15 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-import msgspec
-
 from deposit.log.entries import Entry, ScoredRequest, encode_entry
 from deposit.sections import ServeSettings
 from serving import http
-from serving.bodies import as_utf8, read_leniently
+from serving.bodies import parse_body
 from serving.models import LoadedModel, ModelCache
-from serving.problems import RequestError, http_error, problems_of
+from serving.problems import http_error
 from serving.recorder import BYTES, RANDOM_BYTES, Recorder, ids_of, texts
 from serving.request_counts import Metrics
-from serving.request_schemas import Prediction, PredictRequest, PredictResponse, decode_request, encode, rows
+from serving.request_schemas import Prediction, PredictResponse, encode, rows
 
 _LARGE_BODY = 64 * 2**10
 _LARGE_BATCH = 256
@@ -55,38 +53,18 @@ class Predict:
         loaded = self._models.served
         if content.model is not None and content.model != loaded.model_id:
             loaded = await self._models.get(content.model)
-        name = request.client.name
         scoring = ScoringRequest(
             loaded,
             customers,
             body,
             request.id.decode(),
-            name,
+            request.client.name,
             event_time,
             request.started,
             not dry_run,
             request.attempt,
         )
         return http.Answer(await self._batcher.score(scoring), model_id=loaded.model_id)
-
-
-def parse_body(body: bytes, charset: str | None, max_customers: int) -> tuple[bytes, PredictRequest]:
-    """The body in UTF-8, as it is logged, and the request in it. Raises RequestError 400, 415 or 422."""
-    text = as_utf8(body, charset)
-    try:
-        content = decode_request(text)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise _explanation(text) from error
-    if not 1 <= len(content.customers) <= max_customers:
-        count = len(content.customers) or "none"
-        raise http_error(422, f"must hold from 1 to {max_customers} customers; got {count}", "customers")
-    return text, content
-
-
-def _explanation(body: bytes) -> RequestError:
-    """Look again, slowly and with a lenient reader, so that NaN and the like are named by row and field."""
-    problems = problems_of(read_leniently(body))
-    return RequestError(422, problems) if problems else http_error(400, "the body is not JSON as RFC 8259 describes it")
 
 
 class ScoringRequest(NamedTuple):

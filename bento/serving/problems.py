@@ -1,19 +1,23 @@
 """Every problem of a refused request, named by row and field; the slow path after the fast decode failed."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Annotated, Any
 
 import msgspec
 
 from deposit.data.columns import FEATURES, LEAKAGE_COLUMN
+from deposit.data.tables.cells import near
 from serving.request_schemas import MAX_ID, MAX_ID_LENGTH, MIN_ID
 
 MAX_PROBLEMS = 20
 _BY_NAME = {column.name: column for column in FEATURES}
+_FIELDS = (*_BY_NAME, "id")
+_BODY = ("customers", "model")
 TWICE = object()
 """In place of a field's value: its object has the field more than once."""
+SENT_TWICE = "stands more than once; send it once"
 _ID_ALLOWED = (
     f"must be an integer of 64 bits (7, not 7.0) or a string of at most {MAX_ID_LENGTH} characters without "
     "lone surrogates, or left out"
@@ -68,8 +72,8 @@ def _document_problems(document: Any) -> Iterator[Problem]:
     if not isinstance(document, dict):
         yield Problem(None, None, 'the body must be an object like {"customers": [{…}]}')
         return
-    for name in [name for name in document if name not in {"customers", "model"}]:
-        yield Problem(None, name[:64], "unknown field; the body has `customers` and, optionally, `model`")
+    for name in [name for name in document if name not in _BODY]:
+        yield Problem(None, name[:64], _unknown(name, _BODY, "the body has `customers` and, optionally, `model`"))
     model, customers = document.get("model"), document.get("customers")
     if not (model is None or (isinstance(model, str) and _encodable(model))):
         yield Problem(None, "model", _wrong(model, "must be a model id like deposit-v7, or left out"))
@@ -84,10 +88,9 @@ def _customer_problems(row: int, customer: Any) -> Iterator[Problem]:
     if not isinstance(customer, dict):
         yield Problem(row, None, "must be an object with the customer's fields")
         return
-    for name in customer.keys() - _BY_NAME.keys() - {"id"}:
-        yield Problem(
-            row, name[:64], _LEAK if name == LEAKAGE_COLUMN else "unknown field; see /docs.json for the fields"
-        )
+    for name in [name for name in customer if name not in _FIELDS]:
+        unknown = _LEAK if name == LEAKAGE_COLUMN else _unknown(name, _FIELDS, "see /docs.json for the fields")
+        yield Problem(row, name[:64], unknown)
     for name, column in _BY_NAME.items():
         if name not in customer:
             yield Problem(row, name, f"is required: must be {column.domain}")
@@ -96,6 +99,11 @@ def _customer_problems(row: int, customer: Any) -> Iterator[Problem]:
     identity = customer.get("id")
     if not _identity_fits(identity):
         yield Problem(row, "id", _wrong(identity, _ID_ALLOWED))
+
+
+def _unknown(name: str, names: Iterable[str], advice: str) -> str:
+    nearest = near(name, names)
+    return f"unknown field; did you mean `{nearest}`?" if nearest else f"unknown field; {advice}"
 
 
 def _identity_fits(value: Any) -> bool:
@@ -114,7 +122,7 @@ def _encodable(text: str) -> bool:
 
 
 def _wrong(value: Any, needed: str) -> str:
-    return "stands more than once; send it once" if value is TWICE else f"{needed}; got {_shown(value)}"
+    return SENT_TWICE if value is TWICE else f"{needed}; got {_shown(value)}"
 
 
 def _shown(value: Any) -> str:

@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from deposit.data.columns import NAMES, Category, Number, customer_struct
+from deposit.data.readings import Reading
 
 MAX_ID_LENGTH = 128
 MIN_ID, MAX_ID = -(2**63), 2**63 - 1
@@ -129,14 +130,6 @@ class ExtraColumn(msgspec.Struct):
     reason: str
 
 
-class Reading(msgspec.Struct):
-    """A value of a list that was read by its spelling: `September` as `sep`."""
-
-    column: str
-    text: str
-    value: str
-
-
 class CallPlan(msgspec.Struct):
     """So many calls, and what they are expected to bring."""
 
@@ -174,7 +167,11 @@ class RankSummary(msgspec.Struct):
     rows: _Count
     rejected: _Count
     extra_columns: list[ExtraColumn]
-    readings: Annotated[list[Reading], Meta(description="values that were read by their spelling, the first ones")]
+    header_line: Annotated[int, Meta(ge=1, description="of the file, on which the columns' names stand")]
+    readings: Annotated[
+        list[Reading],
+        Meta(description="what was read by its spelling; the text … stands for spellings beyond 20 of a column"),
+    ]
     deposit_value: float
     call_cost: float
     capacity: int | None
@@ -194,6 +191,25 @@ class RankResponse(RankSummary):
 
 decode_request = msgspec.json.Decoder(PredictRequest).decode
 encode = msgspec.json.Encoder().encode
+
+
+def may_repeat_fields(body: bytes, request: PredictRequest) -> bool:
+    """Whether a field may stand more than once in a body that was read, of which the last one counts.
+
+    A body has as many colons as fields, beside those of its texts; one with escapes or nulls may have more.
+    """
+    if b"\\" in body:
+        return True
+    customers, model = request.customers, request.model
+    texts = model or ""
+    fields = 1 + len(NAMES) * len(customers) + (model is not None)
+    for customer in customers:
+        identity = customer.id  # type: ignore[attr-defined]
+        if identity is not None:
+            fields += 1
+            if isinstance(identity, str):
+                texts += identity
+    return body.count(b":") != fields + texts.count(":")
 
 
 def rows(customers: list[Any]) -> list[tuple[Any, ...]]:

@@ -1,7 +1,7 @@
 """A ranked list as a workbook: the CSV answer on standard input, an .xlsx on standard output; a process of its own.
 
-Its arguments are a folder for temporary files and the names of the columns that the service adds, of which the last is
-the problem of a rejected row.
+Its arguments are a folder for temporary files, what was read by its spelling (JSON, null where that is not known), and
+the names of the columns that the service adds, of which the last is the problem of a rejected row.
 """
 
 import csv
@@ -16,7 +16,10 @@ from contextlib import closing
 from functools import partial
 from typing import IO
 
+import msgspec
+
 from deposit.data.columns import FEATURES, NAMES
+from deposit.data.readings import OTHERS, Reading
 from deposit.data.tables.cells import number
 from deposit.data.tables.header import Header, read_header
 from deposit.data.tables.workbook import run_conversion
@@ -34,18 +37,25 @@ _LINE = re.compile(r"line (\d+): (.*)", re.DOTALL)
 _REASON = re.compile(rf"(?:^|; )(?=({'|'.join(map(re.escape, (_ID, *NAMES)))}) (?:must be |is empty|is longer ))")
 _NUMBERS = {column.name for column in FEATURES if column.kind is not str}
 _REJECTED = ("row", "column", "reason")
+_READINGS = [Column("column", str), Column("as written", str), Column("read as", str), Column("cells", int, "#,##0")]
 
 
 def main() -> None:
     """Write the workbook; nothing else is written to standard output."""
-    folder, *added = sys.argv[1:]
+    folder, stated, *added = sys.argv[1:]
+    readings = msgspec.json.decode(stated, type=list[Reading] | None)
     header = read_header(sys.stdin.buffer, (*NAMES, _ID))
     width = len(header.names) - len(added)
     if list(header.names[width:]) != added:
         raise ContractError(f"the last columns must be {', '.join(added)}: send a list as /rank answers it")
     columns, problem_columns = _columns(header, width), [Column(name, _value) for name in _REJECTED]
     sheets = {"Ranked": columns[:-1], "Rejected": [*problem_columns, *columns[:width]]}
+    if readings is not None:
+        sheets["Readings"] = _READINGS
     with closing(Workbook(sheets, folder)) as book, tempfile.TemporaryFile(dir=folder) as target:
+        for each in readings or ():
+            text = "other spellings" if each.text == OTHERS else each.text
+            book["Readings"].add([each.column, text, each.value, str(each.cells)])
         _fill(book, sys.stdin.buffer, header, width)
         book.save(target)
         target.seek(0)

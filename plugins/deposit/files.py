@@ -3,11 +3,15 @@
 import fcntl
 import hashlib
 import os
+import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+
+_LONGEST_HOLDER = 400
 
 
 @dataclass(frozen=True)
@@ -121,17 +125,30 @@ def beat(path: Path | None) -> None:
 
 
 @contextmanager
-def exclusive(lock: Path) -> Iterator[None]:
+def exclusive(lock: Path, on_wait: Callable[[str], None] | None = None) -> Iterator[None]:
     """One process at a time in this block; `lock` is a file of its own, which is made if need be and stays.
 
-    Raises OSError if it cannot be made.
+    Who has to wait calls `on_wait` once, with which process is in the block and since when, as far as that one took
+    an `on_wait` itself. Raises OSError if the file cannot be made.
     """
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if on_wait is not None:
+                on_wait(os.pread(descriptor, _LONGEST_HOLDER, 0).decode(errors="replace") or "another process")
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if on_wait is not None:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, _this_process().encode(), 0)
         yield
     finally:
         os.close(descriptor)
+
+
+def _this_process() -> str:
+    return f"process {os.getpid()} on {socket.gethostname()}, since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def file_sha256(path: Path) -> str:

@@ -113,6 +113,11 @@ class IngestSettings(Section):
         description="when the DAG `deposit_ingest` runs by itself: a cron expression, or @monthly; empty means never",
     )
     path: FullPath | None = Field(None, description="source `file`: the file: CSV, .xlsx or Parquet, packed or not")
+    charset: str | None = Field(
+        None,
+        description="sources `file`, `s3`: charset of a file that is text, such as windows-1252; empty means UTF-8, or "
+        "what a byte-order mark says",
+    )
     s3_uri: str | None = Field(
         None,
         pattern=r"^s3://[^/]+/.+$",
@@ -487,6 +492,11 @@ class ScoreSettings(Section):
         None,
         description="folder of the results of the DAG `deposit_score`, with `{day}` as in the input; empty means "
         "`s3://<data bucket>/scores/{day}`",
+    )
+    charset: str | None = Field(
+        None,
+        description="charset of inputs that are text, such as windows-1252; empty means UTF-8, or what a byte-order "
+        "mark says",
     )
     log: bool = Field(
         False, description="whether scored rows go to the table `predictions`, for monitoring and for outcomes"

@@ -48,7 +48,7 @@ from deposit.sections import (
     StoreSettings,
     TrainSettings,
 )
-from deposit.variables import PREFIX, read_file, text_of, unknown, with_new_names, with_references
+from deposit.variables import PREFIX, hint, read_file, text_of, unknown, with_new_names, with_references
 
 logger = logging.getLogger("deposit")
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -231,7 +231,7 @@ def _accepted_names() -> set[str]:
 def _check_names(environ: Mapping[str, str]) -> None:
     """Refuse unknown names, and say of old ones what they are called now."""
     if strange := unknown(environ, _accepted_names()):
-        raise ConfigError(f"unknown setting {strange[0]}: docs/settings.md lists the names", strange)
+        raise ConfigError(f"unknown setting {strange[0]}: {hint(strange[0], setting_names())}", strange)
     names = {name.upper() for name, value in environ.items() if value}
     for old, new in RENAMED.items():
         if names & {old, f"{old}_FILE", f"{old}_SECRET"}:

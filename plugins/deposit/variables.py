@@ -4,7 +4,8 @@ The names come from `settings.setting_names`; nothing here knows what they mean.
 """
 
 import json
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
+from difflib import get_close_matches
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from deposit.errors import ConfigError
 from deposit.secretsmanager import read_secret
 
 PREFIX = "DEPOSIT_"
+_ALIKE = 0.8
+"""How near a name must be to be suggested."""
 
 
 def text_of(value: Any) -> str:
@@ -35,6 +38,16 @@ def unknown(environ: Mapping[str, str], names: Container[str]) -> list[str]:
         for name in environ
         if name.startswith(PREFIX) and name.upper() not in names and _named_by(name, names)[0] is None
     )
+
+
+def hint(name: str, names: Iterable[str]) -> str:
+    """What to do about an unknown variable: the name that is perhaps meant, or where all are.
+
+    >>> hint("DEPOSIT_TRAIN__TRAILS", ["DEPOSIT_TRAIN__TRIALS"])
+    'did you mean DEPOSIT_TRAIN__TRIALS?'
+    """
+    near = get_close_matches(name.upper(), names, 1, _ALIKE)
+    return f"did you mean {near[0]}?" if near else "docs/settings.md lists the names"
 
 
 def with_references(

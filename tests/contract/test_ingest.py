@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import zipfile
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from workbooks import workbook
 
 from deposit.data import dataset
 from deposit.data.ingest import IngestResult, ingest
+from deposit.data.readings import Reading
 from deposit.data.sources import BUNDLED
 from deposit.database import connect
 from deposit.errors import ConfigError, ContractError, DepositError, IntegrityError, SourceError, UpstreamError
@@ -89,7 +91,7 @@ def test_the_original_becomes_one_version_of_26_months(servers: Settings) -> Non
     assert (first.created, second.created) == (True, False)
     assert first.version == second.version
     assert published(servers) == [first.version]
-    assert (first.rows, first.rejected, first.quarantine_uri) == (41_188, 0, None)
+    assert (first.rows, first.rejected, first.quarantine_uri, first.readings) == (41_188, 0, None, ())
     assert (first.first_period, first.last_period) == ("2008-05", "2010-11")
     (row,) = rows_of(servers, datasets)
     assert (row["version"], row["rows"], row["uri"]) == (first.version, 41_188, first.uri)
@@ -189,6 +191,27 @@ def test_the_same_rows_in_any_form_are_the_same_version(
     data, frame = csv_file.read_bytes(), pd.read_csv(csv_file, sep=";", keep_default_na=False)
     result = ingest(of_text(servers, csv_file.with_name(f"form{suffix}"), FORMS[form](data, frame)))
     assert (result.version, result.created, result.rejected) == (expected.version, False, 0)
+
+
+def test_a_stated_charset_holds_and_what_was_read_by_its_spelling_is_told(servers: Settings, csv_file: Path) -> None:
+    expected = ingest(of(servers, source="file", path=csv_file))
+    frame = pd.read_csv(csv_file, sep=";", keep_default_na=False)
+    spelled = frame.assign(
+        month=frame["month"].str.upper(), job=frame["job"].where(frame["job"] != "retired", "“retired”")
+    )
+    path = csv_file.with_name("spelled.csv")
+    path.write_bytes(spelled.to_csv(index=False).encode("windows-1252"))
+    refused_path = of(servers, source="file", path=path)
+    with refuses(SourceError, "is not UTF-8: save the file as UTF-8, or state the charset"):
+        ingest(refused_path)
+    with refuses(ConfigError, "the charset 'klingon' is unknown"):
+        ingest(refused_path.changed("ingest", charset="klingon"))
+    result = ingest(refused_path.changed("ingest", charset="windows-1252"))
+    assert (result.version, result.created, result.rejected) == (expected.version, False, 0)
+    retired = Reading("job", "“retired”", "retired", int((frame["job"] == "retired").sum()))
+    upper = [Reading("month", month.upper(), month, cells) for month, cells in Counter(frame["month"]).items()]
+    assert result.readings[0] == retired
+    assert sorted(result.readings[1:], key=str) == sorted(upper, key=str)
 
 
 KILLS = {

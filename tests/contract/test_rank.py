@@ -252,6 +252,7 @@ def test_reasons_add_up_to_the_score(service: RankService, model: Path, customer
         (b"hello\nworld\n", "file", "must name the columns"),
         (b'"age;job\n', "file", "line 1 never closes"),
         (b"age;job\n1;2\n", "marital", "no such column"),
+        (b"age;job;Maritl Status;maritl\n1;2;3;4\n", "marital", "no such column; if 'maritl' is it, rename that"),
         (";".join(NAMES).encode(), "file", "no customers"),
         (";".join([*NAMES, "age"]).encode(), "age", "twice"),
         (";".join(NAMES).encode() + b"\n" + b";" * 18 + b"\n", "file", "no customers"),

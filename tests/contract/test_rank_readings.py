@@ -3,8 +3,10 @@
 import csv
 import gzip
 import io
+import json
 import lzma
 import zipfile
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -243,7 +245,29 @@ def test_what_was_read_by_its_spelling_scores_the_same_and_is_named(
     assert [(row["id"], row["probability"]) for row in answer["ranked"]] == [
         (row["id"], row["probability"]) for row in plain["ranked"]
     ]
-    assert plain["readings"] == []
-    kinds = dict.fromkeys(customer["marital"] for customer in few)
-    named = [{"column": "marital", "text": kind.upper(), "value": kind} for kind in kinds]
-    assert sorted(answer["readings"], key=str) == sorted(named, key=str)
+    assert (plain["readings"], plain["header_line"], answer["header_line"]) == ([], 1, 3)
+    kinds = Counter(customer["marital"] for customer in few)
+    assert answer["readings"] == [
+        {"column": "marital", "text": kind.upper(), "value": kind, "cells": cells}
+        for kind, cells in kinds.most_common()
+    ]
+    in_csv = service.rank("Calls\n\n" + table(spelled), headers={"Accept": "text/csv"}).raise_for_status()
+    assert json.loads(in_csv.headers["x-readings"]) == answer["readings"]
+    assert in_csv.headers["x-header-line"] == "3"
+
+
+def test_headers_of_a_file_stay_short_and_plain_whatever_the_list_holds(
+    service: RankService, few: list[dict[str, Any]]
+) -> None:
+    def dated(number: int) -> str:
+        return f"2010-05-{number % 28 + 1:02} {number // 60:02}:{number % 60:02}"
+
+    rows = [
+        {**few[number % 8], "month": dated(number), "marital": f"{'​' * number}Married", "x" * 500 + "\x01é": 1}
+        for number in range(300)
+    ]
+    rows = [{f"column {number} {'x' * 90}": 1 for number in range(100)} | row for row in rows]
+    answer = service.rank(table(rows), headers={"Accept": "text/csv"}).raise_for_status()
+    readings = json.loads(answer.headers["x-readings"])
+    assert sum(each["cells"] for each in readings if each["column"] == "month") == 300
+    assert all(len(value) < 7000 and value.isprintable() and value.isascii() for value in answer.headers.values())

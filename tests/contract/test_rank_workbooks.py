@@ -89,7 +89,8 @@ def mixed(customers: list[dict[str, Any]]) -> str:
     sent = [{"id": f"00{number}", "note": 'a; "b"', **customer} for number, customer in enumerate(customers[:20])]
     sent[3] |= {"contact": "fax; age must be ", "age": ""}
     sent[4]["note"] = "=1+1"
-    sent[5] |= {"euribor3m": "4,857", "note": "41"}
+    sent[5] |= {"euribor3m": "4,857", "note": "41", "marital": "MARRIED", "month": "2010-05-03"}
+    sent[6]["month"] = "2010-05-03"
     lines = [";".join(sent[0])] + [
         ";".join(f'"{text}"' if '"' in (text := str(cell).replace('"', '""')) else text for cell in row.values())
         for row in sent
@@ -125,6 +126,11 @@ def test_the_answer_is_a_workbook_on_request_with_what_was_rejected(
         [5, "contact", "contact must be one of cellular, telephone; got 'fax; age must be'", "003"],
         [22, "", "has 3 cells, the header has 21", ""],
     ]
+    assert book["Readings"] == [
+        ["column", "as written", "read as", "cells"],
+        ["marital", "MARRIED", "married", 1],
+        ["month", "2010-05-03", "may", 2],
+    ]
     assert logged.client == "anonymous"
 
 
@@ -146,13 +152,25 @@ def test_a_header_stays_and_columns_are_filtered_and_formatted(
 def test_a_planned_list_becomes_a_workbook_and_nothing_is_recorded(
     service: RankService, customers: list[dict[str, Any]]
 ) -> None:
-    planned = service.rank(mixed(customers), headers={"Accept": "text/csv"}).text.replace(";no;", ";yes;")
+    ranked = service.rank(mixed(customers), headers={"Accept": "text/csv"})
+    planned, kind = ranked.text.replace(";no;", ";yes;").encode(), {"Content-Type": "text/csv"}
     service.logged()
-    response = service.post("/workbook", content=planned.encode(), headers={"Content-Type": "text/csv"})
+    response = service.post("/workbook", content=planned, headers=kind)
     book = sheets(response.raise_for_status().content)
     assert {row[book["Ranked"][0].index("call")] for row in book["Ranked"][1:]} == {"yes"}
     assert [row[0] for row in book["Rejected"][1:]] == [5, 5, 22]
+    assert list(book) == ["Ranked", "Rejected"]
+    readings = {"X-Readings": ranked.headers["x-readings"]}
+    book = sheets(service.post("/workbook", content=planned, headers=kind | readings).raise_for_status().content)
+    assert book["Readings"][1:] == [["marital", "MARRIED", "married", 1], ["month", "2010-05-03", "may", 2]]
     assert service.logged() == []
+
+
+@pytest.mark.parametrize("header", [b"", b"x", b"{}", b'[{"column": "month"}]', b'["\xff"]'])
+def test_readings_that_are_none_are_refused(service: RankService, header: bytes) -> None:
+    headers = {b"Content-Type": b"text/csv", b"X-Readings": header}
+    response = service.post("/workbook", content=b"id\n1\n", headers=headers)
+    assert (response.status_code, response.json()["detail"][0]["field"]) == (422, "X-Readings")
 
 
 @pytest.mark.parametrize(

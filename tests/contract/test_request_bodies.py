@@ -168,6 +168,21 @@ def test_an_empty_body_is_called_empty(service: Service, path: str, body: bytes)
     assert "is empty" in _message(service.post(path, body), 400)
 
 
+def test_an_outcome_with_a_field_twice_is_refused(service: Service, bodies: dict[str, tuple[bytes, str]]) -> None:
+    body = bodies["/outcomes"][0].replace(b"}]", b', "subscribed": false}]')
+    assert body.count(b"subscribed") > 1
+    response = service.post("/outcomes", body)
+    (problem,) = response.json()["detail"]
+    assert (response.status_code, problem["row"], problem["field"]) == (422, 0, "subscribed")
+    assert problem["message"] == "stands more than once; send it once"
+
+
+def test_a_body_that_is_compressed_without_saying_so_is_named(
+    service: Service, bodies: dict[str, tuple[bytes, str]]
+) -> None:
+    assert "Content-Encoding: gzip" in _message(service.post("/predict", gzip.compress(bodies["/predict"][0])), 400)
+
+
 @pytest.mark.parametrize(
     ("text", "problem"), [('"at": NaN', "at"), (r'"prediction_id": "\ud800"', "prediction_id"), ('"at": 1e999', "at")]
 )

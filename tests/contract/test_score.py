@@ -1,9 +1,12 @@
 import json
 import os
+import re
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -244,8 +247,12 @@ def test_the_command_says_what_it_did_and_where(
 ) -> None:
     for name, value in variables(bank).items():
         monkeypatch.setenv(name, value)
-    rows.iloc[:300].assign(contact=["fax"] + ["cellular"] * 299).to_csv(tmp_path / "list.csv", index=False)
+    changed = rows.iloc[:300].assign(contact=["fax"] + ["Cellular"] * 299, note="Łódź")
+    changed.to_csv(tmp_path / "list.csv", index=False, encoding="windows-1250")
     command = ["score", str(tmp_path / "list.csv"), str(tmp_path / "out"), "--model", "deposit-v2"]
+    unknown = CliRunner().invoke(app, [*command, "--charset", "klingon"])
+    assert "the charset 'klingon' is unknown" in str(unknown.exception)
+    command += ["--charset", "windows-1250"]
     printed = CliRunner().invoke(app, [*command, "--json"])
     assert printed.exit_code == 0, printed.output
     result = json.loads(printed.stdout)
@@ -254,5 +261,31 @@ def test_the_command_says_what_it_did_and_where(
     manifest = json.loads((tmp_path / "out" / MANIFEST).read_text())
     assert manifest["rows"] == 299
     assert result["expected_subscriptions"] == pytest.approx(manifest["expected_subscriptions"])
+    assert result["readings"] == [{"column": "contact", "text": "Cellular", "value": "cellular", "cells": 299}]
     again = CliRunner().invoke(app, command)
+    assert "read by their spelling: contact 'Cellular' as cellular (299)" in " ".join(again.output.split())
     assert "there already: 299 rows by deposit-v2, 1 rejected" in " ".join(again.output.split())
+
+
+def test_a_second_run_to_the_same_folder_says_for_whom_it_waits(bank: Settings) -> None:
+    first, told = threading.Event(), threading.Event()
+    lines: list[str] = []
+
+    def hold(message: str, done: int = 0, total: int = 0) -> None:
+        first.set()
+        assert told.wait(300)
+
+    def note(message: str, done: int = 0, total: int = 0) -> None:
+        lines.append(message)
+        told.set()
+
+    request = ScoreRequest("s3://deposit-data/customers/2026", OUT)
+    with ThreadPoolExecutor(2) as pool:
+        running = pool.submit(score, bank, request, hold)
+        assert first.wait(300)
+        waiting = pool.submit(score, bank, request, note)
+        assert running.result(300).created
+        assert not waiting.result(300).created
+    holder = rf"process {os.getpid()} on \S+, since 2\d{{3}}-\d\d-\d\d \d\d:\d\d:\d\d UTC"
+    (line,) = lines
+    assert re.fullmatch(rf"waiting until another run to {OUT}/ has ended: {holder}", line)

@@ -25,10 +25,20 @@ def test_environment_overrides_the_stacks_file(tmp_path: Path, monkeypatch: pyte
     assert (train.trials, train.seed) == (3, 5)
 
 
-@pytest.mark.parametrize("name", ["DEPOSIT_TRIALS", "DEPOSIT_TRAIN__TRAILS", "DEPOSIT_TRAIN"])
-def test_unknown_names_are_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("DEPOSIT_TRIALS", r"did you mean DEPOSIT_TRAIN__TRIALS\?"),
+        ("DEPOSIT_TRAIN__TRAILS", r"did you mean DEPOSIT_TRAIN__TRIALS\?"),
+        ("DEPOSIT_train__trails", r"did you mean DEPOSIT_TRAIN__TRIALS\?"),
+        ("DEPOSIT_NO_SUCH_THING", r"docs/settings\.md lists the names"),
+    ],
+)
+def test_unknown_names_are_refused_with_what_is_perhaps_meant(
+    name: str, advice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(name, "1")
-    with pytest.raises(ConfigError, match=name):
+    with pytest.raises(ConfigError, match=f"unknown setting {name}: {advice}"):
         load_settings()
 
 

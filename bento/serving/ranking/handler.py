@@ -1,6 +1,7 @@
 """The handler of `POST /rank`."""
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
@@ -8,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from deposit.data.tables.formats import cut
 from deposit.data.tables.plaintext import plain_csv
 from deposit.log.entries import Entry
 from deposit.sections import EconomicsSettings, ServeSettings
@@ -28,6 +30,8 @@ _AT_ONCE = 4
 """Lists that may be on their way; one is scored at a time."""
 _LATER = ((b"retry-after", b"10"),)
 _CSV = b"text/csv"
+_MOST_IN_HEADER = 2000
+_UNPRINTABLE = re.compile(rb"[^\x20-\x7e]")
 _KINDS = {XLSX: (XLSX, b"ranked.xlsx"), _CSV: (b"text/csv; charset=utf-8", b"ranked.csv")}
 """What Accept may ask for beside JSON: the answer's type, and its name as a file."""
 
@@ -75,7 +79,7 @@ class Ranking:
         kind = next((kind for kind in _KINDS if kind in accept), JSON)
         parts = self._streamed(ranked, as_csv=kind != JSON)
         if kind == XLSX:
-            parts = await self._workbooks.of_csv(parts)
+            parts = await self._workbooks.of_csv(parts, ranked.readings)
         if held is not None:
             body = await whole(parts, self._limits.max_answer_bytes or 0)
             await self._recorder.record(*held)
@@ -140,10 +144,21 @@ def _answer(ranked: "Ranked", body: bytes | AsyncGenerator[bytes, None], kind: b
         (b"x-stale", b"true" if ranked.stale else b"false"),
         (b"x-rows", str(len(ranked.numbers)).encode()),
         (b"x-rejected", str(len(ranked.rejected)).encode()),
-        (b"x-extra-columns", ", ".join(ranked.extra).encode("ascii", "replace").replace(b"\n", b" ")),
+        (b"x-extra-columns", _header_text(", ".join(ranked.extra))),
     )
     if kind == JSON:
         return Answer(body, JSON, headers, model_id=model_id)
+    from serving.ranking.responses import readings_header
+
     content_type, name = _KINDS[kind]
-    disposition = (b"content-disposition", b'attachment; filename="' + name + b'"')
-    return Answer(body, content_type, (*headers, disposition), model_id=model_id)
+    of_file = (
+        (b"x-header-line", str(ranked.header.line).encode()),
+        (b"x-readings", readings_header(ranked.readings)),
+        (b"content-disposition", b'attachment; filename="' + name + b'"'),
+    )
+    return Answer(body, content_type, (*headers, *of_file), model_id=model_id)
+
+
+def _header_text(text: str) -> bytes:
+    """A text in a header, which holds printable ASCII alone and is kept whole by every client up to some kilobytes."""
+    return _UNPRINTABLE.sub(b"?", cut(text, _MOST_IN_HEADER).encode("ascii", "replace"))

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from deposit.data.blocks import ID, Block, Rejected, read_blocks
 from deposit.data.columns import LEAKAGE_COLUMN, NAMES
-from deposit.data.tables.cells import plain
+from deposit.data.readings import Reading, Readings
+from deposit.data.tables.cells import near, plain
 from deposit.data.tables.formats import cut
 from deposit.data.tables.header import Header, read_header
 from deposit.data.tables.records import Records, find_records
@@ -31,7 +32,7 @@ pa.set_memory_pool(pa.system_memory_pool())
 _BLOCK_ROWS = 25_000
 """Of two blocks at a time all cells are in memory, as text, as values and as the model's matrix."""
 _MAX_CELLS = 1000
-_MAX_ROW_PROBLEMS, _MAX_LETTERS = 10, 300
+_MAX_ROW_PROBLEMS, _MAX_LETTERS, _MOST_NAME = 10, 300, 40
 _LEAK = "known only after the call, so no prediction may use it"
 
 
@@ -56,6 +57,7 @@ class Ranked:
         called: how many, from the first on, are to be called.
         rejected: the bad rows, in the file's order.
         stale: whether the model is too old for the time of the request.
+        readings: what of the good rows was read by its spelling.
     """
 
     file: IO[bytes]
@@ -70,7 +72,7 @@ class Ranked:
     called: int
     rejected: list[Rejected]
     stale: bool
-    readings: dict[str, dict[str, str]]
+    readings: tuple[Reading, ...]
 
     @property
     def extra(self) -> dict[str, str]:
@@ -95,13 +97,13 @@ def rank(
     Raises RequestError 413 for too many rows, 422 for a file that is no such list or has no good row.
     """
     header, records = _find_rows(file, max_rows)
-    blocks, readings = [], dict[str, dict[str, str]]()
+    blocks, readings = [], Readings()
     for block in _blocks(file, records, header):
         probabilities = loaded.artifact.probabilities(loaded.artifact.encoder.encode_columns(block.columns))
         ids = new_ids(len(probabilities))
         if len(probabilities):
             record(_entry(block, probabilities, ids, loaded, origin))
-        readings |= {column: readings.get(column, {}) | each for column, each in block.readings.items()}
+        readings.add(block.readings)
         blocks.append((block.records, probabilities, np.frombuffer(ids, np.uint8), block.ids, block.rejected))
     rejected = [row for *_, bad in blocks for row in bad]
     if not sum(len(probabilities) for _, probabilities, *_ in blocks):
@@ -121,7 +123,7 @@ def rank(
     give_back_memory()
     called, stale = _called(probabilities, options), loaded.is_stale(origin.event_time)
     ordered = (numbers, probabilities, prediction_ids, ids)
-    return Ranked(file, records, header, loaded, options, *ordered, called, rejected, stale, readings)
+    return Ranked(file, records, header, loaded, options, *ordered, called, rejected, stale, readings.listed())
 
 
 def give_back_memory() -> None:
@@ -177,10 +179,19 @@ def _check_columns(header: Header) -> None:
         raise http_error(422, f"the first line has more than {_MAX_CELLS} cells", "file")
     if not header.places.keys() & set(NAMES):
         raise http_error(422, f"the first line must name the columns: {', '.join(NAMES)}", "file")
-    problems = [Problem(None, name, "the list has no such column") for name in NAMES if name not in header.places]
+    problems = [
+        Problem(None, name, f"the list has no such column{_meant(name, header.unknown)}")
+        for name in NAMES
+        if name not in header.places
+    ]
     problems = problems or [Problem(None, name, "the list has this column twice") for name in header.repeated]
     if problems:
         raise RequestError(422, problems)
+
+
+def _meant(name: str, unknown: list[str]) -> str:
+    nearest = near(name, unknown)
+    return f"; if {cut(nearest, _MOST_NAME)!r} is it, rename that" if nearest else ""
 
 
 def _row_problems(records: Records, rejected: list[Rejected]) -> list[Problem]:

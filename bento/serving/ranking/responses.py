@@ -2,8 +2,10 @@
 
 import csv
 import io
-from collections.abc import Iterator
-from itertools import count, islice
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ from pyarrow import compute
 
 from deposit.data.blocks import Rejected, read_rows
 from deposit.data.columns import FEATURES
-from deposit.data.tables.formats import cut
+from deposit.data.readings import Reading, Readings
 from deposit.model.artifact import ModelArtifact
 from deposit.model.encoder import Matrix
 from deposit.model.mixture import Mixture, by_owner
@@ -30,7 +32,6 @@ from serving.request_schemas import (
     RankedRow,
     RankOutlook,
     RankSummary,
-    Reading,
     Reason,
     RejectedRow,
     encode,
@@ -116,6 +117,22 @@ def as_csv(ranked: Ranked) -> Iterator[bytes]:
         yield (_rejected_line(ranked, bad) + "\n").encode()
 
 
+_HEADER_BYTES = 6 * 1024
+_HEADER_TEXTS = (20, 5, 1, 0)
+"""Texts of a column that a header names, the first number of them that it has room for."""
+
+
+def readings_header(readings: Iterable[Reading]) -> bytes:
+    """Readings as JSON in ASCII for the header of a list that is sent as a file: of very many, fewer by name."""
+    for most in _HEADER_TEXTS:
+        fewer = Readings(most)
+        fewer.add(readings)
+        value = json.dumps([asdict(each) for each in fewer.listed()]).encode()
+        if len(value) <= _HEADER_BYTES:
+            break
+    return value
+
+
 def summary(ranked: Ranked) -> RankSummary:
     """Remarks on the whole list."""
     called = slice(0, ranked.called)
@@ -125,7 +142,8 @@ def summary(ranked: Ranked) -> RankSummary:
         rows=len(ranked.numbers),
         rejected=len(ranked.rejected),
         extra_columns=[ExtraColumn(name, reason) for name, reason in ranked.extra.items()],
-        readings=list(islice(_readings(ranked), _MOST_READINGS)),
+        header_line=ranked.header.line,
+        readings=list(ranked.readings),
         deposit_value=ranked.options.deposit_value,
         call_cost=ranked.options.call_cost,
         capacity=ranked.options.capacity,
@@ -135,15 +153,6 @@ def summary(ranked: Ranked) -> RankSummary:
         expected_profit=float(ranked.expected_values(called).sum()),
         outlook=outlook(ranked.probabilities, ranked.called, ranked.options),
     )
-
-
-_MOST_READINGS, _SHOWN = 50, 40
-
-
-def _readings(ranked: Ranked) -> Iterator[Reading]:
-    for column, spellings in ranked.readings.items():
-        for text, value in spellings.items():
-            yield Reading(column, cut(text, _SHOWN), value)
 
 
 def _rows(ranked: Ranked, start: int) -> list[RankedRow]:

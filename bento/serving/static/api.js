@@ -47,9 +47,9 @@ export async function getJson(path) {
 }
 
 /**
- * An answer's body as a Blob. Raises Refused.
- * @param {{body?: any, type?: string, accept?: string, signal?: AbortSignal, onProgress?: (phase: string, done: ?number) => void}} options
- * @returns {Promise<{blob: Blob}>}
+ * An answer's body as a Blob, and its headers by name. Raises Refused.
+ * @param {{body?: any, type?: string, accept?: string, headers?: object, signal?: AbortSignal, onProgress?: (phase: string, done: ?number) => void}} options
+ * @returns {Promise<{blob: Blob, header: (name: string) => ?string}>}
  */
 export async function call(method, path, options = {}) {
   for (;;) {
@@ -66,7 +66,7 @@ export async function call(method, path, options = {}) {
   }
 }
 
-function send(method, path, key, { body, type, accept, signal, onProgress }) {
+function send(method, path, key, { body, type, accept, headers = {}, signal, onProgress }) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest(); // fetch tells no progress of an upload
     request.open(method, path);
@@ -74,12 +74,13 @@ function send(method, path, key, { body, type, accept, signal, onProgress }) {
     if (key !== null) request.setRequestHeader("Authorization", `Bearer ${key}`);
     if (type) request.setRequestHeader("Content-Type", type);
     if (accept) request.setRequestHeader("Accept", accept);
+    for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
     if (onProgress) {
       request.upload.onprogress = (event) => onProgress("sending", event.lengthComputable ? event.loaded / event.total : null);
       request.upload.onload = () => onProgress("scoring", null);
       request.onprogress = (event) => onProgress("receiving", event.loaded);
     }
-    request.onload = () => resolve({ status: request.status, blob: request.response });
+    request.onload = () => resolve({ status: request.status, blob: request.response, header: (name) => request.getResponseHeader(name) });
     request.onerror = () => reject(refusal(WORDS[0]));
     request.onabort = () => reject(refusal("Cancelled. Nothing is shown of this list."));
     signal?.addEventListener("abort", () => request.abort());

@@ -52,10 +52,10 @@ async function rank(list, result, prices) {
   begin();
   try {
     const sent = await prices();
-    const { blob } = await call("POST", "/rank", { body: formOf(list, sent), accept: "text/csv", signal: stop.signal, onProgress: tell });
+    const { blob, header } = await call("POST", "/rank", { body: formOf(list, sent), accept: "text/csv", signal: stop.signal, onProgress: tell });
     byId("cancel").hidden = true;
     const summary = await ask("open", { blob }, (share) => tell("reading", share));
-    await result.show(summary, { name: list.name, sent });
+    await result.show(summary, { name: list.name, sent, line: Number(header("X-Header-Line")), readings: header("X-Readings") });
   } catch (error) {
     showProblems(byId("problem"), error);
   } finally {

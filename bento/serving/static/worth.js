@@ -6,6 +6,7 @@ import { amount, count } from "./dom.js";
 export function worthOf(plan, calls) {
   const { profit, randomProfit } = plan.outlook(calls);
   const everyone = plan.outlook(plan.count).profit;
+  if (calls === 0) return `Without calls nothing is earned; calling everyone would earn ${amount(everyone)}. ${advice(plan, calls, profit, everyone)}`;
   const beside = `calling everyone ${amount(everyone)}, as many at random ${amount(randomProfit)}, nobody 0`;
   return `The best ${count(calls, "call")} would earn ${amount(profit)}, ${beside}. ${advice(plan, calls, profit, everyone)}`;
 }

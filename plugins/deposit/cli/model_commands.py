@@ -1,7 +1,7 @@
 """Commands that make and use models: ingest, train, evaluate, select, promote, score, models."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,10 +10,14 @@ from deposit.console import AsJson
 from deposit.sections import Rule
 from deposit.settings import load_settings
 
+if TYPE_CHECKING:
+    from deposit.scoring.score import ScoreResult
+
 
 def ingest(
     source: Annotated[str | None, typer.Option(help="bundled, uci, kaggle, file, s3 or postgres.")] = None,
     path: Annotated[Path | None, typer.Option(help="The file, for source `file`.")] = None,
+    charset: Annotated[str | None, typer.Option(help="Charset of a file that is text, such as windows-1252.")] = None,
     first_year: Annotated[
         int | None, typer.Option(help="Year of the first row, if rows have neither `period` nor `date`.")
     ] = None,
@@ -29,6 +33,7 @@ def ingest(
         "ingest",
         source=source or ("file" if path else None),
         path=path.resolve() if path else None,
+        charset=charset,
         first_year=first_year,
         accept=accept or None,
     )
@@ -157,6 +162,10 @@ def score(
     period: Annotated[
         str | None, typer.Option(help="Month or day that logged predictions count as made in; now if not given.")
     ] = None,
+    charset: Annotated[
+        str | None,
+        typer.Option(help="Charset of files that are text, such as windows-1252; else DEPOSIT_SCORE__CHARSET."),
+    ] = None,
     log: Annotated[
         bool | None,
         typer.Option("--log/--no-log", help="Add the rows to `predictions`; else as DEPOSIT_SCORE__LOG says."),
@@ -171,10 +180,14 @@ def score(
 
     request = ScoreRequest(source, output, model, period, overwrite, restart)
     with console.progress() as progress:
-        result = run(load_settings().changed("score", log=log), request, progress)
+        result = run(load_settings().changed("score", log=log, charset=charset), request, progress)
     if as_json:
         console.json(result)
         return
+    _print_score(result)
+
+
+def _print_score(result: "ScoreResult") -> None:
     console.out.print(
         f"{'scored' if result.created else 'there already:'} [bold]{result.rows:,}[/] rows by {result.model_id}, "
         f"{result.rejected:,} rejected; {result.expected_subscriptions:,.0f} subscriptions expected if all are called, "
@@ -185,5 +198,9 @@ def score(
         console.out.print(f"{result.seconds:,.1f} s, {rate:,.0f} rows/s{'; logged' if result.logged else ''}")
     files = "1 file" if result.parts == 1 else f"{result.parts} files"
     console.out.print(f"{files}, best first: {result.output}", markup=False)
+    if result.readings:
+        from deposit.data.readings import spellings
+
+        console.out.print(spellings(result.readings), markup=False)
     if result.quarantine:
         console.out.print(f"rejected rows with their reasons: {result.quarantine}", markup=False)

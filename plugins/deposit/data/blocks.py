@@ -1,7 +1,7 @@
 """The rows of a list of customers, block by block: their values, or what is wrong with them."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import IO, Any, NamedTuple
 
 import numpy as np
@@ -11,6 +11,7 @@ from pyarrow import compute, csv
 
 from deposit.data.coded import CodedTexts
 from deposit.data.columns import FEATURES, Category, Number
+from deposit.data.readings import Reading, spelled
 from deposit.data.tables.cells import bare
 from deposit.data.tables.header import Header
 from deposit.data.tables.records import Records
@@ -44,14 +45,14 @@ class Block:
         columns: the good rows' values by feature, shape (n,) each: float64, or coded texts for categories.
         ids: the good rows' ids as text, nulls where there is none.
         rejected: the bad rows, in order.
-        readings: by column, texts that are another spelling of the value that they were read as.
+        readings: what of the good rows was read by its spelling.
     """
 
     records: NDArray[np.int64]
     columns: dict[str, Any]
     ids: pa.Array
     rejected: list[Rejected]
-    readings: dict[str, dict[str, str]] = field(default_factory=dict)
+    readings: tuple[Reading, ...] = ()
 
 
 def read_blocks(
@@ -104,11 +105,10 @@ def check_table(
     good = np.ones(len(table), dtype=bool)
     reasons: dict[int, list[str]] = {}
     columns: dict[str, Any] = {}
-    readings: dict[str, dict[str, str]] = {}
+    distinct: list[_Distinct] = []
     for column in FEATURES:
-        values, wrong, spellings = _values(table[column.name], column, decimal_comma)
-        if spellings:
-            readings[column.name] = spellings
+        values, wrong, cells = _values(table[column.name], column, decimal_comma)
+        distinct.append(cells)
         columns[column.name] = values
         for row, reason in wrong:
             good[row] = False
@@ -123,7 +123,8 @@ def check_table(
     if not good.all():
         columns = {name: values[good] for name, values in columns.items()}
         records, ids = records[good], ids.filter(pa.array(good))
-    return Block(records, columns, ids, sorted([*misshapen, *rejected]), readings)
+    readings = [reading for pair in zip(FEATURES, distinct, strict=True) for reading in _readings(*pair, good)]
+    return Block(records, columns, ids, sorted([*misshapen, *rejected]), tuple(readings))
 
 
 def _content(file: IO[bytes], records: Records, chosen: NDArray[np.int64]) -> bytes:
@@ -178,29 +179,34 @@ def _parsed(content: bytes, header: Header) -> tuple[pa.Table | None, list[tuple
 
 Wrong = list[tuple[int, str]]
 """Numbers of bad rows, each with the reason."""
+_Distinct = tuple[list[str], NDArray[np.int32]]
+"""The distinct texts of a column's cells, and which of them each row has."""
 
 
-def _values(
-    cells: pa.ChunkedArray, column: Category | Number, decimal_comma: bool
-) -> tuple[Any, Wrong, dict[str, str]]:
+def _values(cells: pa.ChunkedArray, column: Category | Number, decimal_comma: bool) -> tuple[Any, Wrong, _Distinct]:
     """A column's values, where they are wrong, and what was read by its spelling."""
     if isinstance(column, Number) and (pa.types.is_integer(cells.type) or pa.types.is_floating(cells.type)):
-        return *_numbers(cells, column), {}
+        return *_numbers(cells, column), ([], np.empty(0, np.int32))
     texts, codes = _distinct(cells)
     values = [column.parse(text, decimal_comma) for text in texts]
     bad = {code: _reason(column, texts[code]) for code, value in enumerate(values) if not column.contains(value)}
     rows = np.flatnonzero(np.isin(codes, list(bad))) if bad else ()
     wrong = [(int(row), bad[int(codes[row])]) for row in rows]
     if isinstance(column, Category):
-        named = zip(map(bare, texts), map(str, values), strict=True)
-        spellings = {text: value for text, value in named if text != value}
-        return CodedTexts(tuple(map(str, values)), codes), wrong, spellings
+        return CodedTexts(tuple(map(str, values)), codes), wrong, (texts, codes)
     numbers = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
-    return numbers[codes] if len(codes) else np.empty(0), wrong, {}
+    return numbers[codes] if len(codes) else np.empty(0), wrong, (texts, codes)
 
 
-def _distinct(cells: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int32]]:
-    """The distinct texts of cells of any type, each to be read once, and which of them each row has."""
+def _readings(column: Category | Number, cells: _Distinct, good: NDArray[np.bool_]) -> Iterator[Reading]:
+    texts, codes = cells
+    values = {code: value for code, text in enumerate(texts) if (value := spelled(column, text))}
+    counts = np.bincount(codes[good], minlength=len(texts)).tolist() if values else ()
+    yield from (Reading(column.name, bare(texts[code]), values[code], counts[code]) for code in values if counts[code])
+
+
+def _distinct(cells: pa.ChunkedArray) -> _Distinct:
+    """Of cells of any type; each text is to be read once."""
     if not pa.types.is_dictionary(cells.type):
         cells = cells.cast(pa.binary() if pa.types.is_binary(cells.type) else pa.string()).dictionary_encode()
     whole = cells.unify_dictionaries().combine_chunks()

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from deposit.data import periods
 from deposit.data.columns import CATEGORIES, FEATURES, LEAKAGE_COLUMN, MONTHS, NAMES, NUMBERS, TARGET
-from deposit.data.tables.cells import bare, number, plain, yes_or_no
+from deposit.data.readings import Reading
+from deposit.data.tables.cells import bare, number, plain, with_near, yes_or_no
 from deposit.data.tables.formats import few
 from deposit.data.violations import ANSWERS, RowRule, RowViolation, WrongCell, quote
 from deposit.errors import ContractError
@@ -39,12 +40,13 @@ class ValidationResult:
     """Rows split by the contract; both frames are indexed by line.
 
     `good`: id int64, period str (if the source has it), features, y int8. `rejected`: raw strings. `violations` are
-    those of the rejected rows, by line and then by column.
+    those of the rejected rows, by line and then by column. `readings`: what of the good rows was read by its spelling.
     """
 
     good: pd.DataFrame
     rejected: pd.DataFrame
     violations: Sequence[RowViolation]
+    readings: Sequence[Reading] = ()
 
 
 def check_columns(names: Sequence[str]) -> None:
@@ -115,7 +117,8 @@ def _lacking(names: Sequence[str], missing: list[str]) -> str:
             f"missing {few(missing, _NAMED)}"
         )
     share = f" (it has {len(names)} of {len(REQUIRED)})" if len(names) < len(REQUIRED) else ""
-    return f"missing column {few(missing, _NAMED)}{share}: add what is missing, with the names of data/README.md"
+    lacking = few(with_near(missing, [name for name in names if name not in (*REQUIRED, *OPTIONAL)]), _NAMED)
+    return f"missing column {lacking}{share}: add what is missing, with the names of data/README.md"
 
 
 def _typed(raw: pd.DataFrame, decimal_comma: bool) -> pd.DataFrame:

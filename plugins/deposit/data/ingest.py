@@ -1,6 +1,6 @@
 """Ingest: a source's rows through the contract into a dataset version. Safe to repeat, and to kill at any point."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -10,10 +10,12 @@ from sqlalchemy import Engine, delete, select
 from sqlalchemy.dialects.postgresql import insert
 
 from deposit.data import contract, dataset, dating, sources, table
-from deposit.data.columns import CATEGORIES
+from deposit.data.columns import FEATURES
+from deposit.data.readings import Reading, Readings, spelled, spellings
 from deposit.data.tables.cells import bare
-from deposit.data.tables.formats import cut, few
-from deposit.data.violations import RowRule, RowViolation, quote, reasons, summary
+from deposit.data.tables.formats import cut
+from deposit.data.tables.plaintext import stated_codec
+from deposit.data.violations import RowRule, RowViolation, reasons, summary
 from deposit.database import connect, reachable
 from deposit.errors import ContractError, located
 from deposit.progress import Progress, log_progress
@@ -23,7 +25,7 @@ from deposit.store import Bucket, ObjectStore
 from deposit.tables import datasets, rejects
 
 _BATCH = 5_000
-_REASONS_SHOWN, _REASON_LETTERS, _READINGS_SHOWN = 3, 300, 5
+_REASONS_SHOWN, _REASON_LETTERS = 3, 300
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,8 @@ class Rejection:
 class IngestResult:
     """What an ingest published; `created` is False if the same content had been published before.
 
-    `rejections` are the first few of those `rejected`; `first_line` and `last_line` are of all rows that were read.
+    `rejections` are the first few of those `rejected`; `first_line` and `last_line` are of all rows that were read;
+    `readings` say what of the good ones was read by its spelling.
     """
 
     version: str
@@ -54,6 +57,7 @@ class IngestResult:
     first_line: int
     last_line: int
     rejections: tuple[Rejection, ...]
+    readings: tuple[Reading, ...]
 
 
 def ingest(settings: Settings, progress: Progress = log_progress) -> IngestResult:
@@ -68,7 +72,7 @@ def ingest(settings: Settings, progress: Progress = log_progress) -> IngestResul
         _check_servers(bucket, engine)
         with sources.folder() as folder:
             source = sources.fetch(settings.ingest, folder, progress, store)
-            checked = check(source, progress)
+            checked = check(source, progress, stated_codec(settings.ingest.charset))
         bad = reasons(checked.violations)
         quarantine_uri = _quarantine(bucket, engine, source, checked, bad) if bad else None
         first = tuple(Rejection(line, cut(text, _REASON_LETTERS)) for line, text in islice(bad.items(), _REASONS_SHOWN))
@@ -94,39 +98,33 @@ def ingest(settings: Settings, progress: Progress = log_progress) -> IngestResul
         first_line=min(lines),
         last_line=max(lines),
         rejections=first,
+        readings=tuple(checked.readings),
     )
 
 
-def check(source: sources.Source, progress: Progress) -> contract.ValidationResult:
-    """All of a source's rows, split by the contract, in the source's order."""
+def check(source: sources.Source, progress: Progress, codec: str | None = None) -> contract.ValidationResult:
+    """All of a source's rows, split by the contract, in the source's order; `codec` is that of a file that is text."""
     good: list[pd.DataFrame] = []
     rejected: list[pd.DataFrame] = []
     violations: list[RowViolation] = []
-    readings: dict[str, None] = {}
+    readings = Readings()
     done = 0
-    for chunk in table.read(source.path, source.name):
+    for chunk in table.read(source.path, source.name, codec=codec):
         checked = contract.validate_rows(chunk.rows, chunk.decimal_comma)
         good.append(checked.good)
         rejected += [checked.rejected, chunk.malformed]
         violations += [*checked.violations, *chunk.violations]
-        for column, text, value in _readings(chunk.rows, checked.good):
-            readings.setdefault(f"{column} {quote(text)} as {value}")
+        for column in FEATURES:
+            texts = chunk.rows.loc[checked.good.index, column.name].value_counts().items()
+            values = [(text, spelled(column, text), cells) for text, cells in texts]
+            readings.add(Reading(column.name, bare(text), value, cells) for text, value, cells in values if value)
         done += len(chunk.rows) + len(chunk.malformed)
         progress(f"{done} rows checked")
-    if readings:
-        progress(f"read by their spelling: {few(list(readings), _READINGS_SHOWN)}")
+    if listed := readings.listed():
+        progress(spellings(listed))
     unique = contract.deduplicate(pd.concat(good))
     bad = pd.concat([*rejected, unique.rejected]).sort_index(kind="stable")
-    return contract.ValidationResult(unique.good, bad, [*violations, *unique.violations])
-
-
-def _readings(raw: pd.DataFrame, good: pd.DataFrame) -> Iterator[tuple[str, str, str]]:
-    """Column, text and value of what good rows have in another spelling than the dataset."""
-    for name in CATEGORIES:
-        pairs = pd.DataFrame({"text": raw.loc[good.index, name], "value": good[name].astype(str)}).drop_duplicates()
-        for text, value in pairs.itertuples(index=False):
-            if bare(text) != value:
-                yield name, bare(text), value
+    return contract.ValidationResult(unique.good, bad, [*violations, *unique.violations], listed)
 
 
 def _check_servers(bucket: Bucket, engine: Engine) -> None:

@@ -33,13 +33,15 @@ class Chunk:
     decimal_comma: bool
 
 
-def read(path: Path, where: str, chunk_rows: int = CHUNK_ROWS) -> Iterator[Chunk]:
+def read(path: Path, where: str, chunk_rows: int = CHUNK_ROWS, codec: str | None = None) -> Iterator[Chunk]:
     """Chunks of a file that holds a table; `where` names it in messages. Every line is in one, or blank.
+
+    `codec` is that of a file that is text; None means UTF-8.
 
     Raises SourceError (what cannot be read, and a quote that takes in other rows) or ContractError (columns, no rows,
     a last row that was cut off).
     """
-    with located(where), plain_csv(path.open("rb"), tempfile.TemporaryFile) as file:
+    with located(where), plain_csv(path.open("rb"), tempfile.TemporaryFile, codec=codec) as file:
         header = read_header(file, (*REQUIRED, *OPTIONAL), ALIASES)
         check_columns([column or name for name, column in zip(header.names, header.columns, strict=True)])
         records = find_records(file, header)

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from deposit.compute import pool
 from deposit.data.blocks import Block
+from deposit.data.readings import Readings
 from deposit.errors import ContractError
 from deposit.model.artifact import ModelArtifact, Probabilities
 from deposit.progress import Progress
@@ -71,7 +72,7 @@ class BatchScoring:
         done = self.journal.runs
         first, skip = (done[-1].source, done[-1].end) if done else (0, 0)
         row, pending = sum(run.rows for run in done), _Pending()
-        blocks = read_inputs(self.plan.inputs, first, skip, self.store, self.scratch)
+        blocks = read_inputs(self.plan.inputs, first, skip, self.store, self.scratch, self.plan.charset or None)
         calls = ((self.model, block, self.log is not None) for block in blocks)
         with pool(self.compute, self.threads) as workers, closing(workers.map(score_block, calls)) as scored:
             for each in scored:
@@ -104,6 +105,7 @@ class BatchScoring:
                 expected_subscriptions=float(probability.sum()),
                 worth_calling=int(worth.sum()),
                 quarantine=self._quarantine(number, pending.bad) if pending.bad else "",
+                readings=pending.readings.listed(),
             )
         )
 
@@ -132,6 +134,9 @@ class BatchScoring:
     def _manifest(self) -> ScoreManifest:
         done = self.journal.runs
         rejected = sum(run.rejected for run in done)
+        readings = Readings()
+        for run in done:
+            readings.add(run.readings)
         return ScoreManifest(
             plan=self.plan,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -141,6 +146,7 @@ class BatchScoring:
             worth_calling=sum(run.worth_calling for run in done),
             parts=tuple(self.journal.parts),
             quarantine=tuple(run.quarantine for run in done if run.quarantine),
+            readings=readings.listed(),
         )
 
     def _report(self, row: int, source: int, share: float) -> None:
@@ -193,10 +199,12 @@ class _Pending:
     def __init__(self) -> None:
         self.tables = [runs.SCHEMA.empty_table()]
         self.bad: list[tuple[int, int, str]] = []
+        self.readings = Readings()
         self.rows = self.source = self.end = 0
 
     def add(self, scored: ScoredBlock, rows: pa.Table) -> None:
         self.tables.append(rows)
+        self.readings.add(scored.block.readings)
         self.rows, self.source, self.end = self.rows + scored.rows, scored.source, scored.end
         rejected = zip(scored.lines, scored.block.rejected, strict=True)
         self.bad += [(scored.source, line, bad.reason) for line, bad in rejected]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 
+from deposit.data.readings import Reading
 from deposit.errors import ConfigError
 from deposit.scoring.inputs import InputFile
 
@@ -21,6 +22,7 @@ class ScorePlan(msgspec.Struct, frozen=True, kw_only=True, tag="plan"):
         period: month or day that the predictions count as made in; empty means now.
         is_logged: whether they go to the table `predictions`.
         event_time: when they count as made, µs since the epoch.
+        charset: of inputs that are text, as Python's codecs call it; empty means UTF-8.
     """
 
     run_id: str
@@ -32,6 +34,7 @@ class ScorePlan(msgspec.Struct, frozen=True, kw_only=True, tag="plan"):
     period: str
     is_logged: bool
     event_time: int
+    charset: str = ""
 
     def differences(self, other: "ScorePlan") -> list[str]:
         """What another plan does otherwise, in words."""
@@ -42,6 +45,7 @@ class ScorePlan(msgspec.Struct, frozen=True, kw_only=True, tag="plan"):
             "call_cost": "the cost of a call",
             "period": "the period",
             "is_logged": "whether predictions are logged",
+            "charset": "the charset",
         }
         return [words for name, words in subjects.items() if getattr(self, name) != getattr(other, name)]
 
@@ -57,6 +61,7 @@ class RunDone(msgspec.Struct, frozen=True, kw_only=True, tag="run"):
         expected_subscriptions: probabilities, added up.
         worth_calling: rows whose expected value is above 0.
         quarantine: name of the file with the bad ones; empty if there are none.
+        readings: what of the good ones was read by its spelling.
     """
 
     source: int
@@ -66,6 +71,7 @@ class RunDone(msgspec.Struct, frozen=True, kw_only=True, tag="run"):
     expected_subscriptions: float
     worth_calling: int
     quarantine: str
+    readings: tuple[Reading, ...] = ()
 
 
 class PartDone(msgspec.Struct, frozen=True, kw_only=True, tag="part"):

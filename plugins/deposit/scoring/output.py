@@ -8,6 +8,7 @@ from typing import Protocol
 
 import msgspec
 
+from deposit.data.readings import Reading
 from deposit.errors import ConfigError, IntegrityError, SourceError
 from deposit.scoring.inputs import refuse_scheme
 from deposit.scoring.journal import PartDone, ScorePlan
@@ -33,6 +34,7 @@ class ScoreManifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         expected_subscriptions: if all were called.
         worth_calling: rows whose expected value is above 0.
         parts: best rows first.
+        readings: what of the good rows was read by its spelling.
     """
 
     format: int = 1
@@ -44,6 +46,7 @@ class ScoreManifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     worth_calling: int
     parts: tuple[PartDone, ...]
     quarantine: tuple[str, ...] = ()
+    readings: tuple[Reading, ...] = ()
 
 
 class OutputFolder(Protocol):

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -12,7 +12,7 @@ from pyarrow import parquet
 
 from deposit.data.blocks import BLOCK_ROWS, ID, Block, check_table, read_blocks
 from deposit.data.columns import CATEGORIES, NAMES
-from deposit.data.tables.cells import plain
+from deposit.data.tables.cells import plain, with_near
 from deposit.data.tables.formats import Format, format_of
 from deposit.data.tables.header import read_header
 from deposit.data.tables.plaintext import plain_csv
@@ -61,9 +61,9 @@ class InputBlock:
 
 
 def read_inputs(
-    inputs: Sequence[InputFile], first: int, skip: int, store: ObjectStore, folder: Path
+    inputs: Sequence[InputFile], first: int, skip: int, store: ObjectStore, folder: Path, codec: str | None = None
 ) -> Iterator[InputBlock]:
-    """All rows from row `skip` (from 0) of file number `first` on.
+    """All rows from row `skip` (from 0) of file number `first` on; `codec` is that of files that are text.
 
     Files of the store come to `folder` one at a time. Raises SourceError or ContractError, naming the file.
     """
@@ -74,7 +74,7 @@ def read_inputs(
             if format_of(file) is Format.PARQUET:
                 yield from _parquet(file, number, partition, skip)
             else:
-                with plain_csv(file, lambda: tempfile.TemporaryFile(dir=folder)) as text:
+                with plain_csv(file, lambda: tempfile.TemporaryFile(dir=folder), codec=codec) as text:
                     yield from _csv(text, number, partition, skip)
         skip = 0
 
@@ -88,7 +88,7 @@ def _opened(path: Path) -> IO[bytes]:
 
 def _csv(file: IO[bytes], number: int, partition: Mapping[str, str], skip: int) -> Iterator[InputBlock]:
     header = read_header(file, (*NAMES, ID))
-    _check_columns([name for name in header.columns if name], partition)
+    _check_columns([name for name in header.columns if name], partition, header.unknown)
     constants = {name: value for name, value in partition.items() if name not in header.places}
     has_ids = ID in header.places or ID in constants
     size, row = file.seek(0, 2), 0
@@ -107,7 +107,7 @@ def _csv(file: IO[bytes], number: int, partition: Mapping[str, str], skip: int) 
 
 
 def _counted_from(block: Block, first: int) -> Block:
-    return Block(block.records - first, block.columns, block.ids, block.rejected) if first else block
+    return replace(block, records=block.records - first) if first else block
 
 
 def _parquet(file: IO[bytes], number: int, partition: Mapping[str, str], skip: int) -> Iterator[InputBlock]:
@@ -132,19 +132,23 @@ def _parquet(file: IO[bytes], number: int, partition: Mapping[str, str], skip: i
 def _columns_of(schema: pa.Schema, partition: Mapping[str, str]) -> dict[str, str]:
     """The file's names of the columns that are used. Raises ContractError or SourceError."""
     pairs = [(_KNOWN[plain(name)], name) for name in schema.names if plain(name) in _KNOWN]
-    _check_columns([column for column, _ in pairs], partition)
+    _check_columns(
+        [column for column, _ in pairs], partition, [name for name in schema.names if plain(name) not in _KNOWN]
+    )
     for column, name in pairs:
         if pa.types.is_nested(schema.field(name).type):
             raise SourceError(f"column {column} holds lists or structures: export one value a cell")
     return dict(pairs)
 
 
-def _check_columns(columns: Sequence[str], partition: Mapping[str, str]) -> None:
+def _check_columns(columns: Sequence[str], partition: Mapping[str, str], unknown: Sequence[str]) -> None:
     missing = [name for name in NAMES if name not in columns and name not in partition]
     if len(missing) == len(NAMES):
         raise ContractError("no column is one of the dataset's: name files of customers alone, with a header")
     if missing:
-        raise ContractError(f"missing column {', '.join(missing)}: add what is missing, named as in data/README.md")
+        raise ContractError(
+            f"missing column {', '.join(with_near(missing, unknown))}: add what is missing, named as in data/README.md"
+        )
     repeated = sorted({name for name in columns if list(columns).count(name) > 1})
     if repeated:
         raise ContractError(f"column {', '.join(repeated)} is there more than once: keep one")

@@ -14,6 +14,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from deposit.data.period import parse_period
+from deposit.data.readings import Reading
+from deposit.data.tables.plaintext import stated_codec
 from deposit.errors import ConfigError, DataError, GateError
 from deposit.files import exclusive
 from deposit.log.entries import microseconds
@@ -79,6 +81,7 @@ class ScoreResult:
     logged: bool
     created: bool
     seconds: float
+    readings: tuple[Reading, ...]
 
 
 def score(settings: Settings, request: ScoreRequest, progress: Progress = log_progress) -> ScoreResult:
@@ -94,7 +97,7 @@ def score(settings: Settings, request: ScoreRequest, progress: Progress = log_pr
     plan = _plan(settings, request, version, folder, store)
     work = settings.score.work_dir or settings.state.scoring
     scratch = work / sha256(folder.uri.encode()).hexdigest()[:16]
-    with _room(work), _locked(scratch):
+    with _room(work), _locked(scratch, folder, progress):
         manifest = read_manifest(folder)
         created = manifest is None or request.restart or bool(manifest.plan.differences(plan))
         if manifest is None or created:
@@ -161,6 +164,7 @@ def _plan(
         period=request.period or "",
         is_logged=settings.score.log,
         event_time=microseconds(_event_time(request.period)),
+        charset=stated_codec(settings.score.charset) or "",
     )
 
 
@@ -175,9 +179,11 @@ def _event_time(period: str | None) -> datetime:
 
 
 @contextmanager
-def _locked(scratch: Path) -> Iterator[None]:
-    scratch.mkdir(parents=True, exist_ok=True)
-    with exclusive(scratch.with_suffix(".lock")):
+def _locked(scratch: Path, folder: OutputFolder, progress: Progress) -> Iterator[None]:
+    scratch.parent.mkdir(parents=True, exist_ok=True)
+    waiting = f"waiting until another run to {folder.uri} has ended:"
+    with exclusive(scratch.with_suffix(".lock"), lambda holder: progress(f"{waiting} {holder}")):
+        scratch.mkdir(exist_ok=True)  # not before: who was in the block has removed it
         yield
 
 
@@ -239,4 +245,5 @@ def _result(manifest: ScoreManifest, folder: OutputFolder, created: bool, second
         logged=manifest.plan.is_logged,
         created=created,
         seconds=seconds,
+        readings=manifest.readings,
     )

@@ -6,6 +6,7 @@ import pytest
 from deposit.data.blocks import check_table
 from deposit.data.coded import CodedTexts
 from deposit.data.columns import CATEGORIES, NAMES
+from deposit.data.readings import Reading
 from deposit.model.encoder import Encoder
 
 
@@ -60,11 +61,19 @@ def test_a_wrong_value_is_rejected_with_its_reason(rows: pd.DataFrame, column: s
 
 
 def test_what_was_read_by_its_spelling_is_named(rows: pd.DataFrame) -> None:
-    table = pa.Table.from_pandas(rows.head(4).assign(month=["May", " may ", "2010-05-03", "Mai"]), preserve_index=False)
-    block = check_table(table, np.arange(4))
-    assert block.readings == {"month": {"May": "may", "2010-05-03": "may"}}
+    months, employed = ["May", " may ", "2010-05-03", "Mai", "May", "May"], ["5 099,1"] * 2 + ["5099,1"] * 4
+    jobs = ["Retired", *["retired"] * 4, "jester"]
+    changed = rows.head(6).astype({"nr.employed": str}).assign(month=months, job=jobs, **{"nr.employed": employed})
+    block = check_table(pa.Table.from_pandas(changed, preserve_index=False), np.arange(6), decimal_comma=True)
+    # of rejected rows no cell counts
+    assert block.readings == (
+        Reading("job", "Retired", "retired", 1),
+        Reading("month", "May", "may", 2),
+        Reading("month", "2010-05-03", "may", 1),
+        Reading("nr.employed", "5 099,1", "5099.1", 2),
+    )
     assert block.columns["month"][0] == "may"
-    assert [bad.record for bad in block.rejected] == [3]
+    assert [bad.record for bad in block.rejected] == [3, 5]
 
 
 def test_coded_texts_are_what_they_stand_for() -> None:

@@ -103,6 +103,7 @@ def test_large_ids_stay_exact() -> None:
     ("names", "message"),
     [
         (REQUIRED[1:], "missing column age .it has 19 of 20.: add"),
+        ((*REQUIRED[1:], "Alder", "AGES"), r"missing column age .is it 'AGES'\?.: add"),
         (("duration",), "the only column is `duration`, which is known only after the call"),
         (("duration", "y"), "the only column is `duration`"),
         ((*REQUIRED, "name"), "unknown column 'name': remove it"),

@@ -40,7 +40,7 @@ def customers(sample: pd.DataFrame) -> pd.DataFrame:
 def make_scoring(artifact: ModelArtifact, tmp_path: Path) -> Callable[..., BatchScoring]:
     """A run over some files into `<tmp_path>/out`; the same call again goes on with it."""
 
-    def make(source: Path | str) -> BatchScoring:
+    def make(source: Path | str, charset: str = "") -> BatchScoring:
         scratch = tmp_path / "scratch"
         scratch.mkdir(exist_ok=True)
         store, journal = ObjectStore(StoreSettings()), Journal(scratch / "journal.jsonl")
@@ -55,6 +55,7 @@ def make_scoring(artifact: ModelArtifact, tmp_path: Path) -> Callable[..., Batch
             period="",
             is_logged=False,
             event_time=0,
+            charset=charset,
         )
         if journal.plan is None:
             journal.add(plan)

@@ -1,3 +1,4 @@
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ import pyarrow.dataset
 import pytest
 from pyarrow import parquet
 
+from deposit.data.readings import Reading
 from deposit.errors import ContractError, SourceError
 from deposit.model.artifact import ModelArtifact
 from deposit.scoring import batch_scoring, ranked_parts
@@ -91,6 +93,24 @@ def test_bad_rows_are_in_quarantine_with_file_line_and_reason(
     assert len(_results(tmp_path / "out")) == 6
 
 
+def test_a_charset_holds_for_text_and_what_was_read_by_its_spelling_is_in_the_manifest(
+    make_scoring: Make, customers: pd.DataFrame, tmp_path: Path
+) -> None:
+    rows = customers.head(4).assign(id=["Łódź", "Žižkov", "c", "d"], marital=["MARRIED", "MARRIED", "single", "Single"])
+    (tmp_path / "in").mkdir()
+    rows.assign(age=["old", *[40] * 3]).to_csv(tmp_path / "in" / "a.csv", index=False, encoding="windows-1250")
+    rows.to_parquet(tmp_path / "in" / "b.parquet")
+    with pytest.raises(SourceError, match="is not UTF-8"):
+        make_scoring(tmp_path / "in").carry_out()
+    (tmp_path / "scratch" / "journal.jsonl").unlink()
+    manifest = make_scoring(tmp_path / "in", charset="cp1250").carry_out()
+    assert (manifest.rows, manifest.rejected) == (7, 1)
+    assert set(_results(tmp_path / "out")["id"]) == set(rows["id"])
+    assert manifest.readings == (Reading("marital", "MARRIED", "married", 3), Reading("marital", "Single", "single", 2))
+    content = json.loads((tmp_path / "out" / MANIFEST).read_text())
+    assert content["readings"][0] == {"column": "marital", "text": "MARRIED", "value": "married", "cells": 3}
+
+
 def test_without_ids_a_row_is_known_by_its_number(make_scoring: Make, customers: pd.DataFrame, tmp_path: Path) -> None:
     bare = customers.drop(columns="id")
     bare.iloc[:50].to_csv(tmp_path / "a.csv", index=False)
@@ -135,8 +155,9 @@ def test_a_run_that_is_killed_anywhere_goes_on_and_ends_in_the_same_bytes(
     customers.assign(age=customers["age"].where(customers.index % 100 > 0, 7)).iloc[:2500].to_parquet(
         tmp_path / "in" / "a.parquet", row_group_size=400
     )
-    customers.iloc[2500:].to_csv(tmp_path / "in" / "b.csv", index=False)
-    make_scoring(tmp_path / "in").carry_out()
+    customers.iloc[2500:].assign(contact="Cellular").to_csv(tmp_path / "in" / "b.csv", index=False)
+    first = make_scoring(tmp_path / "in").carry_out()
+    assert first.readings == (Reading("contact", "Cellular", "cellular", len(customers) - 2500),)
     whole = {path.name: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
     for path in (tmp_path / "out").rglob("*.*"):
         path.unlink()
@@ -153,13 +174,14 @@ def test_a_run_that_is_killed_anywhere_goes_on_and_ends_in_the_same_bytes(
     monkeypatch.setattr(scoring.journal, "add", add_or_die)
     scored_before = 0
     try:
-        scoring.carry_out()
+        manifest = scoring.carry_out()
     except KilledError:
         assert not (tmp_path / "out" / MANIFEST).exists()
         scored_before = sum(run.rows for run in scoring.journal.runs)
         scoring = make_scoring(tmp_path / "in")
         assert sum(run.rows for run in scoring.journal.runs) == scored_before
-        scoring.carry_out()
+        manifest = scoring.carry_out()
+    assert manifest.readings == first.readings
     again = {path.name: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
     assert again.keys() == whole.keys()
     assert {name for name in whole if name != MANIFEST and again[name] != whole[name]} == set()
@@ -181,6 +203,11 @@ def test_a_file_that_changes_while_it_is_read_is_refused(
     ("change", "error", "message"),
     [
         (lambda rows: rows.drop(columns=["job", "age"]), ContractError, "missing column age, job"),
+        (
+            lambda rows: rows.rename(columns={"job": "Jobs"}),
+            ContractError,
+            r"missing column job \(is it 'Jobs'\?\): add",
+        ),
         (lambda rows: rows.assign(age=[[1]] * len(rows)), SourceError, "column age holds lists"),
         (lambda rows: rows.assign(AGE=rows["age"]), ContractError, "column age is there more than once"),
         (lambda rows: rows.assign(contact="fax"), ContractError, "no row keeps to the contract, .*got 'fax'"),

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deposit.data.columns import FEATURES, NAMES, Category
+from serving.bodies import parse_body
 from serving.openapi import EXAMPLE_CUSTOMER
-from serving.predict import parse_body
-from serving.problems import RequestError, problems_of
+from serving.problems import SENT_TWICE, RequestError, problems_of
 from serving.request_schemas import decode_request, rows
 
 WHOLE = [column for column in FEATURES if not isinstance(column, Category) and column.integer]
@@ -28,6 +28,45 @@ def _refused(body: bytes) -> RequestError:
         parse_body(body, None, 10)
     msgspec.json.encode(caught.value.problems)
     return caught.value
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "row", "field"),
+    [
+        ('"age": 41', '"age": 41, "age": 41', 0, "age"),
+        ('"age": 41', '"age": 17, "\\u0061ge": 41', 0, "age"),
+        ('"id": "customer-1"', '"id": null, "id": "a:null"', 0, "id"),
+        ('"id": "customer-1"', '"id": "a\\u003a:null", "loan": "no"', 0, "loan"),
+        ("}]", '}], "model": null, "model": null', None, "model"),
+        ("}]", '}], "customers": []', None, "customers"),
+        ("}]", '}], "customers": [{}]', None, "customers"),
+    ],
+)
+def test_a_field_that_stands_twice_is_refused_by_name(old: str, new: str, row: int | None, field: str) -> None:
+    body = _body().decode()
+    assert body.count(old) == 1
+    error = _refused(body.replace(old, new).encode())
+    assert [(problem.row, problem.field, problem.message) for problem in error.problems] == [(row, field, SENT_TWICE)]
+    assert error.status == 422
+
+
+@pytest.mark.parametrize("id_", ["null", '"null: null"', '"a\\u003a"', '"a\\":"', '""', "7"])
+@pytest.mark.parametrize("end", ["}]", '}], "model": null', '}], "model": "deposit-v1"', '}], "model": "a:null"'])
+def test_texts_that_look_like_fields_are_none(id_: str, end: str) -> None:
+    body = _body(id=id_).decode().replace("}]", end)
+    assert parse_body(body.encode(), None, 10)[1].customers[0].id == json.loads(id_)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("maritl", "marital"), ("Age", "age"), ("emp_var_rate", "emp.var.rate"), ("ID", "id")]
+)
+def test_an_unknown_field_is_answered_with_the_one_that_is_perhaps_meant(name: str, meant: str) -> None:
+    (problem,) = problems_of({"customers": [{**EXAMPLE_CUSTOMER, name: 1}]})
+    assert (problem.field, problem.message) == (name, f"unknown field; did you mean `{meant}`?")
+    (problem,) = problems_of({"customers": [EXAMPLE_CUSTOMER], "modle": "deposit-v1"})
+    assert problem.message == "unknown field; did you mean `model`?"
+    (problem,) = problems_of({"customers": [{**EXAMPLE_CUSTOMER, "salary": 1}]})
+    assert problem.message == "unknown field; see /docs.json for the fields"
 
 
 @pytest.mark.parametrize("spelling", ["{0}", "{0}.0", "{0}.000", "{0}e0", "{1}e-1", "{0}.0E+0", "{1}.00e-1", "-0.0"])

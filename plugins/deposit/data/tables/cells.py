@@ -1,6 +1,8 @@
 """One cell of a table as a value. Pure."""
 
 import re
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 
 _WORDS = {"yes": True, "y": True, "true": True, "no": False, "n": False, "false": False}
 _NUMBERS = {1.0: True, 0.0: False}
@@ -25,6 +27,42 @@ def plain(name: str) -> str:
     return _WITHIN.sub("", name).lower()
 
 
+_ALIKE, _MOST_LETTERS = 0.75, 64
+
+
+def near(name: str, names: Iterable[str]) -> str | None:
+    """Which of some names is nearest to one that is perhaps mistyped; None if none is near.
+
+    >>> near("Marital ", ["age", "marital"]), near("maritl", ["age", "marital"]), near("salary", ["age", "marital"])
+    ('marital', 'marital', None)
+    """
+    by_plain = {plain(each[:_MOST_LETTERS]): each for each in names}
+    matches = get_close_matches(plain(name[:_MOST_LETTERS]), by_plain, 1, _ALIKE)
+    return by_plain[matches[0]] if matches else None
+
+
+def with_near(missing: Iterable[str], names: Sequence[str]) -> list[str]:
+    """Names that are missing, each with what is perhaps meant for it.
+
+    >>> with_near(["marital", "loan"], ["maritl", "note"])
+    ["marital (is it 'maritl'?)", 'loan']
+    """
+    pairs = [(name, near(name, names)) for name in missing]
+    return [f"{name} (is it {nearest[:_MOST_LETTERS]!r}?)" if nearest else name for name, nearest in pairs]
+
+
+def grouped(text: str) -> float | None:
+    """A number that is written in groups of three digits and can be no other one; None for all else.
+
+    >>> grouped("5 099"), grouped("5,099"), grouped("5099.1")
+    (5099.0, None, None)
+    """
+    match = _GROUPED.fullmatch(text)
+    if match is None or match[2] == match[3] or (not match[3] and match[2] in ".,"):
+        return None
+    return float(f"{match[1].replace(match[2], '')}.{match[4] or 0}")
+
+
 def number(text: str, decimal_comma: bool) -> float | None:
     """A number in ASCII digits, or None; with `decimal_comma`, `4,5` is one as well.
 
@@ -35,9 +73,9 @@ def number(text: str, decimal_comma: bool) -> float | None:
     (5099.1, 5099.1, None)
     """
     text = text.replace("\u2212", "-")  # the minus sign of typography
-    grouped = _GROUPED.fullmatch(text)
-    if grouped and grouped[2] != grouped[3] and (grouped[3] or grouped[2] not in ".,"):
-        return float(f"{grouped[1].replace(grouped[2], '')}.{grouped[4] or 0}")
+    value = grouped(text)
+    if value is not None:
+        return value
     if decimal_comma and text.count(",") == 1 and "." not in text:
         text = text.replace(",", ".")
     if not text.isascii() or "_" in text:  # Python reads 1_000 and digits of other scripts

@@ -14,7 +14,7 @@ from typing import IO, Any
 from deposit.data.tables.formats import Format, format_of
 from deposit.data.tables.unpacking import NewFile, owned, unpacked
 from deposit.data.tables.workbook import csv_of_workbook
-from deposit.errors import SourceError, TooLargeError
+from deposit.errors import ConfigError, SourceError, TooLargeError
 
 CHUNK = 4 * 2**20
 UTF8 = "utf-8"
@@ -43,6 +43,14 @@ def codec_of(label: str) -> str | None:
     except (LookupError, ValueError):
         return None
     return codec.name if known else None
+
+
+def stated_codec(label: str | None) -> str | None:
+    """The codec of a charset that a setting states; None if none is. Raises ConfigError for an unknown one."""
+    codec = codec_of(label) if label else None
+    if label and codec is None:
+        raise ConfigError(f"the charset {label[:40]!r} is unknown: state one such as windows-1252, or none for UTF-8")
+    return codec
 
 
 def utf8(file: IO[bytes], new: NewFile, codec: str | None = None) -> IO[bytes]:
