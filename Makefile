@@ -6,6 +6,10 @@ SHELL := /bin/bash
 # images of Python set it for their layers' sake; without compiled files every process of the stack and of the tests compiles
 # Airflow or MLflow anew, for longer than most of them run
 unexport PYTHONDONTWRITEBYTECODE
+# what a shell has set for a Python, an environment or a project of its own is not for these
+unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONWARNINGS PIP_TARGET PIP_PREFIX PIP_ROOT
+unexport VIRTUAL_ENV UV_PROJECT UV_PROJECT_ENVIRONMENT UV_PYTHON UV_NO_DEV UV_NO_DEFAULT_GROUPS
+export PIP_USER := 0
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9

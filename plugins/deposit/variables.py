@@ -56,9 +56,11 @@ def with_references(
     """The variables by lower-case name, those that say where a value is replaced by the value.
 
     `<setting>_FILE` names a file, `<setting>_SECRET` a secret of AWS Secrets Manager; the latter are left out unless
-    `with_secrets`. Raises ConfigError or UpstreamError, which never quote a value.
+    `with_secrets`. Blanks at a value's ends are no part of it, by file or not: an editor or Windows has left
+    them. Raises ConfigError or UpstreamError, which never quote a value.
     """
-    result = {name.lower(): value for name, value in environ.items()}
+    bare = {name.lower(): _bare(name.upper(), value) for name, value in environ.items() if value}
+    result: dict[str, str | None] = {name: value for name, value in bare.items() if value}
     for variable, reference in list(result.items()):
         setting, suffix = _named_by(variable, names)
         if setting is None:
@@ -127,6 +129,22 @@ def _named_by(variable: str, names: Container[str]) -> tuple[str | None, str]:
         if name not in names and setting != name and setting in names:
             return setting, suffix
     return None, ""
+
+
+def _bare(variable: str, value: str) -> str:
+    """A setting's value without blanks at its ends; another variable's as it is.
+
+    Raises ConfigError if it is in quotes, which are no part of any setting.
+    """
+    if not variable.startswith(PREFIX):
+        return value
+    bare = value.strip()
+    if len(bare) > 1 and bare[0] == bare[-1] and bare[0] in "\"'":
+        raise ConfigError(
+            f"{variable} is set to a value in quotes, which would be part of it: remove them; a value that has quotes "
+            "at its ends is given by file (docs/settings.md)"
+        )
+    return bare
 
 
 def _equal(one: str, other: str) -> bool:

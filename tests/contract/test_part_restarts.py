@@ -10,13 +10,15 @@ from chaos import until
 from sqlalchemy import Engine, text
 from started import stack_environment, up
 
-from deposit.database import connect, migrate
+from deposit.database import connect, migrate, transaction
 from deposit.deploy.layout import Layout
-from deposit.deploy.local import supervision
+from deposit.deploy.local import lifecycle, processes, supervision
+from deposit.deploy.local.doctor import examine
+from deposit.deploy.local.programs import wanted_ports
+from deposit.errors import ConfigError
 from deposit.events import record_restart
 from deposit.release.part_restarts import part_starts, record_restarts
 from deposit.sections import DatabaseSettings
-from deposit.settings import Settings
 
 pytestmark = pytest.mark.servers
 
@@ -70,15 +72,17 @@ def test_each_hour_has_a_row_and_one_long_ago_has_none(engine: Engine) -> None:
 
 
 @pytest.fixture
-def stack(free_ports: Callable[[int], int], monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
-    """A stack without Docker, without Airflow and releaser."""
-    with stack_environment(free_ports) as environment:
-        for name, value in environment.items():
+def environment(free_ports: Callable[[int], int], monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Of a stack without Docker."""
+    with stack_environment(free_ports) as variables:
+        for name, value in variables.items():
             monkeypatch.setenv(name, value)
-        yield up(["postgres", "objectstore", "mlflow", "gateway"])
+        yield
 
 
-def test_supervisors_restarts_are_seen_and_a_persons_are_not(stack: Settings) -> None:
+@pytest.mark.usefixtures("environment")
+def test_supervisors_restarts_are_seen_and_a_persons_are_not() -> None:
+    stack = up(["postgres", "objectstore", "mlflow", "gateway"])
     place, engine = Layout(stack.state.root), connect(stack.database)
     assert list(part_starts(stack.release)) == []
     first = supervision.supervisor(place).call("getProcessInfo", "mlflow")
@@ -93,3 +97,31 @@ def test_supervisors_restarts_are_seen_and_a_persons_are_not(stack: Settings) ->
         supervision.supervisor(place).call(call, "mlflow")
     supervision.start_program(place, "mlflow")
     assert list(part_starts(stack.release)) == []
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_stack_whose_supervisor_was_killed_is_told_of_and_started_anew() -> None:
+    parts = ["postgres", "objectstore", "gateway"]
+    stack = up(parts)
+    place = Layout(stack.state.root)
+    with transaction(stack.database) as connection:
+        connection.execute(text("CREATE TABLE kept AS SELECT 1"))
+    before = {state["name"]: state["pid"] for state in supervision.states(place) if state["pid"]}
+    psutil.Process(supervision.supervisor(place).call("getPID")).kill()
+    until(lambda: not supervision.running(place))
+    seen = {part.name: (part.state, part.pid) for part in lifecycle.status(stack)}
+    # what writes to the supervisor's pipe ends at its next line
+    assert seen["postgres"] == ("unsupervised", before["postgres"])
+    assert seen["shipper"] == ("stopped", None)
+    (told,) = [finding for finding in examine(stack) if finding.what == "parts"]
+    assert not told.ok
+    assert "the supervisor was killed" in told.detail
+    with pytest.raises(ConfigError) as refused:  # as another clone learns of it
+        processes.require_free(wanted_ports(stack.stack))
+    assert f"the stack in {place.root} (its supervisor was killed)" in refused.value.whole
+    again = up(parts)
+    states = {part.name: part.state for part in lifecycle.status(again)}
+    assert states["postgres"] == states["objectstore"] == "running"
+    assert not psutil.pid_exists(before["postgres"])
+    with transaction(again.database) as connection:
+        assert connection.scalar(text("SELECT count(*) FROM kept")) == 1

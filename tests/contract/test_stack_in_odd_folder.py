@@ -20,7 +20,7 @@ from deposit import proxies
 from deposit.deploy.credentials import credentials
 from deposit.deploy.layout import Layout
 from deposit.deploy.local import grafana, lifecycle, processes, supervision
-from deposit.deploy.local.programs import programs
+from deposit.deploy.local.programs import programs, wanted_ports
 from deposit.errors import ConfigError
 from deposit.release.gateway import Gateway
 from deposit.settings import Settings, chosen_settings, load_settings
@@ -179,7 +179,7 @@ def test_a_second_stack_learns_which_one_holds_its_ports(stack: Started) -> None
     settings, place = stack.settings, stack.place
     supervisor = supervision.supervisor(place).call("getPID")
     with pytest.raises(ConfigError) as refused:
-        processes.require_free(lifecycle.wanted_ports(settings.stack))
+        processes.require_free(wanted_ports(settings.stack))
     message = refused.value.whole
     assert message.count("the stack in") == 1
     assert f"the stack in {place.root} (supervisord, pid {supervisor})" in message

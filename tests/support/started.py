@@ -26,6 +26,7 @@ def up(parts: Collection[str]) -> Settings:
     place.make()
     secrets = credentials(place.secrets)
     require_possible(settings, place, secrets)
+    supervision.make_way(place, {}, log_progress)
     chosen = [part for part in programs(settings, place, secrets) if part.name in parts]
     lifecycle._lay_out(settings, place, secrets)
     lifecycle._begin(

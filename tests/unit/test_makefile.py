@@ -10,7 +10,7 @@ import pytest
 
 from deposit.settings import REPOSITORY
 
-UV = '#!/bin/sh\nmkdir -p "$UV_PROJECT_ENVIRONMENT"\necho made >> "$UV_PROJECT_ENVIRONMENT/log"\n'
+UV = '#!/bin/sh\nmkdir -p "$UV_PROJECT_ENVIRONMENT"\nenv > "$UV_PROJECT_ENVIRONMENT/environment"\n'
 COMPOSE = '#!/bin/sh\ncase "$*" in *" ps "*) cat holders;; *) echo "$*" >> asked;; esac\n'
 
 
@@ -38,6 +38,20 @@ def test_environments_are_made_once(clone: Path) -> None:
     assert setup(clone).count("making .venv") == 2
     assert "making" not in setup(clone)
     assert "made in another folder" not in setup(clone)
+
+
+def test_what_a_shell_has_set_for_another_python_or_project_reaches_neither(
+    clone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    foreign = {"PYTHONPATH", "PYTHONHOME", "PYTHONWARNINGS", "VIRTUAL_ENV", "UV_PYTHON", "PIP_TARGET"}
+    for name in foreign | {"PIP_USER", "UV_PROJECT_ENVIRONMENT"}:
+        monkeypatch.setenv(name, "/nowhere")
+    setup(clone)
+    seen = dict(
+        line.partition("=")[::2] for line in (clone / ".venv" / "environment").read_text().splitlines() if "=" in line
+    )
+    assert not foreign & seen.keys()
+    assert (seen["PIP_USER"], seen["UV_PROJECT_ENVIRONMENT"]) == ("0", ".venv")
 
 
 def test_a_moved_clone_makes_its_environments_again_and_says_so(clone: Path) -> None:

@@ -42,6 +42,25 @@ def test_unknown_names_are_refused_with_what_is_perhaps_meant(
         load_settings()
 
 
+@pytest.mark.parametrize("around", [" {} ", "{}\r", "\t{}"])
+def test_blanks_around_a_value_are_no_part_of_it(around: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {"STATE_DIR": str(tmp_path), "STORE__REGION": "eu-west-1", "INGEST__ACCEPT": '["gaps"]', "API__KEY": "k"}
+    for name, value in given.items():
+        monkeypatch.setenv(f"DEPOSIT_{name}", around.format(value))
+    for name in ("MLFLOW__TRACKING_URI", "TRAIN__TRIALS", "INGEST__PATH", "STORE__SECRET_KEY"):
+        monkeypatch.setenv(f"DEPOSIT_{name}", around.format(""))
+    assert variables(chosen_settings()) == {f"DEPOSIT_{name}": value for name, value in given.items()}
+
+
+@pytest.mark.parametrize("name", ["STORE__REGION", "TRAIN__TRIALS", "STORE__SECRET_KEY", "INGEST__PATH", "STATE_DIR"])
+@pytest.mark.parametrize("quote", ['"', "'"])
+def test_a_value_in_quotes_is_refused_by_name(name: str, quote: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"DEPOSIT_{name}", f"{quote}12{quote}")
+    with pytest.raises(ConfigError, match=f"DEPOSIT_{name}.*in quotes") as caught:
+        chosen_settings()
+    assert "12" not in str(caught.value)
+
+
 def test_a_wrong_value_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEPOSIT_TRAIN__LABEL_DELAY", "-1")
     with pytest.raises(ConfigError, match="DEPOSIT_TRAIN__LABEL_DELAY"):

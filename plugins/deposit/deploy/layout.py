@@ -64,6 +64,11 @@ class Layout(StateFolder):
         return self.root / "keys.json"
 
     @property
+    def lock(self) -> Path:
+        """Held by who starts or stops the stack."""
+        return self.root / "stack.lock"
+
+    @property
     def sockets(self) -> Path:
         """Unix sockets: in the state folder, or in a private short one if that path is too long or too odd."""
         inside = self.root / "run"

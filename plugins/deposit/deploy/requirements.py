@@ -2,8 +2,12 @@
 
 import os
 import platform
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+
+from deposit.errors import ConfigError
 
 GIB = 2**30
 PYTHON = ((3, 11), (3, 13))
@@ -12,6 +16,9 @@ ENGINE, COMPOSE = "25", "2.24"
 """Oldest versions of Docker's engine and of its compose."""
 SYSTEMS = {("Linux", "x86_64"), ("Linux", "aarch64"), ("Darwin", "arm64")}
 """For which everything in the lock comes as a wheel."""
+
+START_DISK = 2 * GIB
+"""Free where the stack without Docker keeps its data, each time that it is started."""
 
 
 @dataclass(frozen=True)
@@ -58,3 +65,14 @@ def shortfalls(needed: Requirements, machine: Machine) -> Iterator[Shortfall]:
         yield Shortfall("processors", machine.processors, needed.processors)
     if machine.memory < 0.95 * needed.memory * GIB:
         yield Shortfall("GiB of memory", machine.memory / GIB, needed.memory)
+
+
+def require_disk(folder: Path) -> int:
+    """Bytes free where the stack keeps its data. Raises ConfigError if they are too few to start."""
+    free = shutil.disk_usage(folder).free
+    if free < START_DISK:
+        raise ConfigError(
+            f"no disk space: {free / 2**20:,.0f} MiB free at {folder}, {START_DISK / 2**20:,.0f} are needed; "
+            "free some or set DEPOSIT_STATE_DIR"
+        )
+    return free

@@ -135,15 +135,23 @@ class DagRunResult:
     tasks: dict[str, str]
 
 
-def wait_for_dag_run(api: AirflowApi, dag: str, run: str, progress: Progress, timeout: float = 600) -> DagRunResult:
+def wait_for_dag_run(
+    api: AirflowApi,
+    dag: str,
+    run: str,
+    progress: Progress,
+    timeout: float = 600,
+    may_come_back: Callable[[], bool] = lambda: True,
+) -> DagRunResult:
     """Report each task's states until the run ends. Raises DepositError after `timeout` seconds.
 
-    Airflow may be too busy with the run itself to answer for a while.
+    Airflow may be too busy with the run itself to answer for a while; where it does not, `may_come_back` is asked, and
+    if it may not, that is the end too.
     """
     reported: dict[str, str] = {}
 
     def look() -> DagRunResult:
-        tasks = api.tasks(dag, run)
+        tasks = _tasks(api, dag, run, may_come_back)
         for task, state in tasks.items():
             if reported.get(task) != state and state not in ("none", "scheduled", "queued"):
                 progress(f"{dag}.{task}: {state}")
@@ -158,6 +166,15 @@ def wait_for_dag_run(api: AirflowApi, dag: str, run: str, progress: Progress, ti
     if result.state not in FINISHED:
         raise DepositError(f"{dag} has not ended after {timeout:.0f} s: look at it in the Airflow UI")
     return result
+
+
+def _tasks(api: AirflowApi, dag: str, run: str, may_come_back: Callable[[], bool]) -> dict[str, str]:
+    try:
+        return api.tasks(dag, run)
+    except UpstreamError as error:
+        if may_come_back():
+            raise
+        raise DepositError(f"the stack was stopped before {dag} ended: start again, what is done is kept") from error
 
 
 def wait_for_run(api: AirflowApi, dag: str, since: datetime, timeout: float = 60) -> str:

@@ -1,8 +1,10 @@
 """`make demo`: the real data through the real DAGs to a served champion, and a summary of what happened."""
 
 import json
+import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from importlib import import_module
 from threading import Thread
 
@@ -10,7 +12,7 @@ import httpx
 
 from deposit import console
 from deposit.deploy.layout import Layout
-from deposit.deploy.local import lifecycle
+from deposit.deploy.local import lifecycle, supervision
 from deposit.deploy.local.airflow_api import AirflowApi, DagRunResult, now, wait_for_dag_run, wait_for_run
 from deposit.errors import DepositError, ReleaseError
 from deposit.progress import Progress
@@ -39,12 +41,15 @@ def run(settings: Settings) -> None:
     Raises DepositError naming the task that failed, with the end of its log.
     """
     began = time.monotonic()
+    # of an Airflow that is away, one sentence is enough
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
     chosen = settings
     with console.progress() as progress:
         lifecycle.begin(chosen, progress)
         settings = load_settings()
         with _airflow(lifecycle.environment(settings), settings.stack.airflow_port) as airflow:
-            ingested, trained = _chain(airflow, settings.ingest.source, progress)
+            is_up = partial(supervision.running, Layout(settings.state.root))
+            ingested, trained = _chain(airflow, settings.ingest.source, progress, is_up)
         lifecycle.settle(progress)
     _summary(settings, ingested, trained)
     console.out.print(
@@ -52,21 +57,24 @@ def run(settings: Settings) -> None:
     )
 
 
-def _chain(api: AirflowApi, source: str, progress: Progress) -> tuple[dict[str, object], str]:
+def _chain(
+    api: AirflowApi, source: str, progress: Progress, is_up: Callable[[], bool]
+) -> tuple[dict[str, object], str]:
     """Run the three DAGs, each started by the asset of the one before; returns ingest's result and the training."""
+    follow = partial(_followed, api, progress, is_up)
     since = now()
     run = api.trigger("deposit_ingest", {"source": source})
-    ingest = _followed(api, "deposit_ingest", run, progress)
-    train = _followed(api, "deposit_train", wait_for_run(api, "deposit_train", since), progress)
+    ingest = follow("deposit_ingest", run)
+    train = follow("deposit_train", wait_for_run(api, "deposit_train", since))
     # what the summary brings takes seconds, and a release leaves a processor free
     Thread(target=import_module, args=("deposit.loop",), daemon=True).start()
     if train.tasks["select"] == "success":
-        _followed(api, "deposit_release", wait_for_run(api, "deposit_release", since), progress)
+        follow("deposit_release", wait_for_run(api, "deposit_release", since))
     return api.result("deposit_ingest", ingest.run, "ingest"), api.result("deposit_train", train.run, "train")
 
 
-def _followed(api: AirflowApi, dag: str, run: str, progress: Progress) -> DagRunResult:
-    result = wait_for_dag_run(api, dag, run, progress, _PATIENCE)
+def _followed(api: AirflowApi, progress: Progress, is_up: Callable[[], bool], dag: str, run: str) -> DagRunResult:
+    result = wait_for_dag_run(api, dag, run, progress, _PATIENCE, is_up)
     if result.state == "success":
         return result
     broken = next(task for task, state in result.tasks.items() if state == "failed")

@@ -11,7 +11,8 @@ from deposit.database import transaction
 from deposit.deploy import airflow
 from deposit.deploy.layout import Layout
 from deposit.deploy.local import grafana, lifecycle, processes, supervision
-from deposit.deploy.requirements import GIB, SYSTEMS, WITHOUT_DOCKER, Machine, shortfalls
+from deposit.deploy.local.programs import wanted_ports
+from deposit.deploy.requirements import GIB, SYSTEMS, WITHOUT_DOCKER, Machine, require_disk, shortfalls
 from deposit.errors import ConfigError, DepositError
 from deposit.sections import DatabaseSettings, StackSettings, StoreSettings
 from deposit.settings import Settings
@@ -39,7 +40,7 @@ def examine(settings: Settings) -> list[Finding]:
         ("memory", lambda: _memory(is_running)),
         ("Grafana", lambda: _grafana(settings.stack, place)),
     ]
-    if is_running:
+    if is_running or supervision.states(place):
         checks += [
             ("parts", lambda: _parts(lifecycle.status(settings), place)),
             ("database", lambda: _database(settings.database)),
@@ -80,7 +81,7 @@ def _grafana(stack: StackSettings, place: Layout) -> str:
 
 def _disk(state_dir: Path) -> str:
     folder = state_dir if state_dir.exists() else state_dir.parent
-    return f"{lifecycle.require_disk(folder) / GIB:.1f} GiB free at {folder}"
+    return f"{require_disk(folder) / GIB:.1f} GiB free at {folder}"
 
 
 def _memory(is_running: bool) -> str:
@@ -91,12 +92,17 @@ def _memory(is_running: bool) -> str:
 
 
 def _ports(stack: StackSettings) -> str:
-    wanted = lifecycle.wanted_ports(stack)
+    wanted = wanted_ports(stack)
     processes.require_free(wanted)
     return f"{len(wanted)} free"
 
 
 def _parts(parts: list[lifecycle.ServiceStatus], place: Layout) -> str:
+    if left := [part.name for part in parts if part.state == "unsupervised"]:
+        raise ConfigError(
+            f"the supervisor was killed, and {len(left)} parts go on without it: `deposit up` starts the stack anew, "
+            "`deposit down` ends it"
+        )
     broken = [f"{part.name} is {part.state}" for part in parts if part.state not in ("running", "starting")]
     if broken:
         raise ConfigError(f"{', '.join(broken)}: see the logs in {place.logs}, then `deposit up`")

@@ -1,7 +1,7 @@
 """The stack without Docker: up, down, status."""
 
-import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,10 +9,12 @@ from deposit import keys
 from deposit.deploy import airflow, objectstore, servers
 from deposit.deploy.credentials import Credentials, admit_to_uis, credentials, random_credentials, write_private
 from deposit.deploy.layout import Layout
-from deposit.deploy.local import grafana, postgres, processes, supervision
-from deposit.deploy.local.programs import INTERNAL_PORTS, Program, programs, settings_of
+from deposit.deploy.local import grafana, postgres, supervision
+from deposit.deploy.local.programs import Program, programs, settings_of, wanted_ports
 from deposit.deploy.local.refused_settings import require_possible
+from deposit.deploy.requirements import require_disk
 from deposit.errors import ConfigError, DepositError, UpstreamError
+from deposit.files import exclusive
 from deposit.progress import Progress, log_progress
 from deposit.release import requests
 from deposit.release.gateway import Gateway
@@ -24,7 +26,6 @@ from deposit.waiting import retry_while_down, wait_until
 
 START_TIMEOUT = 120.0
 PREPARE_TIMEOUT = 30.0
-NEEDED_DISK = 2 * 2**30
 _RUNS_DAGS = ("airflow-api-server", "airflow-scheduler", "airflow-dag-processor")
 
 
@@ -59,25 +60,22 @@ def begin(settings: Settings, progress: Progress = log_progress) -> None:
     Its start costs most parts seconds of processor time, so the one that takes longest, Airflow's, goes before those.
     """
     place = Layout(settings.state.root)
-    try:
+    with _writable(place):
         place.make()
-        settings = grafana.with_grafana(settings, place.root)
-        require_disk(place.root)
-        secrets = credentials(place.secrets)
-        require_possible(settings, place, secrets)
-        parts = programs(settings, place, secrets)
-        if not supervision.running(place):
-            processes.require_free(wanted_ports(settings.stack))
-        _lay_out(settings, place, secrets)
-    except OSError as error:
-        raise ConfigError(
-            f"cannot write to {place.root}: {error.strerror}; free some space or set DEPOSIT_STATE_DIR"
-        ) from error
-    _begin(place, parts, lambda: _prepare_servers(settings.stack, settings.store, secrets), progress)
-    progress("preparing Airflow's database")
-    airflow.prepare(place, secrets, airflow.environment(settings, place, secrets))
-    _start(place, parts, ["mlflow", *_RUNS_DAGS], progress)
-    _start(place, parts, [part.name for part in parts], progress, wait=False)
+    with _alone(place, progress):
+        with _writable(place):
+            settings = grafana.with_grafana(settings, place.root)
+            require_disk(place.root)
+            secrets = credentials(place.secrets)
+            require_possible(settings, place, secrets)
+            parts = programs(settings, place, secrets)
+            supervision.make_way(place, wanted_ports(settings.stack), progress)
+            _lay_out(settings, place, secrets)
+        _begin(place, parts, lambda: _prepare_servers(settings.stack, settings.store, secrets), progress)
+        progress("preparing Airflow's database")
+        airflow.prepare(place, secrets, airflow.environment(settings, place, secrets))
+        _start(place, parts, ["mlflow", *_RUNS_DAGS], progress)
+        _start(place, parts, [part.name for part in parts], progress, wait=False)
 
 
 def settle(progress: Progress = log_progress) -> list[ServiceStatus]:
@@ -85,29 +83,30 @@ def settle(progress: Progress = log_progress) -> list[ServiceStatus]:
     settings = load_settings()
     place = Layout(settings.state.root)
     parts = programs(settings, place, credentials(place.secrets))
-    _start(place, parts, [part.name for part in parts], progress)
+    with _alone(place, progress):
+        _start(place, parts, [part.name for part in parts], progress)
     _renew_code(settings, progress)
     return status(settings)
 
 
 def down(place: Layout, progress: Progress = log_progress) -> None:
     """Stop every part; their data stays."""
-    progress("stopping the stack")
-    supervision.stop(place)
+    if not place.root.exists():
+        return
+    with _alone(place, progress):
+        progress("stopping the stack")
+        supervision.stop(place)
 
 
 def status(settings: Settings) -> list[ServiceStatus]:
-    """Every part with its state (`running`, `starting`, `stopped`, `failed`), pid and URL."""
+    """Every part with its state (`running`, `starting`, `stopped`, `failed`, `unsupervised`), pid and URL."""
     place = Layout(settings.state.root)
     # looking at a stack that was never started makes none
     secrets = credentials(place.secrets) if place.secrets.exists() else random_credentials()
     by_name = {program.name: program for program in programs(settings, place, secrets)}
-    if not supervision.running(place):
-        return [
-            ServiceStatus(name, "stopped", None, program.url, program.description) for name, program in by_name.items()
-        ]
+    seen = {info["name"]: info for info in supervision.states(place)}
     parts = []
-    for info in supervision.states(place):
+    for info in [seen.get(name, {"name": name, "statename": "", "pid": 0}) for name in by_name.keys() | seen.keys()]:
         program = by_name.get(info["name"])
         parts.append(
             ServiceStatus(
@@ -135,7 +134,10 @@ def dashboards(stack: StackSettings, place: Layout, parts: list[ServiceStatus]) 
     return f"Dashboards and alerts: {part.url}, as {grafana.ADMIN} with GRAFANA_ADMIN_PASSWORD of `deposit env`."
 
 
-_STATES = {"RUNNING": "running", "STARTING": "starting", "BACKOFF": "failed", "FATAL": "failed", "STOPPING": "stopping"}
+_STATES = {
+    "RUNNING": "running", "STARTING": "starting", "BACKOFF": "failed", "FATAL": "failed", "STOPPING": "stopping",
+    supervision.UNSUPERVISED: "unsupervised",
+}  # fmt: skip
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -156,24 +158,24 @@ def environment(settings: Settings) -> dict[str, str]:
     }
 
 
-def require_disk(folder: Path) -> int:
-    """Bytes free where the stack keeps its data. Raises ConfigError if they are too few to start."""
-    free = shutil.disk_usage(folder).free
-    if free < NEEDED_DISK:
+@contextmanager
+def _alone(place: Layout, progress: Progress) -> Iterator[None]:
+    """Two that start or stop a stack at once would each undo what the other has just done."""
+    with ExitStack() as lock:
+        with suppress(OSError):  # a full disk has no room for it, and its stack must be stopped all the same
+            message = "waiting for {}, which starts or stops this stack"
+            lock.enter_context(exclusive(place.lock, lambda holder: progress(message.format(holder))))
+        yield
+
+
+@contextmanager
+def _writable(place: Layout) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
         raise ConfigError(
-            f"no disk space: {free / 2**20:,.0f} MiB free at {folder}, {NEEDED_DISK / 2**20:,.0f} are needed; "
-            "free some or set DEPOSIT_STATE_DIR"
-        )
-    return free
-
-
-def wanted_ports(stack: StackSettings) -> dict[str, int]:
-    """Every port the stack listens on, by the setting that moves it."""
-    ports = stack.model_dump(exclude={"grafana"} if isinstance(stack.grafana, Path) else {"grafana", "grafana_port"})
-    wanted = {f"DEPOSIT_STACK__{name}".upper(): port for name, port in ports.items()}
-    first = wanted.pop("DEPOSIT_STACK__INTERNAL_PORT")
-    inner = {f"DEPOSIT_STACK__INTERNAL_PORT + {n}": first + n for n in range(INTERNAL_PORTS)}
-    return wanted | inner
+            f"cannot write to {place.root}: {error.strerror}; free some space or set DEPOSIT_STATE_DIR"
+        ) from error
 
 
 def _lay_out(settings: Settings, place: Layout, secrets: Credentials) -> None:

@@ -13,6 +13,8 @@ from deposit.errors import ConfigError
 
 MARK = "STACK_OF_DEPOSIT"
 """Environment variable with the state folder in which the process's stack was started."""
+_PART = "SUPERVISOR_PROCESS_NAME"
+"""Environment variable by which supervisor tells a part its name."""
 
 
 def mark_of(process: psutil.Process) -> str | None:
@@ -23,19 +25,39 @@ def mark_of(process: psutil.Process) -> str | None:
         return None
 
 
-def stack_of(process: psutil.Process) -> tuple[Path, int] | None:
-    """The state folder, where it is now, and the supervisor's pid, of the stack that a process belongs to."""
+def stack_of(process: psutil.Process) -> tuple[Path, int | None] | None:
+    """The state folder, where it is now, and the supervisor's pid, of the stack that a process belongs to.
+
+    Of a stack whose supervisor was killed, the folder is where that was started, and the pid None.
+    """
     with suppress(psutil.Error):
         # a server that writes its title over its environment has marked parents still; the last of them works there
         marked = [each for each in (process, *process.parents()) if mark_of(each)]
         if marked:
-            return Path(marked[-1].cwd()), marked[-1].pid
+            last = marked[-1]
+            environment = last.environ()
+            return (Path(environment[MARK]), None) if _PART in environment else (Path(last.cwd()), last.pid)
     return None
 
 
+def by_part(root: Path) -> dict[str, int]:
+    """The pid of each part that a stack in a folder has, supervised or not, by the name that supervisor gave it.
+
+    A server that writes its title over its environment is not among them.
+    """
+    parts: dict[str, int] = {}
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            environment = process.environ()
+            if environment.get(MARK) == str(root) and _PART in environment:
+                parts.setdefault(environment[_PART], process.pid)
+    return parts
+
+
 def end_all(root: Path, patience: float) -> None:
-    """End every process of the stack in a folder, by force those that still run after `patience` seconds."""
-    left = [process for process in psutil.process_iter() if process.pid != os.getpid() and _belongs(root, process)]
+    """End every process of the stack in a folder but the caller's, by force those that run after `patience` seconds."""
+    own = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+    left = [process for process in psutil.process_iter() if process.pid not in own and _belongs(root, process)]
     for process in left:
         with suppress(psutil.NoSuchProcess):
             process.terminate()
@@ -57,7 +79,7 @@ def _belongs(root: Path, process: psutil.Process) -> bool:
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen on 127.0.0.1:port now."""
+    """Whether a server could listen on 127.0.0.1:port now. Raises ConfigError if there is no such address."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -65,6 +87,11 @@ def is_free(port: int) -> bool:
         except OSError as error:
             if error.errno in (errno.EADDRINUSE, errno.EACCES):
                 return False
+            if error.errno == errno.EADDRNOTAVAIL:
+                raise ConfigError(
+                    "this machine has no address 127.0.0.1, where all parts of the stack listen: give its loopback "
+                    "interface that address, or use Docker"
+                ) from error
             raise
     return True
 
@@ -90,7 +117,7 @@ def require_free(ports: dict[str, int]) -> None:
     Args:
         ports: setting name → port.
     """
-    taken: dict[tuple[Path, int] | None, list[tuple[str, int]]] = {}
+    taken: dict[tuple[Path, int | None] | None, list[tuple[str, int]]] = {}
     for name, port in ports.items():
         if not is_free(port):
             process = holder(port)
@@ -103,13 +130,14 @@ def require_free(ports: dict[str, int]) -> None:
         )
 
 
-def _of_a_stack(stack: tuple[Path, int], held: list[tuple[str, int]]) -> str:
+def _of_a_stack(stack: tuple[Path, int | None], held: list[tuple[str, int]]) -> str:
     folder, supervisor = stack
+    by = "its supervisor was killed" if supervisor is None else f"supervisord, pid {supervisor}"
     ports = ", ".join(str(port) for _, port in held)
     # the object store's ports move together
     names = ", ".join(dict.fromkeys(name.split()[0] for name, _ in held))
     return (
-        f"the stack in {folder} (supervisord, pid {supervisor}) holds port {ports} ({names}): "
+        f"the stack in {folder} ({by}) holds port {ports} ({names}): "
         f"stop it, `make stop` in {folder.parent} or DEPOSIT_STATE_DIR={shlex.quote(str(folder))} deposit down"
     )
 

@@ -192,6 +192,15 @@ def _airflow(port: int, environment: dict[str, str], layout: Layout) -> list[Pro
     ]
 
 
+def wanted_ports(stack: StackSettings) -> dict[str, int]:
+    """Every port the stack listens on, by the setting that moves it."""
+    ports = stack.model_dump(exclude={"grafana"} if isinstance(stack.grafana, Path) else {"grafana", "grafana_port"})
+    wanted = {f"DEPOSIT_STACK__{name}".upper(): port for name, port in ports.items()}
+    first = wanted.pop("DEPOSIT_STACK__INTERNAL_PORT")
+    inner = {f"DEPOSIT_STACK__INTERNAL_PORT + {n}": first + n for n in range(INTERNAL_PORTS)}
+    return wanted | inner
+
+
 def _tool(name: str) -> str:
     return str(Path(sys.executable).parent / name)
 

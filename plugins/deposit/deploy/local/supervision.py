@@ -17,6 +17,7 @@ from deposit.deploy.local import processes
 from deposit.deploy.local.programs import Program
 from deposit.errors import UpstreamError
 from deposit.files import replace_file
+from deposit.progress import Progress
 from deposit.release.targets.environment import script
 from deposit.release.targets.supervisor import STOP_SECONDS, Faults, Supervisor
 from deposit.waiting import wait_until
@@ -25,6 +26,8 @@ _INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR",
 _ALIVE = ("RUNNING", "STARTING", "STOPPING", "BACKOFF")
 FOUNDATION = ("postgres", "objectstore")
 """Parts that all others lean on: first to start, last to stop."""
+UNSUPERVISED = "UNSUPERVISED"
+"""The state, beside those of supervisor's own, of a part that goes on though supervisor was killed."""
 _RETRIES = {True: 10, False: 3}
 """How often a part is started that ends at once, by whether it is needed: `up` waits until supervisor gives up."""
 
@@ -67,10 +70,23 @@ def start(layout: Layout, programs: list[Program]) -> None:
         return
     _settle_in(layout)
     command = [str(Path(sys.executable).parent / "supervisord"), "-c", str(configuration_file.relative_to(layout.root))]
-    environment = _own_environment(layout)
+    environment = own_environment(layout)
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=layout.root)
     if done.returncode or not wait_until(lambda: running(layout), 20, pause=0.1):
         raise UpstreamError(f"the supervisor does not start: {done.stderr.strip() or 'no answer'}; see {layout.logs}")
+
+
+def make_way(layout: Layout, ports: dict[str, int], progress: Progress) -> None:
+    """Before a start: end what goes on of this stack though its supervisor was killed.
+
+    Raises ConfigError if others hold one of the `ports`, which are given by the settings that move them.
+    """
+    if running(layout):
+        return
+    if processes.by_part(layout.root):
+        progress("ending what goes on though its supervisor was killed")
+    processes.end_all(layout.root, STOP_SECONDS)
+    processes.require_free(ports)
 
 
 def running(layout: Layout) -> bool:
@@ -98,7 +114,10 @@ def start_program(layout: Layout, name: str) -> None:
 
 
 def states(layout: Layout) -> list[dict[str, Any]]:
-    """Supervisor's view of every part: name, statename, pid, description."""
+    """Supervisor's view of every part: name, statename, pid. Where it was killed, what goes on without it."""
+    if not running(layout):
+        left = processes.by_part(layout.root)
+        return [{"name": name, "statename": UNSUPERVISED, "pid": pid} for name, pid in left.items()]
     programs: list[dict[str, Any]] = supervisor(layout).call("getAllProcessInfo")
     return programs
 
@@ -188,8 +207,14 @@ def _settle_in(layout: Layout) -> None:
     layout.make()
 
 
-def _own_environment(layout: Layout) -> dict[str, str]:
-    """What all parts inherit: nothing of the caller's that could hold a secret, but its proxies."""
+def own_environment(layout: Layout) -> dict[str, str]:
+    """What all parts inherit: nothing of the caller's that could hold a secret, but its proxies.
+
+    A folder for temporary files that is not there, or not to be written to, is left out: some parts would make it, or
+    not work without.
+    """
     plain = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    if not os.access(plain.get("TMPDIR", ""), os.W_OK | os.X_OK):
+        plain.pop("TMPDIR", None)
     own = {"PYTHONUNBUFFERED": "1", "TZ": "UTC", processes.MARK: str(layout.root)}
     return plain | proxies.variables(os.environ) | own

@@ -58,3 +58,10 @@ def test_no_run_is_an_error_once_none_is_under_way() -> None:
 def test_a_run_is_followed_though_airflow_does_not_answer_for_a_while() -> None:
     airflow = api(tasks=[None, {"train": "running"}, None, {"train": "success"}])
     assert wait_for_dag_run(airflow, "deposit_train", "run", log_progress).tasks == {"train": "success"}
+
+
+def test_a_run_of_a_stack_that_was_stopped_is_not_waited_for() -> None:
+    up = iter([True, False])
+    airflow = api(tasks=[None, {"train": "running"}, None, {"train": "success"}])
+    with pytest.raises(DepositError, match="the stack was stopped before deposit_train ended"):
+        wait_for_dag_run(airflow, "deposit_train", "run", log_progress, may_come_back=lambda: next(up))

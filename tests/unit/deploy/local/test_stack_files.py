@@ -4,6 +4,8 @@ import socket
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
 
 import pytest
 import stand_in_grafana
@@ -15,6 +17,7 @@ from deposit.deploy.local import lifecycle, processes, supervision
 from deposit.deploy.local.programs import programs, settings_of
 from deposit.deploy.objectstore import identities
 from deposit.errors import ConfigError
+from deposit.files import exclusive
 from deposit.settings import load_settings
 
 
@@ -124,6 +127,25 @@ def test_the_settings_it_writes_are_settings_it_reads(place: Layout, monkeypatch
     again = load_settings()
     assert again.stack == settings.stack
     assert again.database.url is not None
+
+
+def test_who_stops_a_stack_waits_for_who_starts_it(place: Layout) -> None:
+    messages: SimpleQueue[str] = SimpleQueue()
+    stop = Thread(target=lifecycle.down, args=(place, lambda message, *_: messages.put(message)))
+    with exclusive(place.lock, lambda _: None):
+        stop.start()
+        assert messages.get(timeout=60) == f"waiting for {place.lock.read_text()}, which starts or stops this stack"
+        assert messages.empty()
+    assert messages.get(timeout=60) == "stopping the stack"
+    stop.join()
+
+
+def test_parts_are_given_no_folder_for_temporary_files_that_they_cannot_use(
+    place: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder, given in ((tmp_path, str(tmp_path)), (tmp_path / "none", None)):
+        monkeypatch.setenv("TMPDIR", str(folder))
+        assert supervision.own_environment(place).get("TMPDIR") == given
 
 
 def test_looking_at_a_stack_that_was_never_started_makes_none() -> None:
