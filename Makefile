@@ -11,28 +11,51 @@ unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONWARNINGS PIP_TARGET PIP_PREFI
 unexport VIRTUAL_ENV UV_PROJECT UV_PROJECT_ENVIRONMENT UV_PYTHON UV_NO_DEV UV_NO_DEFAULT_GROUPS
 export PIP_USER := 0
 
-PYTHON ?= python3
 UV_VERSION := 0.13.9
 ACTIONLINT_VERSION := 1.7.12
 ZIZMOR_VERSION := 1.32.0
 UV := .tools/bin/uv
 RUN := $(UV) run --frozen --no-sync
-# the interpreter that made .tools, whatever shim stands for it on the PATH; if it does not fit, one that uv has or fetches
-FITTING := import sys; print(sys._base_executable if (3, 11) <= sys.version_info < (3, 14) else "3.13")
-SYNC = $(UV) sync --frozen --quiet --python "$$(.tools/bin/python -c '$(FITTING)')"
+
+# the Python of both environments: a program or, as in `make PYTHON=3.13 test`, a version that uv has or fetches; where none is
+# named, what they were made with
+ifeq ($(origin PYTHON),undefined)
+PYTHON := $(or $(shell sed -n 2p .venv/.synced 2> /dev/null),python3)
+else
+NAMED := yes
+endif
+# the program behind whatever shim stands for it on the PATH; of one that does not fit the version
+BEHIND := import sys; v = sys.version_info; print(sys._base_executable if (3, 11) <= v < (3, 14) else "{}.{}".format(*v))
+define interpreter
+case "$(PYTHON)" in \
+  3.*) python="$(PYTHON)";; \
+  *) command -v "$(PYTHON)" > /dev/null || { echo "error: $(PYTHON) is not there: install Python 3.11 to 3.13, or name one with PYTHON=" >&2; exit 1; }; \
+    python="$$("$(PYTHON)" -c '$(BEHIND)')";; \
+esac; \
+case "$$python" in \
+  /* | 3.1[123] | 3.1[123].*) ;; \
+  *) [ -z "$(NAMED)" ] || { echo "error: Python $$python does not fit: name one from 3.11 to 3.13, as PYTHON=3.13" >&2; exit 1; }; \
+    echo "$(PYTHON) is Python $$python, which does not fit: uv takes one from 3.11 to 3.13 that is here, or fetches it"; python='>=3.11,<3.14';; \
+esac
+endef
+
 # an environment's programs hold the path where it was made: one that was moved or copied is made again
 comma := ,
 ENVIRONMENTS := .venv .venv-airflow
-MOVED := $(shell for each in $(ENVIRONMENTS); do [ ! -s $$each/.synced ] || [ "$$(cat $$each/.synced)" = "$$(pwd -P)" ] || echo $$each; done)
+MOVED := $(shell for each in $(ENVIRONMENTS); do [ ! -s $$each/.synced ] || [ "$$(head -1 $$each/.synced)" = "$$(pwd -P)" ] || echo $$each; done)
+# and so is one of another Python than is named
+OTHER := $(if $(NAMED),$(shell for each in $(filter-out $(MOVED),$(ENVIRONMENTS)); do \
+  [ ! -s $$each/.synced ] || [ "$$(sed -n 2p $$each/.synced)" = "$(PYTHON)" ] || echo $$each; done))
 
 define environment
-	@if [ -s $@ ] && [ "$$(cat $@)" != "$$(pwd -P)" ]; then \
-	  echo "$(@D) was made in another folder, $$(cat $@): it is made again"; rm -rf $(@D); fi
-	@echo "making $(@D) ($(1))"
-	@UV_PROJECT_ENVIRONMENT=$(@D) $(SYNC) $(2) || { \
-	  echo "error: $(@D) cannot be made with $$(.tools/bin/python -V): see above, or set PYTHON= to a Python 3.11 to 3.13" >&2; \
-	  rm -rf .tools; exit 1; }
-	@pwd -P > $@
+	@if [ -s $@ ] && [ "$$(head -1 $@)" != "$$(pwd -P)" ]; then \
+	  echo "$(@D) was made in another folder, $$(head -1 $@): it is made again"; rm -rf $(@D); fi
+	@$(interpreter); \
+	echo "making $(@D) with $$python ($(1))"; \
+	UV_PROJECT_ENVIRONMENT=$(@D) $(UV) sync --frozen --quiet --python "$$python" $(2) || { \
+	  echo "error: $(@D) cannot be made with Python $$python: see above, or name another with PYTHON=, from 3.11 to 3.13" >&2; \
+	  exit 1; }
+	@printf '%s\n' "$$(pwd -P)" "$(PYTHON)" > $@
 endef
 
 # how thorough: `make bench BENCH_ROUNDS=9`, `make test-chaos OUTAGE_SECONDS=60 KILLS=20`
@@ -49,7 +72,7 @@ WORKERS ?= 2
 COMPOSE ?= docker compose
 export REVISION ?= $(shell git rev-parse HEAD 2> /dev/null || echo unknown)
 
-.PHONY: help setup moved demo stop status ours up down credentials bench bench-models bench-score bench-capacity fuzz test test-fast test-servers coverage test-chaos test-page test-dags test-e2e test-aws images test-compose test-celery test-compose-aws chromium screenshots check format lint lint-docker lint-workflows types hooks clean
+.PHONY: help setup moved halted demo stop status ours up down credentials bench bench-models bench-score bench-capacity fuzz test test-fast test-servers coverage test-chaos test-page test-dags test-e2e test-aws images test-compose test-celery test-compose-aws chromium screenshots check format lint lint-docker lint-workflows types hooks clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -198,9 +221,9 @@ clean: stop ## Remove the stack's data and both environments
 	rm -rf .deposit .venv .venv-airflow .tools
 
 .tools/bin/uv:
-	@command -v $(PYTHON) > /dev/null || { echo "error: $(PYTHON) is not there: install Python 3.11 to 3.13, or set PYTHON=" >&2; exit 1; }
-	@echo "fetching uv $(UV_VERSION)"
-	@$(PYTHON) -m venv .tools
+	@python="$$(command -v "$(PYTHON)" || command -v python3 || command -v "python$(PYTHON)")" || { \
+	  echo "error: there is no python3: install Python 3.11 to 3.13, or name one with PYTHON=" >&2; exit 1; }; \
+	echo "fetching uv $(UV_VERSION)"; "$$python" -m venv .tools
 	@.tools/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
 .venv/.synced: uv.lock pyproject.toml | .tools/bin/uv
@@ -211,4 +234,12 @@ clean: stop ## Remove the stack's data and both environments
 
 ifneq ($(MOVED),)
 $(addsuffix /.synced,$(MOVED)): moved
+endif
+
+# a stack of the one Python whose parts start again with the other would be of both
+halted:
+	@$(interpreter); if .venv/bin/python -c "" 2> /dev/null; then .venv/bin/deposit down; fi
+
+ifneq ($(OTHER),)
+$(addsuffix /.synced,$(OTHER)): halted
 endif

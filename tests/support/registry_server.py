@@ -66,6 +66,7 @@ class Registry:
             manifest = self.manifest(name, digest or tag).raise_for_status().json()
             layer = self.blob(name, manifest["layers"][-1]["digest"])
             with tarfile.open(fileobj=io.BytesIO(layer)) as content:
+                content.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.2 has none
                 content.extractall(place)
         return place / "bento"
 

@@ -30,7 +30,7 @@ from deposit.settings import Settings, load_settings
 from deposit.training import training
 from deposit.training.recipes import RECIPES
 
-pytest.importorskip("awslambdaric", reason="AWS's client has no wheel for this Python or system")
+pytest.importorskip("awslambdaric", reason="AWS's client has no wheel for this system")
 pytestmark = pytest.mark.timeout(1500)
 Set = Callable[..., Settings]
 

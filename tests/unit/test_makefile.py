@@ -1,16 +1,20 @@
-"""`make setup` in folders that are moved, `make up` beside another clone; scripts in the place of uv and compose tell
-what they were asked for."""
+"""`make setup` in folders that are moved and with other Pythons, `make up` beside another clone; scripts in the place
+of uv and compose tell what they were asked for."""
 
+import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from deposit.deploy import requirements
 from deposit.settings import REPOSITORY
 
-UV = '#!/bin/sh\nmkdir -p "$UV_PROJECT_ENVIRONMENT"\nenv > "$UV_PROJECT_ENVIRONMENT/environment"\n'
+UV = (
+    '#!/bin/sh\nmkdir -p "$UV_PROJECT_ENVIRONMENT"\necho "$@" >> asked-uv\n'
+    'env > "$UV_PROJECT_ENVIRONMENT/environment"\n'
+)
 COMPOSE = '#!/bin/sh\ncase "$*" in *" ps "*) cat holders;; *) echo "$*" >> asked;; esac\n'
 
 
@@ -24,14 +28,42 @@ def clone(tmp_path: Path) -> Path:
     shutil.copy(REPOSITORY / "Makefile", folder)
     (tools / "uv").write_text(UV)
     (tools / "uv").chmod(0o755)
-    (tools / "python").symlink_to(sys.executable)
     return folder
 
 
-def setup(folder: Path) -> str:
-    done = subprocess.run(["make", "setup"], cwd=folder, capture_output=True, text=True, check=False)
+def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """`make` as at a prompt, whatever `make` runs the tests; programs of the folder `bin` come first."""
+    environment = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "PYTHON")}
+    environment["PATH"] = f"{folder / 'bin'}:{environment['PATH']}"
+    return subprocess.run(
+        ["make", *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )  # fmt: skip
+
+
+def setup(folder: Path, *arguments: str) -> str:
+    done = make(folder, *arguments, "setup")
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def pythons(folder: Path) -> list[str]:
+    """What uv was asked to make environments with since the last call."""
+    asked = folder / "asked-uv"
+    lines = asked.read_text().splitlines() if asked.exists() else []
+    asked.unlink(missing_ok=True)
+    return [line.partition("--python ")[2].removesuffix(" --only-group airflow") for line in lines]
+
+
+def program(path: Path, script: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+
+
+def age(folder: Path) -> None:
+    """The lock is newer than the environments."""
+    later = (folder / ".venv" / ".synced").stat().st_mtime + 60
+    subprocess.run(["touch", "--date", f"@{later}", "uv.lock"], cwd=folder, check=True)
 
 
 def test_environments_are_made_once(clone: Path) -> None:
@@ -69,10 +101,66 @@ def test_a_moved_clone_makes_its_environments_again_and_says_so(clone: Path) -> 
 def test_a_lock_that_changed_is_followed_in_place(clone: Path) -> None:
     setup(clone)
     (clone / ".venv" / "kept").touch()
-    later = (clone / ".venv" / ".synced").stat().st_mtime + 60
-    subprocess.run(["touch", "--date", f"@{later}", "uv.lock"], cwd=clone, check=True)
+    age(clone)
     assert setup(clone).count("making .venv") == 2
     assert (clone / ".venv" / "kept").exists()
+
+
+def test_the_machines_python_is_used_where_none_is_named(clone: Path) -> None:
+    setup(clone)
+    assert len(used := pythons(clone)) == 2
+    assert {Path(each).name.partition(".")[0] for each in used} == {"python3"}
+
+
+def test_a_python_that_was_named_is_kept(clone: Path) -> None:
+    setup(clone, "PYTHON=3.12")
+    assert pythons(clone) == ["3.12", "3.12"]
+    assert "making" not in setup(clone)
+    assert "making" not in setup(clone, "PYTHON=3.12")
+    age(clone)
+    setup(clone)
+    assert pythons(clone) == ["3.12", "3.12"]
+
+
+def test_another_python_that_is_named_makes_both_environments_again_and_a_stack_goes_down_first(clone: Path) -> None:
+    setup(clone)
+    pythons(clone)
+    program(clone / ".venv" / "bin" / "python", "exit 0")
+    program(clone / ".venv" / "bin" / "deposit", "echo deposit $1; ls asked-uv 2> /dev/null || true")
+    assert setup(clone, "PYTHON=3.13").startswith("deposit down\nmaking .venv with 3.13 ")
+    assert pythons(clone) == ["3.13", "3.13"]
+    assert "making" not in setup(clone)
+
+
+def test_a_python_of_the_machine_that_does_not_fit_gives_way_to_one_that_uv_has_or_fetches(clone: Path) -> None:
+    program(clone / "bin" / "python3", "echo 3.14")
+    assert "python3 is Python 3.14, which does not fit: uv takes one from 3.11 to 3.13" in setup(clone)
+    assert pythons(clone) == [">=3.11,<3.14"] * 2
+
+
+@pytest.mark.parametrize(
+    ("named", "message"),
+    [
+        ("3.14", "error: Python 3.14 does not fit: name one from 3.11 to 3.13, as PYTHON=3.13\n"),
+        ("3.1", "error: Python 3.1 does not fit: name one from 3.11 to 3.13, as PYTHON=3.13\n"),
+        ("python3.14", "error: Python 3.14 does not fit: name one from 3.11 to 3.13, as PYTHON=3.13\n"),
+        ("python8", "error: python8 is not there: install Python 3.11 to 3.13, or name one with PYTHON=\n"),
+    ],
+)
+def test_a_python_that_is_named_and_does_not_fit_is_refused(clone: Path, named: str, message: str) -> None:
+    program(clone / "bin" / "python3.14", "echo 3.14")
+    for _ in ("before there are environments", "with some of another"):
+        done = make(clone, f"PYTHON={named}", "setup")
+        assert done.returncode != 0
+        assert done.stderr.startswith(message)
+        setup(clone)
+    assert named not in pythons(clone)
+
+
+def test_the_pythons_that_fit_are_those_of_the_requirements(clone: Path) -> None:
+    (major, oldest), (_, newest) = requirements.PYTHON
+    fit = [minor for minor in range(8, 20) if make(clone, f"PYTHON={major}.{minor}", "setup").returncode == 0]
+    assert fit == list(range(oldest, newest + 1))
 
 
 def up(folder: Path, *holders: str) -> subprocess.CompletedProcess[str]:
@@ -81,9 +169,7 @@ def up(folder: Path, *holders: str) -> subprocess.CompletedProcess[str]:
     (folder / "compose").write_text(COMPOSE)
     (folder / "compose").chmod(0o755)
     (folder / "holders").write_text("".join(f"{line}\n" for line in holders))
-    return subprocess.run(
-        ["make", "up", "COMPOSE=./compose"], cwd=folder, capture_output=True, text=True, check=False
-    )  # fmt: skip
+    return make(folder, "up", "COMPOSE=./compose")
 
 
 def test_another_clones_stack_is_left_alone_and_named(clone: Path) -> None:
@@ -116,9 +202,6 @@ def test_a_stack_of_this_folder_or_of_one_that_is_gone_goes_on(clone: Path) -> N
     ] * 5
 
 
-PROGRAM = '#!/bin/sh\necho "$PWD" "$@"\n'
-
-
 def wrapper(folder: Path, running: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """`./deposit` called from a folder beside a clone, where compose knows this container of the releaser."""
     shutil.copy(REPOSITORY / "deposit", folder)
@@ -132,10 +215,7 @@ def wrapper(folder: Path, running: str, *arguments: str) -> subprocess.Completed
 
 
 def with_environment(folder: Path) -> None:
-    program = folder / ".venv" / "bin" / "deposit"
-    program.parent.mkdir(parents=True)
-    program.write_text(PROGRAM)
-    program.chmod(0o755)
+    program(folder / ".venv" / "bin" / "deposit", 'echo "$PWD" "$@"')
 
 
 def test_the_wrapper_runs_in_the_stack_that_is_there(clone: Path) -> None:

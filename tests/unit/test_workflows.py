@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
+from deposit.deploy.requirements import PYTHON
+
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = {path.name: path for path in sorted((ROOT / ".github" / "workflows").glob("*.yml"))}
 JOBS = [
@@ -47,6 +49,21 @@ def test_the_pipeline_makes_what_the_check_on_a_machine_makes() -> None:
     script = (ROOT / ".ci" / "run").read_text()
     lines = re.findall(r"^ *(?:begin \w+ )?(?:\w+=\S+ )*make ((?:[a-z0-9-]+ ?)+)", script, re.MULTILINE)
     assert {target for line in lines for target in line.split()} == _made("ci.yml")
+
+
+def test_contracts_are_tested_on_every_python_that_is_supported_and_the_demo_on_oldest_and_newest() -> None:
+    jobs = {job: content for name, job, content in JOBS if name == "ci.yml"}
+    (major, oldest), (_, newest) = PYTHON
+    every = [f"{major}.{minor}" for minor in range(oldest, newest + 1)]
+    assert jobs["check"]["strategy"]["matrix"]["python"] == every
+    parts = jobs["parts"]["strategy"]["matrix"]
+    demo = {*parts["python"], *(each["python"] for each in parts["include"] if each["target"] == "test-e2e")}
+    assert demo == {every[0], every[-1]}
+    for content in (jobs["check"], jobs["parts"]):
+        made = next(
+            each["with"] for each in _steps(content) if each.get("uses", "").startswith("actions/setup-python@")
+        )
+        assert made["python-version"] == "${{ matrix.python }}"
 
 
 @pytest.mark.parametrize(("name", "job", "content"), JOBS, ids=[f"{name}-{job}" for name, job, _ in JOBS])

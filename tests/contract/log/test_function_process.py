@@ -16,7 +16,7 @@ from lambda_runtime import FunctionError, LambdaRuntime, running_function
 from deposit.keys import make_open
 
 pytestmark = pytest.mark.servers
-pytest.importorskip("awslambdaric", reason="AWS's client has no wheel for this Python or system")
+pytest.importorskip("awslambdaric", reason="AWS's client has no wheel for this system")
 JSON = {"Content-Type": "application/json"}
 OURS = "FROM pg_stat_activity WHERE application_name = 'deposit service'"
 Start = Callable[..., AbstractContextManager[LambdaRuntime]]

@@ -1,8 +1,11 @@
 import re
+import sys
 import tomllib
+from pathlib import Path
 
 import pytest
 
+from deposit.deploy.local import doctor
 from deposit.deploy.requirements import (
     COMPOSE,
     ENGINE,
@@ -16,7 +19,7 @@ from deposit.deploy.requirements import (
     Shortfall,
     shortfalls,
 )  # fmt: skip
-from deposit.settings import REPOSITORY
+from deposit.settings import REPOSITORY, chosen_settings
 
 README = (REPOSITORY / "README.md").read_text()
 
@@ -68,3 +71,16 @@ def test_the_package_installs_on_the_pythons_and_systems_that_are_named() -> Non
         (f"sys_platform == '{system.lower()}' and platform_machine == '{processor}'") for system, processor in SYSTEMS
     }
     assert environments == set(project["tool"]["uv"]["environments"])
+
+
+def test_doctor_refuses_a_python_that_is_not_supported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEPOSIT_STATE_DIR", str(tmp_path))
+
+    def examined() -> doctor.Finding:
+        return next(each for each in doctor.examine(chosen_settings()) if each.what == "Python")
+
+    assert examined().ok
+    monkeypatch.setattr(doctor, "PYTHON", ((3, 8), (3, 9)))
+    this = "{}.{}".format(*sys.version_info)
+    refusal = f"Python {this} is not supported, 3.8 to 3.9 are: make PYTHON=3.9 setup"
+    assert examined() == doctor.Finding("Python", False, refusal)

@@ -12,7 +12,7 @@ from deposit.deploy import airflow
 from deposit.deploy.layout import Layout
 from deposit.deploy.local import grafana, lifecycle, processes, supervision
 from deposit.deploy.local.programs import wanted_ports
-from deposit.deploy.requirements import GIB, SYSTEMS, WITHOUT_DOCKER, Machine, require_disk, shortfalls
+from deposit.deploy.requirements import GIB, PYTHON, SYSTEMS, WITHOUT_DOCKER, Machine, require_disk, shortfalls
 from deposit.errors import ConfigError, DepositError
 from deposit.sections import DatabaseSettings, StackSettings, StoreSettings
 from deposit.settings import Settings
@@ -69,6 +69,10 @@ def _machine() -> str:
 
 
 def _python() -> str:
+    this = sys.version_info[:2]
+    if not PYTHON[0] <= this <= PYTHON[1]:
+        present, oldest, newest = ("{}.{}".format(*each) for each in (this, *PYTHON))
+        raise ConfigError(f"Python {present} is not supported, {oldest} to {newest} are: make PYTHON={newest} setup")
     return f"{sys.version.split()[0]} at {sys.executable}"
 
 
