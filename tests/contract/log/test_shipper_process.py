@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -180,12 +180,13 @@ def test_a_database_without_the_log_is_waited_for(
     postgres: str, scored: Callable[..., Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings = Settings(state_dir=tmp_path / "state", database=DatabaseSettings(writer_url=postgres))
-    Spool.of(settings).append([encode_entry(scored(1), 1)])
     stop = threading.Event()
-    threading.Timer(0.5, stop.set).start()
-    shipper.run(settings, stop)
-    assert "wait in the spool" in caplog.text
-    assert Spool.of(settings).state()[:2] == (1, 1)
+    with closing(Spool.of(settings)) as spool:
+        spool.append([encode_entry(scored(1), 1)])
+        threading.Timer(0.5, stop.set).start()
+        shipper.run(settings, stop)
+        assert "wait in the spool" in caplog.text
+        assert spool.state()[:2] == (1, 1)
 
 
 @pytest.mark.parametrize(
