@@ -30,7 +30,7 @@ def latest_worths(connection: Connection, capacity: int | None, months: int) -> 
 
     Months whose metrics are from before they had these profits are left out.
     """
-    rows = connection.execute(_PROFITS).tuples().all()
+    rows = connection.execute(_PROFITS).all()
     if not rows:
         return []
     ours = [row for row in rows if registered_name(row[1]) == registered_name(rows[0][1])]

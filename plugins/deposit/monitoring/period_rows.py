@@ -65,7 +65,7 @@ class StoredRows:
     def sample(self, model_id: str, rows: int) -> Sample:
         """As `PeriodRows` says."""
         window = {"model_id": model_id, "start": self._span.start, "end": self._span.end, "rows": rows}
-        drawn = self._connection.execute(_SAMPLE, window).tuples()
+        drawn = self._connection.execute(_SAMPLE, window)
         # a value's text once, not once a row
         return [[intern(value) if isinstance(value, str) else value for value in row] for row in drawn]
 

@@ -119,7 +119,7 @@ def assessments_of(connection: Connection, name: str, periods: Sequence[str]) ->
 
 def metrics_of(connection: Connection, period: str, model_id: str) -> dict[str, float]:
     """The metrics of one model's period by name, without those of single columns."""
-    return dict(connection.execute(_METRICS, {"period": period, "model_id": model_id}).tuples().all())
+    return dict(connection.execute(_METRICS, {"period": period, "model_id": model_id}).all())
 
 
 def _assessment(row: RowMapping) -> PeriodAssessment:

@@ -99,4 +99,4 @@ def wait_until_stable(look: Callable[[], dict[str, str]]) -> dict[str, str]:
 
 def _pairs(engine: Engine, statement: str, given: dict[str, object]) -> dict[str, str]:
     with reachable(engine), engine.connect() as connection:
-        return dict(connection.execute(text(statement), given).tuples().all())
+        return dict(connection.execute(text(statement), given).all())
