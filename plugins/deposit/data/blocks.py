@@ -184,7 +184,7 @@ _Distinct = tuple[list[str], NDArray[np.int32]]
 
 
 def _values(cells: pa.ChunkedArray, column: Category | Number, decimal_comma: bool) -> tuple[Any, Wrong, _Distinct]:
-    """A column's values, where they are wrong, and what was read by its spelling."""
+    """A column's values, where they are wrong, and its distinct texts, none of cells that are numbers already."""
     if isinstance(column, Number) and (pa.types.is_integer(cells.type) or pa.types.is_floating(cells.type)):
         return *_numbers(cells, column), ([], np.empty(0, np.int32))
     texts, codes = _distinct(cells)

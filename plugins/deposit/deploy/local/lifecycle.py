@@ -106,19 +106,18 @@ def status(settings: Settings) -> list[ServiceStatus]:
     by_name = {program.name: program for program in programs(settings, place, secrets)}
     seen = {info["name"]: info for info in supervision.states(place)}
     parts = []
-    for info in [seen.get(name, {"name": name, "statename": "", "pid": 0}) for name in by_name.keys() | seen.keys()]:
-        program = by_name.get(info["name"])
+    for name in dict.fromkeys((*by_name, *seen)):
+        info, program = seen.get(name, {"statename": "", "pid": 0}), by_name.get(name)
         parts.append(
             ServiceStatus(
-                info["name"],
+                name,
                 _STATES.get(info["statename"], "stopped"),
                 info["pid"] or None,
                 program.url if program else None,
                 program.description if program else "serves a model",
             )
         )
-    order = list(by_name)
-    return sorted(parts, key=lambda part: order.index(part.name) if part.name in order else len(order))
+    return parts
 
 
 def dashboards(stack: StackSettings, place: Layout, parts: list[ServiceStatus]) -> str:
