@@ -185,7 +185,7 @@ def _fill(server: Database, name: str, frame: pd.DataFrame, rows: int) -> None:
 def _score(settings: Settings, frame: pd.DataFrame, rows: int, costs: Costs, progress: Progress) -> None:
     progress(f"scoring {rows:,} rows in batch")
     scoring.write_rows(settings, frame, rows, settings.state_dir)
-    result = scoring.run_child(settings, "scored", rows)
+    result = scoring.run_child(settings, "scored", rows, scoring.ONE_CORE)
     costs.add("scored in batch, 16 recipes", rows, rows / result["per_core"], None, result["peak"])
 
 

@@ -43,6 +43,8 @@ ROWS = (1_000_000, 10_000_000)
 _FILE_ROWS = 1_000_000
 _ALONE_ROWS = 3_000_000
 """The same matrix again and again has the same rate from the second time on."""
+ONE_CORE = frozenset(sorted(os.sched_getaffinity(0))[:1])
+"""Both have one core for themselves: on two, what `deposit score` does beside its thread of XGBoost slows that down."""
 _START_SECONDS = 60
 _CLUSTER_ROWS = 1_000_000
 _CLUSTERS = {"a worker, on one core": (1, 1), "two workers, on two cores": (2, 2), "a worker, on two cores": (1, 2)}
@@ -128,7 +130,7 @@ def _measure(settings: Settings, folder: Path, sizes: Sequence[int], rounds: int
         for number in range(1, rounds + 1):
             for child in _CHILDREN:
                 log_progress(f"{child}: {rows:,} rows, round {number} of {rounds}")
-                measured.setdefault((rows, child), []).append(run_child(settings, child, rows))
+                measured.setdefault((rows, child), []).append(run_child(settings, child, rows, ONE_CORE))
     return measured
 
 
@@ -160,10 +162,8 @@ def write_rows(settings: Settings, frame: pd.DataFrame, rows: int, folder: Path)
         bucket.upload(path, f"bench/{rows}/{first // _FILE_ROWS:04d}.parquet")
 
 
-def run_child(
-    settings: Settings, child: str, rows: int, cores: frozenset[int] = frozenset(os.sched_getaffinity(0))
-) -> dict[str, float]:
-    """What one process of the measurement found, on some cores."""
+def run_child(settings: Settings, child: str, rows: int, cores: frozenset[int]) -> dict[str, float]:
+    """The figures of one process of the measurement, which runs on these cores."""
     command = [sys.executable, "-W", "ignore", "-m", "benchmarks.scoring", "--child", child, "--rows", str(rows)]
     environment = {**{name: os.environ[name] for name in ("PATH", "HOME")}, **variables(settings)}
     allowed = os.sched_getaffinity(0)
@@ -266,11 +266,12 @@ def _markdown(tables: Sequence[Table], rounds: int) -> str:
     cores = len(os.sched_getaffinity(0))
     return (
         f"# Batch scoring, timed\n\nMade by `make bench-score`.\n\n"
-        "The real rows in another order each time, in files of a million, in SeaweedFS on the same machine. One thread "
-        "scores. `deposit score` is timed with everything that it does (download, check, encode, score, sort, rank, "
-        "write, upload, manifest) but its imports and MLflow; XGBoost is given a matrix that is encoded and in memory, "
-        f"of a million rows, again and again up to {_ALONE_ROWS:,} rows. Rows of a core are those of a second of "
-        f"processor time. The model mixes all {len(RECIPES)} recipes. "
+        "The real rows in another order each time, in files of a million, in SeaweedFS on the same machine. Each "
+        "has one core for itself; the store has the other. `deposit score` is timed with everything that it does "
+        "(download, check, encode, score, sort, rank, write, upload, manifest) but its imports and MLflow; XGBoost is "
+        "given a matrix that is encoded and in memory, of a million rows, again and again up to "
+        f"{_ALONE_ROWS:,} rows. Rows of a core are those of a second of processor time. "
+        f"The model mixes all {len(RECIPES)} recipes. "
         f"{rounds} rounds, in turn; cells show the median and, in brackets, the lowest and the highest.\n\n"
         f"{tables[0].markdown()}\n"
         "Of Dask's workers each has one thread. They check, encode and score; the command, which reads, sorts, ranks "
