@@ -4,10 +4,11 @@ Heavy imports are inside the commands, so that `deposit --help` answers at once.
 """
 
 import os
+from typing import Annotated
 
 import typer
 
-from deposit import console, proxies
+from deposit import __version__, console, proxies
 from deposit.cli import (
     key_commands,
     model_commands,
@@ -47,6 +48,21 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(key_commands.app)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"deposit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
 
 
 def main() -> None:
