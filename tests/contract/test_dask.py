@@ -111,7 +111,7 @@ def _content(folder: Path) -> dict[str, bytes]:
 def test_a_batch_is_the_same_bytes_though_it_is_killed_and_so_is_a_worker(
     make_scoring: Callable[..., BatchScoring], cluster: DaskCluster, remote: ComputeSettings, tmp_path: Path
 ) -> None:
-    make_scoring("here", ComputeSettings()).carry_out()
+    make_scoring("here", ComputeSettings()).run()
     here = _content(tmp_path / "here")
     assert len([name for name in here if name.startswith("_quarantine")]) > 2
 
@@ -132,8 +132,8 @@ def test_a_batch_is_the_same_bytes_though_it_is_killed_and_so_is_a_worker(
 
     scoring.journal.add = kill_then_stop  # type: ignore[assignment, method-assign]
     with pytest.raises(StoppedError):
-        scoring.carry_out()
-    make_scoring("there", remote).carry_out()
+        scoring.run()
+    make_scoring("there", remote).run()
     assert _content(tmp_path / "there") == here
     assert any("rows scored" in message for message in messages)
 

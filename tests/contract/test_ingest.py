@@ -331,17 +331,17 @@ BAD_TEXTS: dict[str, tuple[str | bytes, type[DepositError], str]] = {
     "quote that takes in rows": (
         "\n".join([HEADER, *ROWS[:9], '"' + ROWS[9].replace('"', ""), *plain(ROWS[10:99]), '"' + ROWS[99]]),
         SourceError,
-        "a quote that opens on line 11 closes further down, and what lies between are rows of their own: remove",
+        "a quote that opens on line 11 closes further down, and the lines between are rows of their own: remove",
     ),
     "cut off": ("\n".join([HEADER, *ROWS[:9]])[:-20], ContractError, "line 10: 1. fields: 21 .*the file was cut off"),
-    "workbook": (no_workbook(), SourceError, "this is no whole .xlsx that can be read: save it again"),
+    "workbook": (no_workbook(), SourceError, "this is not a complete, readable .xlsx file: save it again"),
     "page": ("<!DOCTYPE html><html>", SourceError, "this is a web page .*login page"),
     "two files": (archive(a=b"1", b=b"2"), SourceError, r"zip archive holds no .* but 2 files \(a, b\): unpack it and"),
     "NUL": (f"{HEADER}\n{ROWS[0]}\n\0\n", SourceError, "line 3 holds a NUL"),
     "other separator below": (HEADER + "\n" + ROWS[0].replace(";", ","), ContractError, "1 fields: 21 separated"),
     "missing column": (HEADER.replace('"age"', '"alter"') + "\n" + ROWS[0], ContractError, "missing column age"),
     "unknown column": (f'{HEADER};"name"\n{ROWS[0]};"A"', ContractError, "unknown column 'name': remove it"),
-    "column twice": (f'{HEADER};"age"\n{ROWS[0]};1', ContractError, "column 'age' is there more than once"),
+    "column twice": (f'{HEADER};"age"\n{ROWS[0]};1', ContractError, "column 'age' occurs more than once"),
     "duration alone": ("duration\n261\n", ContractError, "`duration`, which is known only after the call"),
     "duration and y": ("duration;y\n261;no\n", ContractError, "`duration`, which is known only after the call"),
     "latin-1": (
@@ -366,7 +366,7 @@ def test_a_wrong_sha256_is_refused(servers: Settings, csv_file: Path) -> None:
 def test_a_path_that_cannot_be_read_is_refused(servers: Settings, tmp_path: Path) -> None:
     refused(of(servers, source="file", path=tmp_path / "none.csv"), SourceError, "none.csv: cannot be read")
     refused(of(servers, source="file", path=tmp_path), SourceError, "Is a directory")
-    refused(of_text(servers, tmp_path / "cut.xz", lzma.compress(b"x" * 999)[:-9]), SourceError, "not a whole .xz file")
+    refused(of_text(servers, tmp_path / "cut.xz", lzma.compress(b"x" * 999)[:-9]), SourceError, "not a complete .xz")
     refused(of(servers, source="file"), ConfigError, "DEPOSIT_INGEST__PATH")
 
 

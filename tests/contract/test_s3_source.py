@@ -73,7 +73,7 @@ def test_the_month_that_is_over_is_read(bank: Any, tmp_path: Path) -> None:
     ("uri", "settings", "kind", "sentence"),
     [
         (None, {}, ConfigError, "source `s3` needs DEPOSIT_INGEST__S3_URI"),
-        ("s3://bank/none-*.csv", {}, SourceError, r"none-\*.csv is not there yet: wait for the file, or correct"),
+        ("s3://bank/none-*.csv", {}, SourceError, r"none-\*.csv does not exist yet: wait for the file, or correct"),
         ("s3://no-bank/x.csv", {}, ConfigError, "bucket no-bank does not exist.*correct DEPOSIT_INGEST__S3_URI"),
         ("s3://bank/calls/2026-01.csv.xz", {"sha256": "0" * 64}, IntegrityError, "sha256 of the CSV is"),
     ],

@@ -1,1 +1,1 @@
-"""From a source to a dataset version in the object store."""
+"""Ingest: from a source to a dataset version in the object store."""

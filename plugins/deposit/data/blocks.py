@@ -1,4 +1,4 @@
-"""The rows of a list of customers, block by block: their values, or what is wrong with them."""
+"""Read the rows of a customer list block by block: values of the valid rows, reasons for the rejected ones."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -25,11 +25,11 @@ BLOCK_ROWS = 50_000
 _DICTIONARY = pa.dictionary(pa.int32(), pa.binary())
 _MAX_ID_BYTES = 512
 _LINE_END = 2
-"""Bytes that it has at most."""
+"""Maximum length of a line end in bytes (CR LF)."""
 
 
 class Rejected(NamedTuple):
-    """A bad row: the number of its record, what is wrong, and whether its cells stand under the right columns."""
+    """A rejected row: its record number, the reason, and whether it has the right number of cells."""
 
     record: int
     reason: str
@@ -38,14 +38,14 @@ class Rejected(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Rows of a list.
+    """A block of rows of a list.
 
     Args:
-        records: numbers of the good rows' records, shape (n,).
-        columns: the good rows' values by feature, shape (n,) each: float64, or coded texts for categories.
-        ids: the good rows' ids as text, nulls where there is none.
-        rejected: the bad rows, in order.
-        readings: what of the good rows was read by its spelling.
+        records: record numbers of the valid rows, shape (n,).
+        columns: values of the valid rows by feature, shape (n,) each: float64, or `CodedTexts` for categories.
+        ids: ids of the valid rows as text, null for rows without one.
+        rejected: rejected rows, in order.
+        readings: alternative spellings in the valid rows, with the values they were read as.
     """
 
     records: NDArray[np.int64]
@@ -58,9 +58,9 @@ class Block:
 def read_blocks(
     file: IO[bytes], records: Records, header: Header, rows: int | None = None, constants: dict[str, str] | None = None
 ) -> Iterator[Block]:
-    """All rows, in order, so many at a time or `BLOCK_ROWS`; `constants` are cells of all rows, by column.
+    """Yield all rows in order, `rows` or `BLOCK_ROWS` at a time; `constants` are cells that every row gets, by column.
 
-    Raises SourceError where the file is no CSV.
+    Raises SourceError if the file is not a valid CSV.
     """
     step = rows or BLOCK_ROWS
     for first in range(0, len(records), step):
@@ -69,7 +69,7 @@ def read_blocks(
 
 
 def read_rows(file: IO[bytes], records: Records, header: Header, chosen: NDArray[np.int64]) -> Block:
-    """The rows of some records, in the order given."""
+    """Read the rows of the chosen records, in the given order."""
     return _read_block(file, records, header, chosen)
 
 
@@ -80,10 +80,10 @@ def _read_block(
     chosen: NDArray[np.int64],
     constants: dict[str, str] | None = None,
 ) -> Block:
-    table, misshapen = _parsed(_content(file, records, chosen), header)
+    table, misshapen = _parse(_read_content(file, records, chosen), header)
     if table is None or len(table) + len(misshapen) != len(chosen):
         line = int(records.lines[chosen[0]])
-        raise SourceError(f"the rows from line {line} on cannot be told apart; look for quotes there")
+        raise SourceError(f"cannot parse the rows from line {line} on: check the quotes there")
     rejected = [_misshapen(int(chosen[number - 1]), cells, records, header) for number, cells in misshapen]
     for name, value in (constants or {}).items():
         table = table.append_column(name, pa.repeat(value, len(table)))
@@ -94,13 +94,13 @@ def _read_block(
 def check_table(
     table: pa.Table, records: NDArray[np.int64], decimal_comma: bool = False, misshapen: Sequence[Rejected] = ()
 ) -> Block:
-    """Rows of any types, by the names of the features and `id`, checked by the contract.
+    """Check a table, whose columns are named like the features and `id`, against the contract.
 
     Args:
-        table: text is parsed, numbers are taken as they are, null is as an empty cell.
-        records: number of each row, shape (n,).
+        table: cells of any type; text is parsed, numbers are taken as they are, null counts as an empty cell.
+        records: record number of each row, shape (n,).
         decimal_comma: whether `4,5` is a number.
-        misshapen: rows that are rejected already.
+        misshapen: rows that are already rejected because of their number of cells.
     """
     good = np.ones(len(table), dtype=bool)
     reasons: dict[int, list[str]] = {}
@@ -127,13 +127,13 @@ def check_table(
     return Block(records, columns, ids, sorted([*misshapen, *rejected]), tuple(readings))
 
 
-def _content(file: IO[bytes], records: Records, chosen: NDArray[np.int64]) -> bytes:
+def _read_content(file: IO[bytes], records: Records, chosen: NDArray[np.int64]) -> bytes:
     first, last = int(chosen[0]), int(chosen[-1])
     if last - first == len(chosen) - 1 and (np.diff(chosen) == 1).all():
         content, starts, ends = records.span(file, first, last + 1), records.starts[chosen], records.ends[chosen]
         if not (starts[1:] - ends[:-1] > _LINE_END).any():
             return content
-        # between them are lines that hold separators alone
+        # skip the lines between the records, which hold only separators
         places = zip((starts - starts[0]).tolist(), (ends - starts[0]).tolist(), strict=True)
         return b"\n".join(content[start:end] for start, end in places)
     return b"\n".join(records.contents(file, chosen))
@@ -147,10 +147,10 @@ def _misshapen(record: int, cells: int, records: Records, header: Header) -> Rej
     return Rejected(record, reason, in_shape=False)
 
 
-def _parsed(content: bytes, header: Header) -> tuple[pa.Table | None, list[tuple[int, int]]]:
-    """The used columns' cells, and number (from 1) and cells of each row that has too many or too few.
+def _parse(content: bytes, header: Header) -> tuple[pa.Table | None, list[tuple[int, int]]]:
+    """Parse the used columns, and list the rows with too many or too few cells as (row number from 1, cells).
 
-    No table for what Arrow cannot read.
+    The table is None if Arrow cannot parse the content.
     """
     misshapen: list[tuple[int, int]] = []
 
@@ -178,13 +178,13 @@ def _parsed(content: bytes, header: Header) -> tuple[pa.Table | None, list[tuple
 
 
 Wrong = list[tuple[int, str]]
-"""Numbers of bad rows, each with the reason."""
+"""Bad rows: the row number and the reason of each."""
 _Distinct = tuple[list[str], NDArray[np.int32]]
-"""The distinct texts of a column's cells, and which of them each row has."""
+"""The distinct texts of a column, and the index of each row's text."""
 
 
 def _values(cells: pa.ChunkedArray, column: Category | Number, decimal_comma: bool) -> tuple[Any, Wrong, _Distinct]:
-    """A column's values, where they are wrong, and its distinct texts, none of cells that are numbers already."""
+    """Return a column's values, its bad rows, and its distinct texts (none if the cells are numbers already)."""
     if isinstance(column, Number) and (pa.types.is_integer(cells.type) or pa.types.is_floating(cells.type)):
         return *_numbers(cells, column), ([], np.empty(0, np.int32))
     texts, codes = _distinct(cells)
@@ -206,7 +206,7 @@ def _readings(column: Category | Number, cells: _Distinct, good: NDArray[np.bool
 
 
 def _distinct(cells: pa.ChunkedArray) -> _Distinct:
-    """Of cells of any type; each text is to be read once."""
+    """Dictionary-encode cells of any type, so that each distinct text is parsed only once."""
     if not pa.types.is_dictionary(cells.type):
         cells = cells.cast(pa.binary() if pa.types.is_binary(cells.type) else pa.string()).dictionary_encode()
     whole = cells.unify_dictionaries().combine_chunks()
@@ -220,7 +220,7 @@ def _distinct(cells: pa.ChunkedArray) -> _Distinct:
 
 
 def _numbers(cells: pa.ChunkedArray, column: Number) -> tuple[NDArray[np.float64], Wrong]:
-    # where it is null, NumPy has NaN
+    # nulls become NaN
     values: NDArray[np.float64] = cells.cast(pa.float64()).to_numpy()
     right = (values >= column.low) & (values <= column.high)
     if column.integer and pa.types.is_floating(cells.type):

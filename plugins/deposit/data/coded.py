@@ -1,4 +1,4 @@
-"""A column of texts of which each distinct one is kept once."""
+"""A dictionary-encoded text column, which stores each distinct text once."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, eq=False)
 class CodedTexts:
-    """Row `i` holds `texts[codes[i]]`; as an array, or one of Arrow's, it is what it stands for.
+    """A text column in which row `i` holds `texts[codes[i]]`; converts to a NumPy or Arrow array of these texts.
 
     Args:
-        texts: the distinct ones, and some perhaps that no row has.
-        codes: of the rows, shape (n,).
+        texts: distinct texts; some may occur in no row.
+        codes: index of each row's text, shape (n,).
     """
 
     texts: tuple[str, ...]
@@ -23,7 +23,7 @@ class CodedTexts:
         return len(self.codes)
 
     def __getitem__(self, place: Any) -> Any:
-        """One row's text, or the rows of a mask, a slice or an array of places."""
+        """Return one row's text, or the rows that a mask, a slice or an index array selects."""
         codes = self.codes[place]
         return self.texts[codes] if np.ndim(codes) == 0 else CodedTexts(self.texts, codes)
 
@@ -32,7 +32,7 @@ class CodedTexts:
         texts[:] = self.texts
         return texts[self.codes]
 
-    def __arrow_array__(self, type: Any = None) -> Any:  # noqa: A002 - Arrow's names
+    def __arrow_array__(self, type: Any = None) -> Any:  # noqa: A002 - the parameter name is Arrow's
         import pyarrow as pa
 
         return pa.DictionaryArray.from_arrays(pa.array(self.codes), pa.array(self.texts, pa.string()))

@@ -1,6 +1,6 @@
-"""The dataset's columns: the one description that contract, encoder, service and docs are made from.
+"""The dataset's columns: the single definition from which contract, encoder, service and docs are made.
 
-Needs no data library at import, so that what serves starts light.
+Imports no data library at module level, to keep the service light.
 """
 
 import re
@@ -30,15 +30,15 @@ _LONG = {
     "tues": "tue", "tuesday": "tue", "wednesday": "wed", "thur": "thu", "thurs": "thu", "thursday": "thu",
     "friday": "fri", "y": "yes", "true": "yes", "n": "no", "false": "no",
 }  # fmt: skip
-"""Other spellings of values. No numbers: of a month or an answer, a program's code may be another one."""
+"""Alternative spellings of values. No numbers: another program may number months or yes and no differently."""
 
 _DATE = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])(-[0-3][0-9]([ T].*)?)?")
-"""As a workbook's cell holds a date that it shows as a month."""
+"""A date as a workbook stores it in a cell that displays a month."""
 
 
 @lru_cache
 def _spellings(allowed: tuple[str, ...]) -> dict[str, str]:
-    """The allowed values by how names are compared."""
+    """Map each spelling, normalised by `plain`, to its allowed value."""
     return {long: value for long, value in _LONG.items() if value in allowed} | {
         plain(value): value for value in allowed
     }
@@ -49,13 +49,13 @@ class _Named:
 
     @property
     def sql_name(self) -> str:
-        """Its name in tables and as an attribute, which has no dots."""
+        """Name without dots, for SQL columns and Python attributes."""
         return self.name.replace(".", "_")
 
 
 @dataclass(frozen=True)
 class Category(_Named):
-    """A column with a closed list of values; `example` is the one that the docs show."""
+    """A column with a closed list of values; `example` is the value that the docs show."""
 
     name: str
     allowed: tuple[str, ...]
@@ -64,12 +64,12 @@ class Category(_Named):
 
     @property
     def kind(self) -> type:
-        """The type of its values."""
+        """Python type of the values."""
         return str
 
     @property
     def domain(self) -> str:
-        """What it may hold, in words.
+        """Description of the allowed values.
 
         >>> Category("contact", ("cellular", "telephone"), "kind of phone", "cellular").domain
         'one of cellular, telephone'
@@ -77,7 +77,7 @@ class Category(_Named):
         return f"one of {', '.join(self.allowed)}"
 
     def parse(self, text: str, decimal_comma: bool) -> str:  # noqa: ARG002
-        """The value that a cell stands for in any spelling, or the cell's text if it is none that is allowed.
+        """Return the allowed value that a cell spells, or the cell's text if there is none.
 
         >>> Category("loan", ("no", "yes", "unknown"), "has a loan", "no").parse(" TRUE", decimal_comma=False)
         'yes'
@@ -93,19 +93,19 @@ class Category(_Named):
         return value in self.allowed
 
     def feature_names(self) -> tuple[str, ...]:
-        """The columns of the model's matrix that it becomes: one a value."""
+        """Names of the column's features in the model's matrix: one per value."""
         return tuple(f"{self.name}={value}" for value in self.allowed)
 
     def json_type(self) -> Any:
-        """The type by which msgspec checks it in a body."""
+        """Type with which msgspec validates the column in a request body."""
         return Literal[self.allowed]
 
     def json_schema(self) -> dict[str, Any]:
-        """Its JSON Schema."""
+        """JSON Schema of the column."""
         return {"type": "string", "enum": list(self.allowed), "description": self.meaning}
 
     def pandera_column(self) -> "pa.Column":
-        """Its check in a frame of parsed cells."""
+        """Pandera check of the column in a frame of parsed cells."""
         import pandera.pandas as pa
 
         return pa.Column(checks=pa.Check.isin(self.allowed))
@@ -113,7 +113,7 @@ class Category(_Named):
 
 @dataclass(frozen=True)
 class Number(_Named):
-    """A column with a closed range, whole numbers only if `integer`; `example` is the value that the docs show."""
+    """A column with a closed range, of whole numbers if `integer`; `example` is the value that the docs show."""
 
     name: str
     low: float
@@ -124,12 +124,12 @@ class Number(_Named):
 
     @property
     def kind(self) -> type:
-        """The type of its values."""
+        """Python type of the values."""
         return int if self.integer else float
 
     @property
     def domain(self) -> str:
-        """What it may hold, in words.
+        """Description of the allowed values.
 
         >>> Number("age", 17, 110, True, "age in years", 41).domain
         'a whole number from 17 to 110'
@@ -137,7 +137,7 @@ class Number(_Named):
         return f"a {'whole ' if self.integer else ''}number from {self.low:g} to {self.high:g}"
 
     def parse(self, text: str, decimal_comma: bool) -> float | None:
-        """The number in a cell, whether it is allowed or not; None if it holds none.
+        """Return the number in a cell, allowed or not; None if the cell holds no number.
 
         >>> Number("euribor3m", -5, 20, False, "three-month Euribor rate", 1.3).parse(" 4,857 ", decimal_comma=True)
         4.857
@@ -145,7 +145,7 @@ class Number(_Named):
         return number(bare(text), decimal_comma)
 
     def contains(self, value: Any) -> bool:
-        """Whether a value, of any type, is allowed; not so for NaN, the infinities, True and False.
+        """Whether a value, of any type, is allowed. NaN, infinities and booleans are not.
 
         >>> age = Number("age", 17, 110, True, "age in years", 41)
         >>> age.contains(41.0), age.contains(41.5), age.contains("41")
@@ -158,25 +158,25 @@ class Number(_Named):
         return bool(self.low <= value <= self.high)
 
     def feature_names(self) -> tuple[str, ...]:
-        """The columns of the model's matrix that it becomes: itself."""
+        """Names of the column's features in the model's matrix: its own name."""
         return (self.name,)
 
     def json_type(self) -> Any:
-        """The type by which msgspec checks it in a body."""
+        """Type with which msgspec validates the column in a request body."""
         low, high = float(self.low), float(self.high)
         if not self.integer:
             return Annotated[float, msgspec.Meta(ge=low, le=high)]
-        # 41.0 and 4.1e1 are whole numbers too; as a union they cost those who write 41 nothing
+        # 41.0 and 4.1e1 are whole numbers too; the union costs nothing when a request has 41
         plain = Annotated[int, msgspec.Meta(ge=int(low), le=int(high))]
         return plain | Annotated[float, msgspec.Meta(ge=low, le=high, multiple_of=1)]
 
     def json_schema(self) -> dict[str, Any]:
-        """Its JSON Schema, for which 41.0 is an integer too."""
+        """JSON Schema of the column; to JSON Schema, 41.0 is an integer too."""
         kind = "integer" if self.integer else "number"
         return {"type": kind, "minimum": self.low, "maximum": self.high, "description": self.meaning}
 
     def pandera_column(self) -> "pa.Column":
-        """Its check in a frame of parsed cells, NaN where they held no number."""
+        """Pandera check of the column in a frame of parsed cells, where NaN stands for a cell without a number."""
         import pandera.pandas as pa
 
         checks = [pa.Check.in_range(self.low, self.high)]
@@ -227,9 +227,9 @@ NUMBERS: dict[str, Number] = {column.name: column for column in FEATURES if isin
 
 
 def customer_struct(type_of: Callable[[Category | Number], Any], identity: Any, **options: Any) -> type[Any]:
-    """A msgspec structure for a customer in a request's body: the columns in order, then the optional `id`.
+    """Build a msgspec struct for a customer in a request body: the columns in order, then the optional `id`.
 
-    `type_of` gives a column's type: the strict one where a body comes in, a plain one where it is read again.
+    `type_of` returns a column's type: strict types validate a request, plain types decode it again later.
     """
     return msgspec.defstruct(
         "Customer",

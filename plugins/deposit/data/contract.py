@@ -1,6 +1,6 @@
-"""The data contract at the border, generated from the columns' description. Pure.
+"""The data contract, generated from the column definitions. Pure.
 
-Raw rows come as strings, indexed by line; good rows leave typed, bad ones with a reason.
+Raw rows are strings, indexed by line; valid rows come out typed, invalid ones with their violations.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ from deposit.errors import ContractError
 
 REQUIRED = (*NAMES, TARGET)
 DATED = ("period", "date")
-"""Columns by which a source dates its rows itself."""
+"""Columns with which a source can date its rows itself."""
 OPTIONAL = ("id", *DATED, LEAKAGE_COLUMN)
 ALIASES = {"deposit": TARGET, "subscribed": TARGET}
 _ID = r"(?:0|[1-9]\d{0,17})"
@@ -39,8 +39,11 @@ _DTYPES: dict[str, Any] = {
 class ValidationResult:
     """Rows split by the contract; both frames are indexed by line.
 
-    `good`: id int64, period str (if the source has it), features, y int8. `rejected`: raw strings. `violations` are
-    those of the rejected rows, by line and then by column. `readings`: what of the good rows was read by its spelling.
+    Args:
+        good: valid rows: id int64, period str (if the source has it), features, y int8.
+        rejected: invalid rows, as raw strings.
+        violations: violations of the rejected rows, by line and then by column.
+        readings: alternative spellings in the valid rows, with the values they were read as.
     """
 
     good: pd.DataFrame
@@ -50,26 +53,26 @@ class ValidationResult:
 
 
 def check_columns(names: Sequence[str]) -> None:
-    """Raise ContractError, in one line, unless the columns are those of the dataset, in any order."""
-    names = [name for name in names if plain(name)]  # what nobody named is not read
+    """Raise ContractError, with a one-line message, unless the columns are those of the dataset, in any order."""
+    names = [name for name in names if plain(name)]  # columns without a name are ignored
     missing = [name for name in REQUIRED if name not in names]
     repeated = sorted({name for name in names if list(names).count(name) > 1})
     unknown = [name for name in names if name not in REQUIRED and name not in OPTIONAL]
     if missing:
-        raise ContractError(_lacking(names, missing), _beyond(missing, _NAMED))
+        raise ContractError(_missing_message(names, missing), _details(missing, _NAMED))
     if repeated:
         raise ContractError(
-            f"column {few([quote(name) for name in repeated], _QUOTED)} is there more than once: keep one",
-            _beyond(repeated, _QUOTED),
+            f"column {few([quote(name) for name in repeated], _QUOTED)} occurs more than once: keep one",
+            _details(repeated, _QUOTED),
         )
     if unknown:
         raise ContractError(
-            f"unknown column {few([quote(name) for name in unknown], _QUOTED)}: remove it", _beyond(unknown, _QUOTED)
+            f"unknown column {few([quote(name) for name in unknown], _QUOTED)}: remove it", _details(unknown, _QUOTED)
         )
 
 
 def validate_rows(raw: pd.DataFrame, decimal_comma: bool = False) -> ValidationResult:
-    """Split raw rows, which hold the required columns and `id`, into good ones and rejected ones with violations.
+    """Split raw rows with the required columns and `id` into valid rows and rejected rows with their violations.
 
     With `decimal_comma`, `4,5` is a number.
     """
@@ -79,12 +82,12 @@ def validate_rows(raw: pd.DataFrame, decimal_comma: bool = False) -> ValidationR
     except pa.errors.SchemaErrors as errors:
         violations = _violations(raw, errors.failure_cases)
         bad = raw.index.isin([violation.line for violation in violations])
-        return ValidationResult(_published(typed[~bad]), raw[bad], violations)
-    return ValidationResult(_published(typed), raw.iloc[:0], [])
+        return ValidationResult(_to_dataset(typed[~bad]), raw[bad], violations)
+    return ValidationResult(_to_dataset(typed), raw.iloc[:0], [])
 
 
 def deduplicate(good: pd.DataFrame) -> ValidationResult:
-    """Rows with each id once; those whose id is already used by a row above are rejected, as text."""
+    """Keep the first row of each id; reject the rows that repeat an id, as text."""
     again = good["id"].duplicated()
     repeated = good[again].astype(object).astype(str)
     pairs = zip(repeated.index.tolist(), repeated["id"], strict=True)
@@ -95,7 +98,7 @@ def deduplicate(good: pd.DataFrame) -> ValidationResult:
 
 @lru_cache
 def schema(dated: tuple[str, ...]) -> pa.DataFrameSchema:
-    """The pandera schema of a typed frame with these of `DATED`: numbers as float64, all else as text."""
+    """Pandera schema of a typed frame with the columns `dated` of `DATED`: numbers are float64, the rest is text."""
     parts = {column.name: column.pandera_column() for column in FEATURES}
     parts["id"] = pa.Column(checks=pa.Check.str_matches(rf"^{_ID}\Z"))
     parts[TARGET] = pa.Column(checks=pa.Check.isin(ANSWERS))
@@ -105,12 +108,12 @@ def schema(dated: tuple[str, ...]) -> pa.DataFrameSchema:
     return pa.DataFrameSchema(parts, strict=True)
 
 
-def _beyond(names: list[str], most: int) -> list[str]:
-    """All names, where a sentence does not hold them."""
+def _details(names: list[str], most: int) -> list[str]:
+    """All names, if the one-line message has to leave some out."""
     return names if len(names) > most else []
 
 
-def _lacking(names: Sequence[str], missing: list[str]) -> str:
+def _missing_message(names: Sequence[str], missing: list[str]) -> str:
     if set(names) <= {LEAKAGE_COLUMN, TARGET, "id", "period"} and LEAKAGE_COLUMN in names:
         return (
             f"the only column is `{LEAKAGE_COLUMN}`, which is known only after the call and never used; "
@@ -118,28 +121,28 @@ def _lacking(names: Sequence[str], missing: list[str]) -> str:
         )
     share = f" (it has {len(names)} of {len(REQUIRED)})" if len(names) < len(REQUIRED) else ""
     lacking = few(with_near(missing, [name for name in names if name not in (*REQUIRED, *OPTIONAL)]), _NAMED)
-    return f"missing column {lacking}{share}: add what is missing, with the names of data/README.md"
+    return f"missing column {lacking}{share}: add what is missing, named as in data/README.md"
 
 
 def _typed(raw: pd.DataFrame, decimal_comma: bool) -> pd.DataFrame:
-    """Numbers parsed (NaN where they are none), texts without blanks around them; the leaked column goes here."""
+    """Parse numbers (NaN if a cell holds none), strip texts, and drop the leakage column."""
     typed = raw.drop(columns=[LEAKAGE_COLUMN], errors="ignore")
     for column in FEATURES:
         kind = np.float64 if column.name in NUMBERS else object
-        typed[column.name] = _each(raw[column.name], partial(column.parse, decimal_comma=decimal_comma), kind)
-    typed["id"] = _each(raw["id"], bare)
-    typed[TARGET] = _each(raw[TARGET], _answer)
+        typed[column.name] = _parse_distinct(raw[column.name], partial(column.parse, decimal_comma=decimal_comma), kind)
+    typed["id"] = _parse_distinct(raw["id"], bare)
+    typed[TARGET] = _parse_distinct(raw[TARGET], _answer)
     for name in (name for name in DATED if name in raw):
-        typed[name] = _each(raw[name], _PERIOD_OF[name])
-        month = _each(typed[name].str[5:], partial(number, decimal_comma=False), np.float64)
+        typed[name] = _parse_distinct(raw[name], _PERIOD_OF[name])
+        month = _parse_distinct(typed[name].str[5:], partial(number, decimal_comma=False), np.float64)
         typed[_agrees(name)] = (month == periods.numbers(typed["month"])) | ~typed["month"].isin(MONTHS)
     if all(name in raw for name in DATED):
         typed[_agrees("date")] &= typed["date"] == typed["period"]
     return typed
 
 
-def _each(texts: pd.Series, parse: Callable[[str], Any], kind: type = object) -> pd.Series:
-    """Texts parsed, each distinct one once."""
+def _parse_distinct(texts: pd.Series, parse: Callable[[str], Any], kind: type = object) -> pd.Series:
+    """Parse texts, each distinct one only once."""
     codes, distinct = pd.factorize(texts)
     values: NDArray[Any] = np.empty(len(distinct), dtype=kind)
     values[:] = [parse(text) for text in distinct]
@@ -152,7 +155,7 @@ def _answer(text: str) -> str:
 
 
 def _month_of(date: str) -> str:
-    """The month of a date, with or without a time of day; what is none stays as it is."""
+    """The month (YYYY-MM) of a date, with or without a time; other text is returned unchanged."""
     try:
         return datetime.fromisoformat(date.strip()).strftime("%Y-%m")
     except ValueError:
@@ -163,12 +166,12 @@ _PERIOD_OF: dict[str, Callable[[str], str]] = {"period": bare, "date": _month_of
 
 
 def _agrees(name: str) -> str:
-    """The column of a typed frame that says whether a row's own date agrees with its other columns."""
+    """Name of the typed frame's column that holds whether a row's own date agrees with its other columns."""
     return f"_{name}_agrees"
 
 
 def _violations(raw: pd.DataFrame, cases: pd.DataFrame) -> list[RowViolation]:
-    """Of each row in the file's order, and of each wrong column once."""
+    """One violation per invalid row and column, in file order."""
     rules = {_agrees(name): (RowRule.MONTH, name) for name in DATED}
     wrong = cases[["index", "column"]].drop_duplicates().sort_values("index", kind="stable")
     cells: dict[tuple[int, str], RowViolation] = {}
@@ -180,8 +183,8 @@ def _violations(raw: pd.DataFrame, cases: pd.DataFrame) -> list[RowViolation]:
     return list(cells.values())
 
 
-def _published(typed: pd.DataFrame) -> pd.DataFrame:
-    """Checked rows with the types and the column order of a dataset."""
+def _to_dataset(typed: pd.DataFrame) -> pd.DataFrame:
+    """Convert valid rows to the types and the column order of a dataset."""
     good = pd.DataFrame({"id": typed["id"].astype(np.int64)}, index=typed.index)
     dated = next((name for name in DATED if name in typed), None)
     if dated:

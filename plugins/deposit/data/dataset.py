@@ -1,8 +1,8 @@
-"""Dataset versions in the object store: content-addressed, whole or invisible.
+"""Dataset versions in the object store: content-addressed and published atomically.
 
-`datasets/<version>/period=YYYY-MM/part.parquet` and, written last, `datasets/<version>/manifest.json`;
-`datasets/latest` names the version that was ingested last, made by that ingest or not.
-The frame: `id` int64, `period` str, the features by name, `y` int8; in the source's order.
+A version is `datasets/<version>/period=YYYY-MM/part.parquet` and, written last, `datasets/<version>/manifest.json`.
+`datasets/latest` names the most recently ingested version, even if an earlier ingest had published it.
+Frames hold `id` int64, `period` str, the features by name and `y` int8, in the order of the source.
 """
 
 import hashlib
@@ -47,7 +47,7 @@ class PartFile(BaseModel):
 
 
 class Manifest(BaseModel):
-    """What a version holds and where it came from; `created` is UTC in ISO form, `parent` the newest one before."""
+    """Contents and origin of a version; `created` is UTC in ISO format, `parent` the latest version before it."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -66,7 +66,7 @@ class Manifest(BaseModel):
 
 @dataclass(frozen=True)
 class Origin:
-    """What a manifest records of its source."""
+    """What a manifest records about the source."""
 
     source: str
     sha256: str
@@ -74,7 +74,7 @@ class Origin:
 
 
 def version_of(frame: pd.DataFrame) -> str:
-    """The version that this content has: a hash of schema version, columns and values, of nothing else."""
+    """Version id of a frame's content: a hash of schema version, column names and values, and nothing else."""
     digest = hashlib.sha256(json.dumps([SCHEMA_VERSION, SCHEMA.names]).encode())
     for field in SCHEMA:
         values = frame[field.name]
@@ -82,15 +82,15 @@ def version_of(frame: pd.DataFrame) -> str:
             codes, texts = pd.factorize(values.astype("str"))
             digest.update(json.dumps(list(texts)).encode() + codes.astype("<i8").tobytes())
         else:
-            numbers = values.to_numpy(field.type.to_pandas_dtype()) + np.int8(0)  # -0.0 and 0.0 are one value
+            numbers = values.to_numpy(field.type.to_pandas_dtype()) + np.int8(0)  # hash -0.0 like 0.0
             digest.update(numbers.astype(numbers.dtype.newbyteorder("<")).tobytes())
     return digest.hexdigest()[:16]
 
 
 def publish(bucket: Bucket, frame: pd.DataFrame, origin: Origin) -> tuple[Manifest, bool]:
-    """Write a version unless it is there, and name it the latest; returns its manifest and whether this call made it.
+    """Write a version unless it exists, and name it the latest. Returns its manifest and whether this call created it.
 
-    A crash at any point leaves nothing half visible, and a repeat writes the same objects again.
+    Idempotent. A crash at any point leaves no partial version visible.
     """
     version = version_of(frame)
     published, created = _published(bucket, version), False
@@ -112,7 +112,7 @@ def publish(bucket: Bucket, frame: pd.DataFrame, origin: Origin) -> tuple[Manife
             files=files,
         )
         created = bucket.put_if_absent(_manifest_key(version), published.model_dump_json(indent=1).encode())
-        if not created:  # another ingest of the same rows was faster
+        if not created:  # another ingest of the same rows won the race
             published = manifest(bucket, version)
     bucket.put(_LATEST, version.encode())
     return published, created
@@ -126,16 +126,16 @@ def versions(bucket: Bucket) -> list[Manifest]:
 
 
 def latest(bucket: Bucket) -> Manifest | None:
-    """The version that was ingested last, or None if there is none yet."""
+    """The most recently ingested version, or None if there is none yet."""
     try:
         return manifest(bucket, bucket.get(_LATEST).decode())
     except SourceError:
-        # killed before it was named: the newest is what that ingest made
+        # an ingest was killed before it wrote `latest`: it had published the newest version
         return next(reversed(versions(bucket)), None)
 
 
 def manifest(bucket: Bucket, version: str) -> Manifest:
-    """The manifest of a version. Raises SourceError if it was never published, IntegrityError if it is damaged."""
+    """Read a version's manifest. Raises SourceError if it was never published, IntegrityError if it is damaged."""
     try:
         data = bucket.get(_manifest_key(version))
     except SourceError as error:
@@ -149,9 +149,9 @@ def manifest(bucket: Bucket, version: str) -> Manifest:
 
 
 def load(bucket: Bucket, version: str, excluded: Sequence[str] = ()) -> pd.DataFrame:
-    """The rows of a version, in order, without those of some months.
+    """Load the rows of a version in order, without those of the excluded months.
 
-    Raises SourceError (no such version) or IntegrityError (bytes changed).
+    Raises SourceError if there is no such version, IntegrityError if an object's bytes have changed.
     """
     tables = [read_part(bucket, part) for part in manifest(bucket, version).files]
     frame: pd.DataFrame = pa.concat_tables(tables).to_pandas()
@@ -159,7 +159,7 @@ def load(bucket: Bucket, version: str, excluded: Sequence[str] = ()) -> pd.DataF
 
 
 def uri(bucket: Bucket, version: str) -> str:
-    """Where a version's manifest is."""
+    """URI of a version's manifest."""
     return bucket.uri(_manifest_key(version))
 
 
@@ -185,7 +185,7 @@ def _write_part(bucket: Bucket, version: str, period: str, rows: pd.DataFrame) -
 
 
 def read_part(bucket: Bucket, part: PartFile) -> pa.Table:
-    """The rows of one object of a version. Raises SourceError or IntegrityError."""
+    """Read one object of a version. Raises SourceError if it is missing, IntegrityError if its digest differs."""
     data = bucket.get(part.key)
     sha256 = hashlib.sha256(data).hexdigest()
     if sha256 != part.sha256:

@@ -1,7 +1,7 @@
-"""In which calendar month each row lies, and whether that can be. Pure.
+"""Assign a calendar month to each row, and check that the months are plausible. Pure.
 
-Rows have a `period` of their own, or a stated first year, or are of the public data set, whose months are known. Frames
-are indexed by line; those with `period` hold the features and `y` too, in time order.
+Rows have a `period` of their own, or a first year is configured, or they belong to the public data set, whose months
+are known. Frames are indexed by line; frames with `period` also hold the features and `y`, in time order.
 """
 
 from dataclasses import dataclass
@@ -29,21 +29,21 @@ from deposit.errors import ContractError
 from deposit.sections import IngestSettings, Rule
 
 _LAST_YEAR = 2999
-"""Of a period's pattern."""
+"""Highest year that the pattern of a period allows."""
 
 
 @dataclass(frozen=True)
 class Dated:
-    """Rows with `period`, in time order, and what was accepted of them by its rule's name."""
+    """Rows with `period`, in time order, and the violations that were accepted by the name of their rule."""
 
     rows: pd.DataFrame
     accepted: tuple[Violation, ...]
 
 
 def date_rows(rows: pd.DataFrame, settings: IngestSettings, today: date) -> Dated:
-    """Checked rows, indexed by line, with their periods.
+    """Add a period to each checked row; rows are indexed by line.
 
-    Raises ContractError if the year is not known, the rows are not in time order, or a check fails and is not accepted.
+    Raises ContractError if the year is unknown, the rows are not in time order, or a rule is violated and not accepted.
     """
     dated = rows.assign(period=_assign(rows, settings, today))
     violations = find_violations(dated, settings.macro_tolerance, today)
@@ -82,18 +82,18 @@ def _public(rows: pd.DataFrame) -> pd.Series:
 
 
 _GAP = 2
-"""Months in a row that may be without calls: the public data set has none in two Januaries and Februaries."""
+"""Consecutive months that may have no calls: the public data set has none in January and February of two years."""
 
 _FIGURES = ["cons.price.idx", "cons.conf.idx"]
 
 
 def find_violations(rows: pd.DataFrame, tolerance: float, today: date) -> tuple[Violation, ...]:
-    """Everything that speaks against the periods; `tolerance` is the share of one that may have other macro figures."""
+    """Find all violations; up to `tolerance` of a period's rows may have other macro figures than the rest."""
     return (*_macro(rows, tolerance), *find_repeats(rows), *_calendar(rows, today))
 
 
 def _macro(rows: pd.DataFrame, tolerance: float) -> list[Violation]:
-    """A set of macro figures belongs to one period, and a period has one set of them."""
+    """Check that each set of macro figures belongs to one period, and that each period has one set."""
     counts = _counts(rows)
     share = counts["rows"] / counts.groupby("period")["rows"].transform("sum")
     usual = counts.index.isin(counts.groupby("period")["rows"].idxmax())
@@ -105,7 +105,7 @@ def _macro(rows: pd.DataFrame, tolerance: float) -> list[Violation]:
 
 
 def _counts(rows: pd.DataFrame) -> pd.DataFrame:
-    """For each period and set of figures in it: the number of rows and the first line."""
+    """Number of rows and first line, by period and set of macro figures."""
     lines = rows[["period", *_FIGURES]].assign(line=rows.index)
     groups = lines.groupby(["period", *_FIGURES], sort=False, observed=True)
     return groups["line"].agg(rows="size", line="min").reset_index()
@@ -136,7 +136,7 @@ def _mixed(unusual: pd.DataFrame, tolerance: float) -> list[Violation]:
 
 
 def _calendar(rows: pd.DataFrame, today: date) -> list[Violation]:
-    """Months that are still to come, and months that are missing."""
+    """Find months in the future, and gaps between months."""
     first = rows["period"].drop_duplicates()
     months = list(zip(first.index.tolist(), first.tolist(), strict=True))
     now = periods.ordinal(f"{today:%Y-%m}")
@@ -151,22 +151,22 @@ def _calendar(rows: pd.DataFrame, today: date) -> list[Violation]:
 
 
 _RUN = 12
-"""Consecutive rows that stand further up in the same order: 4 at most in the public data set, 6 when it is sorted."""
+"""Minimum rows of a copied block. The longest repeated run in the public data set has 4 rows, or 6 once sorted."""
 
 _SHARE = 1 / 3
-"""Of a period's rows that repeat others of it: 0.09 at most in the public data set, a half if all are there twice."""
+"""Share of a period's rows that may repeat others: 0.09 at most in the public data set, a half if all occur twice."""
 
 _FACTOR = np.uint64(1_099_511_628_211)
 
 
 def find_repeats(rows: pd.DataFrame) -> list[Violation]:
-    """Blocks of rows that are copies of blocks above them, and periods whose rows are copies of each other."""
+    """Find blocks of rows that copy earlier blocks, and periods whose rows copy each other."""
     hashes = pd.util.hash_pandas_object(rows[[*NAMES, TARGET]], index=False).to_numpy().astype(np.uint64)
     return [*_blocks(hashes, rows.index), *_repeated_rows(hashes, rows["period"])]
 
 
 def _blocks(hashes: NDArray[np.uint64], lines: pd.Index) -> list[Violation]:
-    """The first block, and how many rows stand in blocks: a joined file has thousands of them."""
+    """Report the first copied block with the number of rows in all of them: concatenated files have thousands."""
     starts = len(hashes) - _RUN + 1
     if starts < 1:
         return []

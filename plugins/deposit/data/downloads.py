@@ -1,4 +1,4 @@
-"""Files from the web."""
+"""Download files over HTTP."""
 
 from collections.abc import Generator
 from pathlib import Path
@@ -10,13 +10,13 @@ from deposit.progress import Progress
 
 
 class Bearer(httpx.Auth):
-    """A token for the host that the first request goes to; httpx asks once, and redirects elsewhere go without."""
+    """Bearer token for the first host; httpx asks for it once, and drops the header on redirects to other hosts."""
 
     def __init__(self, token: str) -> None:
         self._token = token
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Put the token on the first request."""
+        """Add the token to the first request."""
         request.headers["Authorization"] = f"Bearer {self._token}"
         yield request
 
@@ -27,9 +27,9 @@ _OFFLINE = "try again later, or use DEPOSIT_INGEST__SOURCE=bundled, which needs 
 def download(
     url: str, target: Path, progress: Progress, auth: httpx.Auth | None = None, auth_setting: str = ""
 ) -> Path:
-    """Download `url` to `target`, following redirects; credentials stay with the first host.
+    """Download `url` to `target`, following redirects; only the first host gets the credentials.
 
-    Raises UpstreamError (no answer, 5xx), ConfigError (credentials refused) or SourceError (other refusals).
+    Raises UpstreamError (no response, 5xx or 429), ConfigError (credentials rejected) or SourceError (other statuses).
     """
     progress(f"downloading {url}")
     timeout = httpx.Timeout(30, connect=10)
@@ -43,18 +43,18 @@ def download(
 
 
 def _stream(client: httpx.Client, url: str, target: Path, progress: Progress, auth_setting: str) -> None:
-    with client.stream("GET", url) as answer:
-        _refuse(answer, url, auth_setting)
-        total = int(answer.headers.get("content-length", 0))
+    with client.stream("GET", url) as response:
+        _raise_for_status(response, url, auth_setting)
+        total = int(response.headers.get("content-length", 0))
         with target.open("wb") as file:
-            for part in answer.iter_bytes(2**20):
+            for part in response.iter_bytes(2**20):
                 file.write(part)
-                progress(f"downloading {url}", answer.num_bytes_downloaded, total)
+                progress(f"downloading {url}", response.num_bytes_downloaded, total)
 
 
-def _refuse(answer: httpx.Response, url: str, auth_setting: str) -> None:
-    status = answer.status_code
-    if answer.is_success:
+def _raise_for_status(response: httpx.Response, url: str, auth_setting: str) -> None:
+    status = response.status_code
+    if response.is_success:
         return
     if status in (401, 403) and auth_setting:
         raise ConfigError(f"{url} refused the credentials (HTTP {status}): renew {auth_setting}")

@@ -1,4 +1,4 @@
-"""Ingest: a source's rows through the contract into a dataset version. Safe to repeat, and to kill at any point."""
+"""Ingest: check a source's rows against the contract and publish a dataset version. Idempotent and crash-safe."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ _REASONS_SHOWN, _REASON_LETTERS = 3, 300
 
 @dataclass(frozen=True)
 class Rejection:
-    """A row in quarantine: its line, and each wrong column with what is allowed."""
+    """A quarantined row: its line, and each invalid column with its allowed values."""
 
     line: int
     reason: str
@@ -38,10 +38,10 @@ class Rejection:
 
 @dataclass(frozen=True)
 class IngestResult:
-    """What an ingest published; `created` is False if the same content had been published before.
+    """The published version; `created` is False if the same content had been published before.
 
-    `rejections` are the first few of those `rejected`; `first_line` and `last_line` are of all rows that were read;
-    `readings` say what of the good ones was read by its spelling.
+    `rejections` holds the first few of the `rejected` rows. `first_line` and `last_line` cover all rows that were read.
+    `readings` lists the alternative spellings in the valid rows, with the values they were read as.
     """
 
     version: str
@@ -63,8 +63,8 @@ class IngestResult:
 def ingest(settings: Settings, progress: Progress = log_progress) -> IngestResult:
     """Publish the configured source as a dataset version.
 
-    Bad rows go to a quarantine object and the `rejects` table. Raises DataError (the source, its columns, or too many
-    bad rows), ConfigError or UpstreamError; then no version was published.
+    Invalid rows go to a quarantine object and the `rejects` table. Raises DataError (the source, its columns, or too
+    many invalid rows), ConfigError or UpstreamError; in each of these cases nothing is published.
     """
     store, engine = ObjectStore(settings.store), connect(settings.database)
     bucket = store.data
@@ -77,7 +77,7 @@ def ingest(settings: Settings, progress: Progress = log_progress) -> IngestResul
         quarantine_uri = _quarantine(bucket, engine, source, checked, bad) if bad else None
         first = tuple(Rejection(line, cut(text, _REASON_LETTERS)) for line, text in islice(bad.items(), _REASONS_SHOWN))
         _refuse_bad_share(checked, source, settings.ingest.max_bad_share, bad, quarantine_uri)
-        rows = _dated(checked.good, source.name, settings.ingest, progress)
+        rows = _add_periods(checked.good, source.name, settings.ingest, progress)
         progress(f"publishing {len(rows)} rows")
         manifest, created = dataset.publish(bucket, rows, dataset.Origin(source.name, source.sha256, len(bad)))
         add_dataset(engine, bucket, manifest)
@@ -103,7 +103,7 @@ def ingest(settings: Settings, progress: Progress = log_progress) -> IngestResul
 
 
 def check(source: sources.Source, progress: Progress, codec: str | None = None) -> contract.ValidationResult:
-    """All of a source's rows, split by the contract, in the source's order; `codec` is that of a file that is text."""
+    """Split all rows of a source by the contract, in source order; `codec` is the encoding if the file is text."""
     good: list[pd.DataFrame] = []
     rejected: list[pd.DataFrame] = []
     violations: list[RowViolation] = []
@@ -128,7 +128,7 @@ def check(source: sources.Source, progress: Progress, codec: str | None = None) 
 
 
 def _check_servers(bucket: Bucket, engine: Engine) -> None:
-    """Raise UpstreamError or ConfigError unless the database answers and has its tables, and the bucket is there."""
+    """Raise UpstreamError or ConfigError unless the database responds and has its tables, and the bucket exists."""
     with reachable(engine), engine.connect() as connection:
         connection.execute(select(datasets.c.version).limit(1))
     bucket.keys(dataset.PREFIX)
@@ -137,7 +137,7 @@ def _check_servers(bucket: Bucket, engine: Engine) -> None:
 def _quarantine(
     bucket: Bucket, engine: Engine, source: sources.Source, checked: contract.ValidationResult, bad: Mapping[int, str]
 ) -> str:
-    """Keep the rejected rows: whole in an object, and each violation in the table; what is recorded stays as it is."""
+    """Store the rejected rows in an object and their violations in the table, which keeps rows that it already has."""
     by_line: dict[int, list[RowViolation]] = {}
     for violation in checked.violations:
         by_line.setdefault(violation.line, []).append(violation)
@@ -153,7 +153,7 @@ def _quarantine(
         for each in checked.violations
     ]
     with reachable(engine), engine.begin() as connection:
-        # rows of a version that did not record the rule; these say the same and more
+        # rows from a version that recorded no rule; the new rows replace them
         connection.execute(
             delete(rejects).where(rejects.c.source_sha256 == source.sha256, rejects.c.rule == RowRule.UNKNOWN)
         )
@@ -180,17 +180,17 @@ def _refuse_bad_share(
     )
 
 
-def _dated(rows: pd.DataFrame, where: str, settings: IngestSettings, progress: Progress) -> pd.DataFrame:
-    """Rows with `period`; says what was accepted of their months by name."""
+def _add_periods(rows: pd.DataFrame, where: str, settings: IngestSettings, progress: Progress) -> pd.DataFrame:
+    """Add `period` to the rows, and report the violations that were accepted."""
     with located(where):
         dated = dating.date_rows(rows, settings, datetime.now(UTC).date())
     if dated.accepted:
-        progress(f"accepted, as DEPOSIT_INGEST__ACCEPT or --accept says: {summary(dated.accepted)}")
+        progress(f"accepted by DEPOSIT_INGEST__ACCEPT or --accept: {summary(dated.accepted)}")
     return dated.rows
 
 
 def add_dataset(engine: Engine, bucket: Bucket, manifest: dataset.Manifest) -> None:
-    """Record a published version; one that is recorded stays as it is."""
+    """Record a published version; an existing record is kept."""
     row = manifest.model_dump(exclude={"files", "created"})
     row |= {"uri": dataset.uri(bucket, manifest.version), "created_at": datetime.fromisoformat(manifest.created)}
     with reachable(engine), engine.begin() as connection:

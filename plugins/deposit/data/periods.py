@@ -1,4 +1,4 @@
-"""Calendar months of rows: periods as YYYY-MM, their order, and those of the public data set. Pure."""
+"""Calendar months of rows as YYYY-MM: how they are assigned and ordered, and those of the public data set. Pure."""
 
 import numpy as np
 import pandas as pd
@@ -13,12 +13,12 @@ _NUMBER = {name: number for number, name in enumerate(MONTHS, start=1)}
 
 
 def numbers(months: pd.Series) -> pd.Series:
-    """Month names (jan … dec) as 1 … 12; other values give NaN."""
+    """Convert month names (jan … dec) to 1 … 12; other values become NaN."""
     return months.astype(object).map(_NUMBER)
 
 
 def ordinal(period: str) -> int:
-    """A period (YYYY-MM) as a number of months, so that two can be subtracted.
+    """Convert a period (YYYY-MM) to a number of months, so that two periods can be subtracted.
 
     >>> ordinal("2010-01") - ordinal("2009-11")
     2
@@ -27,7 +27,7 @@ def ordinal(period: str) -> int:
 
 
 def month_after(period: str, months: int) -> str:
-    """The period so many months later.
+    """The period that many months later.
 
     >>> month_after("2009-11", 2)
     '2010-01'
@@ -36,10 +36,11 @@ def month_after(period: str, months: int) -> str:
 
 
 def assign(months: pd.Series, first_year: int, last_year: int) -> pd.Series:
-    """Periods (YYYY-MM) of rows in time order: the year steps when the month goes backwards.
+    """Assign periods (YYYY-MM) to rows in time order: the year advances when the month goes backwards.
 
-    `months` holds names (jan … dec), indexed by line. Two runs of one month with nothing between them count as one.
-    Raises ContractError naming the line where the year would pass `last_year`: the rows are not in time order.
+    `months` holds names (jan … dec), indexed by line. The same month in two consecutive years counts as one period if
+    no other month lies between. Raises ContractError with the line at which the year would exceed `last_year`, because
+    the rows are not in time order.
 
     >>> assign(pd.Series(["nov", "dec", "jan"]), 2008, 2026).tolist()
     ['2008-11', '2008-12', '2009-01']
@@ -50,8 +51,8 @@ def assign(months: pd.Series, first_year: int, last_year: int) -> pd.Series:
     if late.any():
         line = months.index[int(late.argmax())]
         raise ContractError(
-            f"line {line}: it would be of {last_year + 1}, as the year steps from {first_year} on where the month goes "
-            "backwards: sort the rows oldest first, add a column `period` (YYYY-MM), or correct the first year "
+            f"line {line}: the year would be {last_year + 1}, as it starts at {first_year} and advances when the month "
+            "goes backwards: sort the rows oldest first, add a column `period` (YYYY-MM), or correct the first year "
             "(--first-year, DEPOSIT_INGEST__FIRST_YEAR)"
         )
     codes, inverse = np.unique(years * 12 + number - 1, return_inverse=True)
@@ -60,7 +61,7 @@ def assign(months: pd.Series, first_year: int, last_year: int) -> pd.Series:
 
 
 def check_order(periods: pd.Series) -> None:
-    """Raise ContractError naming the first line whose period is before the one above it."""
+    """Raise ContractError with the first line whose period is earlier than the one above it."""
     values = periods.to_numpy(dtype=object)
     back = values[1:] < values[:-1]
     if back.any():
@@ -99,24 +100,24 @@ PUBLIC_MONTHS: tuple[tuple[str, float, float], ...] = (
     ("2010-10", 94.601, -49.5),
     ("2010-11", 94.767, -50.8),
 )
-"""Of the public data set: period (YYYY-MM), consumer price index, consumer confidence index; oldest first."""
+"""Months of the public data set, oldest first: period (YYYY-MM), consumer price index, consumer confidence index."""
 
 
 def look_up(rows: pd.DataFrame) -> pd.Series:
-    """The period of each row's `cons.price.idx` and `cons.conf.idx`; missing where the data set has no such month."""
+    """Look up each row's period by its `cons.price.idx` and `cons.conf.idx`; missing if no public month has them."""
     keys = _keys(rows["cons.price.idx"].to_numpy(np.float64), rows["cons.conf.idx"].to_numpy(np.float64))
     places = pd.Index(_KEYS).get_indexer(pd.Index(keys))
     return pd.Series(np.append(_PERIODS, [None])[places], index=rows.index, name="period", dtype="str")
 
 
 def assign_months(rows: pd.DataFrame) -> pd.Series:
-    """As `look_up`, and missing, too, where the row's `month` is another one."""
+    """Like `look_up`, but also missing if the row's `month` is a different one."""
     periods = look_up(rows)
     return periods.where(periods.map(_NUMBER_OF) == numbers(rows["month"]))
 
 
 def _keys(price: NDArray[np.float64], confidence: NDArray[np.float64]) -> NDArray[np.int64]:
-    """One number a pair, to the digits that the data set has: a copy may hold 93.99400000000001."""
+    """Encode each pair as one integer, rounded to the data set's precision: a copy may hold 93.99400000000001."""
     return np.rint(price * 1000).astype(np.int64) * 100_000 + np.rint(confidence * 10).astype(np.int64)
 
 

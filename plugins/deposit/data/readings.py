@@ -1,4 +1,4 @@
-"""What was read by its spelling: cells that say `September` where the dataset has `sep`."""
+"""Alternative spellings: cells that say `September` where the dataset has `sep`."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -9,14 +9,14 @@ from deposit.data.tables.cells import bare, grouped
 from deposit.data.tables.formats import cut, few
 
 OTHERS = "…"
-"""In place of a text: all spellings of a value beyond those that are named."""
+"""Placeholder for all spellings beyond the ones that are listed."""
 _MOST_LETTERS, _NAMED = 40, 5
 _PLACES = {name: place for place, name in enumerate(NAMES)}
 
 
 @dataclass(frozen=True)
 class Reading:
-    """Cells of a column that hold a text other than the value that they were read as."""
+    """A spelling in a column, the value that it was read as, and the number of cells that have it."""
 
     column: str
     text: str
@@ -29,7 +29,7 @@ class Reading:
 
 
 def spelled(column: Category | Number, text: str) -> str | None:
-    """The value that a cell's text is read as, where it is spelled otherwise; None for any other text."""
+    """Return the value that a cell spells in an alternative way; None for any other text."""
     bared = bare(text)
     if isinstance(column, Number):
         number = grouped(bared)
@@ -39,10 +39,10 @@ def spelled(column: Category | Number, text: str) -> str | None:
 
 
 class Readings:
-    """The readings of a whole table, whatever its size: so many texts of a column are named, in the order they come.
+    """Readings of a table of any size, with a bounded number of spellings per column, in order of appearance.
 
     Args:
-        most: texts of a column; beyond, cells are counted by the value alone.
+        most: spellings to list per column; cells with any further spelling are counted by their value alone.
     """
 
     def __init__(self, most: int = 20) -> None:
@@ -51,7 +51,7 @@ class Readings:
         self._texts: Counter[str] = Counter()
 
     def add(self, readings: Iterable[Reading]) -> None:
-        """Count more cells."""
+        """Add cells to the counts."""
         for each in readings:
             key = (each.column, cut(each.text, _MOST_LETTERS), each.value)
             if key not in self._cells and (each.text == OTHERS or self._texts[each.column] >= self._most):
@@ -61,12 +61,12 @@ class Readings:
             self._cells[key] += each.cells
 
     def listed(self) -> tuple[Reading, ...]:
-        """By column, in the dataset's order, and then by cells, most first."""
+        """All readings: by column in the dataset's order, then by number of cells, descending."""
         all_ = [Reading(*key, cells) for key, cells in self._cells.items()]
         return tuple(sorted(all_, key=lambda each: (_PLACES[each.column], each.text == OTHERS, -each.cells)))
 
 
 def spellings(readings: Iterable[Reading]) -> str:
-    """Some readings as one line, those of most cells first."""
+    """Describe readings in one line, most frequent first."""
     most = sorted(readings, key=lambda each: -each.cells)
     return f"read by their spelling: {few([str(each) for each in most], _NAMED)}"

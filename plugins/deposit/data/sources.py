@@ -1,4 +1,4 @@
-"""Where the campaign history comes from: each source ends as one CSV file with a known sha256."""
+"""Sources of the campaign history: each is fetched into one local file with a known sha256."""
 
 import csv
 import errno
@@ -32,7 +32,7 @@ _BATCH = 10_000
 
 @dataclass(frozen=True)
 class Source:
-    """A source's rows as an unpacked file, CSV, .xlsx or Parquet; `name` says where they are from, without secrets."""
+    """A fetched source, as an unpacked CSV, .xlsx or Parquet file; `name` says where it is from, without secrets."""
 
     name: str
     path: Path
@@ -40,7 +40,7 @@ class Source:
 
 
 def fetch(settings: IngestSettings, folder: Path, progress: Progress, store: ObjectStore | None = None) -> Source:
-    """Bring the source's rows into a CSV file in `folder`; source `s3` reads from `store`.
+    """Fetch the source into a file in `folder`; only source `s3` uses `store`.
 
     Raises ConfigError (a setting is missing), SourceError, IntegrityError or UpstreamError.
     """
@@ -52,24 +52,24 @@ def fetch(settings: IngestSettings, folder: Path, progress: Progress, store: Obj
 def _bundled(_settings: IngestSettings, folder: Path, progress: Progress) -> Source:
     progress(f"reading the bundled {ORIGINAL}")
     path = from_file(BUNDLED, folder / ORIGINAL)
-    return Source(f"bundled {ORIGINAL}", path, _checked(path, f"the bundled {ORIGINAL}", ORIGINAL_SHA256))
+    return Source(f"bundled {ORIGINAL}", path, _checksum(path, f"the bundled {ORIGINAL}", ORIGINAL_SHA256))
 
 
 def _uci(settings: IngestSettings, folder: Path, progress: Progress) -> Source:
     archive = download(settings.uci_url, folder / "uci.zip", progress)
     path = from_file(archive, folder / ORIGINAL, settings.uci_url, ORIGINAL)
-    return Source(settings.uci_url, path, _checked(path, f"{ORIGINAL} of {settings.uci_url}", ORIGINAL_SHA256))
+    return Source(settings.uci_url, path, _checksum(path, f"{ORIGINAL} of {settings.uci_url}", ORIGINAL_SHA256))
 
 
 def _kaggle(settings: IngestSettings, folder: Path, progress: Progress) -> Source:
     url = f"{settings.kaggle_url.rstrip('/')}/api/v1/datasets/download/{settings.kaggle_dataset}"
     archive = download(url, folder / "kaggle.zip", progress, _kaggle_auth(settings), "DEPOSIT_INGEST__KAGGLE_TOKEN")
     path = from_file(archive, folder / ORIGINAL, url, ORIGINAL)
-    return Source(f"kaggle {settings.kaggle_dataset}", path, _checked(path, f"{ORIGINAL} of {url}", settings.sha256))
+    return Source(f"kaggle {settings.kaggle_dataset}", path, _checksum(path, f"{ORIGINAL} of {url}", settings.sha256))
 
 
 def _kaggle_auth(settings: IngestSettings) -> httpx.Auth:
-    """By an API token (`KGAT_…`), or by the older pair of username and key, which alone has a colon."""
+    """Authenticate by API token (`KGAT_…`), or by the older pair of username and key; only the pair has a colon."""
     token = settings.kaggle_token.get_secret_value().strip() if settings.kaggle_token else ""
     user, colon, key = token.partition(":")
     if colon and user and key:
@@ -89,7 +89,7 @@ def _file(settings: IngestSettings, folder: Path, progress: Progress) -> Source:
         )
     progress(f"reading {settings.path}")
     path = from_file(settings.path, folder / "file.csv", wanted=ORIGINAL)
-    return Source(str(settings.path), path, _checked(path, str(settings.path), settings.sha256))
+    return Source(str(settings.path), path, _checksum(path, str(settings.path), settings.sha256))
 
 
 def _s3(settings: IngestSettings, folder: Path, progress: Progress, store: ObjectStore) -> Source:
@@ -102,22 +102,22 @@ def _s3(settings: IngestSettings, folder: Path, progress: Progress, store: Objec
     progress(f"reading {bucket.uri(key)}")
     bucket.download(key, folder / "object")
     path = from_file(folder / "object", folder / "s3.csv", bucket.uri(key), ORIGINAL)
-    return Source(bucket.uri(key), path, _checked(path, bucket.uri(key), settings.sha256))
+    return Source(bucket.uri(key), path, _checksum(path, bucket.uri(key), settings.sha256))
 
 
 def _newest(bucket: Bucket, pattern: str) -> str:
-    """The key that was written last of those that a pattern matches, as Airflow's sensor matches them."""
+    """The most recently written key that matches a pattern, by the same matching as Airflow's sensor."""
     prefix = re.split(r"[\[*?]", pattern, maxsplit=1)[0]
     matching = [each for each in bucket.objects(prefix) if fnmatch.fnmatchcase(each.key, pattern)]
     if not matching:
         raise SourceError(
-            f"{bucket.uri(pattern)} is not there yet: wait for the file, or correct DEPOSIT_INGEST__S3_URI"
+            f"{bucket.uri(pattern)} does not exist yet: wait for the file, or correct DEPOSIT_INGEST__S3_URI"
         )
     return max(matching, key=lambda each: (each.written_at, each.key)).key
 
 
 def _postgres(settings: IngestSettings, folder: Path, progress: Progress) -> Source:
-    """Stream the query's rows through a server-side cursor; only one batch is in memory at a time."""
+    """Stream the query's rows through a server-side cursor, with one batch in memory at a time."""
     if settings.url is None or not settings.query:
         raise ConfigError("source `postgres` needs DEPOSIT_INGEST__URL and DEPOSIT_INGEST__QUERY")
     engine = engine_for(settings.url.get_secret_value(), "DEPOSIT_INGEST__URL")
@@ -151,14 +151,14 @@ _FETCH: dict[str, Callable[[IngestSettings, Path, Progress], Source]] = {
 }
 
 
-def _checked(path: Path, where: str, expected: str | None) -> str:
+def _checksum(path: Path, where: str, expected: str | None) -> str:
     if path.stat().st_size == 0:
         raise SourceError(f"{where}: the file is empty")
     sha256 = file_sha256(path)
     if expected and sha256 != expected.lower():
         raise IntegrityError(
             f"{where}: the sha256 of the CSV is {sha256}, not {expected.lower()}: "
-            "it was changed or cut short; fetch it again or correct the expected sha256"
+            "it was changed or truncated; fetch it again or correct the expected sha256"
         )
     return sha256
 
@@ -168,18 +168,18 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 @contextmanager
 def folder() -> Iterator[Path]:
-    """A temporary folder for one spooled source. Raises ConfigError if there is no room for it, or in it."""
+    """Create a temporary folder for one source. Raises ConfigError if it cannot be created or the disk is full."""
     try:
         temporary = tempfile.TemporaryDirectory(prefix="deposit-")
     except OSError as error:
-        raise ConfigError(f"cannot make a temporary folder ({error}): free disk space or set TMPDIR") from error
+        raise ConfigError(f"cannot create a temporary folder ({error}): free disk space or set TMPDIR") from error
     with temporary as name, disk(Path(name)):
         yield Path(name)
 
 
 @contextmanager
 def disk(place: Path) -> Iterator[None]:
-    """Turn a full disk inside the block into ConfigError."""
+    """Convert a full disk inside the block to ConfigError."""
     try:
         yield
     except OSError as error:
@@ -189,9 +189,9 @@ def disk(place: Path) -> Iterator[None]:
 
 
 def from_file(path: Path, target: Path, where: str = "", wanted: str = "") -> Path:
-    """Copy a file to `target`, unpacked whatever its name; of an archive with several files, the one named `wanted`.
+    """Copy a file to `target`, unpacking it whatever its name is; `wanted` names the file to take from an archive.
 
-    Raises SourceError, which names `where` or the path, if it cannot be read.
+    Raises SourceError, naming `where` or the path, if the file cannot be read.
     """
     try:
         with (

@@ -1,4 +1,4 @@
-"""A source's rows as text, in chunks, each row with its line."""
+"""Read a source's rows as text, in chunks, with the line of each row."""
 
 import csv
 import tempfile
@@ -21,10 +21,10 @@ _Row = tuple[int, int, list[str]]
 
 @dataclass(frozen=True)
 class Chunk:
-    """Raw rows (all text, indexed by line; `id` is the row's number unless the source has its own).
+    """Raw rows: all text, indexed by line; `id` is the row's number unless the source has ids of its own.
 
-    `malformed` are rows with too few or too many fields, in the same columns, and `violations` say how many. With
-    `decimal_comma`, `4,5` is a number.
+    `malformed` holds the rows with too few or too many fields, fitted into the same columns, and `violations` says how
+    many fields they have. With `decimal_comma`, `4,5` is a number.
     """
 
     rows: pd.DataFrame
@@ -34,12 +34,12 @@ class Chunk:
 
 
 def read(path: Path, where: str, chunk_rows: int = CHUNK_ROWS, codec: str | None = None) -> Iterator[Chunk]:
-    """Chunks of a file that holds a table; `where` names it in messages. Every line is in one, or blank.
+    """Yield the rows of a table file in chunks; every line of the file is in a chunk or blank.
 
-    `codec` is that of a file that is text; None means UTF-8.
+    `where` names the file in messages. `codec` is the encoding if the file is text; None means UTF-8.
 
-    Raises SourceError (what cannot be read, and a quote that takes in other rows) or ContractError (columns, no rows,
-    a last row that was cut off).
+    Raises SourceError (the file cannot be read, or a quote swallows other rows) or ContractError (wrong columns, no
+    rows, or a last row that was cut off).
     """
     with located(where), plain_csv(path.open("rb"), tempfile.TemporaryFile, codec=codec) as file:
         header = read_header(file, (*REQUIRED, *OPTIONAL), ALIASES)
@@ -61,16 +61,16 @@ def _fields(texts: list[str], header: Header, line: int) -> list[list[str]]:
     try:
         return list(csv.reader(texts, delimiter=header.separator))
     except csv.Error as error:
-        raise SourceError(f"a cell from line {line} on is longer than 128 KiB: this is no table") from error
+        raise SourceError(f"a cell from line {line} on is longer than 128 KiB: this is not a table") from error
 
 
 def _refuse_cut(row: _Row, records: Records, header: Header) -> None:
-    """A download that broke off looks like this; what is missing below would not be missed otherwise."""
+    """Refuse a file that an aborted download cut off; its missing rows would otherwise go unnoticed."""
     _, line, fields = row
     if records.cut and len(fields) < len(header.names):
         raise ContractError(
             f"line {line}: {_misshapen(line, fields, header)}, and the line has no end: the file was cut off, "
-            "fetch it whole"
+            "fetch the whole file"
         )
 
 
@@ -90,13 +90,13 @@ def _misshapen(line: int, fields: list[str], header: Header) -> WrongShape:
 def _frame(rows: list[_Row], names: list[str]) -> pd.DataFrame:
     index = pd.Index([line for _, line, _ in rows], name="line", dtype="int64")
     frame = pd.DataFrame([fields for _, _, fields in rows], columns=names, index=index, dtype=object)
-    frame = frame.drop(columns="") if "" in names else frame  # of a column without a name
+    frame = frame.drop(columns="") if "" in names else frame  # drops columns without a name
     if "id" not in frame:
         frame.insert(0, "id", pd.Series([str(number) for number, _, _ in rows], index=index, dtype=object))
     return frame
 
 
 def _fit(fields: list[str], width: int, sign: str) -> list[str]:
-    """A row of any length as `width` fields; what is too much stays in the last one."""
+    """Fit a row of any length into `width` fields; surplus fields are joined into the last one."""
     padded = fields + [""] * (width - len(fields))
     return [*padded[: width - 1], sign.join(padded[width - 1 :])]

@@ -1,6 +1,6 @@
-"""What may be wrong with the rows and the months of an ingest: each violation of a rule, with its place and its words.
+"""Rules on the rows and months of an ingest, and their violations, each with its location and message.
 
-A row's violation is quarantined with the row; a month's is of the whole file, and may be accepted by its rule.
+A row's violation is quarantined with the row. A month's violation concerns the whole file; its rule may be accepted.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,27 +22,27 @@ _DOMAINS = {
     "date": "a date as YYYY-MM-DD is allowed, in the month of the columns `month` and, if there is one, `period`",
     "period": "a month as YYYY-MM is allowed, the same as in the column `month`",
 }
-"""What a column of a source may hold, in words."""
+"""Allowed values of each source column, for messages."""
 
 
 class RowRule(StrEnum):
-    """What the contract asks of each row; the names stand in the table `rejects`."""
+    """Rules that the contract applies to each row; their names are stored in the table `rejects`."""
 
     FIELDS = "fields"
-    """As many fields as the header has."""
+    """The row has as many fields as the header."""
     DOMAIN = "domain"
-    """A value that its column allows."""
+    """Each column holds an allowed value."""
     MONTH = "month"
-    """A date or period of its own that agrees with the column `month`."""
+    """The row's own date or period agrees with the column `month`."""
     UNIQUE = "unique"
-    """An id that no row above has."""
+    """No row above has the same id."""
     UNKNOWN = "unknown"
-    """Of rows that were recorded before their rules were."""
+    """Rows that were recorded before rules were."""
 
 
 @dataclass(frozen=True, slots=True)
 class WrongCell:
-    """A cell that breaks a rule; `value` is its text as it came."""
+    """A cell that breaks a rule; `value` is its original text."""
 
     line: int
     rule: RowRule
@@ -55,7 +55,7 @@ class WrongCell:
 
 @dataclass(frozen=True, slots=True)
 class WrongShape:
-    """A row that has another number of fields than the header."""
+    """A row whose number of fields differs from the header's."""
 
     rule: ClassVar[RowRule] = RowRule.FIELDS
     column: ClassVar[str] = ""
@@ -73,7 +73,7 @@ RowViolation = WrongCell | WrongShape
 
 
 def reasons(violations: Iterable[RowViolation]) -> dict[int, str]:
-    """Why each row was rejected, in one line of text, by its line and in the file's order.
+    """Describe in one line why each row was rejected, by line and in file order.
 
     >>> reasons([WrongCell(7, RowRule.DOMAIN, "contact", "fax"), WrongCell(7, RowRule.DOMAIN, "y", "")])
     {7: "contact is 'fax': one of cellular, telephone is allowed; y is empty: no or yes, or 1 or 0, is allowed"}
@@ -85,13 +85,13 @@ def reasons(violations: Iterable[RowViolation]) -> dict[int, str]:
 
 
 def quote(value: str) -> str:
-    """A value as it appears in a message: quoted, on one line, cut when long."""
+    """Format a value for a message: quoted, on one line, truncated if long."""
     return repr(cut(value, _SHOWN))
 
 
 @dataclass(frozen=True)
 class SharedFigures:
-    """Two periods of the file with the same macro figures; `line` is the later one's first."""
+    """Two periods of the file with the same macro figures; `line` is the first line of the later period."""
 
     rule: ClassVar[Rule] = Rule.MACRO
     line: int
@@ -103,13 +103,13 @@ class SharedFigures:
     def __str__(self) -> str:
         return (
             f"line {self.line}: {self.period} has the price and confidence index of {self.earlier} "
-            f"({self.price:g}, {self.confidence:g}), so that one month is dated as two"
+            f"({self.price:g}, {self.confidence:g}), so one month is dated as two"
         )
 
 
 @dataclass(frozen=True)
 class KnownFigures:
-    """A period with the macro figures that the public data set has in another one."""
+    """A period whose macro figures belong to another period of the public data set."""
 
     rule: ClassVar[Rule] = Rule.MACRO
     line: int
@@ -127,7 +127,7 @@ class KnownFigures:
 
 @dataclass(frozen=True)
 class MixedFigures:
-    """A period with several sets of macro figures; `line` is the first that differs from most, `share` of them do."""
+    """A period with several sets of macro figures; `share` of its rows, `line` first, do not have the usual set."""
 
     rule: ClassVar[Rule] = Rule.MACRO
     line: int
@@ -136,14 +136,14 @@ class MixedFigures:
 
     def __str__(self) -> str:
         return (
-            f"line {self.line}: {self.share:.1%} of {self.period} have another price or confidence index than the "
-            "rest of it, so that several months are dated as one"
+            f"line {self.line}: {self.share:.1%} of {self.period} has another price or confidence index than the "
+            "rest of it, so several months are dated as one"
         )
 
 
 @dataclass(frozen=True)
 class RepeatedBlock:
-    """Consecutive rows that stand, in the same order, further up; `rows` are all that do so in the file."""
+    """Consecutive rows that repeat earlier rows in the same order; `rows` counts those of all such blocks."""
 
     rule: ClassVar[Rule] = Rule.REPEATED
     line: int
@@ -159,7 +159,7 @@ class RepeatedBlock:
 
 @dataclass(frozen=True)
 class RepeatedRows:
-    """A period of which many rows stand further up in it; `line` is the first that does."""
+    """A period in which many rows repeat other rows of it; `line` is the first repeated row."""
 
     rule: ClassVar[Rule] = Rule.REPEATED
     line: int
@@ -180,12 +180,12 @@ class FuturePeriod:
     period: str
 
     def __str__(self) -> str:
-        return f"line {self.line}: {self.period} is still to come"
+        return f"line {self.line}: {self.period} is in the future"
 
 
 @dataclass(frozen=True)
 class Gap:
-    """More months missing between two successive periods than a calendar has without calls."""
+    """More missing months between two successive periods than are plausible."""
 
     rule: ClassVar[Rule] = Rule.GAPS
     line: int
@@ -201,7 +201,7 @@ Violation = SharedFigures | KnownFigures | MixedFigures | RepeatedBlock | Repeat
 
 
 def summary(violations: Sequence[Violation]) -> str:
-    """The violations in one line: of each kind the first, by its rule's name, and how many more there are."""
+    """Describe violations in one line: the first of each kind with its rule, and the number of further ones."""
     kinds: dict[type[Violation], list[Violation]] = {}
     for violation in violations:
         kinds.setdefault(type(violation), []).append(violation)
@@ -209,11 +209,11 @@ def summary(violations: Sequence[Violation]) -> str:
 
 
 def refusal(violations: Sequence[Violation]) -> ContractError:
-    """The violations, with what to do about them."""
+    """Build the error for violations that were not accepted, with what to do about them."""
     rules = dict.fromkeys(violation.rule for violation in violations)
     options = " ".join(f"--accept {rule}" for rule in rules)
     return ContractError(
-        f"the months cannot be right, nothing was published: correct the file, or accept by name what is right: "
+        f"the months are implausible, nothing was published: correct the file, or accept them if they are right: "
         f"{options}",
         [f"{violation.rule}: {violation}" for violation in violations],
     )

@@ -1,4 +1,4 @@
-"""A trained model as data: JSON and XGBoost's own format, with checksums, never a pickle."""
+"""A trained model as data: JSON and XGBoost's own format with checksums, never a pickle."""
 
 import hashlib
 import json
@@ -24,22 +24,22 @@ if TYPE_CHECKING:
 MODEL, BOOSTER, PARITY, REFERENCE = "model.json", "booster.ubj", "parity.json", "reference.json"
 FORWARD = "forward.json"
 FORMATS = {"xgboost": 1, "logistic": 1, "mixture": 2}
-"""Of the files, by kind: what serves mixtures alone reads single models too, and not the other way round."""
+"""Format version of the files, by kind: code that reads mixtures also reads single models, but not the reverse."""
 Labels = NDArray[np.int8]
 Probabilities = NDArray[np.float64]
 
 
 class Provenance(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a training comes from; empty where nobody wrote it down.
+    """Origin of a training run; a field is empty if it was not recorded.
 
     Args:
-        dataset: version of the dataset.
-        training_key: the same for trainings that give the same models.
+        dataset: dataset version.
+        training_key: equal for training runs that produce the same models.
         revision: git commit of the code.
-        lock_sha256: of uv.lock.
-        created: in UTC and ISO form.
-        ingested: when that version of the dataset was published, in UTC and ISO form.
-        excluded_periods: months of the dataset that were left out, their data being broken.
+        lock_sha256: sha256 of uv.lock.
+        created: time of the training, UTC in ISO format.
+        ingested: time at which the dataset version was published, UTC in ISO format.
+        excluded_periods: months of the dataset that were left out because of broken data.
     """
 
     dataset: str = ""
@@ -52,12 +52,12 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelMetadata(Provenance, frozen=True, kw_only=True):
-    """Where a model comes from, and what it was trained and tested on; months are YYYY-MM, the last one included.
+    """Origin of a model, and its training and test windows; months are YYYY-MM, and the last one is included.
 
     Args:
-        recipe: how it was fitted: values by name.
-        development_rows: rows that it was fitted on.
-        development_rate: the share of these that subscribed.
+        recipe: settings of the fit, by name.
+        development_rows: number of rows that the model was fitted on.
+        development_rate: share of these rows that subscribed.
     """
 
     recipe: Mapping[str, str | int | float | None] = msgspec.field(default_factory=dict)
@@ -71,20 +71,20 @@ class ModelMetadata(Provenance, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Parity:
-    """Real rows (values in the order of `NAMES`) and the probabilities that the training process gave them."""
+    """Real rows (values in the order of `NAMES`) and the probabilities that the training process computed for them."""
 
     rows: Sequence[Sequence[Any]]
     probabilities: Sequence[float]
 
 
 class ForwardMonth(msgspec.Struct, frozen=True):
-    """A month as a model's table of recipes would have answered it, fitted on the labelled months before it.
+    """Predictions of one month by the mixture of its time, fitted on the labelled months before (rolling origin).
 
     Args:
-        period: YYYY-MM.
-        digest: of the month's rows, which are in this order.
-        threshold: as it would have been then.
-        probabilities: of the rows.
+        period: month, YYYY-MM.
+        digest: digest of the month's rows, whose order `probabilities` has.
+        threshold: decision threshold of that time.
+        probabilities: probability of each row.
     """
 
     period: str
@@ -95,18 +95,18 @@ class ForwardMonth(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, eq=False)
 class ModelArtifact:
-    """Encoder, scorer, calibration and threshold; what is evaluated, registered, packaged and served.
+    """Encoder, scorer, calibration and threshold: the unit that is evaluated, registered, packaged and served.
 
     Args:
-        kind: which scorer; models of one recipe are of an earlier version.
-        encoder: from customers to the scorer's matrix.
-        scorer: the mixture, the booster, or the logistic regression's coefficients with the intercept last.
+        kind: type of the scorer; models of a single recipe come from earlier versions.
+        encoder: turns customers into the scorer's matrix.
+        scorer: mixture, booster, or coefficients of the logistic regression with the intercept last.
         shift: calibration, added to the log-odds.
-        threshold: a customer with at least this probability `subscribes`.
-        metadata: where it comes from; empty until it is finished.
+        threshold: probability from which a customer `subscribes`.
+        metadata: origin of the model; empty until training has finished.
         parity: rows that every process serving this model must score alike.
-        reference: what it was trained on, counted, for monitoring; it is written beside and not read again to serve.
-        forward: its months before it was trained, for the gate; written beside too.
+        reference: profile of the training rows, for monitoring; stored in a file that serving does not read.
+        forward: rolling-origin predictions, for the gate; stored in a file that serving does not read.
     """
 
     kind: Literal["xgboost", "logistic", "mixture"]
@@ -136,7 +136,7 @@ class ModelArtifact:
         return None if isinstance(self.scorer, np.ndarray) else self.scorer
 
     def save(self, folder: Path) -> None:
-        """Write the files of the model into a folder."""
+        """Write the model's files into a folder."""
         folder.mkdir(parents=True, exist_ok=True)
         content: dict[str, Any] = {
             "format": FORMATS[self.kind],
@@ -166,11 +166,11 @@ class ModelArtifact:
 
     @classmethod
     def load(cls, folder: Path, threads: int = 1) -> "ModelArtifact":
-        """Read a model, checking what it records of its files. Raises IntegrityError."""
+        """Load a model and verify the checksums of its files. Raises IntegrityError."""
         content = json.loads(_read(folder, MODEL))
         kind = content.get("kind")
         if content.get("format") != FORMATS.get(kind):
-            raise IntegrityError(f"{folder / MODEL} has format {content.get('format')} for {kind!r}: train it anew")
+            raise IntegrityError(f"{folder / MODEL} has format {content.get('format')} for {kind!r}: train it again")
         recorded, has_trees = content["sha256"], kind == "xgboost" or BOOSTER in content["sha256"]
         for name in [PARITY, BOOSTER] if has_trees else [PARITY]:
             _check(folder, name, recorded)
@@ -187,7 +187,7 @@ class ModelArtifact:
 
 
 def _read_trees(folder: Path, threads: int) -> "xgboost.Booster":
-    import xgboost  # brings scikit-learn and SciPy, which most that know an artifact's types need not wait for
+    import xgboost  # loads scikit-learn and SciPy, which most importers of this module do not need
 
     trees = xgboost.Booster()
     trees.load_model(folder / BOOSTER)
@@ -209,21 +209,21 @@ def _metadata(folder: Path, content: object) -> ModelMetadata:
 
 
 def check_files(folder: Path) -> None:
-    """See that every file of a saved model is there and what it was. Raises IntegrityError."""
+    """Verify that every file of a saved model exists and has its recorded checksum. Raises IntegrityError."""
     for name in (recorded := json.loads(_read(folder, MODEL))["sha256"]):
         _check(folder, name, recorded)
 
 
 def load_reference(folder: Path) -> ReferenceProfile:
-    """What a saved model was trained on. Raises IntegrityError, DataError for a model that has none."""
+    """Load the reference profile of a saved model. Raises IntegrityError, or DataError if the model has none."""
     recorded = json.loads(_read(folder, MODEL))["sha256"]
     if REFERENCE not in recorded:
-        raise DataError(f"the model in {folder} was trained before models kept what they were trained on: train anew")
+        raise DataError(f"the model in {folder} was trained before models kept a reference profile: train it again")
     return ReferenceProfile.from_json(json.loads(_check(folder, REFERENCE, recorded)))
 
 
 def load_forward(folder: Path) -> tuple[ForwardMonth, ...]:
-    """A saved model's months before it was trained; none of models of an earlier version. Raises IntegrityError."""
+    """Load a saved model's rolling-origin predictions; none if an earlier version saved it. Raises IntegrityError."""
     recorded = json.loads(_read(folder, MODEL))["sha256"]
     if FORWARD not in recorded:
         return ()
@@ -236,7 +236,7 @@ def sha256_of(content: bytes) -> str:
 
 
 def _check(folder: Path, name: str, recorded: Mapping[str, str]) -> bytes:
-    """A file's content, if it is what was recorded. Raises IntegrityError."""
+    """Read a file and verify its recorded checksum. Raises IntegrityError."""
     content, expected = _read(folder, name), recorded.get(name, "")
     if sha256_of(content) != expected:
         raise IntegrityError(f"{folder / name} is not what {MODEL} records (sha256 {expected}): restore it")
@@ -247,4 +247,4 @@ def _read(folder: Path, name: str) -> bytes:
     try:
         return (folder / name).read_bytes()
     except FileNotFoundError as error:
-        raise IntegrityError(f"{folder} is no model: it has no {name}") from error
+        raise IntegrityError(f"{folder} is not a model: it has no {name}") from error

@@ -1,4 +1,4 @@
-"""The one encoder of training, batch and serving: customers in, float32 matrix out."""
+"""The encoder that training, batch scoring and serving share: customers in, float32 matrix out."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ Matrix = NDArray[np.float32]
 
 
 class Columns(Protocol):
-    """A frame, or anything else that gives an array by column name."""
+    """A frame, or anything else that returns an array for a column name."""
 
     def __getitem__(self, name: str, /) -> Any:
         """The values of one column."""
@@ -25,18 +25,18 @@ class Columns(Protocol):
 
 _CONSTANT = 1e-12
 _BY_COLUMN = 16
-"""Rows from which arrays by column cost less than values one by one."""
+"""Number of rows from which encoding by column is faster than value by value."""
 _COLUMNS = {column.name: column for column in FEATURES}
 
 
 @dataclass(frozen=True)
 class Encoder:
-    """Standardised numbers and one-hot categories, in the order of `columns`.
+    """Standardises numbers and one-hot encodes categories, in the order of `columns`.
 
     Args:
-        columns: the features that the model uses, a part of `deposit.data.columns.NAMES`.
-        means: of the training rows, by name of the number columns.
-        scales: standard deviations of the training rows; 1 where a column is constant.
+        columns: features that the model uses, a subset of `deposit.data.columns.NAMES`.
+        means: means of the number columns in the training rows, by name.
+        scales: standard deviations of the number columns in the training rows, by name; 1 if a column is constant.
     """
 
     columns: tuple[str, ...]
@@ -48,7 +48,7 @@ class Encoder:
 
     @classmethod
     def fit(cls, frame: Columns, columns: Sequence[str] = NAMES) -> "Encoder":
-        """Learn means and scales from training rows (a frame or arrays by column)."""
+        """Fit means and scales to training rows (a frame or arrays by column)."""
         refuse_unknown(columns)
         numbers = [name for name in columns if name in NUMBERS]
         values = {name: np.asarray(frame[name], dtype=np.float64) for name in numbers}
@@ -59,13 +59,13 @@ class Encoder:
         )
 
     def names(self) -> tuple[str, ...]:
-        """Names of the matrix's columns: `age`, `job=student`."""
+        """Names of the matrix columns, such as `age` and `job=student`."""
         return tuple(feature for name in self.columns for feature in _COLUMNS[name].feature_names())
 
     def encode_rows(self, rows: Sequence[Sequence[Any]]) -> Matrix:
-        """Encode rows that hold all features in the order of `NAMES`; cheap for a single row.
+        """Encode rows that hold all features in the order of `NAMES`; fast for a single row.
 
-        Raises DataError naming row and column of a value that is not allowed.
+        Raises DataError with the row and column of an invalid value.
         """
         if len(rows) >= _BY_COLUMN and all(len(row) == len(NAMES) for row in rows):
             return self.encode_columns(dict(zip(NAMES, zip(*rows, strict=True), strict=True)))
@@ -79,14 +79,14 @@ class Encoder:
                 for place, positions in self._category_plan:
                     line[positions[row[place]]] = 1.0
             except (KeyError, TypeError) as error:
-                raise self._complaint(number, row) from error
+                raise self._row_error(number, row) from error
         self._refuse_infinite(matrix)
         return matrix
 
     def encode_columns(self, columns: Columns) -> Matrix:
-        """Encode a frame, or arrays by column; bit for bit what `encode_rows` gives.
+        """Encode a frame or arrays by column, bit for bit like `encode_rows`.
 
-        Raises DataError naming row and column of a value that is not allowed.
+        Raises DataError with the row and column of an invalid value.
         """
         count = len(columns[self.columns[0]])
         matrix = np.zeros((count, self._width), dtype=np.float32)
@@ -104,12 +104,12 @@ class Encoder:
         return matrix
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data; floats survive exactly."""
+        """The encoder as plain data; floats round-trip exactly."""
         return {"columns": list(self.columns), "means": dict(self.means), "scales": dict(self.scales)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Encoder":
-        """What `to_json` gave."""
+        """Restore an encoder from the result of `to_json`."""
         return cls(tuple(data["columns"]), dict(data["means"]), dict(data["scales"]))
 
     @cached_property
@@ -126,7 +126,7 @@ class Encoder:
 
     @cached_property
     def _number_plan(self) -> list[tuple[int, int, float, float]]:
-        """Per number column: place in a row, place in the matrix, mean, scale."""
+        """For each number column: index in a row, index in the matrix, mean, scale."""
         return [
             (NAMES.index(name), self._offsets[name], self.means[name], self.scales[name])
             for name in self.columns
@@ -135,7 +135,7 @@ class Encoder:
 
     @cached_property
     def _category_plan(self) -> list[tuple[int, dict[str, int]]]:
-        """Per category column: place in a row, place in the matrix by value."""
+        """For each category column: index in a row, and index in the matrix by value."""
         return [
             (
                 NAMES.index(name),
@@ -145,7 +145,7 @@ class Encoder:
             if name in CATEGORIES
         ]
 
-    def _complaint(self, number: int, row: Sequence[Any]) -> DataError:
+    def _row_error(self, number: int, row: Sequence[Any]) -> DataError:
         for place, _, _, _ in self._number_plan:
             if not isinstance(row[place], int | float):
                 return DataError(f"row {number}: {NAMES[place]} is {row[place]!r}, which is not a number")
@@ -162,7 +162,7 @@ class Encoder:
 
 
 def refuse_unknown(columns: Sequence[str]) -> None:
-    """Raise DataError for a column that no model may use, `duration` by name."""
+    """Raise DataError for columns that no model may use, with a reason of its own for `duration`."""
     if LEAKAGE_COLUMN in columns:
         raise DataError(f"{LEAKAGE_COLUMN} is known only after the call: a model must not use it")
     unknown = [name for name in columns if name not in _COLUMNS]
@@ -171,13 +171,13 @@ def refuse_unknown(columns: Sequence[str]) -> None:
 
 
 def _scale(values: NDArray[np.float64]) -> float:
-    """The standard deviation; 1 for a column that is constant but for rounding."""
+    """The standard deviation, or 1 for a column that is constant up to rounding."""
     deviation = float(values.std())
     return deviation if deviation > _CONSTANT * max(1.0, float(np.abs(values).max())) else 1.0
 
 
 def _places(values: Any, positions: Mapping[str, int]) -> NDArray[np.int64]:
-    """Where each value is in a row of the matrix, -1 where it is not allowed; coded texts are looked up once each."""
+    """Index of each value in a row of the matrix, -1 if not allowed; each distinct coded text is looked up once."""
     if isinstance(values, CodedTexts):
         return np.fromiter(map(positions.get, values.texts, repeat(-1)), np.int64, len(values.texts))[values.codes]
     listed = values if isinstance(values, tuple) else np.asarray(values, dtype=object)

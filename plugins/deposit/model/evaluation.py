@@ -1,6 +1,6 @@
-"""How good predictions were: every metric with bootstrap intervals, pooled, as a mean of months and by month. Pure.
+"""Evaluate predictions: every metric with bootstrap intervals, pooled, averaged over months, and by month. Pure.
 
-Intervals by rows resample calls within their month; those by months resample the months, which matters more.
+Resampling by rows draws calls within each month. Resampling by months draws whole months, whose variation matters more.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """Rows in time order with what was predicted for them; all arrays of shape (n,)."""
+    """Rows in time order with their labels and predicted probabilities; all arrays have shape (n,)."""
 
     periods: NDArray[np.str_]
     labels: Labels
@@ -29,25 +29,25 @@ class Predictions:
 
 
 def predict(artifact: ModelArtifact, frame: "pd.DataFrame") -> Predictions:
-    """A model's predictions of the rows of a frame."""
+    """Predict the rows of a frame with a model."""
     probabilities = artifact.probabilities(artifact.encoder.encode_columns(frame))
     return Predictions(frame["period"].to_numpy(dtype=str), frame["y"].to_numpy(np.int8), probabilities)
 
 
 MONTH_ROWS = 50
-"""Months with fewer rows are left out of month means."""
+"""Minimum number of rows for a month to count in means over months."""
 CONFIDENCE = 0.95
 Resampled = Literal["rows", "months"]
 Threshold = float | Values
-"""From which probability on the answer is yes: one for all rows, or one a row, shape (n,)."""
+"""Probability from which the decision is yes: one for all rows, or one per row, shape (n,)."""
 _CHUNK = 100
 
 
 @dataclass(frozen=True)
 class Economics:
-    """Value of one subscription and cost of one call, in one unit; how many calls a month can have, None: any number.
+    """Value of one subscription and cost of one call, in the same unit, and calls per month (None means no limit).
 
-    The capacity may be a fraction where a row stands for several calls.
+    The capacity may be a fraction if one row stands for several calls.
     """
 
     deposit_value: float
@@ -56,13 +56,13 @@ class Economics:
 
     @classmethod
     def of(cls, settings: EconomicsSettings) -> "Economics":
-        """As the settings have them."""
+        """Economics of the settings."""
         return cls(settings.deposit_value, settings.call_cost, settings.capacity)
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A metric on the window itself and its bootstrap percentile interval (Efron 1979)."""
+    """A metric on the evaluation window, and its bootstrap percentile interval (Efron 1979)."""
 
     value: float
     low: float
@@ -71,7 +71,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class MonthMetrics:
-    """One month; ROC AUC and capture are NaN where it has one outcome only."""
+    """Metrics of one month; ROC AUC and capture are NaN if the month has only one class."""
 
     period: str
     rows: int
@@ -89,14 +89,14 @@ class MonthMetrics:
 
 @dataclass(frozen=True)
 class MonthProfits:
-    """What a month's calls earn by each way to choose them, with intervals that resample its calls; by metric."""
+    """Profits of one month by metric name, with intervals that resample the month's calls."""
 
     period: str
     profits: Mapping[str, Interval]
 
 
 def by_month(predictions: Predictions, economics: Economics) -> tuple[MonthMetrics, ...]:
-    """The curve by month, oldest first; all months that have rows."""
+    """Compute the metrics of each month that has rows, oldest first."""
     months = []
     for period in np.unique(predictions.periods):
         rows = predictions.periods == period
@@ -111,7 +111,7 @@ def by_month(predictions: Predictions, economics: Economics) -> tuple[MonthMetri
 def profits_by_month(
     predictions: Predictions, economics: Economics, resamples: int, seed: int
 ) -> tuple[MonthProfits, ...]:
-    """What `profits` gives of each month, oldest first; those at capacity too where there is one."""
+    """Compute the profits of each month with intervals, oldest first; also at capacity, if there is one."""
     months = []
     for period in np.unique(predictions.periods):
         rows = predictions.periods == period
@@ -132,7 +132,7 @@ def evaluate(
     seed: int,
     resampled: Resampled = "rows",
 ) -> dict[str, Interval]:
-    """Every metric with its interval, by name."""
+    """Compute every metric and its interval, by name."""
     values = point_metrics(predictions, threshold, economics)
     samples: dict[str, list[Values]] = {name: [] for name in values}
     for weights in bootstrap_weights(predictions.periods, resamples, seed, resampled):
@@ -142,7 +142,7 @@ def evaluate(
 
 
 def point_metrics(predictions: Predictions, threshold: Threshold, economics: Economics) -> dict[str, float]:
-    """Every metric, by name, without intervals."""
+    """Compute every metric without its interval, by name."""
     ones = np.ones((1, len(predictions.labels)))
     return {name: float(value[0]) for name, value in weighted_metrics(predictions, threshold, economics, ones).items()}
 
@@ -150,7 +150,7 @@ def point_metrics(predictions: Predictions, threshold: Threshold, economics: Eco
 def weighted_metrics(
     predictions: Predictions, threshold: Threshold, economics: Economics, weights: Values
 ) -> Mapping[str, Values]:
-    """Every metric for each row of `weights` (resamples, n)."""
+    """Compute every metric for each row of `weights`, shape (resamples, n)."""
     labels, probabilities = predictions.labels, predictions.probabilities
     called = probabilities >= threshold
     ranked = RankedScores(labels, probabilities, weights)
@@ -171,7 +171,7 @@ def weighted_metrics(
 
 
 def weighted_profits(predictions: Predictions, economics: Economics, weights: Values) -> Mapping[str, Values]:
-    """Those of these metrics that are profits."""
+    """Compute only the profits among the metrics."""
     months = rank_months(predictions.periods, predictions.labels, predictions.probabilities, weights)
     return profits(months, economics.deposit_value, economics.call_cost, economics.capacity)
 
@@ -179,9 +179,9 @@ def weighted_profits(predictions: Predictions, economics: Economics, weights: Va
 def bootstrap_weights(
     periods: NDArray[np.str_], resamples: int, seed: int, resampled: Resampled = "rows"
 ) -> Iterator[Values]:
-    """Weights of bootstrap resamples, in chunks of shape (some, n): of the rows within each period, or of the periods.
+    """Yield weights of bootstrap resamples, in chunks of shape (some, n): of rows within each period, or of periods.
 
-    Resampled periods come with all their rows, as often as they are drawn (Field, Welsh 2007).
+    A resampled period contributes all its rows, as often as it is drawn (Field, Welsh 2007).
     """
     generator = np.random.default_rng(seed)
     groups = [np.flatnonzero(periods == period) for period in np.unique(periods)]
@@ -201,7 +201,7 @@ def bootstrap_weights(
 
 
 def interval(samples: Values, confidence: float) -> tuple[float, float]:
-    """Percentile interval of the samples that are numbers.
+    """Percentile interval of the finite samples.
 
     >>> interval(np.append(np.arange(101.0), np.nan), 0.5)
     (25.0, 75.0)

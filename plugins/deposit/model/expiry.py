@@ -1,7 +1,7 @@
-"""How old a model is, and whether it is too old. Pure; needs no pandas.
+"""Age of a model, and whether it is stale or expired. Pure; imports no pandas.
 
-A model's age is counted from its last training month. Data that was too old already when it was ingested, as the
-public history is, says nothing about the clock: for a month from that ingest on, age is counted from the ingest.
+A model's age is counted from its last training month. If the data was already stale when it was ingested, as the
+public history is, its months say nothing about the present: from the month of the ingest on, age is counted from that.
 """
 
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ from deposit.sections import ExpirySettings
 
 @dataclass(frozen=True)
 class Expiry:
-    """What a model's age is counted from, and its limits; months as `month_number` gives them.
+    """Month from which a model's age is counted, and its limits; months are numbered by `month_number`.
 
     Args:
-        train_end: the last training month; None of a model that does not record it, which never expires.
-        ingested: the month in which its data was ingested, where age is counted from that; None elsewhere.
-        stale_after: months beyond which it is stale.
-        replace_after: months beyond which it is to be replaced.
+        train_end: last training month; None if the model does not record it, in which case it never expires.
+        ingested: month of the ingest, if age is counted from that; None otherwise.
+        stale_after: age in months above which the model is stale.
+        replace_after: age in months above which the model is expired.
     """
 
     train_end: int | None
@@ -30,7 +30,7 @@ class Expiry:
 
     @classmethod
     def of(cls, metadata: ModelMetadata, limits: ExpirySettings) -> "Expiry":
-        """Of a model; one of an earlier version, which does not record its data's ingest, goes by its training."""
+        """Expiry of a model; its creation time stands in for the ingest, which earlier versions do not record."""
         if not metadata.train_end:
             return cls(None, None, limits.stale_after, limits.replace_after)
         end, known = month_number(parse_period(metadata.train_end).start), metadata.ingested or metadata.created
@@ -39,16 +39,16 @@ class Expiry:
         return cls(end, ingested if late else None, limits.stale_after, limits.replace_after)
 
     def age(self, month: int) -> int:
-        """In months; 0 where the model has learned from the month or a later one."""
+        """Age in months as of `month`; 0 if the model was trained on that month or a later one."""
         if self.train_end is None:
             return 0
         begin = self.train_end if self.ingested is None or month < self.ingested else self.ingested
         return max(0, month - begin)
 
     def is_stale(self, month: int) -> bool:
-        """Whether answers for a month are to say so."""
+        """Whether responses for a month must be marked as stale."""
         return self.age(month) > self.stale_after
 
     def is_expired(self, month: int) -> bool:
-        """Whether it is to be replaced by that month."""
+        """Whether the model is too old to serve in a month, and must be replaced by then."""
         return self.age(month) > self.replace_after

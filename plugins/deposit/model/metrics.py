@@ -1,6 +1,6 @@
-"""Metrics of predicted probabilities, pure numpy, with weights for many resamples at once; each month one ranking too.
+"""Metrics of predicted probabilities in pure numpy, for many weighted resamples at once, over all rows or by month.
 
-Arrays: `labels`, `probabilities` (n,); `weights` (resamples, n), how often a resample holds a row.
+Arrays: `labels` and `probabilities` (n,); `weights` (resamples, n), the number of times that a resample has a row.
 """
 
 from dataclasses import dataclass, field
@@ -17,9 +17,10 @@ BINS = 10
 
 @dataclass(frozen=True, eq=False)
 class RankedScores:
-    """Rows from the highest probability down, ties as groups.
+    """Rows in descending order of probability, with ties grouped.
 
-    `scores` has the probability of each group, `rows` and `hits` its weighted sums, shape (resamples, groups).
+    `scores` has the probability of each group, `rows` and `hits` its weighted numbers of rows and positives, shape
+    (resamples, groups).
     """
 
     labels: Labels
@@ -41,33 +42,33 @@ class RankedScores:
         object.__setattr__(self, "hits", np.add.reduceat(weights * self.labels[order], starts, axis=1))
 
     def roc_auc(self) -> Values:
-        """Chance that a positive ranks above a negative, ties half (Hanley and McNeil 1982)."""
+        """Probability that a positive ranks above a negative; ties count half (Hanley and McNeil 1982)."""
         misses = self.rows - self.hits
         below = misses.sum(axis=1, keepdims=True) - np.cumsum(misses, axis=1)
         won = (self.hits * (below + misses / 2)).sum(axis=1)
         return ratio(won, self.hits.sum(axis=1) * misses.sum(axis=1))
 
     def pr_auc(self) -> Values:
-        """Average precision: precision summed over the steps of recall (Zhu 2004; as scikit-learn)."""
+        """Average precision: precision summed over the steps of recall (Zhu 2004; as in scikit-learn)."""
         precision = ratio(np.cumsum(self.hits, axis=1), np.cumsum(self.rows, axis=1))
         return ratio((self.hits * np.nan_to_num(precision)).sum(axis=1), self.hits.sum(axis=1))
 
     def capture(self, share: float) -> Values:
-        """Share of all positives within the best `share` of the list (gain curve), ties in proportion."""
+        """Share of all positives in the best `share` of the list (gain curve); ties count in proportion."""
         return ratio(self.among_best(share * self.rows.sum(axis=1), self.hits), self.hits.sum(axis=1))
 
     def among_best(self, number: Values, sums: Values) -> Values:
-        """Of `sums` by group what the best `number` rows of each resample have, ties in proportion."""
+        """Part of `sums`, which are by group, in the best `number` rows of each resample; ties count in proportion."""
         curves = zip(number, *(_from_zero(np.cumsum(each, axis=1)) for each in (self.rows, sums)), strict=True)
         return np.array([np.interp(most, rows, values) for most, rows, values in curves])
 
     def lift(self, share: float) -> Values:
-        """Rate within the best `share` of the list over the rate of the whole list."""
+        """Rate in the best `share` of the list, divided by the rate of the whole list."""
         return self.capture(share) / share
 
 
 def log_losses(labels: Labels, probabilities: Probabilities) -> Values:
-    """Logarithmic loss of each row (Good 1952), probabilities kept off 0 and 1 by one float64 epsilon."""
+    """Logarithmic loss of each row (Good 1952); probabilities are clipped by one float64 epsilon."""
     epsilon = np.finfo(np.float64).eps
     kept = np.clip(probabilities, epsilon, 1 - epsilon)
     return -np.log(np.where(labels == 1, kept, 1 - kept))
@@ -83,7 +84,7 @@ def log_loss(labels: Labels, probabilities: Probabilities) -> float:
 
 
 def roc_auc(labels: Labels, probabilities: Probabilities) -> float:
-    """Area under the ROC curve; NaN where there is one class only.
+    """Area under the ROC curve; NaN if there is only one class.
 
     >>> roc_auc(np.array([0, 1, 0, 1]), np.array([0.1, 0.3, 0.4, 0.9]))
     0.75
@@ -94,10 +95,10 @@ def roc_auc(labels: Labels, probabilities: Probabilities) -> float:
 def concordance(
     labels: Labels, probabilities: Probabilities, strata: NDArray[np.intp], count: int, weights: Values
 ) -> tuple[Values, Values]:
-    """Pairs of a positive and a negative of one stratum that are ranked rightly, ties half, and all such pairs.
+    """Count the correctly ranked pairs of a positive and a negative in each stratum, ties half, and all such pairs.
 
-    Shapes (resamples, count), where `strata` (n,) has numbers below `count`; a quotient of sums over strata is a ROC
-    AUC of their rows that no difference between strata helps.
+    Both have shape (resamples, count); `strata` (n,) has numbers below `count`. The ratio of their sums over strata is
+    a ROC AUC within strata, to which differences between strata do not contribute.
 
     >>> two_months = np.array([0.1, 0.2, 0.8, 0.9]), np.array([0, 0, 1, 1])
     >>> [each.tolist() for each in concordance(np.array([0, 1, 0, 1]), *two_months, 2, np.ones((1, 4)))]
@@ -117,12 +118,12 @@ def concordance(
 
 
 def mean(values: NDArray[np.generic], weights: Values) -> Values:
-    """Weighted mean of a value by row."""
+    """Weighted mean over rows."""
     return ratio(weights @ values.astype(np.float64), weights.sum(axis=1))
 
 
 def f1(labels: Labels, called: NDArray[np.bool_], weights: Values) -> Values:
-    """Harmonic mean of precision and recall of the decision `called` (van Rijsbergen 1979); 0 without a hit."""
+    """F1 score of the decision `called` (van Rijsbergen 1979); 0 without a true positive."""
     hits = weights @ (called & (labels == 1)).astype(np.float64)
     return np.nan_to_num(ratio(2 * hits, weights @ (called.astype(np.float64) + labels)))
 
@@ -136,7 +137,7 @@ def calibration_error(labels: Labels, probabilities: Probabilities, weights: Val
 
 
 def ratio(above: Values, below: Values) -> Values:
-    """The quotient, NaN over 0."""
+    """Quotient; NaN where the divisor is 0."""
     quotient: Values = np.divide(above, below, out=np.full(np.shape(above), np.nan), where=below != 0)
     return quotient
 
@@ -147,7 +148,7 @@ def _from_zero(sums: Values) -> Values:
 
 @dataclass(frozen=True, eq=False)
 class MonthRanking:
-    """A month's rows, and how often each resample holds the month: by the mean weight of its rows."""
+    """Ranking of a month's rows; `times` is how often each resample has the month, as the mean weight of its rows."""
 
     rows: int
     times: Values
@@ -157,7 +158,7 @@ class MonthRanking:
 def rank_months(
     periods: NDArray[np.str_], labels: Labels, probabilities: Probabilities, weights: Values
 ) -> list[MonthRanking]:
-    """The months, oldest first, with weights of shape (resamples, n)."""
+    """Rank the rows of each month, oldest month first; `weights` has shape (resamples, n)."""
     months = []
     for period in np.unique(periods):
         rows = periods == period
@@ -168,7 +169,7 @@ def rank_months(
 
 
 def month_means(months: list[MonthRanking], least: int) -> dict[str, Values]:
-    """Means of the months' ROC AUC and capture; months with fewer than `least` rows or one class do not count."""
+    """Mean ROC AUC and capture over months; months with fewer than `least` rows or only one class are left out."""
     counted = [month for month in months if month.rows >= least]
     times, resamples = [month.times for month in counted], len(months[0].times)
     return {
@@ -180,12 +181,12 @@ def month_means(months: list[MonthRanking], least: int) -> dict[str, Values]:
 def profits(
     months: list[MonthRanking], deposit_value: float, call_cost: float, capacity: float | None
 ) -> dict[str, Values]:
-    """What the months' calls earn together, by how it is chosen whom to call; calling nobody earns 0.
+    """Profits of all months together, by the way in which calls are chosen; calling nobody earns 0.
 
-    `profit` is of the best that pay by their probability, `profit_expected` what these probabilities promise of the
-    same calls, `profit_random` of as many calls at random, `profit_call_everyone` of all, at random where there may
-    not be so many, `profit_over_everyone` the difference, `profit_oracle` of those who subscribe. Where there is a
-    capacity, the same with `_at_capacity`: each month at most so many calls.
+    `profit`: calls whose probability pays for them. `profit_expected`: what these probabilities promise of the same
+    calls. `profit_random`: as many calls at random. `profit_call_everyone`: calls to everyone, or as many as capacity
+    allows at random. `profit_over_everyone`: `profit` minus that. `profit_oracle`: calls to subscribers only. With a
+    capacity, all of these also with the suffix `_at_capacity`, for at most that many calls in each month.
     """
     earned = [_profits(month.ranked, deposit_value, call_cost, None) for month in months]
     profits = {name: np.sum([each[name] for each in earned], axis=0) for name in earned[0]}
@@ -196,9 +197,9 @@ def profits(
 
 
 def _profits(ranked: RankedScores, deposit_value: float, call_cost: float, most: Values | None) -> dict[str, Values]:
-    """Of one month, with at most so many calls in each resample, shape (resamples,)."""
+    """Profits of one month with at most `most` calls, shape (resamples,) each."""
     rows, subscribers = ranked.rows.sum(axis=1), ranked.hits.sum(axis=1)
-    pay = int((ranked.scores * deposit_value > call_cost).sum())  # the best come first
+    pay = int((ranked.scores * deposit_value > call_cost).sum())  # scores are in descending order
     promised = ranked.rows * ranked.scores
     called, everyone, known = ranked.rows[:, :pay].sum(axis=1), rows, subscribers
     if most is None:

@@ -1,7 +1,7 @@
-"""A mixture as it is served: its members' log-odds, weighted and added, collapsed by family. Needs no pandas.
+"""A mixture as it is served: the weighted sum of its members' log-odds, merged by family. Imports no pandas.
 
-Weighted logistic regressions of one encoder are one logistic regression, weighted forests are one forest, and
-weighted rate tables are one table: serving costs what one model of each family costs.
+Weighted logistic regressions with the same encoder are one logistic regression, weighted forests are one forest, and
+weighted rate tables are one rate table, so serving a mixture costs as much as serving one model of each family.
 """
 
 from collections.abc import Mapping
@@ -22,16 +22,16 @@ Values = NDArray[np.float64]
 FACTORS = ("poutcome", "contact", "age")
 """Columns of the rate table, in the order of its axes."""
 AGE_EDGES = (29.5, 59.5)
-"""Between the age bands; no age lies on one."""
+"""Edges between the age bands; no age equals one."""
 
 
 @dataclass(frozen=True, eq=False)
 class RateTable:
-    """Log-odds by outcome of the earlier campaign, kind of phone and age band, shape (3, 2, 3).
+    """Log-odds by previous outcome, contact type and age band, shape (3, 2, 3).
 
     Args:
-        log_odds: of each cell.
-        effects: what each of `FACTORS` adds in each cell, shape (3, 2, 3, 3); with a base they add up to `log_odds`.
+        log_odds: log-odds of each cell.
+        effects: effect of each of `FACTORS` in each cell, shape (3, 2, 3, 3); with the base they add up to `log_odds`.
     """
 
     log_odds: Values
@@ -39,13 +39,13 @@ class RateTable:
 
     @property
     def probabilities(self) -> Values:
-        """Of each cell."""
+        """Probability of each cell."""
         odds: Values = np.exp(self.log_odds)
         return odds / (1 + odds)
 
     @classmethod
     def of(cls, log_odds: Values, counts: Values) -> "RateTable":
-        """Effects are Shapley values (1953) over the rows that the cells have."""
+        """Build a table from its log-odds and row counts; effects are Shapley values (1953), weighted by the rows."""
         shares = counts / counts.sum()
         effects = np.zeros((*log_odds.shape, len(FACTORS)))
         for place in range(len(FACTORS)):
@@ -58,7 +58,7 @@ class RateTable:
         return cls(log_odds, effects)
 
     def scaled(self, weight: float) -> "RateTable":
-        """This table with a weight."""
+        """Return the table multiplied by a weight."""
         return RateTable(weight * self.log_odds, weight * self.effects)
 
     def __add__(self, other: "RateTable") -> "RateTable":
@@ -66,7 +66,7 @@ class RateTable:
 
 
 def _expected(log_odds: Values, shares: Values, known: set[int]) -> Values:
-    """Mean log-odds where some factors are known and the others are as their rows have them, one by one."""
+    """Mean log-odds given the known factors; the others are averaged one by one over their marginal distributions."""
     means = log_odds
     for axis in range(log_odds.ndim):
         if axis not in known:
@@ -78,14 +78,14 @@ def _expected(log_odds: Values, shares: Values, known: set[int]) -> Values:
 
 @dataclass(frozen=True, eq=False)
 class RateCells:
-    """Where the cells of a rate table are in an encoder's matrix."""
+    """Positions of a rate table's factors in an encoder's matrix."""
 
     columns: tuple[slice, slice, int]
     edges: Values
 
     @classmethod
     def of(cls, encoder: Encoder) -> "RateCells":
-        """For an encoder that has all of `FACTORS`."""
+        """Locate the factors in the matrix of an encoder that has all of `FACTORS`."""
         names = encoder.names()
         groups = [[place for place, name in enumerate(names) if name.partition("=")[0] == each] for each in FACTORS]
         (poutcome, contact, age) = (slice(group[0], group[-1] + 1) for group in groups)
@@ -93,7 +93,7 @@ class RateCells:
         return cls((poutcome, contact, age.start), edges)
 
     def find(self, matrix: Matrix) -> tuple[NDArray[np.intp], ...]:
-        """The cell of each row: an index for each axis, shape (n,)."""
+        """Cell of each row, as an index array for each axis, shape (n,)."""
         poutcome, contact, age = self.columns
         bands = np.searchsorted(self.edges, matrix[:, age])
         return matrix[:, poutcome].argmax(axis=1), matrix[:, contact].argmax(axis=1), bands
@@ -101,14 +101,14 @@ class RateCells:
 
 @dataclass(frozen=True, eq=False)
 class Mixture:
-    """The collapsed members; a family that has no member is None.
+    """Members merged by family; a family without members is None.
 
     Args:
-        weights: of the members, by name; they add up to 1.
-        cells: where the rate table looks.
-        linear: coefficients with the intercept last.
-        forest: all trees, their leaves weighted.
-        rates: the table, weighted.
+        weights: weights of the members, by name; they sum to 1.
+        cells: positions of the rate table's factors in the matrix.
+        linear: weighted coefficients, with the intercept last.
+        forest: all trees, with weighted leaves.
+        rates: weighted rate table.
     """
 
     weights: Mapping[str, float]
@@ -118,7 +118,7 @@ class Mixture:
     rates: RateTable | None = field(repr=False, default=None)
 
     def log_odds(self, matrix: Matrix) -> Values:
-        """Of each row of an encoded matrix, shape (n,)."""
+        """Log-odds of each row of an encoded matrix, shape (n,)."""
         total = np.zeros(len(matrix))
         if self.linear is not None:
             total += linear_log_odds(self.linear, matrix)
@@ -129,18 +129,18 @@ class Mixture:
         return total
 
     def contributions(self, matrix: Matrix, owners: NDArray[np.intp], places: Mapping[str, int]) -> Values:
-        """Effects in log-odds by column, shape (n, columns); with the base they add up to the score.
+        """Contribution of each column to the log-odds, shape (n, columns); with the base they add up to the score.
 
         Args:
             matrix: encoded rows.
-            owners: the column of each of the matrix's columns.
-            places: of the columns, by name.
+            owners: index of the dataset column behind each matrix column.
+            places: index of each dataset column, by name.
         """
         by_feature = np.zeros(matrix.shape)
         if self.linear is not None:
             by_feature += matrix * self.linear[:-1]
         if self.forest is not None:
-            import xgboost  # as in `ModelArtifact.load`, which has imported it for any forest
+            import xgboost  # not at module level, as in `ModelArtifact.load`, which has loaded it with the forest
 
             by_feature += self.forest.predict(xgboost.DMatrix(matrix, nthread=1), pred_contribs=True)[:, :-1]
         summed = by_owner(by_feature, owners, len(places))
@@ -149,7 +149,7 @@ class Mixture:
         return summed
 
     def to_json(self) -> dict[str, Any]:
-        """All but the forest, which has a file of its own."""
+        """The mixture as plain data, without the forest, which has a file of its own."""
         return {
             "weights": dict(self.weights),
             "linear": None if self.linear is None else self.linear.tolist(),
@@ -158,7 +158,7 @@ class Mixture:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any], encoder: Encoder, forest: "xgboost.Booster | None") -> "Mixture":
-        """From what `to_json` gave."""
+        """Restore a mixture from the result of `to_json`."""
         linear, rates = content["linear"], content["rates"]
         return cls(
             content["weights"],
@@ -170,13 +170,13 @@ class Mixture:
 
 
 def linear_log_odds(coefficients: Values, matrix: Matrix) -> Values:
-    """Of a logistic regression, the intercept last; one row at a time gives the same bits whatever the batch."""
+    """Log-odds of a logistic regression with the intercept last; the batch size does not change a row's bits."""
     scores: Values = np.einsum("ij,j->i", matrix.astype(np.float64), coefficients[:-1]) + coefficients[-1]
     return scores
 
 
 def by_owner(contributions: Values, owners: NDArray[np.intp], count: int) -> Values:
-    """Contributions of an encoder's columns summed by the column that they come from, shape (n, count)."""
+    """Sum the contributions of matrix columns by dataset column, shape (n, count)."""
     summed = np.zeros((len(contributions), count))
     for place in range(count):
         summed[:, place] = contributions[:, owners == place].sum(axis=1)

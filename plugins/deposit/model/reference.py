@@ -1,8 +1,8 @@
-"""What a model was trained on, counted: a histogram of each column and of its score, with edges to count others by.
+"""Reference profile: histograms of a model's training columns and score, with edges to bin later rows in the same way.
 
-Bins of numbers are those of PostgreSQL's `width_bucket(value, edges)`: bin `i` holds what lies from `edges[i - 1]` on
-and below `edges[i]`. Bins of categories are the allowed values. What the contract does not allow is counted apart.
-Needs no pandas: a model in a service carries it.
+Numbers are binned like PostgreSQL's `width_bucket(value, edges)`: bin `i` holds values from `edges[i - 1]` on and
+below `edges[i]`. A category has a bin for each allowed value. Values that the contract does not allow are counted
+separately. Imports no pandas, because the service loads it with the model.
 """
 
 from collections.abc import Mapping
@@ -11,20 +11,20 @@ from itertools import pairwise
 from typing import Any
 
 RateCube = tuple[tuple[tuple[float, ...], ...], ...]
-"""Probabilities by outcome of the earlier campaign, kind of phone and age band, as `mixture.FACTORS` orders them."""
+"""Probabilities by previous outcome, contact type and age band, in the order of `mixture.FACTORS`."""
 SCORE, UNKNOWN = "probability", "unknown"
-"""The score among the columns."""
+"""Name of the score among the columns, and the category value that means unknown."""
 
 
 @dataclass(frozen=True)
 class Histogram:
-    """One column's counts.
+    """Histogram of one column.
 
     Args:
-        edges: inner edges of a number, ascending; empty for a category.
-        labels: values of a category, one a bin; empty for a number.
-        counts: rows by bin.
-        mode_share: highest share that one value had in any period: a month's constant has 1.
+        edges: inner bin edges of a number, ascending; empty for a category.
+        labels: values of a category, one per bin; empty for a number.
+        counts: rows in each bin.
+        mode_share: highest share of a single value in any period; 1 for a column that is constant within a month.
         unknown_share: highest share of `unknown` in any period.
     """
 
@@ -36,7 +36,7 @@ class Histogram:
 
     @property
     def bins(self) -> tuple[str, ...]:
-        """What each bin holds, in words."""
+        """Description of each bin."""
         if self.labels:
             return self.labels
         if not self.edges:
@@ -46,22 +46,22 @@ class Histogram:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Histogram":
-        """From its attributes."""
+        """Restore a histogram from a mapping of its attributes."""
         lists = {name: tuple(content[name]) for name in ("edges", "labels", "counts")}
         return cls(**lists, mode_share=content["mode_share"], unknown_share=content["unknown_share"])
 
 
 @dataclass(frozen=True)
 class ReferenceProfile:
-    """A model's training rows.
+    """Profile of a model's training rows.
 
     Args:
-        rows: how many they are.
-        rate: the share that subscribed.
-        lowest_rate: the lowest such share of any month.
-        highest_rate: the highest.
-        columns: histograms by column, the score's among them.
-        rate_table: what the rate table would answer, fitted on the same rows; None in models of before it was kept.
+        rows: number of rows.
+        rate: share of the rows that subscribed.
+        lowest_rate: lowest share of any month.
+        highest_rate: highest share of any month.
+        columns: histograms by column, including the score's.
+        rate_table: probabilities of a rate table fitted on the same rows; None in older models.
     """
 
     rows: int
@@ -72,7 +72,7 @@ class ReferenceProfile:
     rate_table: RateCube | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """As what `from_json` reads."""
+        """The profile as plain data."""
         return {
             "rows": self.rows,
             "rate": self.rate,
@@ -84,7 +84,7 @@ class ReferenceProfile:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "ReferenceProfile":
-        """From what `to_json` gave; models of before the monthly rates were kept have the rate of all rows alone."""
+        """Restore a profile from the result of `to_json`; older models have only the rate of all rows."""
         rate = content["rate"]
         lowest, highest = (content.get(name, rate) for name in ("lowest_rate", "highest_rate"))
         columns = {name: Histogram.from_json(histogram) for name, histogram in content["columns"].items()}

@@ -1,4 +1,4 @@
-"""What choosing whom to call by a model earned, beside the other choices, and in one sentence. Pure, without numpy."""
+"""Profit of choosing calls by a model, compared with the alternatives, also in one sentence. Pure, without numpy."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,13 +6,13 @@ from enum import StrEnum
 from math import hypot
 
 RATES = "rates"
-"""The recipe that is the rate table: the choice without a model that a model must beat."""
+"""Name of the rate table's recipe: the choice without a model that a model must beat."""
 AT_CAPACITY = "_at_capacity"
-"""Ends the name of a profit that is limited to the calls that a month can have."""
+"""Suffix of profits with at most as many calls as a month can have."""
 
 
 class BestChoice(StrEnum):
-    """Whom calling would have earned most, of the choices that need no model beside the model's."""
+    """The most profitable of three choices: calling whom the model chooses, everyone, or nobody."""
 
     MODEL = "model"
     EVERYONE = "everyone"
@@ -21,16 +21,16 @@ class BestChoice(StrEnum):
 
 @dataclass(frozen=True)
 class Worth:
-    """Profits of the same months.
+    """Profits over the same months.
 
     Args:
-        profit: of the calls that the model chooses; `low` and `high` bound its 95 % interval.
-        expected: what its probabilities promised of these calls.
-        random: of as many calls at random.
-        everyone: of calling everyone, at random where there may not be so many calls.
-        oracle: of calling those alone who subscribe.
-        rates: of the calls that the rate table chooses; None where it is not known.
-        capacity: calls that a month can have; None: any number.
+        profit: profit of the calls that the model chooses; `low` and `high` bound its 95 % interval.
+        expected: profit that the model's probabilities promised for these calls.
+        random: profit of as many calls at random.
+        everyone: profit of calling everyone, or as many as capacity allows at random.
+        oracle: profit of calling only those who subscribe.
+        rates: profit of the calls that the rate table chooses; None if it is unknown.
+        capacity: calls per month; None means no limit.
     """
 
     profit: float
@@ -45,12 +45,12 @@ class Worth:
 
     @property
     def best_choice(self) -> BestChoice:
-        """As `best_choice`."""
+        """The choice that earned most."""
         return best_choice(self.profit, self.everyone)
 
 
 def best_choice(profit: float, everyone: float) -> BestChoice:
-    """Of the model's calls, of calling everyone and of nobody; the model's only if they earn more than the others.
+    """Compare the model's calls with calling everyone and nobody; the model must earn more than both.
 
     >>> [best_choice(*pair).value for pair in ((2.0, 1.0), (1.0, 1.0), (-2.0, -1.0))]
     ['model', 'everyone', 'nobody']
@@ -61,12 +61,12 @@ def best_choice(profit: float, everyone: float) -> BestChoice:
 
 
 def worths_of(metrics: Mapping[str, float], rates: Mapping[str, float], bounds: str = "") -> list[Worth]:
-    """With any number of calls, and with the capacity's if the metrics have one; none from before they had these.
+    """Worth with no limit and, if the metrics have a capacity, at capacity; empty if they are older than these profits.
 
     Args:
-        metrics: of a model, by name; `capacity` among them if there is one.
-        rates: the same of the rate table, if it is known.
-        bounds: between a metric's name and `_low` or `_high`; `_month` for the intervals by months.
+        metrics: metrics of a model, by name; they include `capacity` if there is one.
+        rates: the same metrics of the rate table, if known.
+        bounds: infix of an interval's names, before `_low` and `_high`; `_month` selects the intervals by months.
     """
     worths = []
     for end, capacity in (("", None), (AT_CAPACITY, metrics.get("capacity"))):
@@ -89,7 +89,7 @@ def worths_of(metrics: Mapping[str, float], rates: Mapping[str, float], bounds: 
 
 
 def sum_of(worths: Sequence[Worth]) -> Worth:
-    """Of several months together, at least one; the bounds as of errors that do not depend on each other."""
+    """Add up the worth of one or more months; the errors behind the bounds are treated as independent."""
     low, high = (hypot(*(getattr(each, bound) - each.profit for each in worths)) for bound in ("low", "high"))
     profit, expected, random, everyone, oracle = (
         sum(getattr(each, name) for each in worths) for name in ("profit", "expected", "random", "everyone", "oracle")
@@ -107,7 +107,7 @@ _CONCLUSIONS = {
 
 
 def describe_worth(worth: Worth) -> str:
-    """The one sentence of it, without a full stop.
+    """Describe the worth in one sentence, without a full stop.
 
     >>> describe_worth(Worth(1234.4, 900, 1500, 1300, 700, 1300, 2900, 1100))
     'choosing by the model earned 1,234 (95 %: 900 to 1,500; its probabilities promised 1,300), calling everyone \

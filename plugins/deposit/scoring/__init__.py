@@ -1,1 +1,1 @@
-"""Batch scoring: files of any size in, ranked customers out."""
+"""Batch scoring: input files of any size in, ranked customers out."""

@@ -1,4 +1,4 @@
-"""Batch scoring: every row of some files through one model, into a folder of ranked rows. Safe to kill at any point."""
+"""Batch scoring: score every row of the input files with one model into a folder of ranked rows. Crash-safe."""
 
 import csv
 from collections.abc import Callable, Sequence
@@ -35,18 +35,19 @@ _MIB = 2**20
 
 @dataclass(frozen=True)
 class BatchScoring:
-    """One run, with all that it works with.
+    """One batch scoring run and the components that it uses.
 
     Args:
-        plan: what it is to do.
-        journal: what of that is done.
-        model: gives the model, wherever it is asked: here, or where the rows are scored.
-        compute: where rows are checked, encoded and scored.
-        threads: that do it where that is this process.
-        store: of inputs.
-        folder: of the results.
-        scratch: folder of this machine for what is not finished.
-        log: of predictions, if they are logged.
+        plan: inputs, model and options of the run.
+        journal: work that is already finished.
+        model: loads the model; called wherever rows are scored, in this process or in a worker.
+        compute: scheduler that runs the scoring tasks, if there is one.
+        threads: number of scoring threads when there is no scheduler.
+        store: object store that inputs are read from.
+        folder: output folder.
+        scratch: local folder for unfinished work.
+        log: log of the predictions; None if they are not logged.
+        progress: receives the rows scored and the files written.
     """
 
     plan: ScorePlan
@@ -60,8 +61,8 @@ class BatchScoring:
     log: BulkLog | None
     progress: Progress
 
-    def carry_out(self) -> ScoreManifest:
-        """Do what is not done yet, and publish. Raises DepositError; what is done by then is kept."""
+    def run(self) -> ScoreManifest:
+        """Finish the run and publish its results. Raises DepositError; work that is finished by then is kept."""
         self._score()
         self._rank()
         manifest = self._manifest()
@@ -82,15 +83,15 @@ class BatchScoring:
                 pending.add(each, rows)
                 row += each.rows
                 if pending.rows >= RUN_ROWS:
-                    self._keep(pending)
+                    self._finish_run(pending)
                     self._report(row, each.source, each.share)
                     pending = _Pending()
         if pending.rows:
-            self._keep(pending)
+            self._finish_run(pending)
         self._report(row, len(self.plan.inputs), 0.0)
 
-    def _keep(self, pending: "_Pending") -> None:
-        """Make a run of rows: once it is in the journal, they need not be scored again."""
+    def _finish_run(self, pending: "_Pending") -> None:
+        """Write pending rows as a sorted run; once it is in the journal, the rows need not be scored again."""
         number = len(self.journal.runs)
         rows = pa.concat_tables(pending.tables).combine_chunks()
         runs.write_run(self._run_path(number), rows)
@@ -122,7 +123,7 @@ class BatchScoring:
         rows = sum(run.rows - run.rejected for run in self.journal.runs)
         if not rows:
             raise self._no_rows()
-        pa.default_memory_pool().release_unused()  # what scoring kept for its next block
+        pa.default_memory_pool().release_unused()  # memory that scoring kept for its next block
         paths = [self._run_path(number) for number in range(len(self.journal.runs))]
         merged = runs.merge_runs(paths, self.scratch)
         total, first = -(-rows // PART_ROWS), len(self.journal.parts)
@@ -150,7 +151,7 @@ class BatchScoring:
         )
 
     def _report(self, row: int, source: int, share: float) -> None:
-        """Say how many rows are done, and of the bytes how many: those of the first files, and a share of the next."""
+        """Report rows scored and bytes read: all of the first `source` files, and `share` of the next file."""
         sizes = [each.size for each in self.plan.inputs]
         read = sum(sizes[:source]) + share * sum(sizes[source : source + 1])
         self.progress(f"{row:,} rows scored, MiB read", -(-int(read) // _MIB), -(-sum(sizes) // _MIB))
@@ -164,12 +165,12 @@ class BatchScoring:
             return ContractError("the files have columns but no row under them: nothing was scored")
         content = (self.folder.get(bad[0]) or b"").decode().splitlines()[1 : _REASONS_SHOWN + 1]
         kept = f"{self.folder.uri.rstrip('/')}/{QUARANTINE}/"
-        return ContractError("no row keeps to the contract, nothing was scored: correct the file", content, kept)
+        return ContractError("no row is valid, nothing was scored: correct the file", content, kept)
 
 
 @dataclass(frozen=True, eq=False)
 class ScoredBlock:
-    """Rows of a file, checked and scored: of `InputBlock`, and the probabilities of the good ones, shape (n,)."""
+    """Checked and scored rows of an `InputBlock`, with the probabilities of the valid rows, shape (n,)."""
 
     source: int
     end: int
@@ -182,7 +183,7 @@ class ScoredBlock:
 
 
 def score_block(model: Callable[[], ModelArtifact], read: InputBlock, with_columns: bool) -> ScoredBlock:
-    """Check, encode and score some rows; their values come back only if they are wanted."""
+    """Check, encode and score a block; the result keeps the columns' values only if `with_columns`."""
     block, lines = read.checked()
     probabilities = np.empty(len(block.records))
     for first in range(0, len(probabilities), _PIECE_ROWS):
@@ -194,7 +195,7 @@ def score_block(model: Callable[[], ModelArtifact], read: InputBlock, with_colum
 
 
 class _Pending:
-    """Scored rows that are in no run yet."""
+    """Scored rows that are not part of a run yet."""
 
     def __init__(self) -> None:
         self.tables = [runs.SCHEMA.empty_table()]
@@ -211,7 +212,7 @@ class _Pending:
 
 
 def _rows(scored: ScoredBlock, first: int) -> pa.Table:
-    """The good rows as `runs.SCHEMA` has them; `first` is the number of the block's first row in the whole input."""
+    """The valid rows in `runs.SCHEMA`; `first` is the index of the block's first row in the whole input."""
     numbers = first + scored.block.records
     ids = scored.block.ids if scored.has_ids else pa.array(numbers + 1).cast(pa.string())
     return pa.table([pa.array(scored.probabilities), pa.array(numbers), ids], schema=runs.SCHEMA)

@@ -1,4 +1,4 @@
-"""Scored rows in the table `predictions`, as those of the service are: for monitoring, and for outcomes to come."""
+"""Log scored rows in the table `predictions`, as the service does, for monitoring and later outcomes."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,17 +16,17 @@ from deposit.scoring.ranked_parts import prediction_ids
 from deposit.sections import DatabaseSettings
 
 CLIENT = "deposit score"
-"""The rows' client, where those of the service have the name of a key."""
+"""Client of these rows; rows of the service have the name of an API key."""
 _STATEMENT_SECONDS = 300.0
 
 
 class BulkLog:
-    """Stores the rows of one run, each once however often it is given.
+    """Logs the rows of one run; rows that are added again are not duplicated.
 
     Args:
-        database: by its role `writer`; where that is not set, as in Airflow, by the owner.
-        plan: of the run.
-        threshold: from which probability a customer `subscribes`.
+        database: database settings; the role is `writer` or, if its URL is not set, as in Airflow, the owner.
+        plan: plan of the run.
+        threshold: probability from which a customer `subscribes`.
     """
 
     def __init__(self, database: DatabaseSettings, plan: ScorePlan, threshold: float) -> None:
@@ -36,7 +36,7 @@ class BulkLog:
         self._log = DatabaseLog(connector(database.model_copy(update={"writer_url": role}), _STATEMENT_SECONDS))
 
     def add(self, scored: pa.Table, columns: Mapping[str, Any]) -> None:
-        """Store rows, as `runs.SCHEMA` has them, with their values by feature; committed on return.
+        """Store rows of `runs.SCHEMA` with their feature values; they are committed on return.
 
         Raises UpstreamError.
         """
@@ -48,13 +48,13 @@ class BulkLog:
             model_id=self._plan.model_id,
             threshold=self._threshold,
             event_time=self._plan.event_time,
-            latency_ms=0.0,  # nobody waited
+            latency_ms=0.0,  # no client waited
             table=encode_table(columns, scored["id"], keys, scored["probability"]),
         )
         try:
             self._log.append([encode_entry(block, len(rows))])
         except LogError as error:
-            raise UpstreamError(f"{error}; what is scored so far is kept, score again to go on") from error
+            raise UpstreamError(f"{error}; finished work is kept, score again to continue") from error
 
     def close(self) -> None:
         """Close the connection."""

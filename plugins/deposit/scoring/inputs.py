@@ -1,4 +1,4 @@
-"""What is to be scored: the files that a path names, on this machine or in the object store."""
+"""Find the files to score, on this machine or in the object store."""
 
 import re
 from collections.abc import Iterator
@@ -16,17 +16,17 @@ _SCHEME = "s3://"
 _ANY_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _MAGIC = re.compile(r"[*?\[]")
 _NULL = "__HIVE_DEFAULT_PARTITION__"
-"""What Spark and Hive call the folder of rows whose column is empty."""
+"""Name that Spark and Hive give a partition folder whose column is empty."""
 
 
 class InputFile(msgspec.Struct, frozen=True):
-    """One file.
+    """One input file.
 
     Args:
-        uri: where it is.
-        size: bytes.
-        version: of its content: the store's tag, or the time of a file's last change.
-        partition: what the folders above it say of all its rows, by column: `month=may`.
+        uri: local path or object URI.
+        size: size in bytes.
+        version: version of the content: the object's ETag, or the modification time of a local file.
+        partition: values that the folders above set for all rows of the file, by column, as in `month=may`.
     """
 
     uri: str
@@ -36,33 +36,33 @@ class InputFile(msgspec.Struct, frozen=True):
 
 
 def find_inputs(source: str, store: ObjectStore) -> list[InputFile]:
-    """The files of a path: one file, all of a folder, or those of a pattern; in the order of their names.
+    """Find the input files of a path (a file, a folder or a pattern), sorted by name.
 
-    Names that begin with `_` or `.`, as of manifests, and empty files are left out. Raises SourceError if none is left,
-    and as the store does.
+    Skips empty files, and names that begin with `_` or `.`, such as manifests. Raises SourceError if no file is left,
+    and the errors of the store.
     """
     refuse_scheme(source)
     inputs = _objects(source, store) if source.startswith(_SCHEME) else _files(source)
     if not inputs:
-        raise SourceError(f"{source}: there is no file with rows; name a file, a folder, or a pattern with `*`")
+        raise SourceError(f"{source}: there is no file with rows: name a file, a folder, or a pattern with `*`")
     return sorted(inputs, key=lambda each: each.uri)
 
 
 def refuse_scheme(path: str) -> None:
-    """Raise ConfigError for what is neither a path of this machine nor one of the object store."""
+    """Raise ConfigError for a path that is neither local nor in the object store."""
     if not path:
         raise ConfigError("the path is empty: name a file, a folder or a pattern, here or as s3://bucket/…")
     if _ANY_SCHEME.match(path) and not path.startswith(_SCHEME):
-        raise ConfigError(f"{path}: paths of this machine and s3://bucket/… are read alone: write it as one of both")
+        raise ConfigError(f"{path}: the scheme is not supported: name a local path or s3://bucket/…")
 
 
 def whole_path(path: str) -> str:
-    """A path of this machine without links and dots; one of the store as it is."""
+    """Resolve links and dots of a local path; a path of the object store is returned unchanged."""
     return path if path.startswith(_SCHEME) else str(Path(path).resolve())
 
 
 def reads(source: str, name: str) -> bool:
-    """Whether a folder as input would have a file of that name among its files: asked for files that are to come."""
+    """Whether the folder `source`, as input, would include a file of that name; the file need not exist yet."""
     if _MAGIC.search(source):
         return False
     root = f"{whole_path(source).rstrip('/')}/"
@@ -71,7 +71,7 @@ def reads(source: str, name: str) -> bool:
 
 @contextmanager
 def local_copy(source: InputFile, folder: Path, store: ObjectStore) -> Iterator[Path]:
-    """The file on this machine, in the block alone. Raises SourceError if it is no longer what it was."""
+    """Provide the file on this machine inside the block. Raises SourceError if it has changed since it was found."""
     path = Path(source.uri)
     if source.uri.startswith(_SCHEME):
         path = folder / "input"
@@ -105,13 +105,13 @@ def _files(source: str) -> list[InputFile]:
 
 def _files_in(root: Path, pattern: str) -> list[InputFile]:
     named = [each for each in root.glob(pattern) if _is_input(each.relative_to(root))]
-    folders = [each for each in named if each.is_dir() and not each.is_symlink()]  # a link may lead in a circle
+    folders = [each for each in named if each.is_dir() and not each.is_symlink()]  # links may form a loop
     below = {file for each in folders for file in each.rglob("*") if _is_input(file.relative_to(root))}
     return [file for each in below.union(named) if each.is_file() for file in _file(each)]
 
 
 def _file(path: Path) -> list[InputFile]:
-    """The file, unless it is empty."""
+    """The file as the only input, or none if it is empty."""
     facts, whole = path.stat(), path.absolute()
     return [InputFile(str(whole), facts.st_size, str(facts.st_mtime_ns), _partition(whole))] if facts.st_size else []
 
@@ -143,6 +143,6 @@ def _is_input(relative: PurePath) -> bool:
 
 
 def _partition(path: PurePath) -> dict[str, str]:
-    """Of all folders above a file, also of those that the input's path names."""
+    """Partition values of all folders above a file, including those of the input path itself."""
     pairs = (part.partition("=") for part in path.parts[:-1])
     return {name: "" if value == _NULL else unquote(value) for name, sign, value in pairs if sign}

@@ -1,4 +1,4 @@
-"""What a run has done so far, on the disk of this machine: a killed run goes on from there."""
+"""Journal of a run's finished work, on local disk, from which a killed run resumes."""
 
 import os
 from pathlib import Path
@@ -11,18 +11,19 @@ from deposit.scoring.inputs import InputFile
 
 
 class ScorePlan(msgspec.Struct, frozen=True, kw_only=True, tag="plan"):
-    """What a run is to do; the next run goes on with it if all but `run_id` and `event_time` are the same.
+    """What a run scores; the next run resumes it if everything but `run_id` and `event_time` is the same.
 
     Args:
         run_id: 32 hexadecimal digits, new for each run.
-        output: the folder of the results.
-        inputs: in order.
-        model_id: which model scores.
-        deposit_value: of the economics, as `call_cost`.
-        period: month or day that the predictions count as made in; empty means now.
-        is_logged: whether they go to the table `predictions`.
-        event_time: when they count as made, µs since the epoch.
-        charset: of inputs that are text, as Python's codecs call it; empty means UTF-8.
+        output: output folder.
+        inputs: input files, in order.
+        model_id: id of the model.
+        deposit_value: value of a subscription.
+        call_cost: cost of a call, in the same unit.
+        period: month or day that the predictions are dated to; empty means now.
+        is_logged: whether predictions are logged in the table `predictions`.
+        event_time: time that the predictions are dated to, in µs since the epoch.
+        charset: Python codec of inputs that are text; empty means UTF-8.
     """
 
     run_id: str
@@ -37,7 +38,7 @@ class ScorePlan(msgspec.Struct, frozen=True, kw_only=True, tag="plan"):
     charset: str = ""
 
     def differences(self, other: "ScorePlan") -> list[str]:
-        """What another plan does otherwise, in words."""
+        """Describe the differences from another plan in words."""
         subjects = {
             "inputs": "the input files",
             "model_id": "the model",
@@ -51,17 +52,17 @@ class ScorePlan(msgspec.Struct, frozen=True, kw_only=True, tag="plan"):
 
 
 class RunDone(msgspec.Struct, frozen=True, kw_only=True, tag="run"):
-    """Rows that were scored, logged if they are to be, and kept as a sorted run.
+    """A finished run of rows: scored, logged if they are to be logged, and stored in sorted order.
 
     Args:
-        source: number of the input file that the last of them is in.
-        end: rows of that file up to the last of them.
-        rows: all of them.
-        rejected: the bad ones.
-        expected_subscriptions: probabilities, added up.
-        worth_calling: rows whose expected value is above 0.
-        quarantine: name of the file with the bad ones; empty if there are none.
-        readings: what of the good ones was read by its spelling.
+        source: index of the input file that holds the last row.
+        end: number of rows of that file up to and including the last row.
+        rows: number of rows, valid or not.
+        rejected: number of invalid rows.
+        expected_subscriptions: sum of the probabilities.
+        worth_calling: number of rows with an expected value above 0.
+        quarantine: name of the file with the invalid rows; empty if there are none.
+        readings: alternative spellings in the valid rows, with the values they were read as.
     """
 
     source: int
@@ -75,7 +76,7 @@ class RunDone(msgspec.Struct, frozen=True, kw_only=True, tag="run"):
 
 
 class PartDone(msgspec.Struct, frozen=True, kw_only=True, tag="part"):
-    """A file of ranked rows that is where it belongs."""
+    """A file of ranked rows that is in the output folder."""
 
     name: str
     rows: int
@@ -90,10 +91,10 @@ _decode = msgspec.json.Decoder(_Entry).decode
 
 
 class Journal:
-    """The entries of one output folder, a line each; a line that was not finished is as if never begun.
+    """Entries for one output folder, one per line; an incomplete last line is discarded.
 
     Args:
-        path: of the file.
+        path: file of the journal.
     """
 
     def __init__(self, path: Path) -> None:
@@ -105,22 +106,22 @@ class Journal:
         whole = content[: content.rfind(b"\n") + 1]
         for line in whole.splitlines():
             try:
-                self._keep(_decode(line))
+                self._apply(_decode(line))
             except msgspec.DecodeError as error:
-                raise ConfigError(f"{path} is damaged ({error}): begin anew with --restart") from error
+                raise ConfigError(f"{path} is damaged ({error}): start over with --restart") from error
         if len(whole) < len(content):
             os.truncate(path, len(whole))
 
     def add(self, entry: _Entry) -> None:
-        """Keep an entry; on return it is on the disk."""
+        """Append an entry; it is flushed to disk on return."""
         with self._path.open("ab") as file:
             file.write(msgspec.json.encode(entry) + b"\n")
             file.flush()
             os.fsync(file.fileno())
-        self._keep(entry)
+        self._apply(entry)
 
-    def takes(self, plan: ScorePlan) -> bool:
-        """Go on with another plan, if no more than files that no run has come to are other ones; whether it did."""
+    def adopt(self, plan: ScorePlan) -> bool:
+        """Switch to another plan if only input files that no run has reached differ; return whether it was possible."""
         if self.plan is None or plan.is_logged or self.parts:
             return False
         begun = self.runs[-1].source + 1 if self.runs else 0
@@ -130,7 +131,7 @@ class Journal:
         self.add(same)
         return True
 
-    def _keep(self, entry: _Entry) -> None:
+    def _apply(self, entry: _Entry) -> None:
         if isinstance(entry, ScorePlan):
             self.plan = entry
         elif isinstance(entry, RunDone):

@@ -1,4 +1,4 @@
-"""Where the results go: a folder of this machine or of the object store, which counts once its manifest is there."""
+"""Output folders, on this machine or in the object store; their results are complete once the manifest exists."""
 
 import os
 import re
@@ -17,24 +17,25 @@ from deposit.store import Bucket, ObjectStore, split_uri
 MANIFEST = "_manifest.json"
 QUARANTINE = "_quarantine"
 _UNFINISHED = "_unfinished"
-"""Is there from a run's start to its end, and shows at the start that the folder can be written."""
+"""File that exists while a run is unfinished; writing it first shows that the folder is writable."""
 _OURS = re.compile(
     rf"({QUARANTINE}/)?\.?(part-\d+\.parquet|run-\d+\.csv|{_UNFINISHED}|{re.escape(MANIFEST)})(\.fresh)?"
 )
 
 
 class ScoreManifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a folder of results holds; written last.
+    """Contents of an output folder; written last.
 
     Args:
-        plan: what was scored, by which model.
-        created: in UTC and ISO form.
-        rows: with a score.
-        rejected: bad rows, in the files `quarantine`.
-        expected_subscriptions: if all were called.
-        worth_calling: rows whose expected value is above 0.
-        parts: best rows first.
-        readings: what of the good rows was read by its spelling.
+        plan: inputs, model and options of the run.
+        created: creation time, UTC in ISO format.
+        rows: number of scored rows.
+        rejected: number of invalid rows, which are in the files `quarantine`.
+        expected_subscriptions: expected subscriptions if every customer is called.
+        worth_calling: number of rows with an expected value above 0.
+        parts: result files, best rows first.
+        quarantine: names of the files with invalid rows.
+        readings: alternative spellings in the valid rows, with the values they were read as.
     """
 
     format: int = 1
@@ -50,25 +51,25 @@ class ScoreManifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class OutputFolder(Protocol):
-    """Files by name under one folder."""
+    """Named files in one folder."""
 
     uri: str
 
     def put(self, path: Path, name: str) -> None:
-        """Copy a file there: whole, or not at all."""
+        """Copy a file into the folder, atomically."""
 
     def get(self, name: str) -> bytes | None:
-        """A file's content; None if there is none."""
+        """Return a file's content, or None if there is no such file."""
 
     def names(self) -> list[str]:
-        """Of all files there."""
+        """List the names of all files."""
 
     def delete(self, name: str) -> None:
-        """Remove a file; none there is fine."""
+        """Delete a file if it exists."""
 
 
 class LocalFolder:
-    """A folder of this machine; it is made when the first file comes. Raises ConfigError where it cannot be written."""
+    """A local folder, which is created with its first file. Raises ConfigError if it cannot be written."""
 
     def __init__(self, path: Path) -> None:
         self._path = path.resolve()
@@ -77,7 +78,7 @@ class LocalFolder:
             raise ConfigError(f"{path} is a file: name a folder for the results")
 
     def put(self, path: Path, name: str) -> None:
-        """As `OutputFolder` says."""
+        """See `OutputFolder`."""
         target = self._path / name
         fresh = target.with_name(f".{target.name}.fresh")
         try:
@@ -93,21 +94,21 @@ class LocalFolder:
             ) from error
 
     def get(self, name: str) -> bytes | None:
-        """As `OutputFolder` says."""
+        """See `OutputFolder`."""
         path = self._path / name
         return path.read_bytes() if path.exists() else None
 
     def names(self) -> list[str]:
-        """As `OutputFolder` says."""
+        """See `OutputFolder`."""
         return sorted(str(each.relative_to(self._path)) for each in self._path.rglob("*") if each.is_file())
 
     def delete(self, name: str) -> None:
-        """As `OutputFolder` says."""
+        """See `OutputFolder`."""
         (self._path / name).unlink(missing_ok=True)
 
 
 class BucketFolder:
-    """A folder of the object store. Raises as the store does."""
+    """A folder in the object store. Raises the errors of the store."""
 
     def __init__(self, bucket: Bucket, prefix: str) -> None:
         self._bucket = bucket
@@ -115,27 +116,27 @@ class BucketFolder:
         self.uri = bucket.uri(self._prefix)
 
     def put(self, path: Path, name: str) -> None:
-        """As `OutputFolder` says."""
+        """See `OutputFolder`."""
         self._bucket.upload(path, self._prefix + name)
 
     def get(self, name: str) -> bytes | None:
-        """As `OutputFolder` says."""
+        """See `OutputFolder`."""
         try:
             return self._bucket.get(self._prefix + name)
         except SourceError:
             return None
 
     def names(self) -> list[str]:
-        """As `OutputFolder` says."""
+        """See `OutputFolder`."""
         return [key.removeprefix(self._prefix) for key in self._bucket.keys(self._prefix)]
 
     def delete(self, name: str) -> None:
-        """As `OutputFolder` says."""
+        """See `OutputFolder`."""
         self._bucket.delete(self._prefix + name)
 
 
 def output_folder(output: str, store: ObjectStore) -> OutputFolder:
-    """The folder of a path or an `s3://bucket/folder` URI. Raises ConfigError."""
+    """Return the folder of a local path or an `s3://bucket/folder` URI. Raises ConfigError."""
     refuse_scheme(output)
     if not output.startswith("s3://"):
         return LocalFolder(Path(output))
@@ -144,7 +145,7 @@ def output_folder(output: str, store: ObjectStore) -> OutputFolder:
 
 
 def read_manifest(folder: OutputFolder) -> ScoreManifest | None:
-    """The manifest of results that are there; None if there are none, or unfinished ones. Raises IntegrityError."""
+    """Read the manifest; None if there are no finished results. Raises IntegrityError if it is damaged."""
     content = folder.get(MANIFEST)
     if content is None:
         return None
@@ -152,19 +153,19 @@ def read_manifest(folder: OutputFolder) -> ScoreManifest | None:
         return msgspec.json.decode(content, type=ScoreManifest)
     except msgspec.DecodeError as error:
         raise IntegrityError(
-            f"{folder.uri.rstrip('/')}/{MANIFEST} is no manifest of scores ({error}): name another folder"
+            f"{folder.uri.rstrip('/')}/{MANIFEST} is not a manifest of scores ({error}): name another folder"
         ) from error
 
 
 def prepare(folder: OutputFolder, overwrite: bool, scratch: Path) -> None:
-    """Take back what was published there, which `overwrite` must allow, and see that it can be written.
+    """Withdraw earlier results, if `overwrite` allows it, and check that the folder is writable.
 
-    Raises ConfigError for what is not ours, and for a folder that cannot be written.
+    Raises ConfigError if the folder has files that no run wrote, or results to keep, or cannot be written.
     """
     names = folder.names()
     foreign = [name for name in names if not _OURS.fullmatch(name)]
     if foreign:
-        raise ConfigError(f"{folder.uri} holds other files, as {foreign[0]}: name a folder for the results alone")
+        raise ConfigError(f"{folder.uri} holds other files, such as {foreign[0]}: name a folder for the results alone")
     if MANIFEST in names:
         if not overwrite:
             raise ConfigError(f"{folder.uri} holds the results of another run: name another folder, or add --overwrite")
@@ -176,7 +177,7 @@ def prepare(folder: OutputFolder, overwrite: bool, scratch: Path) -> None:
 
 
 def publish(folder: OutputFolder, manifest: ScoreManifest, scratch: Path) -> None:
-    """Remove what an earlier run left there, then write the manifest."""
+    """Delete the leftovers of earlier runs, then write the manifest."""
     kept = {*(part.name for part in manifest.parts), *manifest.quarantine}
     for name in folder.names():
         if name not in kept:

@@ -1,4 +1,4 @@
-"""The files of the results: ranked rows as Parquet, a million a file, best first."""
+"""Write ranked rows as Parquet files of a million rows each, best first."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,13 +28,13 @@ SCHEMA = pa.schema(
     ]
 )
 _COMPRESSED = {name: "none" if name in ("probability", "expected_value") else "snappy" for name in SCHEMA.names}
-"""Random digits do not get smaller."""
-_COUNTED = ["probability", "expected_value", RANK]
-"""Columns of which a reader learns the lowest and the highest value, to skip what it need not read."""
+"""Compression codecs by column; floats with random digits do not compress."""
+_WITH_STATISTICS = ["probability", "expected_value", RANK]
+"""Columns with minimum and maximum in the file, which let a reader skip row groups."""
 
 
 def prediction_ids(run_id: str, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """Identifiers of a run's rows, the same each time, shape (n, 16): UUIDs of version 8 (RFC 9562)."""
+    """Derive ids of a run's rows, shape (n, 16): UUIDs of version 8 (RFC 9562), the same on every call."""
     ids = np.empty((len(rows), ID_BYTES), np.uint8)
     ids[:, :10] = np.frombuffer(bytes.fromhex(run_id), np.uint8)[:10]
     ids[:, 10:] = rows.astype(">u8").view(np.uint8).reshape(-1, 8)[:, 2:]
@@ -46,8 +46,8 @@ def prediction_ids(run_id: str, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
 def write_parts(
     ranked: Iterator[pa.Table], plan: ScorePlan, first: int, folder: Path
 ) -> Iterator[tuple[Path, PartDone]]:
-    """The parts from number `first` on, each in a file of `folder` that is there until the next one is asked for."""
-    groups = _regrouped(ranked, _GROUP_ROWS)
+    """Write the parts from number `first` on; each file in `folder` exists until the next part is requested."""
+    groups = _regroup(ranked, _GROUP_ROWS)
     each_part = PART_ROWS // _GROUP_ROWS
     for _ in range(first * each_part):
         if next(groups, None) is None:
@@ -57,10 +57,10 @@ def write_parts(
         path = folder / f"part-{number:05d}.parquet"
         rows, first_rank, count = 0, group[RANK][0].as_py(), 0
         with parquet.ParquetWriter(
-            path, SCHEMA, use_dictionary=["model_id"], compression=_COMPRESSED, write_statistics=_COUNTED
+            path, SCHEMA, use_dictionary=["model_id"], compression=_COMPRESSED, write_statistics=_WITH_STATISTICS
         ) as writer:
             while group is not None and count < each_part:
-                writer.write_table(_finished(group, plan))
+                writer.write_table(_to_schema(group, plan))
                 rows, last_rank, count = rows + len(group), group[RANK][-1].as_py(), count + 1
                 group = next(groups, None)
         size, sha256 = path.stat().st_size, file_sha256(path)
@@ -72,8 +72,8 @@ def write_parts(
         number += 1
 
 
-def _regrouped(tables: Iterator[pa.Table], rows: int) -> Iterator[pa.Table]:
-    """The same rows, so many a table but for the last."""
+def _regroup(tables: Iterator[pa.Table], rows: int) -> Iterator[pa.Table]:
+    """Yield the same rows in tables of `rows` rows; the last table may have fewer."""
     waiting: list[pa.Table] = []
     count = 0
     for table in tables:
@@ -87,7 +87,7 @@ def _regrouped(tables: Iterator[pa.Table], rows: int) -> Iterator[pa.Table]:
         yield pa.concat_tables(waiting).combine_chunks()
 
 
-def _finished(group: pa.Table, plan: ScorePlan) -> pa.Table:
+def _to_schema(group: pa.Table, plan: ScorePlan) -> pa.Table:
     count = len(group)
     probability = group["probability"].to_numpy()
     return pa.table(
@@ -97,7 +97,7 @@ def _finished(group: pa.Table, plan: ScorePlan) -> pa.Table:
             "expected_value": probability * plan.deposit_value - plan.call_cost,
             RANK: group[RANK],
             "model_id": pa.DictionaryArray.from_arrays(np.zeros(count, np.int32), [plan.model_id]),
-            "prediction_id": _texts(prediction_ids(plan.run_id, group["row"].to_numpy()))
+            "prediction_id": _uuid_texts(prediction_ids(plan.run_id, group["row"].to_numpy()))
             if plan.is_logged
             else pa.nulls(count, pa.string()),
         },
@@ -105,8 +105,8 @@ def _finished(group: pa.Table, plan: ScorePlan) -> pa.Table:
     )
 
 
-def _texts(ids: NDArray[np.uint8]) -> Any:
-    """The identifiers in their usual form, all rows at once."""
+def _uuid_texts(ids: NDArray[np.uint8]) -> Any:
+    """Format ids as UUID text, all rows at once."""
     digits = np.frombuffer(ids.tobytes().hex().encode(), np.uint8).reshape(-1, 2 * ID_BYTES)
     dash = np.full((len(digits), 1), ord("-"), np.uint8)
     ends = (8, 12, 16, 20)

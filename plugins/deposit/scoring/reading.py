@@ -1,4 +1,4 @@
-"""The rows of the files to score, block by block, from any row on: Parquet by columns, all else as CSV."""
+"""Read the files to score block by block, from any row on: Parquet by column, everything else as CSV."""
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,25 +23,25 @@ from deposit.store import ObjectStore
 
 _BUFFER = 2**20
 _WHOLE = 2**53
-"""Up to this, a float is every whole number exactly."""
+"""Up to this number, a float represents every integer exactly."""
 _KNOWN = {plain(name): name for name in (*NAMES, ID)}
 _GROUPED_ROWS = 500_000
-"""Of Parquet's row groups that are read at once; a larger group is read alone."""
+"""Parquet row groups are read together until they have this many rows; a larger group is read alone."""
 
 
 @dataclass(frozen=True, eq=False)
 class InputBlock:
-    """Some rows of a file; it may travel to where they are scored.
+    """Rows of a file, which can be sent to the worker that scores them.
 
     Args:
-        source: number of the file.
-        end: rows of the file up to the last of these.
-        rows: how many these are, the bad ones among them.
-        content: the checked rows, whose records are counted from the first row of these; or, of Parquet, the rows as
-            they were read, by the names of the columns, to be checked.
-        lines: of the bad ones among checked rows: in a CSV the line, in Parquet the number of the row, from 1.
+        source: index of the file.
+        end: number of rows of the file up to and including the last row of this block.
+        rows: number of rows in this block, valid or not.
+        content: checked rows, with records numbered from the start of this block, or, from Parquet, unchecked rows
+            under the names of the features.
+        lines: lines of the rejected rows, if the rows are checked.
         has_ids: whether the file has a column `id`.
-        share: of the file's bytes that have been read.
+        share: share of the file that has been read.
     """
 
     source: int
@@ -53,7 +53,7 @@ class InputBlock:
     share: float
 
     def checked(self) -> tuple[Block, list[int]]:
-        """The checked rows, and of the bad ones the lines."""
+        """Return the checked rows, and for each rejected row its line (CSV) or its row number from 1 (Parquet)."""
         if isinstance(self.content, Block):
             return self.content, self.lines
         block = check_table(self.content, np.arange(self.rows))
@@ -63,9 +63,9 @@ class InputBlock:
 def read_inputs(
     inputs: Sequence[InputFile], first: int, skip: int, store: ObjectStore, folder: Path, codec: str | None = None
 ) -> Iterator[InputBlock]:
-    """All rows from row `skip` (from 0) of file number `first` on; `codec` is that of files that are text.
+    """Yield all rows from row `skip` (from 0) of file number `first` on; `codec` is the encoding of text files.
 
-    Files of the store come to `folder` one at a time. Raises SourceError or ContractError, naming the file.
+    Files of the store are downloaded to `folder` one at a time. Raises SourceError or ContractError, naming the file.
     """
     for number in range(first, len(inputs)):
         source = inputs[number]
@@ -83,7 +83,7 @@ def _opened(path: Path) -> IO[bytes]:
     try:
         return path.open("rb")
     except OSError as error:
-        raise SourceError(f"it cannot be read ({error.strerror}): give this user the right to read it") from error
+        raise SourceError(f"it cannot be read ({error.strerror}): give this user read permission") from error
 
 
 def _csv(file: IO[bytes], number: int, partition: Mapping[str, str], skip: int) -> Iterator[InputBlock]:
@@ -103,10 +103,10 @@ def _csv(file: IO[bytes], number: int, partition: Mapping[str, str], skip: int) 
             row += rows
             if row > skip:
                 lines = [int(records.lines[bad.record]) for bad in block.rejected]
-                yield InputBlock(number, row, rows, _counted_from(block, start), lines, has_ids, share)
+                yield InputBlock(number, row, rows, _renumber(block, start), lines, has_ids, share)
 
 
-def _counted_from(block: Block, first: int) -> Block:
+def _renumber(block: Block, first: int) -> Block:
     return replace(block, records=block.records - first) if first else block
 
 
@@ -117,27 +117,27 @@ def _parquet(file: IO[bytes], number: int, partition: Mapping[str, str], skip: i
         as_codes = [name for column, name in columns.items() if column in CATEGORIES]
         source = parquet.ParquetFile(file, read_dictionary=as_codes, buffer_size=_BUFFER)
         total = source.metadata.num_rows
-        for row, groups in _from_row(source.metadata, skip):
-            # a reader keeps something of each group that it has read
+        for row, groups in _row_groups_from(source.metadata, skip):
+            # one reader per batch of groups, because it holds some memory for each group that it has read
             for batch in source.iter_batches(BLOCK_ROWS, groups, list(columns.values()), use_threads=False):
                 fresh = batch.slice(max(0, skip - row))
                 row += len(batch)
                 if len(fresh):
-                    table = _named(fresh, columns, partition)
+                    table = _rename_columns(fresh, columns, partition)
                     yield InputBlock(number, row, len(fresh), table, [], ID in table.column_names, row / total)
-    except (pa.ArrowException, OSError) as error:  # Arrow has OSError for pages that cannot be unpacked
-        raise SourceError("this is not a whole .parquet file that can be read: export it again") from error
+    except (pa.ArrowException, OSError) as error:  # Arrow raises OSError for pages that it cannot decompress
+        raise SourceError("this is not a complete, readable .parquet file: export it again") from error
 
 
 def _columns_of(schema: pa.Schema, partition: Mapping[str, str]) -> dict[str, str]:
-    """The file's names of the columns that are used. Raises ContractError or SourceError."""
+    """Map each used column to its name in the file. Raises ContractError or SourceError."""
     pairs = [(_KNOWN[plain(name)], name) for name in schema.names if plain(name) in _KNOWN]
     _check_columns(
         [column for column, _ in pairs], partition, [name for name in schema.names if plain(name) not in _KNOWN]
     )
     for column, name in pairs:
         if pa.types.is_nested(schema.field(name).type):
-            raise SourceError(f"column {column} holds lists or structures: export one value a cell")
+            raise SourceError(f"column {column} holds lists or structures: export one value per cell")
     return dict(pairs)
 
 
@@ -151,11 +151,11 @@ def _check_columns(columns: Sequence[str], partition: Mapping[str, str], unknown
         )
     repeated = sorted({name for name in columns if list(columns).count(name) > 1})
     if repeated:
-        raise ContractError(f"column {', '.join(repeated)} is there more than once: keep one")
+        raise ContractError(f"column {', '.join(repeated)} occurs more than once: keep one")
 
 
-def _from_row(metadata: Any, skip: int) -> Iterator[tuple[int, list[int]]]:
-    """The row groups that hold rows from `skip` on, some at a time, each time with their first row."""
+def _row_groups_from(metadata: Any, skip: int) -> Iterator[tuple[int, list[int]]]:
+    """Yield batches of the row groups that hold rows from `skip` on, each with the index of its first row."""
     first = row = 0
     groups: list[int] = []
     for group in range(metadata.num_row_groups):
@@ -171,33 +171,36 @@ def _from_row(metadata: Any, skip: int) -> Iterator[tuple[int, list[int]]]:
         yield first, groups
 
 
-def _named(batch: pa.RecordBatch, columns: Mapping[str, str], partition: Mapping[str, str]) -> pa.Table:
-    """The columns under their own names, with what the folders say of those that the file lacks."""
+def _rename_columns(batch: pa.RecordBatch, columns: Mapping[str, str], partition: Mapping[str, str]) -> pa.Table:
+    """Rename the used columns to the features, and add the partition values of columns that the file lacks."""
     table = pa.table(
-        {column: _exact(batch.column(name)) if column == ID else batch.column(name) for column, name in columns.items()}
+        {
+            column: _exact_ids(batch.column(name)) if column == ID else batch.column(name)
+            for column, name in columns.items()
+        }
     )
     for name in (name for name in (*NAMES, ID) if name in partition and name not in columns):
         table = table.append_column(name, pa.repeat(partition[name], len(batch)))
     return table
 
 
-def _exact(ids: pa.Array) -> pa.Array:
-    """Ids of types whose text is not at once what they are. Raises SourceError for those that have no exact text."""
+def _exact_ids(ids: pa.Array) -> pa.Array:
+    """Convert ids whose plain text would not be exact. Raises SourceError if there is no exact text."""
     if isinstance(ids, pa.ExtensionArray):
         if ids.type == pa.uuid():
             return pa.array([None if each is None else str(each) for each in ids.to_pylist()], pa.string())
-        return _exact(ids.storage)
+        return _exact_ids(ids.storage)
     try:
         if pa.types.is_floating(ids.type):
-            return _whole(ids.cast(pa.float64()))
+            return _to_integers(ids.cast(pa.float64()))
         is_binary = pa.types.is_binary(ids.type) or pa.types.is_large_binary(ids.type)
         return ids.cast(pa.string()) if is_binary or pa.types.is_fixed_size_binary(ids.type) else ids
     except pa.ArrowInvalid as error:
         raise SourceError(f"column {ID} holds {ids.type}, which is no text in UTF-8: export it as text") from error
 
 
-def _whole(numbers: pa.Array) -> pa.Array:
-    """Floats as the whole numbers that they are: pandas makes floats of them where one is missing."""
+def _to_integers(numbers: pa.Array) -> pa.Array:
+    """Convert floats back to integers; pandas turns integers into floats if one is missing."""
     values = numbers.drop_null().to_numpy()
     if not ((np.abs(values) <= _WHOLE) & (np.floor(values) == values)).all():
         raise SourceError(f"column {ID} holds numbers with fractions, or too large for them: export it as text")

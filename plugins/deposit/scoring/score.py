@@ -1,4 +1,4 @@
-"""What `deposit score` and the DAG `deposit_score` do: one run from what is asked for to what is published."""
+"""Batch scoring for `deposit score` and the DAG `deposit_score`, from the request to the published results."""
 
 import errno
 import os
@@ -41,21 +41,21 @@ from deposit.settings import Settings
 from deposit.store import ObjectStore
 
 _REFUSED = "refused"
-_REFUSALS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EIO})
-"""Of a disk: full, or not to be written."""
+_DISK_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EIO})
+"""Errors of a disk that is full, broken or not writable."""
 
 
 @dataclass(frozen=True)
 class ScoreRequest:
-    """What is to be scored.
+    """A request to score files.
 
     Args:
-        source: a file, a folder or a pattern, here or as `s3://bucket/…`.
-        output: folder of the results.
+        source: file, folder or pattern, local or as `s3://bucket/…`.
+        output: output folder.
         model: model id; None means the champion.
-        period: month or day that logged predictions count as made in; None means now.
+        period: month or day that logged predictions are dated to; None means now.
         overwrite: whether the results of another run may be replaced.
-        restart: whether a run that was not finished is begun anew.
+        restart: whether to start over instead of resuming an unfinished run.
     """
 
     source: str
@@ -68,7 +68,7 @@ class ScoreRequest:
 
 @dataclass(frozen=True)
 class ScoreResult:
-    """What was published; `created` is False if the same was there already, `seconds` are those of this call."""
+    """Published results; `created` is False if they existed before, `seconds` is the duration of this call."""
 
     output: str
     model_id: str
@@ -85,10 +85,10 @@ class ScoreResult:
 
 
 def score(settings: Settings, request: ScoreRequest, progress: Progress = log_progress) -> ScoreResult:
-    """Score files and publish the ranked rows; a run that was killed goes on where it was.
+    """Score files and publish the ranked rows; resumes a run that was killed.
 
-    Raises DataError (the files), GateError (no champion), ConfigError (the folder, or an unfinished run that differs)
-    or UpstreamError; then nothing was published.
+    Raises DataError (the files), GateError (no champion), ConfigError (the folder, or a different unfinished run) or
+    UpstreamError; in each of these cases nothing is published.
     """
     started, store = time.monotonic(), ObjectStore(settings.store)
     folder = output_folder(request.output, store)
@@ -97,7 +97,7 @@ def score(settings: Settings, request: ScoreRequest, progress: Progress = log_pr
     plan = _plan(settings, request, version, folder, store)
     work = settings.score.work_dir or settings.state.scoring
     scratch = work / sha256(folder.uri.encode()).hexdigest()[:16]
-    with _room(work), _locked(scratch, folder, progress):
+    with _disk_errors(work), _locked(scratch, folder, progress):
         manifest = read_manifest(folder)
         created = manifest is None or request.restart or bool(manifest.plan.differences(plan))
         if manifest is None or created:
@@ -105,12 +105,12 @@ def score(settings: Settings, request: ScoreRequest, progress: Progress = log_pr
             journal = _journal(scratch, plan, request.restart)
             plan, artifact = journal.plan or plan, registry.load(version)
             log = BulkLog(settings.database, plan, artifact.threshold) if plan.is_logged else None
-            with closing(log) if log else nullcontext(), _marked_if_refused(scratch):
+            with closing(log) if log else nullcontext(), _mark_if_refused(scratch):
                 model = _model(settings.compute, registry, version, artifact)
                 manifest = BatchScoring(
                     plan, journal, model, settings.compute, settings.score.threads,
                     store, folder, scratch, log, progress,
-                ).carry_out()  # fmt: skip
+                ).run()  # fmt: skip
         shutil.rmtree(scratch)
     return _result(manifest, folder, created, time.monotonic() - started)
 
@@ -118,7 +118,7 @@ def score(settings: Settings, request: ScoreRequest, progress: Progress = log_pr
 def with_defaults(
     scoring: ScoreSettings, store: StoreSettings, source: str | None, output: str | None, day: str
 ) -> tuple[str, str]:
-    """What a run of a day reads and writes where neither is given. Raises ConfigError if no input is set either."""
+    """Fill in the input and output of a day's run if they are not given. Raises ConfigError if no input is set."""
     source = source or scoring.input
     if source is None:
         raise ConfigError("there is no input: name one in the form, or set DEPOSIT_SCORE__INPUT")
@@ -136,7 +136,7 @@ def _version(registry: ModelRegistry, model: str | None) -> Version:
 def _model(
     compute: ComputeSettings, registry: ModelRegistry, version: Version, artifact: ModelArtifact
 ) -> Callable[[], ModelArtifact]:
-    """The model for threads of this process; for workers elsewhere its id, by which they load it themselves."""
+    """Function that returns the loaded model or, for workers elsewhere, loads it by its id."""
     if compute.scheduler is None:
         return lambda: artifact
     return partial(load_model, version.model_id, registry.resolve_artifact(version).sha256)
@@ -149,10 +149,10 @@ def _plan(
     root = f"{folder.uri.rstrip('/')}/"
     inside = next((each.uri for each in inputs if whole_path(each.uri).startswith(root)), None)
     if inside:
-        raise ConfigError(f"{inside} is to be scored and in the folder of the results: name another folder for these")
+        raise ConfigError(f"the input {inside} is in the output folder: name another output folder")
     if reads(request.source, f"{root}{MANIFEST.lstrip('_')}"):
         raise ConfigError(
-            f"{folder.uri} is in the folder that is read, so the next run would score these results: name one elsewhere"
+            f"{folder.uri} is in the input folder, so the next run would score these results: name a folder elsewhere"
         )
     return ScorePlan(
         run_id=secrets.token_hex(16),
@@ -174,7 +174,7 @@ def _event_time(period: str | None) -> datetime:
         return now
     start = parse_period(period).start
     if start > now:
-        raise ConfigError(f"the period {period} is still to come: predictions count as made in one that has begun")
+        raise ConfigError(f"the period {period} is in the future: predictions can only be dated to one that has begun")
     return start
 
 
@@ -183,27 +183,27 @@ def _locked(scratch: Path, folder: OutputFolder, progress: Progress) -> Iterator
     scratch.parent.mkdir(parents=True, exist_ok=True)
     waiting = f"waiting until another run to {folder.uri} has ended:"
     with exclusive(scratch.with_suffix(".lock"), lambda holder: progress(f"{waiting} {holder}")):
-        scratch.mkdir(exist_ok=True)  # not before: who was in the block has removed it
+        scratch.mkdir(exist_ok=True)  # inside the lock: the previous holder has removed the folder
         yield
 
 
 @contextmanager
-def _room(work: Path) -> Iterator[None]:
-    """What the disk refuses, as an error of ours."""
+def _disk_errors(work: Path) -> Iterator[None]:
+    """Convert disk errors inside the block to ConfigError."""
     try:
         yield
     except OSError as error:
-        if error.errno not in _REFUSALS:
+        if error.errno not in _DISK_ERRNOS:
             raise
         raise ConfigError(
             f"cannot write to {work} ({os.strerror(error.errno)}): free some space, or set DEPOSIT_SCORE__WORK_DIR; "
-            "what is scored so far is kept"
+            "finished work is kept"
         ) from error
 
 
 @contextmanager
-def _marked_if_refused(scratch: Path) -> Iterator[None]:
-    """What is wrong with the files, waiting does not mend: the next run may have others, without `--restart`."""
+def _mark_if_refused(scratch: Path) -> Iterator[None]:
+    """Mark the run if its input is refused, so the next run may have other files without `--restart`."""
     try:
         yield
     except DataError:
@@ -212,18 +212,18 @@ def _marked_if_refused(scratch: Path) -> Iterator[None]:
 
 
 def _journal(scratch: Path, plan: ScorePlan, restart: bool) -> Journal:
-    """What an unfinished run to the same folder has done; a new journal if there is none, or it shall be forgotten."""
+    """Open the journal of an unfinished run to the same folder; start a new one if there is none, or to `restart`."""
     path, mark = scratch / "journal.jsonl", scratch / _REFUSED
     journal = Journal(path) if not restart else None
     if journal is not None and journal.plan is not None:
         differences, was_refused = journal.plan.differences(plan), mark.exists()
         mark.unlink(missing_ok=True)
-        if not differences or (was_refused and journal.takes(plan)):
+        if not differences or (was_refused and journal.adopt(plan)):
             return journal
         if not was_refused:
             raise ConfigError(
-                f"a run to {plan.output} was not finished, and {' and '.join(differences)} changed since: go on with "
-                "what it was given, or begin anew with --restart"
+                f"a run to {plan.output} was not finished, and {' and '.join(differences)} changed since: continue "
+                "with the original ones, or start over with --restart"
             )
     shutil.rmtree(scratch)
     scratch.mkdir()

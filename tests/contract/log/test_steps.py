@@ -318,7 +318,7 @@ def test_what_is_no_report_is_not_looked_for(settings: Settings, model_id: str) 
 
 
 def test_a_report_is_of_a_period(settings: Settings) -> None:
-    with pytest.raises(ConfigError, match="is no period"):
+    with pytest.raises(ConfigError, match="is not a period"):
         stored_pages.report(ObjectStore(settings.store).reports, "../2026-05", "deposit-v1")
 
 

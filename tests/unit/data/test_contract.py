@@ -107,7 +107,7 @@ def test_large_ids_stay_exact() -> None:
         (("duration",), "the only column is `duration`, which is known only after the call"),
         (("duration", "y"), "the only column is `duration`"),
         ((*REQUIRED, "name"), "unknown column 'name': remove it"),
-        ((*REQUIRED, "y"), "column 'y' is there more than once"),
+        ((*REQUIRED, "y"), "column 'y' occurs more than once"),
     ],
 )
 def test_wrong_columns_are_refused_by_name(names: tuple[str, ...], message: str) -> None:

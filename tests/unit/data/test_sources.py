@@ -126,7 +126,7 @@ def test_another_file_from_uci_is_refused(uci: IngestSettings, server: Server, t
     ("answer", "error", "message"),
     [
         ((200, b"<html>"), SourceError, r"bank.zip: this is a web page \(HTML\), not a CSV"),
-        ((200, zipped("x.csv", b"1")[:-30]), SourceError, "not a whole .zip archive"),
+        ((200, zipped("x.csv", b"1")[:-30]), SourceError, "not a complete .zip archive"),
         ((200, zipped("other.csv", b"1")), SourceError, "holds no bank-additional-full.csv"),
         ((404, b""), SourceError, "HTTP 404"),
         ((503, b""), UpstreamError, "HTTP 503; try again later, or use DEPOSIT_INGEST__SOURCE=bundled"),
@@ -186,7 +186,7 @@ def test_a_token_of_another_form_is_refused(token: str | None, tmp_path: Path) -
 def test_a_damaged_archive_is_reported_whatever_its_name(tmp_path: Path, suffix: str, data: bytes, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(data)
-    with pytest.raises(SourceError, match=f"not a whole {suffix} file"):
+    with pytest.raises(SourceError, match=f"not a complete {suffix} file"):
         sources.from_file(path, tmp_path / "copy")
 
 
@@ -197,7 +197,7 @@ def test_a_full_disk_is_reported() -> None:
 
 def test_a_temporary_folder_that_cannot_be_made_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
-    with pytest.raises(ConfigError, match=r"cannot make a temporary folder .*TMPDIR"), sources.folder():
+    with pytest.raises(ConfigError, match=r"cannot create a temporary folder .*TMPDIR"), sources.folder():
         pass
 
 

@@ -105,7 +105,7 @@ def test_the_columns_are_known_below_titles_and_beside_what_has_no_name(
 
 def test_lines_in_quotes_as_a_whole_are_refused(path: Path) -> None:
     path.write_text("".join(f'"{line}"\n' for line in (HEAD + LINE).splitlines()))
-    with pytest.raises(ContractError, match=r"^calls.csv: line 1 is one cell in quotes, which holds all columns"):
+    with pytest.raises(ContractError, match=r"^calls.csv: line 1 is one quoted cell that holds all columns"):
         list(read(path, "calls.csv"))
 
 

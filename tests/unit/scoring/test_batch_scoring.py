@@ -34,7 +34,7 @@ def test_each_row_has_the_probability_that_the_service_gives_it(
     make_scoring: Make, artifact: ModelArtifact, customers: pd.DataFrame, tmp_path: Path
 ) -> None:
     customers.to_parquet(tmp_path / "rows.parquet", row_group_size=700)
-    manifest = make_scoring(tmp_path / "rows.parquet").carry_out()
+    manifest = make_scoring(tmp_path / "rows.parquet").run()
     results = _results(tmp_path / "out").set_index("id")
     expected = _expected(artifact, customers)
     assert (results["probability"] == expected[results.index]).all()
@@ -56,12 +56,12 @@ def test_csv_and_parquet_give_the_same(make_scoring: Make, customers: pd.DataFra
     customers.iloc[1000:2000].to_csv(folder / "b.csv", sep=";", index=False, decimal=",")
     customers.iloc[2000:].astype("category").to_parquet(folder / "c.parquet")
     customers.iloc[:0].to_csv(folder / "d.csv.gz", index=False)
-    manifest = make_scoring(folder).carry_out()
+    manifest = make_scoring(folder).run()
     mixed = _results(tmp_path / "out")
     assert len(manifest.plan.inputs) == 4
     customers.to_parquet(tmp_path / "whole.parquet")
     (tmp_path / "scratch" / "journal.jsonl").unlink()
-    make_scoring(tmp_path / "whole.parquet").carry_out()
+    make_scoring(tmp_path / "whole.parquet").run()
     pd.testing.assert_frame_equal(mixed, _results(tmp_path / "out"))
 
 
@@ -77,7 +77,7 @@ def test_bad_rows_are_in_quarantine_with_file_line_and_reason(
     rows.to_parquet(tmp_path / "in" / "a.parquet")
     text = rows.to_csv(index=False).splitlines()
     (tmp_path / "in" / "b.csv").write_text("\n".join([*text[:3], "", text[6] + ",more", *text[3:]]) + "\n")
-    manifest = make_scoring(tmp_path / "in").carry_out()
+    manifest = make_scoring(tmp_path / "in").run()
     assert (manifest.rows, manifest.rejected) == (6, 7)
     bad = pd.concat(pd.read_csv(tmp_path / "out" / name) for name in manifest.quarantine)
     assert [(Path(file).name, line) for file, line in zip(bad["file"], bad["line"], strict=True)] == [
@@ -101,9 +101,9 @@ def test_a_charset_holds_for_text_and_what_was_read_by_its_spelling_is_in_the_ma
     rows.assign(age=["old", *[40] * 3]).to_csv(tmp_path / "in" / "a.csv", index=False, encoding="windows-1250")
     rows.to_parquet(tmp_path / "in" / "b.parquet")
     with pytest.raises(SourceError, match="is not UTF-8"):
-        make_scoring(tmp_path / "in").carry_out()
+        make_scoring(tmp_path / "in").run()
     (tmp_path / "scratch" / "journal.jsonl").unlink()
-    manifest = make_scoring(tmp_path / "in", charset="cp1250").carry_out()
+    manifest = make_scoring(tmp_path / "in", charset="cp1250").run()
     assert (manifest.rows, manifest.rejected) == (7, 1)
     assert set(_results(tmp_path / "out")["id"]) == set(rows["id"])
     assert manifest.readings == (Reading("marital", "MARRIED", "married", 3), Reading("marital", "Single", "single", 2))
@@ -115,7 +115,7 @@ def test_without_ids_a_row_is_known_by_its_number(make_scoring: Make, customers:
     bare = customers.drop(columns="id")
     bare.iloc[:50].to_csv(tmp_path / "a.csv", index=False)
     bare.iloc[50:100].to_parquet(tmp_path / "b.parquet")
-    make_scoring(tmp_path / "[ab].*").carry_out()
+    make_scoring(tmp_path / "[ab].*").run()
     assert sorted(_results(tmp_path / "out")["id"].astype(int)) == list(range(1, 101))
 
 
@@ -128,11 +128,11 @@ def test_what_the_folders_say_of_their_rows_counts(make_scoring: Make, customers
             bare.to_csv(folder / "rows.csv", index=False)
         else:
             bare.to_parquet(folder / "rows.parquet")
-    make_scoring(tmp_path / "in").carry_out()
+    make_scoring(tmp_path / "in").run()
     partitioned = _results(tmp_path / "out").set_index("id")["probability"]
     (tmp_path / "scratch" / "journal.jsonl").unlink()
     customers.to_parquet(tmp_path / "whole.parquet")
-    make_scoring(tmp_path / "whole.parquet").carry_out()
+    make_scoring(tmp_path / "whole.parquet").run()
     whole = _results(tmp_path / "out").set_index("id")["probability"]
     assert (partitioned == whole[partitioned.index]).all()
 
@@ -156,7 +156,7 @@ def test_a_run_that_is_killed_anywhere_goes_on_and_ends_in_the_same_bytes(
         tmp_path / "in" / "a.parquet", row_group_size=400
     )
     customers.iloc[2500:].assign(contact="Cellular").to_csv(tmp_path / "in" / "b.csv", index=False)
-    first = make_scoring(tmp_path / "in").carry_out()
+    first = make_scoring(tmp_path / "in").run()
     assert first.readings == (Reading("contact", "Cellular", "cellular", len(customers) - 2500),)
     whole = {path.name: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
     for path in (tmp_path / "out").rglob("*.*"):
@@ -174,13 +174,13 @@ def test_a_run_that_is_killed_anywhere_goes_on_and_ends_in_the_same_bytes(
     monkeypatch.setattr(scoring.journal, "add", add_or_die)
     scored_before = 0
     try:
-        manifest = scoring.carry_out()
+        manifest = scoring.run()
     except KilledError:
         assert not (tmp_path / "out" / MANIFEST).exists()
         scored_before = sum(run.rows for run in scoring.journal.runs)
         scoring = make_scoring(tmp_path / "in")
         assert sum(run.rows for run in scoring.journal.runs) == scored_before
-        manifest = scoring.carry_out()
+        manifest = scoring.run()
     assert manifest.readings == first.readings
     again = {path.name: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
     assert again.keys() == whole.keys()
@@ -195,7 +195,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(
     scoring = make_scoring(tmp_path / "rows.csv")
     customers.iloc[:-1].to_csv(tmp_path / "rows.csv", index=False)
     with pytest.raises(SourceError, match="has changed while it was read"):
-        scoring.carry_out()
+        scoring.run()
     assert not (tmp_path / "out").exists()
 
 
@@ -209,8 +209,8 @@ def test_a_file_that_changes_while_it_is_read_is_refused(
             r"missing column job \(is it 'Jobs'\?\): add",
         ),
         (lambda rows: rows.assign(age=[[1]] * len(rows)), SourceError, "column age holds lists"),
-        (lambda rows: rows.assign(AGE=rows["age"]), ContractError, "column age is there more than once"),
-        (lambda rows: rows.assign(contact="fax"), ContractError, "no row keeps to the contract, .*got 'fax'"),
+        (lambda rows: rows.assign(AGE=rows["age"]), ContractError, "column age occurs more than once"),
+        (lambda rows: rows.assign(contact="fax"), ContractError, "no row is valid, .*got 'fax'"),
         (lambda rows: rows.iloc[:0], ContractError, "no row under them"),
     ],
 )
@@ -219,7 +219,7 @@ def test_a_file_that_cannot_be_scored_is_refused_by_name(
 ) -> None:
     change(customers.head(5)).to_parquet(tmp_path / "rows.parquet")
     with pytest.raises(error) as refused:
-        make_scoring(tmp_path / "rows.parquet").carry_out()
+        make_scoring(tmp_path / "rows.parquet").run()
     assert re.search(message, refused.value.whole)
     assert len(str(refused.value).removeprefix(str(tmp_path))) < 200
     assert not (tmp_path / "out" / MANIFEST).exists()
@@ -233,8 +233,8 @@ def test_a_damaged_parquet_file_is_refused(
     content = (tmp_path / "whole.parquet").read_bytes()
     damaged = content[: len(content) // 2] if damage == "cut off" else content[:60] + bytes(900) + content[960:]
     (tmp_path / "bad.parquet").write_bytes(damaged)
-    with pytest.raises(SourceError, match=r"bad\.parquet: this is not a whole \.parquet file"):
-        make_scoring(tmp_path / "bad.parquet").carry_out()
+    with pytest.raises(SourceError, match=r"bad\.parquet: this is not a complete, readable \.parquet file"):
+        make_scoring(tmp_path / "bad.parquet").run()
 
 
 UUIDS = [f"{number:032x}" for number in range(5)]
@@ -261,8 +261,8 @@ def test_ids_of_any_type_come_out_as_they_are_read(
     parquet.write_table(rows, tmp_path / "rows.parquet")
     if isinstance(texts, str):
         with pytest.raises(SourceError, match=texts):
-            make_scoring(tmp_path / "rows.parquet").carry_out()
+            make_scoring(tmp_path / "rows.parquet").run()
         return
-    make_scoring(tmp_path / "rows.parquet").carry_out()
+    make_scoring(tmp_path / "rows.parquet").run()
     results = parquet.read_table(tmp_path / "out" / "part-00000.parquet").to_pandas()
     assert set(results["id"].fillna("")) == {text or "" for text in texts}

@@ -1,1 +1,1 @@
-"""Tables as people send them: what a file is, its text, its header, its rows, its cells. One reader for all doors."""
+"""Tables as users send them: file format, encoding, header, rows and cells. All entry points share this reader."""

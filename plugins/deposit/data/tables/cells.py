@@ -1,4 +1,4 @@
-"""One cell of a table as a value. Pure."""
+"""Parse single cells of a table. Pure."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -14,16 +14,16 @@ _WITHIN = re.compile(f"""[{_INVISIBLE}_.\\-?:"'\u2018-\u201e\u00ab\u00bb]+""")
 _GROUPED = re.compile(
     r"([+-]?[0-9]{1,3}(?:([ \u00a0\u2009\u202f'\u2019.,])[0-9]{3})(?:\2[0-9]{3})*)(?:([.,])([0-9]+))?"
 )
-"""A number in groups of three digits: what stands between them, the decimal sign, the decimals."""
+"""A number with thousands separators: integer part, separator, decimal sign, decimals."""
 
 
 def bare(text: str) -> str:
-    """A cell without blanks and invisible characters around it, like the no-break space and the zero-width one."""
+    """Strip whitespace and invisible characters around a cell, such as the no-break and the zero-width space."""
     return _AROUND.sub("", text)
 
 
 def plain(name: str) -> str:
-    """A name as names are compared: no case, blanks, dots, quotes and the like; `emp_var_rate` is `emp.var.rate`."""
+    """Normalise a name for comparison, dropping case, blanks, dots and the like: `emp_var_rate` is `emp.var.rate`."""
     return _WITHIN.sub("", name).lower()
 
 
@@ -31,7 +31,7 @@ _ALIKE, _MOST_LETTERS = 0.75, 64
 
 
 def near(name: str, names: Iterable[str]) -> str | None:
-    """Which of some names is nearest to one that is perhaps mistyped; None if none is near.
+    """Return the name closest to one that may be mistyped, or None if none is close.
 
     >>> near("Marital ", ["age", "marital"]), near("maritl", ["age", "marital"]), near("salary", ["age", "marital"])
     ('marital', 'marital', None)
@@ -42,7 +42,7 @@ def near(name: str, names: Iterable[str]) -> str | None:
 
 
 def with_near(missing: Iterable[str], names: Sequence[str]) -> list[str]:
-    """Names that are missing, each with what is perhaps meant for it.
+    """Missing names, each with the present name that may be a misspelling of it.
 
     >>> with_near(["marital", "loan"], ["maritl", "note"])
     ["marital (is it 'maritl'?)", 'loan']
@@ -52,7 +52,7 @@ def with_near(missing: Iterable[str], names: Sequence[str]) -> list[str]:
 
 
 def grouped(text: str) -> float | None:
-    """A number that is written in groups of three digits and can be no other one; None for all else.
+    """Parse a number with thousands separators, if it cannot be read in any other way; None for all other text.
 
     >>> grouped("5 099"), grouped("5,099"), grouped("5099.1")
     (5099.0, None, None)
@@ -64,21 +64,21 @@ def grouped(text: str) -> float | None:
 
 
 def number(text: str, decimal_comma: bool) -> float | None:
-    """A number in ASCII digits, or None; with `decimal_comma`, `4,5` is one as well.
+    """Parse a number in ASCII digits; None if the text is no number. With `decimal_comma`, `4,5` is one as well.
 
-    Groups of three digits count where only one reading is left: `5,099.1`, `5.099,1` and `5 099` are numbers, `5,099`
-    and `5.099` have no groups.
+    Thousands separators are accepted if they are unambiguous, as in `5,099.1`, `5.099,1` and `5 099`. In `5,099` and
+    `5.099` there are none.
 
     >>> number("5.099,1", decimal_comma=True), number("5,099.1", decimal_comma=False), number("5,099", False)
     (5099.1, 5099.1, None)
     """
-    text = text.replace("\u2212", "-")  # the minus sign of typography
+    text = text.replace("\u2212", "-")  # the typographic minus sign
     value = grouped(text)
     if value is not None:
         return value
     if decimal_comma and text.count(",") == 1 and "." not in text:
         text = text.replace(",", ".")
-    if not text.isascii() or "_" in text:  # Python reads 1_000 and digits of other scripts
+    if not text.isascii() or "_" in text:  # float() accepts 1_000 and digits of other scripts
         return None
     try:
         return float(text)
@@ -87,7 +87,7 @@ def number(text: str, decimal_comma: bool) -> float | None:
 
 
 def yes_or_no(text: str) -> bool | None:
-    """yes, y, true or 1, and no, n, false or 0, in any case; None for anything else."""
+    """True for yes, y, true or 1, False for no, n, false or 0, in any case; None for anything else."""
     word = bare(text).lower()
     value = number(word, decimal_comma=False)
     return _WORDS.get(word) if value is None else _NUMBERS.get(value)

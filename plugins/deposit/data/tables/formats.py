@@ -1,4 +1,4 @@
-"""What a file is, by its content and never by its name; and how much of something long a message shows."""
+"""Detect a file's format by its content, never by its name; shorten long texts and lists for messages."""
 
 import re
 import zipfile
@@ -10,12 +10,12 @@ from deposit.errors import SourceError
 
 
 def cut(text: str, most: int) -> str:
-    """A text, or its first letters where it has more than `most`."""
+    """Truncate a text to its first `most` characters."""
     return text if len(text) <= most else f"{text[:most]}…"
 
 
 def few(texts: Sequence[str], most: int) -> str:
-    """The first of some texts, and how many more there are."""
+    """Join the first `most` texts, and count the rest."""
     more = f" and {len(texts) - most} more" if len(texts) > most else ""
     return ", ".join(texts[:most]) + more
 
@@ -29,7 +29,7 @@ _EXPORT = "export the rows as CSV"
 
 
 class Format(Enum):
-    """A kind of file: what it is in words, and what to do if it is not read."""
+    """A file format: a description, and what to do with such a file if it is not supported."""
 
     TEXT = ("a text file", "")
     GZIP = ("a .gz file", _UNPACK)
@@ -61,12 +61,12 @@ class Format(Enum):
 
     @property
     def title(self) -> str:
-        """In words, with the article."""
+        """Description of the format, with the article."""
         return self.value[0]
 
     @property
     def advice(self) -> str:
-        """What to do with a file that is not read."""
+        """What to do with a file of an unsupported format."""
         return self.value[1]
 
 
@@ -102,7 +102,7 @@ _MARKUP: tuple[tuple[re.Pattern[bytes], Format], ...] = (
 
 
 def sniff(head: bytes) -> Format:
-    """The kind of a file that begins with `head` (1 KiB of it, or all); text where nothing else fits."""
+    """Detect a file's format by its first bytes (1 KiB, or the whole file); plain text if nothing else matches."""
     for magic, kind in _MAGIC:
         if head.startswith(magic):
             return kind
@@ -113,7 +113,7 @@ def sniff(head: bytes) -> Format:
 
 
 def format_of(file: IO[bytes]) -> Format:
-    """What a file is; it is at its beginning afterwards. Raises SourceError for an empty one."""
+    """Detect a file's format and rewind the file. Raises SourceError if it is empty."""
     file.seek(0)
     head = file.read(HEAD_BYTES)
     if not head:
@@ -128,7 +128,7 @@ def format_of(file: IO[bytes]) -> Format:
 
 
 def _of_archive(file: IO[bytes]) -> Format:
-    """What a zip is: one document, or an archive, damaged or not."""
+    """Tell documents that are zip files from plain archives, which may be damaged."""
     try:
         with zipfile.ZipFile(file) as archive:
             names = archive.namelist()
@@ -139,12 +139,12 @@ def _of_archive(file: IO[bytes]) -> Format:
         return next((kind for part, kind in parts.items() if part in names), Format.DOCUMENT)
     if any(name.startswith("Index/") and name.endswith(".iwa") for name in names):
         return Format.NUMBERS
-    # of OpenDocument's kinds, tables are what people send
+    # any OpenDocument file counts as a spreadsheet, which is what people send
     return Format.OPEN_DOCUMENT if names[:1] == ["mimetype"] else Format.ZIP
 
 
 def _is_encrypted(file: IO[bytes]) -> bool:
-    """Whether a compound file holds an encrypted .xlsx, by the name of its stream (MS-OFFCRYPTO, 2.3.4)."""
+    """Whether a compound file holds an encrypted .xlsx, judged by the name of its stream (MS-OFFCRYPTO, 2.3.4)."""
     name, rest = "EncryptedPackage".encode("utf-16-le"), b""
     file.seek(0)
     while chunk := file.read(_CHUNK):

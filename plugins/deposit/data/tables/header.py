@@ -1,4 +1,4 @@
-"""The header of a table: what separates its cells, and where each known column is."""
+"""The header of a table: its separator, and the position of each known column."""
 
 import csv
 import re
@@ -14,7 +14,7 @@ _SEPARATORS = (";", ",", "\t")
 _OTHERS = {"|": "`|`", ":": "`:`", " ": "spaces"}
 _MOST_BYTES = 2**20
 _MOST_TITLES = 20
-"""Lines with text that may stand above the one that names the columns."""
+"""Non-blank lines that may precede the header."""
 _LINE = re.compile(rb"([^\r\n]*)(\r\n|\n|\r|\Z)")
 _STATED = re.compile(r'"?sep=(.)"?[;,\t]*', re.IGNORECASE)
 _MARK = b"\xef\xbb\xbf"
@@ -22,14 +22,14 @@ _MARK = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True)
 class Header:
-    """How a table is laid out.
+    """Layout of a table.
 
     Args:
-        separator: one character.
-        names: of all columns, as they stand there.
-        columns: the known column that each of them is, or None.
-        line: on which the header stands, from 1.
-        end: the byte at which the rows begin.
+        separator: character between cells.
+        names: names of all columns, as written in the file.
+        columns: known column of each name, or None.
+        line: line number of the header, from 1.
+        end: byte offset at which the rows begin.
     """
 
     separator: str
@@ -40,44 +40,44 @@ class Header:
 
     @property
     def places(self) -> dict[str, int]:
-        """Where each known column is; the first, of one that is there twice."""
+        """Position of each known column; the first one, if the column occurs twice."""
         return {name: place for place, name in reversed(list(enumerate(self.columns))) if name}
 
     @property
     def repeated(self) -> list[str]:
-        """Known columns that are there more than once."""
+        """Known columns that occur more than once."""
         return [name for name, count in Counter(self.columns).items() if name and count > 1]
 
     @property
     def unknown(self) -> list[str]:
-        """Columns that are none of the known ones, as they stand there."""
+        """Names of unknown columns, as written in the file."""
         return [name for name, column in zip(self.names, self.columns, strict=True) if column is None]
 
     @property
     def decimal_comma(self) -> bool:
-        """Whether `4,5` can be a number: not where the comma separates cells."""
+        """Whether `4,5` can be a number, because the comma does not separate cells."""
         return self.separator != ","
 
 
 def read_header(file: IO[bytes], known: Sequence[str], aliases: Mapping[str, str] | None = None) -> Header:
-    """The layout that the line with the columns' names tells, in UTF-8; a line `sep=;` of Excel above it counts.
+    """Find and parse the header of a UTF-8 file; a line `sep=;` above it, as Excel writes it, sets the separator.
 
-    That is the first line with text, or, where it names none, one of the next that names half of the known columns.
-    `aliases` are other names of known columns. Raises SourceError (empty, an open quote) or ContractError (separator,
-    lines in quotes).
+    The header is the first non-blank line. If that names fewer than two known columns, it is the next line that names
+    half of them, if there is one. `aliases` maps other names to known columns. Raises SourceError (empty file, open
+    quote) or ContractError (unsupported separator, header in quotes).
     """
     columns = {plain(name): name for name in known} | {plain(one): name for one, name in (aliases or {}).items()}
     line, end, text = _next_line(file, _begin(file), 1)
     stated = _STATED.fullmatch(text)
     if stated:
         line, end, text = _next_line(file, end, line + 1)
-    if max(_counts(text, stated[1] if stated else "", columns).values()) < _FEW:
-        line, end, text = _below_titles(file, line, end, text, columns, max(_FEW, len(known) // 2))
+    if max(_counts(text, stated[1] if stated else "", columns).values()) < _LEAST_KNOWN:
+        line, end, text = _below_titles(file, line, end, text, columns, max(_LEAST_KNOWN, len(known) // 2))
     separator = _separator(text, columns, stated[1] if stated else "")
     names = _cells(text, separator, line)
-    if len(names) == 1 and max(_counts(names[0], "", columns).values()) >= _FEW:
-        raise ContractError(f"line {line} is one cell in quotes, which holds all columns: save the file without them")
-    _fit(names, file, end, separator)
+    if len(names) == 1 and max(_counts(names[0], "", columns).values()) >= _LEAST_KNOWN:
+        raise ContractError(f"line {line} is one quoted cell that holds all columns: save the file without the quotes")
+    _fit_width(names, file, end, separator)
     return Header(separator, tuple(names), tuple(columns.get(plain(name)) for name in names), line, end)
 
 
@@ -87,7 +87,7 @@ def _begin(file: IO[bytes]) -> int:
 
 
 def _next_line(file: IO[bytes], start: int, line: int) -> tuple[int, int, str]:
-    """The first line with text from `start` on: its number, the byte after it, and the text."""
+    """Find the first non-blank line from offset `start` on: its number, the offset after it, and its text."""
     file.seek(start)
     content, end = file.read(_MOST_BYTES), 0
     for match in _LINE.finditer(content):
@@ -102,12 +102,12 @@ def _next_line(file: IO[bytes], start: int, line: int) -> tuple[int, int, str]:
     return line, start + end, match[1].decode()
 
 
-_FEW = 2
-"""Known columns by which a line is one that names them: a title may be called like one."""
+_LEAST_KNOWN = 2
+"""Minimum number of known columns in a header: the text of a title may happen to equal one."""
 
 
 def _counts(text: str, stated: str, columns: Mapping[str, str]) -> dict[str, int]:
-    """How many of the known columns each separator gives; of equal ones, the stated one comes first."""
+    """Number of known columns that each separator yields; the stated separator comes first, so it wins ties."""
     signs = [*filter(None, [stated]), *_SEPARATORS, *_OTHERS]
     return {sign: sum(plain(name) in columns for name in _split(text, sign)) for sign in signs}
 
@@ -115,7 +115,7 @@ def _counts(text: str, stated: str, columns: Mapping[str, str]) -> dict[str, int
 def _below_titles(
     file: IO[bytes], line: int, end: int, text: str, columns: Mapping[str, str], least: int
 ) -> tuple[int, int, str]:
-    """The first of the next lines that names so many of the known columns; the line itself if none does."""
+    """Find the first line below that names at least `least` known columns; return the given line if there is none."""
     file.seek(end)
     below, titles = line, 0
     for match in _LINE.finditer(file.read(_MOST_BYTES)):
@@ -128,8 +128,8 @@ def _below_titles(
     return line, end, text
 
 
-def _fit(names: list[str], file: IO[bytes], end: int, separator: str) -> None:
-    """Give the header as many cells as the first row has, where one of both ends with a separator more."""
+def _fit_width(names: list[str], file: IO[bytes], end: int, separator: str) -> None:
+    """Add or drop an empty last name, if either the header or the first row ends with one more separator."""
     file.seek(end)
     first = next((match[1] for match in _LINE.finditer(file.read(_MOST_BYTES)) if match[1].strip()), b"")
     try:
@@ -143,7 +143,7 @@ def _fit(names: list[str], file: IO[bytes], end: int, separator: str) -> None:
 
 
 def _separator(text: str, columns: Mapping[str, str], stated: str) -> str:
-    """The separator that gives most of the known columns. Raises ContractError if it is none that is read."""
+    """Choose the separator that yields most known columns. Raises ContractError if it is not supported."""
     counts = _counts(text, stated, columns)
     best = max(counts, key=lambda sign: counts[sign])
     if best == stated:
@@ -156,7 +156,7 @@ def _separator(text: str, columns: Mapping[str, str], stated: str) -> str:
 def _split(text: str, separator: str) -> list[str]:
     try:
         return next(csv.reader([text], delimiter=separator), [])
-    except csv.Error:  # a cell of more than 128 KiB
+    except csv.Error:  # a cell exceeds 128 KiB
         return []
 
 
@@ -165,5 +165,5 @@ def _cells(text: str, separator: str, line: int) -> list[str]:
         return next(csv.reader([text], delimiter=separator, strict=True), [])
     except csv.Error as error:
         raise SourceError(
-            f"a quote that opens on line {line} never closes, or text stands beside it: correct that line"
+            f"a quote that opens on line {line} never closes, or text follows it: correct that line"
         ) from error

@@ -1,6 +1,6 @@
-"""The text of a file as UTF-8: by a stated charset, by a byte-order mark, and never by a guess.
+"""Convert files to text in UTF-8: by a stated charset or a byte-order mark, never by a guess.
 
-A guess that is wrong changes names and ids without a word; so bytes that are not UTF-8 are refused with their place.
+A wrong guess would silently corrupt names and ids, so bytes that are not UTF-8 are refused with their position.
 """
 
 import codecs
@@ -18,7 +18,7 @@ from deposit.errors import ConfigError, SourceError, TooLargeError
 
 CHUNK = 4 * 2**20
 UTF8 = "utf-8"
-_MARKS = (  # UTF-32's begins with that of UTF-16
+_MARKS = (  # UTF-32 first: its little-endian mark begins with that of UTF-16
     (codecs.BOM_UTF8, UTF8),
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -27,15 +27,15 @@ _MARKS = (  # UTF-32's begins with that of UTF-16
 )
 _MOST_MARK = 4
 _OTHERS = frozenset({"utf-7", "idna", "punycode", "unicode-escape", "raw-unicode-escape", "undefined", "mbcs", "oem"})
-"""Codecs of Python that are no charset that a table is sent in."""
+"""Python codecs in which nobody sends a table."""
 _NAMES = frozenset(aliases) | {module.name for module in pkgutil.iter_modules(encodings.__path__)}
 _MARK = "\ufeff"
 
 
 def codec_of(label: str) -> str | None:
-    """Python's codec for a charset's name, or None for a name that is none."""
+    """Return Python's codec for a charset name, or None if the name is unknown."""
     if normalize_encoding(label).lower() not in _NAMES:
-        return None  # Python would keep every unknown name for good
+        return None  # `codecs.lookup` would cache each unknown name forever
     try:
         codec = codecs.lookup(label)
         codecs.getincrementaldecoder(codec.name)
@@ -46,7 +46,7 @@ def codec_of(label: str) -> str | None:
 
 
 def stated_codec(label: str | None) -> str | None:
-    """The codec of a charset that a setting states; None if none is. Raises ConfigError for an unknown one."""
+    """Return the codec of a configured charset, or None if none is set. Raises ConfigError if it is unknown."""
     codec = codec_of(label) if label else None
     if label and codec is None:
         raise ConfigError(f"the charset {label[:40]!r} is unknown: state one such as windows-1252, or none for UTF-8")
@@ -54,9 +54,9 @@ def stated_codec(label: str | None) -> str | None:
 
 
 def utf8(file: IO[bytes], new: NewFile, codec: str | None = None) -> IO[bytes]:
-    """A file that is UTF-8: `file` itself if it is, else one of `new`, `file` being closed.
+    """Return the file in UTF-8: `file` itself, or else a converted copy in a file from `new()`, with `file` closed.
 
-    `codec` as `codec_of` gives it; a byte-order mark tells more surely. Raises SourceError naming line and byte.
+    A byte-order mark overrides `codec`, a result of `codec_of`. Raises SourceError with the line of an invalid byte.
     """
     file.seek(0)
     head = file.read(_MOST_MARK)
@@ -72,11 +72,11 @@ def utf8(file: IO[bytes], new: NewFile, codec: str | None = None) -> IO[bytes]:
 
 
 _PAIRS = 16
-"""Characters by which UTF-16 without its mark is known."""
+"""Characters that are checked to detect UTF-16 without a byte-order mark."""
 
 
-def _unmarked(start: bytes) -> str | None:
-    """The UTF-16 that a file begins with: every other byte, of the first ones, is a NUL."""
+def _detect_utf16(start: bytes) -> str | None:
+    """Detect UTF-16 without a byte-order mark: every other byte at the start of the file is NUL."""
     zeros = [not byte for byte in start[: 2 * _PAIRS]]
     forms = {"utf-16-le": [False, True], "utf-16-be": [True, False]}
     return next((name for name, form in forms.items() if len(zeros) > 3 and zeros == form * (len(zeros) // 2)), None)
@@ -90,7 +90,7 @@ def _check(file: IO[bytes]) -> None:
         chunk = file.read(CHUNK)
         pending = len(decoder.getstate()[0])
         nul = chunk.find(b"\0")
-        if not position and (codec := _unmarked(chunk)):
+        if not position and (codec := _detect_utf16(chunk)):
             raise SourceError(
                 f"this looks like {codec} without its byte-order mark: state that charset, or save as UTF-8"
             )
@@ -129,13 +129,13 @@ def _transcode(file: IO[bytes], target: IO[bytes], codec: str) -> None:
 
 
 def place(file: IO[bytes], position: int) -> tuple[int, int]:
-    """Line and byte in the line, both from 1, of a position in a file; a line ends with LF, CR LF or CR."""
+    """Convert a byte offset to a line and a byte in it, both from 1; lines end with LF, CR LF or CR."""
     file.seek(0)
     line, last, done = 1, 0, 0
     while done < position:
         chunk = file.read(min(CHUNK, position - done))
         while chunk.endswith(b"\r") and (more := file.read(1)):
-            chunk += more  # so that CR LF is not cut in two
+            chunk += more  # do not split CR LF
         line += chunk.count(b"\n") + chunk.count(b"\r") - chunk.count(b"\r\n")
         end = max(chunk.rfind(b"\n", 0, position - done), chunk.rfind(b"\r", 0, position - done))
         last = done + end + 1 if end >= 0 else last
@@ -145,12 +145,12 @@ def place(file: IO[bytes], position: int) -> tuple[int, int]:
 
 _ROWS = 50_000
 _INDEX = re.compile(r"__index_level_\d+__")
-"""Columns in which pandas keeps a frame's index."""
+"""Columns in which pandas stores a frame's index."""
 
 
 def csv_of_parquet(file: IO[bytes], new: NewFile, limit: int | None = None) -> IO[bytes]:
-    """The rows as a CSV with `;`, in one of `new`; `file` is closed. Raises SourceError or TooLargeError."""
-    import pyarrow as pa  # 60 MB of memory that a service which never sees a list does without
+    """Write Parquet as a CSV with `;` to a file from `new()`, and close `file`. Raises SourceError or TooLargeError."""
+    import pyarrow as pa  # 60 MB of memory, which a service that never gets a list saves
     from pyarrow import csv
     from pyarrow import parquet as pq
 
@@ -159,33 +159,34 @@ def csv_of_parquet(file: IO[bytes], new: NewFile, limit: int | None = None) -> I
         try:
             source = pq.ParquetFile(file)
             names = [name for name in source.schema_arrow.names if not _INDEX.fullmatch(name)]
-            schema = pa.schema([(name, _plain(source.schema_arrow.field(name))) for name in names])
+            schema = pa.schema([(name, _arrow_type(source.schema_arrow.field(name))) for name in names])
             with csv.CSVWriter(target, schema, write_options=csv.WriteOptions(delimiter=";")) as writer:
                 for batch in source.iter_batches(_ROWS, columns=names):
                     writer.write_table(pa.Table.from_batches([batch]).select(names).cast(schema))
                     if limit is not None and target.tell() > limit:
                         raise TooLargeError(f"as CSV, the file is larger than {limit} bytes; split it")
         except pa.ArrowException as error:
-            raise SourceError("this is not a whole .parquet file that can be read: export it again") from error
+            raise SourceError("this is not a complete, readable .parquet file: export it again") from error
     file.close()
     target.flush()
     return target
 
 
-def _plain(field: Any) -> Any:
-    """The type as which a column is written. Raises SourceError for lists, structures and the like."""
+def _arrow_type(field: Any) -> Any:
+    """Arrow type in which a column is written. Raises SourceError for nested types."""
     import pyarrow as pa
 
     kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
     if pa.types.is_nested(kind):
-        raise SourceError(f"column {field.name[:40]!r} holds lists or structures: export one value a cell")
+        raise SourceError(f"column {field.name[:40]!r} holds lists or structures: export one value per cell")
     return pa.string() if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) else kind
 
 
 def plain_csv(file: IO[bytes], new: NewFile, limit: int | None = None, codec: str | None = None) -> IO[bytes]:
-    """The CSV in a file that is text in any charset, Parquet or a workbook, packed or not: `file` itself, or a new one.
+    """Return the CSV in a file that is text in any charset, Parquet or a workbook, compressed or not.
 
-    What is not given back is closed. Raises SourceError or TooLargeError (above `limit` bytes).
+    The result is `file` itself or a file from `new()`; every other file is closed. Raises SourceError, or TooLargeError
+    above `limit` bytes.
     """
     file = unpacked(file, new, limit)
     with owned(file):

@@ -1,9 +1,9 @@
-"""The first visible sheet of a workbook that is not empty, as a CSV, in a process of its own.
+"""Convert the first visible sheet of a workbook that is not empty to CSV, in a separate process.
 
-`workbook` starts it, with both on standard input and output. A workbook may be packed a thousand times, name one long
-text in each cell, or have a cell in its last row and column, between which the reader makes a grid: here the kernel
-ends what asks for too much, and nobody else. Line n of the CSV is row n of the sheet, so a line end in a cell becomes
-a blank.
+`workbook` starts the process, with both files on standard input and output. A workbook may decompress to a thousand
+times its size, repeat one long text in every cell, or have a cell in its last row and column, for which the reader
+allocates the whole grid. Its limits then end this process alone. Line n of the CSV is row n of the sheet, so line
+ends in cells become blanks.
 """
 
 import csv
@@ -25,7 +25,7 @@ from deposit.data.tables.workbook import MEMORY, run_conversion
 from deposit.errors import SourceError
 
 SECONDS = 60
-"""Of the processor; 100,000 rows of 20 columns take 4."""
+"""Limit of CPU time in seconds; 100,000 rows of 20 columns take 4."""
 SEPARATOR = ";"
 _CHUNK, _OVERLAP = 4 * 2**20, 2**16
 _NAMED = 40
@@ -34,7 +34,7 @@ _BREAKS = re.compile("\r\n|[\r\n\0]")
 
 
 def main() -> None:
-    """Read the workbook; nothing but the CSV is written to standard output."""
+    """Convert the workbook on standard input; standard output gets nothing but the CSV."""
     text = io.TextIOWrapper(sys.stdout.buffer, "utf-8", newline="")
     _write(sys.stdin.buffer, text)
     text.flush()
@@ -58,7 +58,7 @@ def _write(file: IO[bytes], text: IO[str]) -> None:
     place = next((number for number in places if workbook.get_sheet_by_index(number).start is not None), places[0])
     name = cut(sheets[place].name, _NAMED)
     with zipfile.ZipFile(file) as archive:
-        errors, shares = _marked(archive, place, name)
+        errors, shares = _find_incomplete(archive, place, name)
     sheet = workbook.get_sheet_by_index(place)
     if sheet.start is None:
         raise SourceError(f"the sheet {name!r} is empty: put the one with the rows first and save the workbook again")
@@ -71,14 +71,14 @@ def _write(file: IO[bytes], text: IO[str]) -> None:
 
 
 _LEAST, _TWICE = 8, 2
-"""How many cells, and how often as many as above, a row has that names columns below titles of several cells."""
+"""Minimum cells of a header row below titles of several cells, absolute and as a multiple of the titles' cells."""
 _MOST_TITLES = 20
 
 
 def _rows(
     sheet: CalamineSheet, name: str, errors: dict[tuple[int, int], str], shares: set[tuple[int, int]]
 ) -> Iterator[list[str]]:
-    """The cells of each row from the first on, without what is empty to the right of the header; none of empty rows."""
+    """Yield the cells of each row, without empty cells right of the header; an empty row yields no cells."""
     width, left = 0, (sheet.start or (0, 0))[1]
     failed, with_shares = {row for row, _ in errors}, {row for row, _ in shares}
     for row, values in enumerate(sheet.iter_rows()):
@@ -103,13 +103,13 @@ def _rows(
 
 
 def _percent(value: float) -> str:
-    """What a cell shows that is formatted as a percentage: 0.01266 is `1.266%`, and no number of its column's unit."""
+    """Text of a cell with a percent format, `1.266%` for 0.01266: as a number it would be in the wrong unit."""
     return f"{value * 100:.12g}%"
 
 
 @lru_cache(2**14, typed=True)
 def _text(value: Any) -> str:
-    """A cell that is no text as a CSV has it: `41` of 41.0, `2010-05-03` of a date, `TRUE`."""
+    """Text of a number, date or boolean as a CSV has it: `41` for 41.0, `2010-05-03`, `TRUE`."""
     if isinstance(value, float):
         return str(int(value)) if value.is_integer() and abs(value) < _MOST_EXACT else repr(value)
     if isinstance(value, bool):
@@ -118,7 +118,7 @@ def _text(value: Any) -> str:
 
 
 def _refuse_merged(sheet: CalamineSheet, header: int, name: str) -> None:
-    """Raise SourceError if a title or a heading over several columns stands where the names must be."""
+    """Raise SourceError if the header row has merged cells, such as a title or a heading over several columns."""
     for (first, _), (last, _) in sheet.merged_cell_ranges or []:
         if first <= header <= last:
             raise SourceError(
@@ -138,21 +138,23 @@ _ERROR_CELL = re.compile(
     rb"<(?:\w+:)?c\s([^>]*[^/>])>\s*(?:<(?:\w+:)?f(?:\s[^>]*)?(?:/>|>[^<]*</(?:\w+:)?f>)\s*)?<(?:\w+:)?v>([^<]*)<"
 )
 _PERCENT_FORMATS = {9, 10}
-"""Numbers of the formats `0%` and `0.00%`, which every workbook has."""
+"""Ids of the built-in formats `0%` and `0.00%`."""
 _STYLED_CELL = re.compile(rb"<(?:\w+:)?c\s[^>]*>")
 _STYLE = re.compile(rb'\bs="(\d+)"')
 _PLACE = re.compile(rb'\br="([A-Z]{1,3})(\d{1,7})"')
 _STRING = rb't="str"'
-"""A formula that gives text; the text may be empty."""
+"""Attribute of a formula cell with a text result, which may be empty."""
 
 
-def _marked(archive: zipfile.ZipFile, place: int, name: str) -> tuple[dict[tuple[int, int], str], set[tuple[int, int]]]:
-    """Cells of which the reader gives less than is shown, by row and column from 0.
+def _find_incomplete(
+    archive: zipfile.ZipFile, place: int, name: str
+) -> tuple[dict[tuple[int, int], str], set[tuple[int, int]]]:
+    """Find the cells that the reader returns incompletely: texts of errors, and positions of percentages.
 
-    Those with an error, like `#N/A`, which it gives as empty, and those that are formatted as a percentage.
-    Raises SourceError where a formula has no result: nothing here calculates.
+    The reader returns an error, such as `#N/A`, as an empty cell, and a percentage without its format. Positions are
+    (row, column) from 0. Raises SourceError if a formula has no result, because nothing here can calculate it.
     """
-    part, uncalculated = _part(archive, place)
+    part, uncalculated = _sheet_member(archive, place)
     errors: dict[tuple[int, int], str] = {}
     shares: set[tuple[int, int]] = set()
     percent = _percent_styles(archive)
@@ -174,10 +176,10 @@ def _marked(archive: zipfile.ZipFile, place: int, name: str) -> tuple[dict[tuple
 
 
 def _percent_styles(archive: zipfile.ZipFile) -> set[bytes]:
-    """The numbers of the cell styles that show a percentage."""
+    """Ids of the cell styles that show a percentage."""
     if _STYLES not in archive.namelist():
         return set()
-    styles = ElementTree.fromstring(archive.read(_STYLES))  # noqa: S314 - expat bounds what entities become
+    styles = ElementTree.fromstring(archive.read(_STYLES))  # noqa: S314 - expat limits entity expansion
     own = styles.iterfind("{*}numFmts/{*}numFmt")
     formats = _PERCENT_FORMATS | {int(each.attrib["numFmtId"]) for each in own if "%" in each.attrib["formatCode"]}
     cells = enumerate(styles.iterfind("{*}cellXfs/{*}xf"))
@@ -202,9 +204,9 @@ def _row_and_column(place: re.Match[bytes]) -> tuple[int, int]:
     return int(place[2]) - 1, column - 1
 
 
-def _part(archive: zipfile.ZipFile, place: int) -> tuple[str, bool]:
-    """The part that holds a sheet, and whether its formulas are still to be calculated: a program wrote them."""
-    book = ElementTree.fromstring(archive.read("xl/workbook.xml"))  # noqa: S314 - expat bounds what entities become
+def _sheet_member(archive: zipfile.ZipFile, place: int) -> tuple[str, bool]:
+    """Return the archive member of a sheet, and whether its formulas were written without being calculated."""
+    book = ElementTree.fromstring(archive.read("xl/workbook.xml"))  # noqa: S314 - expat limits entity expansion
     relations = ElementTree.fromstring(archive.read("xl/_rels/workbook.xml.rels"))  # noqa: S314
     sheets = book.find("{*}sheets")
     calculation = book.find("{*}calcPr")

@@ -1,4 +1,4 @@
-"""The innermost file of one that is packed."""
+"""Unpack a file down to its innermost file."""
 
 import gzip
 import lzma
@@ -24,10 +24,10 @@ _DAMAGED = (lzma.LZMAError, gzip.BadGzipFile, zlib.error, zipfile.BadZipFile, EO
 
 
 def unpacked(file: IO[bytes], new: NewFile, limit: int | None = None, wanted: str = "") -> IO[bytes]:
-    """The innermost file: `file` itself if it is not packed, else one of `new`; what is not given back is closed.
+    """Return the innermost file: `file` itself if it is not packed, else a file from `new()`; all others are closed.
 
-    Of an archive with several files the one named `wanted` is taken. Raises SourceError (empty, damaged, none of
-    these kinds, or which file?) or TooLargeError above `limit` bytes.
+    `wanted` names the file to take from an archive with several files. Raises SourceError (empty, damaged, unsupported
+    format, or several files to choose from), or TooLargeError above `limit` bytes.
     """
     for _ in range(_LAYERS):
         with owned(file):
@@ -38,7 +38,7 @@ def unpacked(file: IO[bytes], new: NewFile, limit: int | None = None, wanted: st
                 raise _refusal(kind)
             inner = new()
             with owned(inner):
-                _copy(file, kind, inner, limit, wanted)
+                _unpack_to(file, kind, inner, limit, wanted)
         file.close()
         file = inner
     file.close()
@@ -59,7 +59,7 @@ def _refusal(kind: Format) -> SourceError:
     return SourceError(f"this is {kind.title}, not a CSV: {kind.advice}")
 
 
-def _copy(file: IO[bytes], kind: Format, target: IO[bytes], limit: int | None, wanted: str) -> None:
+def _unpack_to(file: IO[bytes], kind: Format, target: IO[bytes], limit: int | None, wanted: str) -> None:
     try:
         if kind is Format.ZIP:
             with zipfile.ZipFile(file) as archive:
@@ -68,11 +68,11 @@ def _copy(file: IO[bytes], kind: Format, target: IO[bytes], limit: int | None, w
             with gzip.open(file) if kind is Format.GZIP else lzma.open(file) as stream:
                 copy(stream, target, limit)
     except _DAMAGED as error:
-        raise SourceError(f"this is not a whole {_WHOLE[kind]}: fetch it again") from error
+        raise SourceError(f"this is not a complete {_WHOLE[kind]}: fetch it again") from error
 
 
 def copy(stream: Readable, target: IO[bytes], limit: int | None) -> None:
-    """All of a stream to a file. Raises TooLargeError above `limit` bytes."""
+    """Copy a stream to a file. Raises TooLargeError above `limit` bytes."""
     size = 0
     while chunk := stream.read(_CHUNK):
         size += len(chunk)
@@ -87,15 +87,15 @@ def _extract(archive: zipfile.ZipFile, target: IO[bytes], limit: int | None, wan
     try:
         with archive.open(entry) as stream:
             copy(stream, target, limit)
-    except (RuntimeError, NotImplementedError) as error:  # a password, or a method that Python does not know
+    except (RuntimeError, NotImplementedError) as error:  # a password, or an unsupported compression method
         raise SourceError(
-            "the .zip archive is encrypted or packed in a rare way: unpack it and send the CSV"
+            "the .zip archive is encrypted, or its compression is not supported: unpack it and send the CSV"
         ) from error
 
 
 def _entry(archive: zipfile.ZipFile, wanted: str) -> str:
-    """The entry to read: the one of the wanted name, a nested archive that holds it, or the only one."""
-    names = [name for name in archive.namelist() if _is_file(name)]  # macOS adds shadows of each file
+    """Choose the entry to read: the one named `wanted`, a nested archive that holds it, or the only one."""
+    names = [name for name in archive.namelist() if _is_file(name)]  # macOS adds a metadata file for each file
     named = [name for name in names if PurePosixPath(name).name == wanted]
     named = named or [name for name in names if name.lower().endswith(".zip") and _holds(archive, name, wanted)]
     if named or len(names) == 1:
@@ -110,7 +110,7 @@ def _entry(archive: zipfile.ZipFile, wanted: str) -> str:
 
 
 _LEFT_BEHIND = re.compile(r"\.DS_Store|Thumbs\.db|desktop\.ini|\._.*|~\$.*", re.IGNORECASE)
-"""What systems and spreadsheets leave in a folder beside its files."""
+"""Files that operating systems and spreadsheets leave in a folder."""
 
 
 def _is_file(name: str) -> bool:

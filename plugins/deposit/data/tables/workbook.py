@@ -1,4 +1,4 @@
-"""Workbooks, read and written by processes of their own: they may fail without taking the service with them."""
+"""Read and write workbooks in separate processes, whose failures do not affect the service."""
 
 import io
 import logging
@@ -18,30 +18,30 @@ from deposit.errors import DataError, SourceError, TooLargeError
 
 _log = logging.getLogger(__name__)
 MEMORY = 640 * 2**20
-"""Bytes that such a process may have; 100,000 rows of 20 columns take 200 MB to be read, 40 to be written."""
-_DAMAGED = "this is no whole .xlsx that can be read: save it again in the spreadsheet, or as CSV"
+"""Memory limit of such a process in bytes; reading 100,000 rows of 20 columns takes 200 MB, writing them 40."""
+_DAMAGED = "this is not a complete, readable .xlsx file: save it again in the spreadsheet, or as CSV"
 _MOST_SHOWN = 2000
 
 
 class Exit(IntEnum):
-    """How such a process ends; any other code means that it failed."""
+    """Exit codes of such a process; any other code means that it failed."""
 
     WHOLE = 0
     REFUSED = 3
-    """Its reason stands on standard error."""
+    """The reason is on standard error."""
     MEMORY = 4
 
 
-_TOO_MUCH = (Exit.MEMORY, -signal.SIGABRT, -signal.SIGKILL, -signal.SIGXCPU)
-"""Ends of a process that asked for more memory than it may have (Rust aborts), or for more time."""
+_LIMIT_EXCEEDED = (Exit.MEMORY, -signal.SIGABRT, -signal.SIGKILL, -signal.SIGXCPU)
+"""Exit codes of a process that exceeded its limit of memory (Rust aborts) or of CPU time."""
 
 
 def csv_of_workbook(file: IO[bytes], new: NewFile, limit: int | None = None) -> IO[bytes]:
-    """The first visible sheet as a CSV with `;` whose line n is row n, in one of `new`; `file` is closed.
+    """Write the first visible sheet as a CSV with `;`, row n on line n, to a file from `new()`, and close `file`.
 
-    Raises SourceError or TooLargeError (above `limit` bytes as CSV, or more than is read at once).
+    Raises SourceError, or TooLargeError if the CSV exceeds `limit` bytes or the process its own limits.
     """
-    from deposit.data.tables import sheet  # which imports this module, and the library: 5 MB that few services need
+    from deposit.data.tables import sheet  # imports this module, and a library of 5 MB that few services need
 
     target = new()
     with owned(target):
@@ -60,9 +60,9 @@ def convert(
     arguments: Sequence[str] = (),
     limit: int | None = None,
 ) -> None:
-    """Write to `target` what a module, run as a program of its own, makes of a file.
+    """Run `module` as a program that converts `file`, and write its output to `target`.
 
-    Raises SourceError (its own reason, or `failure`) or TooLargeError.
+    Raises SourceError, with the program's own reason or with `failure`, or TooLargeError.
     """
     with _on_disk(file) as source, tempfile.TemporaryFile() as complaint:
         status = _run([sys.executable, "-m", module, *arguments], source, target, complaint, limit)
@@ -70,7 +70,7 @@ def convert(
         text = complaint.read(_MOST_SHOWN).decode(errors="replace")
     if status == Exit.REFUSED:
         raise SourceError(text)
-    if status in _TOO_MUCH:
+    if status in _LIMIT_EXCEEDED:
         raise TooLargeError("this is too large for a workbook: use CSV, or split it")
     if status:
         _log.warning("%s failed with exit code %s: %s", module, status, text.strip().rpartition("\n")[2])
@@ -78,9 +78,9 @@ def convert(
 
 
 def run_conversion(work: Callable[[], None], seconds: int) -> Exit:
-    """The whole of such a process, whose standard output gets nothing but what `work` writes; `seconds` of processor.
+    """Run `work` as the main function of such a process and return the exit code; standard output is left to `work`.
 
-    The kernel ends it where it asks for too much.
+    The kernel ends the process if it exceeds its memory limit or `seconds` of CPU time.
     """
     _limit(seconds)
     try:
@@ -94,7 +94,7 @@ def run_conversion(work: Callable[[], None], seconds: int) -> Exit:
 
 
 def _limit(seconds: int) -> None:
-    with suppress(ValueError, OSError):  # macOS limits no address space
+    with suppress(ValueError, OSError):  # macOS cannot limit the address space
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
 
@@ -111,8 +111,8 @@ def _on_disk(file: IO[bytes]) -> Iterator[IO[bytes]]:
 
 
 def _run(command: list[str], source: IO[bytes], target: IO[bytes], complaint: IO[bytes], limit: int | None) -> int:
-    """The process's exit code."""
-    # of this process's environment, which may hold secrets, it gets nothing else
+    """Run the program and return its exit code."""
+    # nothing else of this process's environment, which may hold secrets
     environment = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONUTF8": "1"}
     with subprocess.Popen(
         command, stdin=source, stdout=subprocess.PIPE, stderr=complaint, env=environment, cwd="/"

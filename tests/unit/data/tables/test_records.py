@@ -68,7 +68,7 @@ def test_a_quote_that_never_closes_is_refused_with_its_line(text: str, line: int
     ],
 )
 def test_a_quote_that_takes_in_rows_is_refused_with_its_line(text: str, line: int) -> None:
-    assert refusal(text).startswith(f"a quote that opens on line {line} closes further down, and what lies between")
+    assert refusal(text).startswith(f"a quote that opens on line {line} closes further down, and the lines between")
 
 
 def test_lines_longer_than_any_table_s_are_refused() -> None:

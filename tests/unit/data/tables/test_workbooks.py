@@ -144,9 +144,9 @@ def empty_formula(book, sheet):
         (workbook([[*HEAD, "note"]], also=merge), "row 1 of the sheet 'calls' has merged cells"),
         (changed(workbook([HEAD]), BOOK, hide), "no visible sheet"),
         (workbook([]), "the sheet 'calls' is empty"),
-        (workbook([HEAD])[:-30], "not a whole .zip archive or workbook"),
-        (changed(workbook([HEAD]), SHEET, lambda part: part[:300]), "no whole .xlsx that can be read"),
-        (changed(workbook([HEAD]), BOOK, lambda part: b"<"), "no whole .xlsx that can be read"),
+        (workbook([HEAD])[:-30], "not a complete .zip archive or workbook"),
+        (changed(workbook([HEAD]), SHEET, lambda part: part[:300]), "not a complete, readable .xlsx file"),
+        (changed(workbook([HEAD]), BOOK, lambda part: b"<"), "not a complete, readable .xlsx file"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_refused_with_what_to_do(content: bytes, words: str) -> None:
