@@ -60,7 +60,7 @@ def test_without_training_a_model_becomes_stale_and_the_rate_table_takes_over(
     assert dict(answers) == {month: {(model, stale)} for month, model, stale in expected}
     rates = "the rate table, released"
     assert [month.action for month in months] == [
-        "not learnt from",  # 67 calls, whose data is found broken
+        "excluded from training",  # 67 calls, whose data is found broken
         f"not trained; {second}, {rates}",
         f"not trained; {third}, {rates}",
     ]  # fmt: skip

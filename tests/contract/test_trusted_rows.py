@@ -35,11 +35,11 @@ def test_a_month_is_left_out_unless_its_ingested_rows_are_good(servers: Settings
     assert trusted == (version, [SMALL, BROKEN])
     good, small, broken = messages
     assert small.startswith(f"{SMALL}: ")
-    assert small.endswith("too few to clear it: it is left out")
+    assert small.endswith("too few to clear it: it is excluded")
     assert good.startswith(f"{GOOD}: ")
-    assert good.endswith("good by the same checks, so it is learned from")
-    assert (
-        broken == f"{BROKEN}: what the models were sent was broken, and so are its ingested rows (job): it is left out"
+    assert good.endswith("pass the same checks, so it is used for training")
+    assert broken == (
+        f"{BROKEN}: the data sent to the models was broken, and so are its ingested rows (job): it is excluded"
     )
 
 

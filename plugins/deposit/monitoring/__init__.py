@@ -1,1 +1,1 @@
-"""What was predicted and what came of it: the durable log and its way to PostgreSQL."""
+"""Monitoring: data quality, drift and performance of predictions by period, compared with training."""

@@ -1,7 +1,8 @@
-"""A period that was archived, counted by DuckDB from the archive's files.
+"""Profile of an archived period, computed by DuckDB from the archive's files.
 
-The same counts as `profile` has PostgreSQL make. Outcomes stay in PostgreSQL, where they go on coming: it is given the
-ids and gives back what is known of them. Rows that came for an archived month are taken from there too, each row once.
+The counts are those that `profile` computes in PostgreSQL. Outcomes stay in PostgreSQL, since they keep arriving: it
+receives the prediction ids and returns their known outcomes. Rows that arrived late for an archived month are read from
+PostgreSQL too, and deduplicated.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,7 +29,7 @@ from deposit.settings import Settings
 from deposit.store import ObjectStore, split_uri
 
 _IDS = 100_000
-"""That go to PostgreSQL at once."""
+"""Prediction ids sent to PostgreSQL per batch."""
 _KNOWN = """
 COPY (
     SELECT DISTINCT ON (prediction_id) prediction_id, subscribed
@@ -47,34 +48,34 @@ _CELL = (
 def archived_rows(
     settings: Settings, connection: Connection, span: Period, manifests: Sequence[str]
 ) -> Iterator["ArchivedRows"]:
-    """The rows of a period by the URIs of its month's manifests. Raises IntegrityError, and as the store does."""
+    """The rows of a period, given the URIs of its month's manifests. Raises IntegrityError, and as the store does."""
     with archive.scratch_folder(settings.archive, settings.state) as folder:
-        paths = [_fetched(settings.store, uri, span, folder) for uri in manifests]
-        # no SET: a folder's name may hold an apostrophe
+        paths = [_fetch_files(settings.store, uri, span, folder) for uri in manifests]
+        # not by SET: the folder's name may contain an apostrophe
         limits = {"memory_limit": archive.MEMORY, "temp_directory": str(folder)}
         with duckdb.connect(folder / "rows.duckdb", config={**limits}) as engine:
             engine.execute("SET preserve_insertion_order = false")
             engine.execute("SET TimeZone = 'UTC'")
             late = _copy_late(engine, connection, span)
-            _gather(engine, span, paths, late)
+            _create_predictions_view(engine, span, paths, late)
             _copy_outcomes(engine, connection)
             yield ArchivedRows(engine)
 
 
 class ArchivedRows:
-    """What is counted of them; `archived_rows` gives it, with its tables `predictions` and `known`."""
+    """Queries on the DuckDB tables `predictions`, `known` and `scored`, which `archived_rows` creates."""
 
     def __init__(self, engine: duckdb.DuckDBPyConnection) -> None:
         self._engine = engine
 
     def models_of(self, name: str) -> list[str]:
-        """As `PeriodRows` says."""
+        """See `PeriodRows`."""
         statement = "SELECT DISTINCT model_id FROM predictions WHERE starts_with(model_id, $prefix) ORDER BY 1"
         return [model_id for (model_id,) in self._rows(statement, prefix=f"{name}-v")]
 
     def profile(self, model_id: str, reference: ReferenceProfile) -> PeriodProfile:
-        """As `PeriodRows` says."""
-        single = ", ".join(f"coalesce(min({_name(each)}) = max({_name(each)}), true)" for each in COLUMNS)
+        """See `PeriodRows`."""
+        single = ", ".join(f"coalesce(min({_quoted(each)}) = max({_quoted(each)}), true)" for each in COLUMNS)
         ((rows, called, mean, *constant),) = self._rows(
             "SELECT count(*), count(*) FILTER (WHERE subscribes), coalesce(avg(probability), 0),"  # noqa: S608
             f" {single} FROM predictions WHERE model_id = $model_id",
@@ -82,7 +83,7 @@ class ArchivedRows:
         )
         latencies = self._counts(f"floor(ln(greatest(latency_ms::DOUBLE, 0.001)) * {PER_E})::INTEGER", {}, model_id)
         bins = [self._counts(*_bin(column, reference.columns[column.name]), model_id) for column in COLUMNS]
-        return profile.assembled(
+        return profile.build_profile(
             (rows, called, mean, constant),
             bins,
             latencies,
@@ -92,9 +93,9 @@ class ArchivedRows:
         )
 
     def sample(self, model_id: str, rows: int) -> Sample:
-        """As `PeriodRows` says."""
+        """See `PeriodRows`."""
         statement = (
-            f"SELECT {', '.join(map(_name, FEATURES))}, probability, subscribes::INTEGER, subscribed::INTEGER"  # noqa: S608
+            f"SELECT {', '.join(map(_quoted, FEATURES))}, probability, subscribes::INTEGER, subscribed::INTEGER"  # noqa: S608
             " FROM (SELECT * FROM predictions WHERE model_id = $model_id ORDER BY md5(prediction_id::TEXT) LIMIT $rows)"
             " LEFT JOIN known USING (prediction_id) ORDER BY prediction_id"
         )
@@ -124,8 +125,8 @@ class ArchivedRows:
 
 
 def _bin(column: Category | Number, histogram: Histogram) -> tuple[str, dict[str, Any]]:
-    """As `profile` has PostgreSQL tell a value's bin."""
-    name = _name(column)
+    """SQL expression of a value's bin, with its parameters; the bins are those of `histograms`."""
+    name = _quoted(column)
     if isinstance(column, Category):
         return f"coalesce(list_position($labels, {name}) - 1, {OUTSIDE})", {"labels": list(histogram.labels)}
     limits = NUMBER_COLUMNS[column.name]
@@ -134,12 +135,12 @@ def _bin(column: Category | Number, histogram: Histogram) -> tuple[str, dict[str
     return f"CASE WHEN {name} BETWEEN $low AND $high THEN {places} ELSE {OUTSIDE} END", bounds
 
 
-def _name(column: Category | Number) -> str:
+def _quoted(column: Category | Number) -> str:
     return f'"{column.sql_name}"'
 
 
-def _fetched(store: StoreSettings, uri: str, span: Period, folder: Path) -> list[Path]:
-    """The files of one folder of the archive that may hold rows of a period."""
+def _fetch_files(store: StoreSettings, uri: str, span: Period, folder: Path) -> list[Path]:
+    """Download the files of one archive folder that may have rows of the period."""
     name, key = split_uri(uri)
     bucket = ObjectStore(store).bucket(name)
     manifest = archive.read_manifest(bucket, key)
@@ -149,13 +150,13 @@ def _fetched(store: StoreSettings, uri: str, span: Period, folder: Path) -> list
 
 
 def _cursor(connection: Connection) -> Any:
-    """Of psycopg, which can copy."""
+    """The psycopg cursor behind a connection, which supports COPY."""
     psycopg_connection: Any = connection.connection
     return psycopg_connection.cursor()
 
 
 def _copy_late(engine: duckdb.DuckDBPyConnection, connection: Connection, span: Period) -> bool:
-    """Copy what PostgreSQL has of the period to the table `late`; whether there is anything."""
+    """Copy the period's rows in PostgreSQL to the table `late`; returns whether there are any."""
     engine.register("nothing", archive.SCHEMA.empty_table())
     engine.execute("CREATE TABLE late AS FROM nothing")
     statement = (
@@ -172,19 +173,21 @@ def _copy_late(engine: duckdb.DuckDBPyConnection, connection: Connection, span: 
     return rows > 0
 
 
-def _gather(engine: duckdb.DuckDBPyConnection, span: Period, folders: Sequence[Sequence[Path]], late: bool) -> None:
-    """Make the view `predictions` of the archive's folders and of `late`; a row in two of them is there once."""
+def _create_predictions_view(
+    engine: duckdb.DuckDBPyConnection, span: Period, folders: Sequence[Sequence[Path]], late: bool
+) -> None:
+    """Create the view `predictions` over the archive folders and `late`, with every row once."""
     window = f"event_time >= '{span.start.isoformat()}' AND event_time < '{span.end.isoformat()}'"
     largest_first = sorted(filter(None, folders), key=lambda paths: -sum(path.stat().st_size for path in paths))
     for number, paths in enumerate(largest_first):
-        # no path is pasted into a statement: it may hold an apostrophe
+        # paths are not interpolated into SQL: they may contain an apostrophe
         engine.read_parquet([str(path) for path in paths]).create_view(f"folder_{number}")
     sources = [f"SELECT * FROM folder_{number} WHERE {window}" for number in range(len(largest_first))]  # noqa: S608
     if late or not sources:
         sources.append("SELECT * FROM late")
     engine.execute(f"CREATE VIEW gathered_0 AS {sources[0]}")
     for number, source in enumerate(sources[1:], 1):
-        # by a join, which goes to the disk where memory does not suffice; grouping whole rows could not
+        # an anti-join can spill to disk when memory runs out; grouping by whole rows cannot
         engine.execute(
             f"CREATE TABLE more_{number} AS SELECT more.* FROM ({source}) AS more"  # noqa: S608
             f" ANTI JOIN gathered_{number - 1} USING (prediction_id, event_time)"
@@ -194,7 +197,7 @@ def _gather(engine: duckdb.DuckDBPyConnection, span: Period, folders: Sequence[S
 
 
 def _copy_outcomes(engine: duckdb.DuckDBPyConnection, connection: Connection) -> None:
-    """Make `known`, the outcome that counts of each prediction, and `scored`, the predictions that have one."""
+    """Create the table `known` with the current outcome of each prediction, and the view `scored` that joins both."""
     engine.execute("CREATE TABLE known (prediction_id UUID, subscribed BOOLEAN)")
     with closing(_cursor(connection)) as cursor:
         cursor.execute("CREATE TEMPORARY TABLE archived_ids (prediction_id uuid) ON COMMIT DROP")

@@ -1,4 +1,4 @@
-"""The assessment of a model's period: values, the one status that they mean, and one sentence of them. Pure."""
+"""Assessment of a model's period: deviations, the resulting status, and a one-sentence description. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,19 +12,19 @@ from deposit.monitoring.quality import faults
 from deposit.monitoring.status import Deviation, MonitoringRule, PeriodStatus
 
 RATE = "the share that subscribes"
-"""The base rate among what can drift."""
+"""Name of the base rate in the list of what has drifted."""
 
 
 @dataclass(frozen=True)
 class Assessment:
-    """What a period is like beside training.
+    """A period compared with training.
 
     Args:
-        faults: what is broken in the data; nothing else can be believed then.
-        degradations: in what the model does worse than expected; None if too few outcomes are known.
-        drifts: distances from training by column, the score among them.
-        rate_shifted: whether the base rate is another than in training.
-        ranking_known: whether `degradations` tell how well the model ranks, and not of its probabilities alone.
+        faults: data quality faults; if there are any, the rest is not reliable.
+        degradations: metrics that are worse than expected; None if too few outcomes are known.
+        drifts: distances from training by column, including the score.
+        rate_shifted: whether the base rate differs from that in training.
+        ranking_known: whether `degradations` cover ranking, or only the probabilities.
         performance: metrics with their intervals, as far as the known outcomes allow.
     """
 
@@ -37,12 +37,12 @@ class Assessment:
 
     @property
     def drifted(self) -> list[str]:
-        """What has drifted: columns, the score and the base rate among them."""
+        """Names of all that has drifted: columns, the score and the base rate."""
         return [name for name, each in self.drifts.items() if each.drifted] + [RATE] * self.rate_shifted
 
     @property
     def status(self) -> PeriodStatus:
-        """The first that holds."""
+        """The most severe status that applies."""
         if self.faults:
             return PeriodStatus.DATA_QUALITY_FAILURE
         if self.degradations:
@@ -57,7 +57,7 @@ def assess(
     expected: Mapping[str, float],
     economics: Economics,
 ) -> Assessment:
-    """Hold a period against training; `expected` are the model's metrics out of time, with their bounds."""
+    """Compare a period with training; `expected` are the model's rolling-origin metrics, with their bounds."""
     metrics = performance(observed.scored, threshold, economics)
     known = int(observed.scored.rows.sum())
     return Assessment(
@@ -71,7 +71,7 @@ def assess(
 
 
 def describe(assessment: Assessment) -> str:
-    """The assessment in one sentence: the only place where monitoring's values become words."""
+    """The assessment in one sentence; all of monitoring's wording is here."""
     if assessment.faults:
         return "The data is broken: " + "; ".join(f"{each.column}: {_words(each)}" for each in assessment.faults)
     drifted = assessment.drifted
@@ -79,11 +79,11 @@ def describe(assessment: Assessment) -> str:
     if assessment.degradations:
         return f"The model has decayed: {' and '.join(map(_words, assessment.degradations))}; {population}"
     if assessment.degradations is None:
-        model = "too few outcomes are known to tell how good it was"
+        model = "too few outcomes are known to assess the model"
     elif assessment.ranking_known:
-        model = "the model is as good as ever"
+        model = "the model performs as expected"
     else:
-        model = "the model's probabilities are as good as ever, how well it ranks cannot be told"
+        model = "the model's probabilities are as expected, but its ranking cannot be assessed"
     return f"{population[0].upper()}{population[1:]}; {model}"
 
 
@@ -102,8 +102,8 @@ def _words(deviation: Deviation) -> str:
                 f"{lowest} in training" if lowest == highest else f"{lowest} to {highest} in the months of training"
             )
             answer = "yes" if observed else "no"
-            return f"all {rows:,} that are known are `{answer}`, the share that subscribed was {before}"
+            return f"all {rows:,} known outcomes are `{answer}`, the subscription rate was {before}"
         case MonitoringRule.RANKING:
-            return f"it ranks worse than was to be expected (ROC AUC {observed:.3f}, expected {high:.3f})"
+            return f"it ranks worse than expected (ROC AUC {observed:.3f}, expected {high:.3f})"
         case MonitoringRule.CALIBRATION:
             return f"its probabilities are off by {observed:.2f} (expected {low:.2f})"

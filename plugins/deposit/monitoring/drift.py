@@ -1,4 +1,4 @@
-"""How far counts are from a reference's: sizes, since at scale every p-value is significant. Pure."""
+"""Distances between binned distributions. Effect sizes, because at scale every p-value is significant. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 MAX_PSI = 0.2
 """PSI above which a column has drifted: the usual "action" limit (Siddiqi 2006)."""
 CHANCE = 1e-4
-"""How often equal distributions may be further apart than what counts as noise."""
+"""False-positive rate of the noise limit: how often equal distributions exceed it."""
 _SMOOTHING = 0.5
-"""Added to each bin of both sides: an empty one would make PSI infinite."""
+"""Added to every bin of both distributions: an empty bin would make PSI infinite."""
 
 
 @dataclass(frozen=True)
 class Drift:
-    """A column's distances from its reference; `tolerance` is the PSI that the limit or the rows' number allows."""
+    """Distances of a column from its reference; `tolerance` is the larger of the PSI limit and the sampling noise."""
 
     psi: float
     js: float
@@ -24,12 +24,12 @@ class Drift:
 
     @property
     def drifted(self) -> bool:
-        """Whether the distance is large and more than the number of rows explains."""
+        """Whether the distance is large, and larger than sampling noise explains."""
         return self.psi > self.tolerance
 
 
 def drift(reference: Sequence[int], current: Sequence[int]) -> Drift:
-    """Compare counts by bin, of one length. Nothing has drifted where one side is empty.
+    """Compare the counts of the same bins. If either side is empty, there is no drift.
 
     >>> drift([500, 500], [5000, 5000]).drifted, drift([500, 500], [1000, 9000]).drifted
     (False, True)
@@ -41,7 +41,7 @@ def drift(reference: Sequence[int], current: Sequence[int]) -> Drift:
 
 
 def psi(before: NDArray[np.float64], after: NDArray[np.float64]) -> float:
-    """Population stability index: the sum of Kullback and Leibler's divergences both ways (Siddiqi 2006).
+    """Population stability index: the symmetrised Kullback-Leibler divergence (Siddiqi 2006).
 
     >>> round(psi(np.array([500.0, 500.0]), np.array([250.0, 750.0])), 2)
     0.27
@@ -51,7 +51,7 @@ def psi(before: NDArray[np.float64], after: NDArray[np.float64]) -> float:
 
 
 def js(before: NDArray[np.float64], after: NDArray[np.float64]) -> float:
-    """Jensen and Shannon's divergence in bits, from 0 to 1 (Lin 1991).
+    """Jensen-Shannon divergence in bits, from 0 to 1 (Lin 1991).
 
     >>> js(np.array([3.0, 1.0]), np.array([3.0, 1.0])), js(np.array([1.0, 0.0]), np.array([0.0, 1.0]))
     (0.0, 1.0)
@@ -62,11 +62,11 @@ def js(before: NDArray[np.float64], after: NDArray[np.float64]) -> float:
 
 
 def noise(before: NDArray[np.float64], after: NDArray[np.float64]) -> float:
-    """PSI that equal distributions exceed once in 10,000: it is about chi-squared over the rows (Yurdakul 2018)."""
+    """PSI that equal distributions exceed once in 10,000: chi-squared, scaled by the row counts (Yurdakul 2018)."""
     freedom = int(((before + after) > 0).sum()) - 1
     if freedom < 1:
         return 0.0
-    from scipy.special import chdtri  # type: ignore[import-untyped]  # a period without predictions needs none
+    from scipy.special import chdtri  # type: ignore[import-untyped]  # a period without predictions needs no SciPy
 
     return float(chdtri(freedom, CHANCE) * (1 / before.sum() + 1 / after.sum()))
 

@@ -1,4 +1,4 @@
-"""What the calls of the last months earned, as the table `metrics` holds it; needs no numerical library."""
+"""Profits of recent months, read from the table `metrics`; needs no numerical library."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ GROUP BY period, model_id HAVING bool_or(name = 'profit_random') ORDER BY period
 
 @dataclass(frozen=True)
 class MonthWorth:
-    """What one model's calls of a month earned beside the other choices, as far as outcomes are known."""
+    """Profit of a model's calls in a month next to the alternatives, as far as outcomes are known."""
 
     period: str
     model_id: str
@@ -26,9 +26,9 @@ class MonthWorth:
 
 
 def latest_worths(connection: Connection, capacity: int | None, months: int) -> list[MonthWorth]:
-    """Of the newest months and the registered model that answered in the newest; those at capacity if there is one.
+    """Profits of the newest months, for the registered model that predicted in the newest; at capacity if there is one.
 
-    Months whose metrics are from before they had these profits are left out.
+    Months monitored before these profits were computed are left out.
     """
     rows = connection.execute(_PROFITS).all()
     if not rows:

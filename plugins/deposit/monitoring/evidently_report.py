@@ -1,7 +1,7 @@
-"""The report of a model's period by Evidently: HTML into the object store, a snapshot into the workspace of its UI.
+"""Evidently's report of a model's period: HTML to the object store, a snapshot to the workspace of Evidently's UI.
 
-Evidently's defaults choose a test by the number of rows and call everything drifted at scale; here it is the distance
-of Jensen and Shannon from 0.2 on for every column, on samples of fixed size. The assessment does not rest on it.
+Evidently's defaults choose a test by the number of rows and report drift everywhere at scale. Here every column uses
+the Jensen-Shannon distance with a limit of 0.2, on samples of fixed size. The assessment does not depend on the report.
 """
 
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ _SEED = 0
 
 
 def sample_training_rows(store: StoreSettings, artifact: ModelArtifact, rows: int) -> pd.DataFrame:
-    """Up to `rows` of the dataset version that a model was trained on, with its own scores. Raises as `load` does."""
+    """Up to `rows` rows of a model's training data, with the model's scores. Raises as `load` does."""
     bucket, metadata = ObjectStore(store).data, artifact.metadata
     parts = [
         part
@@ -43,7 +43,7 @@ def sample_training_rows(store: StoreSettings, artifact: ModelArtifact, rows: in
     ]
     ends = np.cumsum([part.rows for part in parts])
     places = np.sort(pd.Series(range(ends[-1])).sample(min(rows, ends[-1]), random_state=_SEED).to_numpy())
-    # a month at a time: all of them at once would be the most that a report holds in memory
+    # month by month: loading all of them would dominate the report's peak memory
     tables = [
         datasets.read_part(bucket, part).take(own - (end - part.rows))
         for part, end, own in zip(parts, ends, np.split(places, np.searchsorted(places, ends[:-1])), strict=True)
@@ -59,13 +59,13 @@ def sample_training_rows(store: StoreSettings, artifact: ModelArtifact, rows: in
 
 _METHOD, _LIMIT = "jensenshannon", 0.2
 _ENOUGH = 0.5
-"""Share of known outcomes from which the report is about those, and holds how good the predictions were."""
+"""Share of known outcomes from which the report covers only the rows with outcomes, with classification metrics."""
 _CATEGORIES, _NUMBERS = list(CATEGORIES), [*NUMBERS, PROBABILITY]
 
 
 @dataclass(frozen=True)
 class ReportSubject:
-    """What a report is about; `at` is the period's start."""
+    """What a report is about; `at` is the start of the period."""
 
     period: str
     model_id: str
@@ -74,12 +74,12 @@ class ReportSubject:
 
     @property
     def name(self) -> str:
-        """Its name in the workspace."""
+        """Name in the workspace."""
         return f"{self.period} {self.model_id}"
 
 
 def evidently_report(subject: ReportSubject, current: pd.DataFrame, reference: pd.DataFrame) -> Snapshot:
-    """Data drift and summary, and classification where half of the outcomes or more are known."""
+    """Data drift and summary; also classification if at least half of the outcomes are known and both values occur."""
     known = current[current[SUBSCRIBED].notna()]
     labelled = len(known) >= _ENOUGH * len(current) and known[SUBSCRIBED].nunique() > 1
     rows = known if labelled else current
@@ -92,7 +92,7 @@ def evidently_report(subject: ReportSubject, current: pd.DataFrame, reference: p
         *([ClassificationPreset(probas_threshold=subject.threshold)] if labelled else []),
     ]  # fmt: skip
     metadata: dict[str, str | dict[str, str] | list[str]] = {"period": subject.period, "model_id": subject.model_id}
-    # Evidently divides by the spread of columns that a month holds constant
+    # Evidently divides by the spread of columns that are constant within a month
     with np.errstate(divide="ignore", invalid="ignore"):
         return Report(presets, metadata=metadata).run(
             _dataset(rows, labelled), _dataset(reference, labelled), timestamp=subject.at, name=subject.name
@@ -107,11 +107,11 @@ _FIGURES = {
     "F1Score": "f1",
     "RocAuc": "roc_auc",
 }
-"""Evidently's metrics that are kept, by its own names."""
+"""Evidently's metrics that are stored, with their names in `metrics`."""
 
 
 def evidently_metrics(model_id: str, snapshot: Snapshot) -> Iterator[MetricRow]:
-    """What Evidently computed, as rows of `metrics`; of counts the share, of drift the distance."""
+    """Evidently's results as rows of `metrics`: counts as shares, drift as distances."""
     for metric in snapshot.dict()["metrics"]:
         name = _FIGURES.get(metric["config"]["type"].rpartition(":")[2])
         if name:
@@ -129,14 +129,14 @@ def _dataset(frame: pd.DataFrame, labelled: bool) -> Dataset:
     definition = DataDefinition(
         categorical_columns=_CATEGORIES, numerical_columns=_NUMBERS, classification=[classes] if labelled else None
     )
-    # by way of categories, whose texts all rows share
+    # via categories, so that equal strings share one object
     shared = frame[[*types, *labels]].astype(dict.fromkeys(_CATEGORIES, "category"))
     return Dataset.from_pandas(shared.astype(types | dict.fromkeys(labels, int)), definition)
 
 
 @dataclass(frozen=True)
 class DraftedReport:
-    """A report that is stored nowhere yet, without the rows it is of; `rows` is the number of predictions in it."""
+    """A report that is not stored yet, without its rows; `rows` is the number of predictions in it."""
 
     subject: ReportSubject
     rows: int
@@ -145,7 +145,7 @@ class DraftedReport:
 
 @dataclass(frozen=True)
 class WrittenReport:
-    """One report and where its HTML is."""
+    """A stored report and the URI of its HTML."""
 
     period: str
     model_id: str
@@ -155,7 +155,7 @@ class WrittenReport:
 def draft_report(
     store: StoreSettings, most: int, span: Period, model_id: str, artifact: ModelArtifact, sample: Sample
 ) -> DraftedReport:
-    """Compute the report of a model's period from a sample of its predictions and `most` training rows.
+    """Compute the report of a model's period from a sample of its predictions and up to `most` training rows.
 
     Raises SourceError or UpstreamError.
     """
@@ -163,15 +163,15 @@ def draft_report(
     reference = sample_training_rows(store, artifact, most)
     current = pd.DataFrame(sample, columns=list(SAMPLED))
     snapshot = evidently_report(subject, current, reference)
-    # what shows it, without the rows and what Evidently keeps to compute more: both would stay until it is stored
+    # without the rows and Evidently's intermediate data, which would stay in memory until the report is stored
     return DraftedReport(subject, len(current), Snapshot.load_model(snapshot.to_snapshot_model()))
 
 
 def store_report(settings: Settings, draft: DraftedReport) -> WrittenReport:
-    """Put a report in its places, and its figures into `metrics`; a repeat replaces them. Raises UpstreamError."""
+    """Store a report, and its metrics in `metrics`; replaces an earlier report. Raises UpstreamError."""
     subject, snapshot = draft.subject, draft.snapshot
     key = report_key(subject.period, subject.model_id)
-    # without a name, so that these MiB are gone before the workspace makes as many
+    # not assigned to a name: these MiB are freed before the workspace allocates as many
     uri = ObjectStore(settings.store).reports.put(
         key, snapshot.get_html_str(as_iframe=False).encode(), "text/html; charset=utf-8"
     )

@@ -1,4 +1,4 @@
-"""A period's rows by bin of each column, as PostgreSQL counts them."""
+"""Histograms of a period's rows, counted by PostgreSQL."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,21 +12,21 @@ from deposit.model.reference import SCORE, ReferenceProfile
 NUMBER_COLUMNS = {**NUMBERS, SCORE: Number(SCORE, 0.0, 1.0, False, "the model's score", 0.1)}
 COLUMNS: tuple[Category | Number, ...] = (*FEATURES, NUMBER_COLUMNS[SCORE])
 OUTSIDE = -1
-"""Bin of what the contract does not allow."""
+"""Bin of values that the data contract does not allow."""
 PER_E = 20
-"""Bins of latency by which it grows e-fold: each is 5 % wide."""
+"""Latency bins per factor of e: each bin is 5 % wide."""
 WINDOW = sql.SQL("model_id = %(model_id)s AND event_time >= %(start)s AND event_time < %(end)s")
 _LATENCY = sql.SQL("floor(ln(greatest(latency_ms, 0.001)) * {})::integer").format(PER_E)
 _COMBINATIONS = 10_000
-"""Of bins, that one pass counts at most: of more, looking a row up would take longer than another pass."""
+"""Maximum combinations of bins in one pass: with more, the hash lookup of a row costs more than another pass."""
 Bins = dict[int, int]
 
 
 def histograms(connection: Connection, window: dict[str, Any], reference: ReferenceProfile) -> tuple[list[Bins], Bins]:
-    """Rows by bin of each of `COLUMNS`, and of latency.
+    """Rows by bin, for each of `COLUMNS` and for latency.
 
-    A pass counts several columns by the combinations of their bins: with GROUPING SETS, PostgreSQL would look each row
-    up once a column, on one core.
+    Each pass counts several columns by the combination of their bins: with GROUPING SETS, PostgreSQL would look up each
+    row once per column, on one core.
     """
     counts: dict[str, Bins] = {column.name: {} for column in COLUMNS}
     latency: Bins = {}
@@ -34,7 +34,7 @@ def histograms(connection: Connection, window: dict[str, Any], reference: Refere
     for columns in groups:
         keys = [_key(column, reference) for column in columns]
         tallies = [counts[column.name] for column in columns]
-        # a category comes as its value
+        # categories are grouped by value
         places = [{label: place for place, label in enumerate(reference.columns[c.name].labels)} for c in columns]
         if columns is groups[-1]:
             keys, tallies, places = [*keys, _LATENCY], [*tallies, latency], [*places, {}]
@@ -51,9 +51,9 @@ def histograms(connection: Connection, window: dict[str, Any], reference: Refere
 
 
 def totals(connection: Connection, window: dict[str, Any], bins: Sequence[Bins]) -> tuple[int, int, float, list[bool]]:
-    """Rows, rows to be called, mean score, and of each of `COLUMNS` whether all rows have one value.
+    """Number of rows, rows to be called, mean score, and for each of `COLUMNS` whether it is constant.
 
-    Where they are in several bins they have not, so only the other columns are looked at.
+    Columns with rows in several bins cannot be constant, so only the others are queried.
     """
     alike = [column for column, counts in zip(COLUMNS, bins, strict=True) if len(counts) <= 1]
     single = [sql.SQL(", coalesce(min({0}) = max({0}), true)").format(identifier(column)) for column in alike]
@@ -67,19 +67,19 @@ def totals(connection: Connection, window: dict[str, Any], bins: Sequence[Bins])
 
 
 def fetch(connection: Connection, statement: sql.Composed, window: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
-    """Rows of a statement of identifiers and literals, which bound parameters cannot carry."""
+    """Execute a statement composed of identifiers and literals, which SQLAlchemy's bound parameters cannot express."""
     cursor = connection.connection.cursor()
     cursor.execute(statement, window)
     return list(cursor.fetchall())
 
 
 def identifier(column: Category | Number) -> sql.Identifier:
-    """The column of the table `predictions`, whose names have no dots."""
+    """Identifier of a column in the table `predictions`, where names have no dots."""
     return sql.Identifier(column.sql_name)
 
 
 def _groups(reference: ReferenceProfile) -> list[list[Category | Number]]:
-    """`COLUMNS`, in groups whose bins have `_COMBINATIONS` at most."""
+    """`COLUMNS` in groups with at most `_COMBINATIONS` combinations of bins each."""
     groups: list[list[Category | Number]] = []
     combinations = _COMBINATIONS
     for column in COLUMNS:
@@ -93,7 +93,7 @@ def _groups(reference: ReferenceProfile) -> list[list[Category | Number]]:
 
 
 def _key(column: Category | Number, reference: ReferenceProfile) -> sql.Composable:
-    """What rows are grouped by: a category's value, since to look its bin up takes longer, or a number's bin."""
+    """Grouping key: the value of a category, since mapping it to its bin is slower, or the bin of a number."""
     if column.name in CATEGORIES:
         return identifier(column)
     limits, edges = NUMBER_COLUMNS[column.name], sql.Literal(list(reference.columns[column.name].edges))

@@ -1,4 +1,4 @@
-"""Whether the ingested rows of a month are good although what the models were sent in it was broken. Pure."""
+"""Whether a month's ingested rows can be trusted although the data sent to the models was faulty. Pure."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,12 +16,13 @@ from deposit.monitoring.status import MIN_FAULTY_PREDICTIONS, Deviation
 
 @dataclass(frozen=True)
 class IngestedMonth:
-    """A month's ingested rows, held against those of months in which nothing was broken.
+    """Ingested rows of a month, compared with those of the months without faults.
 
     Args:
-        rows: how many they are.
-        comparable: how many rows they are held against.
-        faults: what is broken in them.
+        period: month, YYYY-MM.
+        rows: number of rows.
+        comparable: number of rows that they are compared with.
+        faults: data quality faults of the rows.
     """
 
     period: str
@@ -31,7 +32,7 @@ class IngestedMonth:
 
     @property
     def is_good(self) -> bool:
-        """Whether models may learn from it: its rows are enough to show a fault, and show none."""
+        """Whether models may train on the month: it has enough rows to detect faults, and none were found."""
         return min(self.rows, self.comparable) >= MIN_FAULTY_PREDICTIONS and not self.faults
 
 
@@ -39,16 +40,16 @@ Profiler = Callable[[pd.DataFrame, Probabilities], ReferenceProfile]
 
 
 def check_ingested(frame: pd.DataFrame, suspects: Sequence[str], profile: Profiler) -> list[IngestedMonth]:
-    """Check the months of a dataset in which what models were sent was broken, by the rules for that.
+    """Apply monitoring's data quality rules to the ingested rows of months in which the models received faulty data.
 
-    `frame` as `dataset.load` gives it; months of which it has no rows are left out. `profile` counts rows and their
-    scores as training does. A value that is not allowed is in none of the months: ingest refused the row.
+    `frame` comes from `dataset.load`; suspects without rows are skipped. `profile` counts rows and scores, as training
+    does. Invalid values do not occur, since ingest rejects such rows.
     """
     suspected = frame["period"].isin(suspects)
     if not suspected.any():
         return []
     others = frame[~suspected]
-    # columns and outcomes alone are looked at, no score: that of a constant model will do
+    # only columns and outcomes are checked: the scores of a constant model will do
     reference = profile(others, np.full(len(others), others[TARGET].mean())) if len(others) else None
     return [
         IngestedMonth(str(period), len(rows), len(others), _faults(reference, rows) if reference else ())
@@ -57,14 +58,14 @@ def check_ingested(frame: pd.DataFrame, suspects: Sequence[str], profile: Profil
 
 
 def describe_ingested(month: IngestedMonth) -> str:
-    """What becomes of a month, and why, in one sentence."""
-    sent = f"{month.period}: what the models were sent was broken"
+    """Whether a month is used, and why, in one sentence."""
+    sent = f"{month.period}: the data sent to the models was broken"
     if month.is_good:
-        return f"{sent}; its {month.rows:,} ingested rows are good by the same checks, so it is learned from"
+        return f"{sent}; its {month.rows:,} ingested rows pass the same checks, so it is used for training"
     if month.faults:
         columns = ", ".join(fault.column for fault in month.faults)
-        return f"{sent}, and so are its ingested rows ({columns}): it is left out"
-    return f"{sent}, and {min(month.rows, month.comparable):,} ingested rows are too few to clear it: it is left out"
+        return f"{sent}, and so are its ingested rows ({columns}): it is excluded"
+    return f"{sent}, and {min(month.rows, month.comparable):,} ingested rows are too few to clear it: it is excluded"
 
 
 def _faults(reference: ReferenceProfile, rows: pd.DataFrame) -> list[Deviation]:

@@ -1,4 +1,4 @@
-"""Metrics of a period as rows of the table `metrics`: (period, scope, name, column) to a value, and at times a note."""
+"""Metrics of a period as rows of the table `metrics`, keyed by period, scope, name and column."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,18 +16,18 @@ from deposit.monitoring.receipts import Days, Receipt
 from deposit.tables import metrics
 
 SERVICE = "service"
-"""Scope of what all models did together; the others are model ids."""
+"""Scope of metrics across all models; every other scope is a model id."""
 REPORT = "report"
-"""Rows of the sample that a report is of, its address as the note."""
+"""Metric that counts the rows in a report's sample; its note is the report's URI."""
 EVIDENTLY = "evidently_"
-"""Begins the names of what Evidently computed, on a sample; all other metrics are counted in SQL, on all rows."""
+"""Name prefix of metrics computed by Evidently on a sample; all others are counted in SQL on all rows."""
 _RECEIVED, _UNKNOWN, _LIMIT = "outcomes_received", "outcomes_unknown", "outcomes_unknown_limit"
-"""Of each day by client, whichever period it was monitored with."""
+"""Metrics by day and client, independent of the monitored period."""
 
 
 @dataclass(frozen=True)
 class MetricRow:
-    """One value; `column` is empty where it is of no column."""
+    """One metric; `column` is empty if it does not belong to a column."""
 
     scope: str
     name: str
@@ -39,7 +39,7 @@ class MetricRow:
 def to_metric_rows(
     model_id: str, observed: PeriodProfile, reference: ReferenceProfile, assessment: Assessment
 ) -> Iterator[MetricRow]:
-    """All metrics of one model's period; the assessment as its status, with its sentence as the note."""
+    """All metrics of a model's period; the assessment is stored as its status, with its description as the note."""
     known = float(observed.scored.rows.sum())
     plain = {
         "rows": observed.rows,
@@ -65,7 +65,7 @@ def to_metric_rows(
 
 
 def age_rows(model_id: str, expiry: Expiry, month: int) -> tuple[MetricRow, MetricRow]:
-    """How old a model was in a month, and the age beyond which it is stale."""
+    """Age of a model in a month, and the age beyond which it is stale."""
     return (
         MetricRow(model_id, "age_months", float(expiry.age(month))),
         MetricRow(model_id, "stale_after_months", float(expiry.stale_after)),
@@ -73,7 +73,7 @@ def age_rows(model_id: str, expiry: Expiry, month: int) -> tuple[MetricRow, Metr
 
 
 def _histograms(model_id: str, column: str, histogram: Histogram, counts: ColumnProfile) -> Iterator[MetricRow]:
-    """Shares by bin, now and in training; the note is what the bin holds."""
+    """Share of each bin, in the period and in training; the note describes the bin."""
     for kind, numbers in (("current", counts.counts), ("reference", histogram.counts)):
         rows = max(1, sum(numbers))
         for place, (label, number) in enumerate(zip(histogram.bins, numbers, strict=True)):
@@ -81,16 +81,16 @@ def _histograms(model_id: str, column: str, histogram: Histogram, counts: Column
 
 
 def replace_report(connection: Connection, period: str, model_id: str, rows: Sequence[MetricRow]) -> None:
-    """Put what Evidently computed of a model's period, and its report, in the place of those before."""
+    """Replace Evidently's metrics and the report of a model's period."""
     of_report = (metrics.c.name == REPORT) | metrics.c.name.startswith(EVIDENTLY, autoescape=True)
     connection.execute(delete(metrics).where(metrics.c.period == period, metrics.c.scope == model_id, of_report))
     _insert(connection, [{"period": period, **vars(row)} for row in rows if isfinite(row.value)])
 
 
 def replace(connection: Connection, period: str, name: str, rows: list[MetricRow], kept: Sequence[str] = ()) -> None:
-    """Put a period's metrics of the registered model `name` in the place of those before; no number, no row.
+    """Replace the metrics of a period for the registered model `name`; values that are not finite are skipped.
 
-    Those of the model ids in `kept` stay.
+    Metrics of the model ids in `kept` are not touched.
     """
     ours = or_(metrics.c.scope == SERVICE, metrics.c.scope.startswith(f"{name}-v", autoescape=True))
     not_of_days = metrics.c.name.not_in((_RECEIVED, _UNKNOWN, _LIMIT))
@@ -101,7 +101,7 @@ def replace(connection: Connection, period: str, name: str, rows: list[MetricRow
 
 
 def replace_receipts(connection: Connection, days: Days, receipts: Sequence[Receipt], limit: float) -> None:
-    """Put the outcomes of some days in the place of those before; `limit` is the share that may be unknown."""
+    """Replace the receipts of outcomes for some days; `limit` is the share of unknown predictions that is allowed."""
     first, end = days.first.isoformat(), days.end.isoformat()
     of_days = metrics.c.name.in_((_RECEIVED, _UNKNOWN, _LIMIT))
     within = (metrics.c.period >= first) & (metrics.c.period < end)

@@ -1,4 +1,4 @@
-"""Monitor a period: count it, compare it with what each model was trained on, assess it, store the metrics."""
+"""Monitor a period: profile it, compare it with each model's training, assess it, and store the metrics."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ModelBaseline:
-    """A model as training left it: its reference, its threshold, its metrics out of time, and when it is too old."""
+    """What training recorded of a model: its reference profile, threshold, rolling-origin metrics and expiry."""
 
     reference: ReferenceProfile
     threshold: float
@@ -41,7 +41,7 @@ class ModelBaseline:
 
 @dataclass(frozen=True)
 class MonitoredPeriod:
-    """A period with the assessments of the models that predicted in it; none if nothing was predicted."""
+    """A period with the assessments of its models; without any if nothing was predicted."""
 
     period: str
     models: tuple[PeriodAssessment, ...]
@@ -53,21 +53,20 @@ def monitor(
     progress: Progress = log_progress,
     before: Callable[[PeriodRows, Sequence[str]], object] = lambda *_: None,
 ) -> MonitoredPeriod:
-    """Monitor a month or a day; a repeat replaces its metrics.
+    """Monitor a month or a day; repeating it replaces the metrics.
 
-    `before` is called with the rows and the ids of their models, before anything is counted. A model that is gone from
-    the registry, or of which nothing is known there, is left out, with its metrics as they are. Raises ConfigError (no
-    period) or UpstreamError.
+    `before` is called with the rows and model ids before anything is counted. Models that are no longer in the registry
+    are skipped and keep their metrics. Raises ConfigError (not a period) or UpstreamError.
     """
     span = parse_period(period)
     money, name = Economics.of(settings.economics), settings.mlflow.model_name
-    money = money if span.is_month else replace(money, capacity=None)  # which is a month's
+    money = money if span.is_month else replace(money, capacity=None)  # the capacity is per month
     with transaction(settings.database) as connection, period_rows(settings, connection, span) as predictions:
-        # a repeat that runs beside this one waits, and then replaces
+        # a concurrent run for any period waits here
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('deposit.monitor'))")
         rows = [MetricRow(metric_rows.SERVICE, *pair) for pair in profile.service_of(connection, span).items()]
         unknown = []
-        registry = cache(partial(_registry, settings))  # one for all models, which connects once
+        registry = cache(partial(_registry, settings))  # one connection for all models
         model_ids = predictions.models_of(name)
         before(predictions, model_ids)
         for model_id in model_ids:
@@ -75,13 +74,13 @@ def monitor(
             try:
                 baseline = _baseline(settings.expiry, registry(), model_id)
             except DataError as error:
-                progress(f"{span.name}: {model_id} is left out, its metrics stay as they are: {error}")
+                progress(f"{span.name}: {model_id} is skipped and keeps its metrics: {error}")
                 unknown.append(model_id)
                 continue
-            assessment, figures = _assessed(predictions, model_id, baseline, money, month_number(span.start))
-            rows += figures
+            assessment, metrics = _profile_and_assess(predictions, model_id, baseline, money, month_number(span.start))
+            rows += metrics
             progress(f"{span.name}, {model_id}: {assessment.status.title}. {describe(assessment)}")
-        # of a period without predictions too: this is how an overdue monitoring is seen
+        # stored even without predictions: overdue monitoring is detected by its absence
         rows.append(MetricRow(metric_rows.SERVICE, "models", len({row.scope for row in rows} - {metric_rows.SERVICE})))
         metric_rows.replace(connection, span.name, name, rows, unknown)
         _count_receipts(connection, settings.log, settings.monitor, span)
@@ -89,10 +88,10 @@ def monitor(
     return MonitoredPeriod(span.name, tuple(each for each in stored if each.model_id not in unknown))
 
 
-def _assessed(
+def _profile_and_assess(
     predictions: PeriodRows, model_id: str, baseline: ModelBaseline, money: Economics, month: int
 ) -> tuple[Assessment, list[MetricRow]]:
-    """A model's predictions, counted and assessed, and all metrics of them."""
+    """Profile and assess a model's predictions; returns the assessment and all metrics."""
     observed = predictions.profile(model_id, baseline.reference)
     assessment = assess(observed, baseline.reference, baseline.threshold, baseline.expected, money)
     rows = metric_rows.to_metric_rows(model_id, observed, baseline.reference, assessment)
@@ -106,14 +105,14 @@ def _count_receipts(connection: Connection, log: LogSettings, monitor: MonitorSe
 
 
 def _registry(settings: Settings) -> "RegisteredModels":
-    # it knows models, whose libraries a period without predictions need not wait for
+    # imports model libraries, which a period without predictions does not need
     from deposit.registry.model_files import RegisteredModels
 
     return RegisteredModels(settings)
 
 
 def _baseline(expiry: ExpirySettings, registry: "RegisteredModels", model_id: str) -> ModelBaseline:
-    from deposit.model.artifact import ModelArtifact, load_reference  # as above
+    from deposit.model.artifact import ModelArtifact, load_reference  # see above
 
     version = registry.by_id(model_id)
     with TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""How good predictions were whose outcomes are known, and whether that is worse than was to be expected. Pure."""
+"""Performance of predictions with known outcomes, and whether it is worse than expected. Pure."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -23,31 +23,31 @@ from deposit.monitoring.status import Deviation, MonitoringRule
 
 _RESAMPLES, _BLOCKS, _SEED = 200, 10, 0
 MIN_OUTCOMES = 200
-"""Known outcomes from which they are measured."""
+"""Minimum number of known outcomes for measuring performance."""
 MIN_OUTCOMES_OF_EACH = 20
-"""Subscriptions, and refusals, from which ranking is measured."""
+"""Minimum number of subscriptions, and of refusals, for measuring ranking."""
 _OF_BOTH = frozenset({"f1", "roc_auc", "pr_auc", "lift_10", "capture_30"})
-"""Metrics that need subscriptions and refusals; the others are of any outcomes."""
+"""Metrics that need both subscriptions and refusals."""
 SIGMAS = 4.0
-"""Standard errors up to which a difference may be noise."""
+"""Standard errors within which a difference counts as noise."""
 MAX_AUC_LOSS = 0.03
-"""How far ROC AUC may be below the mean of the months that training scored, beyond noise."""
+"""How far ROC AUC may fall below the mean of the months scored in training, beyond noise."""
 MAX_ECE_GAIN = 0.05
-"""How far the calibration error, less its noise, may be above the upper bound of that in training."""
+"""How far the calibration error, less its noise, may exceed its upper bound in training."""
 MAX_RATE_SHIFT = 0.05
-"""How far the share of subscriptions may be from that in training, beyond noise."""
+"""How far the subscription rate may differ from that in training, beyond noise."""
 _NORMAL = 1.96
 NOISE = "ece_noise"
 
 
 def performance(scored: BinnedOutcomes, threshold: float, economics: Economics) -> dict[str, Interval]:
-    """Metrics of training's evaluation by name, those that so many known outcomes can tell; none where they are few."""
+    """Metrics by name, as in the evaluation of training, if enough outcomes are known for each; empty if too few."""
     if scored.rows.sum() < MIN_OUTCOMES:
         return {}
     enough_of_each = _enough_of_each(scored)
     intervals = _measure(scored, economics, partial(weighted_metrics, threshold=threshold))
     noise = _calibration_noise(scored)
-    # one period is no months to take a mean of
+    # a mean over months does not apply to a single period
     names = [
         name for name in intervals if not name.endswith("_month_mean") and (name not in _OF_BOTH or enough_of_each)
     ]
@@ -55,7 +55,7 @@ def performance(scored: BinnedOutcomes, threshold: float, economics: Economics) 
 
 
 def profits_by_rates(scored: BinnedOutcomes | None, economics: Economics) -> dict[str, Interval]:
-    """What the calls that the table of rates chooses earned, as `performance` has it of the model's."""
+    """Profits of the calls that the rate table would choose, computed as in `performance`."""
     if scored is None or scored.rows.sum() < MIN_OUTCOMES:
         return {}
     measured = _measure(scored, economics, weighted_profits)
@@ -65,13 +65,13 @@ def profits_by_rates(scored: BinnedOutcomes | None, economics: Economics) -> dic
 def _measure(
     scored: BinnedOutcomes, economics: Economics, metrics: Callable[..., Mapping[str, Values]]
 ) -> dict[str, Interval]:
-    """Metrics of grouped outcomes, by a function of predictions, economics and weights."""
+    """Metrics of binned outcomes, by a function of predictions, economics and weights."""
     if economics.capacity is not None:
-        # of rows: here each is a group of them
+        # capacity counts rows, but here each entry is a group of rows
         economics = replace(economics, capacity=economics.capacity / float(scored.rows.mean()))
     groups = Predictions(np.full(len(scored.rows), "", dtype=str), scored.labels, scored.probabilities)
     values = metrics(groups, economics=economics, weights=scored.rows[np.newaxis, :])
-    # some at a time: each metric has arrays of resamples by groups
+    # in blocks: every metric has arrays of shape (resamples, groups)
     blocks = [
         metrics(groups, economics=economics, weights=block) for block in np.array_split(_resampled(scored), _BLOCKS)
     ]
@@ -80,21 +80,21 @@ def _measure(
 
 
 def ranking_known(expected: Mapping[str, float], metrics: Mapping[str, Interval]) -> bool:
-    """Whether how well a model ranks could be measured both now and in training."""
+    """Whether the model's ranking could be measured, both in the period and in training."""
     return "roc_auc" in metrics and "roc_auc" in expected
 
 
 def degradations(expected: Mapping[str, float], metrics: Mapping[str, Interval], rows: int) -> list[Deviation]:
-    """In what a model does worse than out of time in training, beyond noise.
+    """Metrics that are worse than in training, beyond noise.
 
     Args:
-        expected: metrics out of time, with their bounds.
-        metrics: those of a period with enough known outcomes.
-        rows: how many these are.
+        expected: rolling-origin metrics of training, with their bounds.
+        metrics: metrics of a period with enough known outcomes.
+        rows: number of known outcomes.
     """
     worse = []
     if ranking_known(expected, metrics):
-        # of a period it is what months had on average: pooled over months, rates that differ rank too
+        # compare with the mean over months: pooled over months, differences of rates count as ranking too
         auc, name = metrics["roc_auc"], "roc_auc_month_mean" if "roc_auc_month_mean" in expected else "roc_auc"
         promised = expected[name]
         spread = sqrt(_error(auc.low, auc.high) ** 2 + _error(expected[f"{name}_low"], expected[f"{name}_high"]) ** 2)
@@ -110,13 +110,13 @@ def degradations(expected: Mapping[str, float], metrics: Mapping[str, Interval],
 
 
 def rate(scored: BinnedOutcomes) -> float:
-    """Share of the known outcomes that are subscriptions; NaN without any."""
+    """Subscription rate of the known outcomes; NaN without any."""
     total = scored.rows.sum()
     return float((scored.rows * scored.labels).sum() / total) if total else float("nan")
 
 
 def base_rate_shifted(before: float, scored: BinnedOutcomes) -> bool:
-    """Whether the share of subscriptions is another than `before`, by much and beyond noise; of some outcomes.
+    """Whether the subscription rate differs from `before` by a large margin and beyond noise; needs known outcomes.
 
     >>> scored = BinnedOutcomes(np.array([0, 1], np.int8), np.array([0.1, 0.1]), np.array([800.0, 200.0]))
     >>> base_rate_shifted(0.1, scored), base_rate_shifted(0.18, scored)
@@ -133,14 +133,14 @@ def _enough_of_each(scored: BinnedOutcomes) -> bool:
 
 
 def _resampled(scored: BinnedOutcomes) -> np.ndarray:
-    """Bootstrap weights of the groups: as resampling the rows, since those of a group are alike."""
+    """Bootstrap weights of the groups: equivalent to resampling rows, since the rows of a group are alike."""
     total = int(scored.rows.sum())
     drawn = np.random.default_rng(_SEED).multinomial(total, scored.rows / total, size=_RESAMPLES)
     return drawn.astype(np.float64)
 
 
 def _calibration_noise(scored: BinnedOutcomes) -> float:
-    """The calibration error that right probabilities would show: the mean of a half-normal deviation in each bin."""
+    """Expected calibration error of correct probabilities: the mean of a half-normal deviation in each bin."""
     bins = np.minimum((scored.probabilities * BINS).astype(np.int64), BINS - 1)
     variances = np.bincount(bins, scored.rows * scored.probabilities * (1 - scored.probabilities), BINS)
     return float(np.sqrt(2 / pi * variances).sum() / scored.rows.sum())

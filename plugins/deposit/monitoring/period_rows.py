@@ -1,4 +1,4 @@
-"""The predictions of a period, wherever they are: in PostgreSQL, or in the archive."""
+"""The predictions of a period, from PostgreSQL or from the archive."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ from deposit.settings import Settings
 _LOOK = text("SELECT EXISTS (SELECT FROM predictions WHERE event_time >= :start AND event_time < :end)")
 SUBSCRIBED, CALLED, PROBABILITY = "subscribed", "called", "probability"
 SAMPLED = (*NAMES, PROBABILITY, CALLED, SUBSCRIBED)
-"""Values of a row of a sample; whether a customer subscribed is None where it is not known yet."""
+"""Columns of a sample; `subscribed` is None while the outcome is unknown."""
 Sample = Sequence[Sequence[Any]]
 _FEATURES = ", ".join(f'prediction."{column.sql_name}"' for column in FEATURES)
 _SAMPLE = text(
@@ -35,45 +35,45 @@ _MANIFESTS = text("SELECT uri FROM archives WHERE month = :month ORDER BY conten
 
 
 class PeriodRows(Protocol):
-    """What monitoring asks of a period's predictions."""
+    """Interface to the predictions of a period."""
 
     def models_of(self, name: str) -> list[str]:
-        """The versions of the registered model `name` that predicted in it."""
+        """Versions of the registered model `name` that predicted in the period."""
 
     def profile(self, model_id: str, reference: ReferenceProfile) -> PeriodProfile:
-        """One model's predictions, counted."""
+        """Profile of one model's predictions."""
 
     def sample(self, model_id: str, rows: int) -> Sample:
-        """Up to `rows` of them, chosen by a hash of their ids, as `SAMPLED` names their values."""
+        """Up to `rows` predictions with the columns `SAMPLED`, chosen by a hash of their ids."""
 
 
 class StoredRows:
-    """A period of which PostgreSQL holds every row."""
+    """A period whose rows are all in PostgreSQL."""
 
     def __init__(self, connection: Connection, span: Period) -> None:
         self._connection = connection
         self._span = span
 
     def models_of(self, name: str) -> list[str]:
-        """As `PeriodRows` says."""
+        """See `PeriodRows`."""
         return profile.models_of(self._connection, self._span, name)
 
     def profile(self, model_id: str, reference: ReferenceProfile) -> PeriodProfile:
-        """As `PeriodRows` says."""
+        """See `PeriodRows`."""
         return profile.profile_period(self._connection, self._span, model_id, reference)
 
     def sample(self, model_id: str, rows: int) -> Sample:
-        """As `PeriodRows` says."""
+        """See `PeriodRows`."""
         window = {"model_id": model_id, "start": self._span.start, "end": self._span.end, "rows": rows}
         drawn = self._connection.execute(_SAMPLE, window)
-        # a value's text once, not once a row
+        # keeps one copy of each string, not one per row
         return [[intern(value) if isinstance(value, str) else value for value in row] for row in drawn]
 
 
 @contextmanager
 def period_rows(settings: Settings, connection: Connection, span: Period) -> Iterator[PeriodRows]:
-    """A period's rows, for as long as the block lasts. Raises IntegrityError, and as the object store does."""
-    # what is read cannot be dropped until the transaction ends, and what was dropped before is in `archives` by now
+    """The rows of a period, valid within the block. Raises IntegrityError, and as the object store does."""
+    # reading locks the partitions until the transaction ends; those dropped earlier are already listed in `archives`
     connection.execute(_LOOK, {"start": span.start, "end": span.end})
     manifests = list(connection.scalars(_MANIFESTS, {"month": span.name[:7]}))
     if not manifests:
@@ -86,6 +86,6 @@ def period_rows(settings: Settings, connection: Connection, span: Period) -> Ite
 
 
 def archived_until(connection: Connection) -> datetime | None:
-    """When the last of all archived rows was stored in PostgreSQL: what was stored later is still there."""
+    """When the newest archived row was stored in PostgreSQL: rows stored later are still there."""
     moment: datetime | None = connection.scalar(text("SELECT max(stored_until) FROM archives"))
     return moment

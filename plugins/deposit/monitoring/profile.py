@@ -1,4 +1,4 @@
-"""The profile of a period: counts, from which all else is computed, whatever the number of rows."""
+"""Profile of a period: counts that all metrics are computed from, whatever the number of rows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,13 +20,13 @@ from deposit.monitoring.histograms import COLUMNS, OUTSIDE, PER_E, WINDOW, fetch
 
 @dataclass(frozen=True)
 class ColumnProfile:
-    """One column in a period.
+    """Counts of one column in a period.
 
     Args:
-        counts: rows by bin of the reference's histogram.
-        unknown: rows that say `unknown`.
-        outside: rows with a value that the contract does not allow, or none.
-        constant: whether all rows have one value.
+        counts: rows by bin of the reference histogram.
+        unknown: rows with the value `unknown`.
+        outside: rows with a missing value, or one that the data contract does not allow.
+        constant: whether all rows have the same value.
     """
 
     counts: tuple[int, ...]
@@ -37,12 +37,12 @@ class ColumnProfile:
 
 @dataclass(frozen=True, eq=False)
 class BinnedOutcomes:
-    """Predictions whose outcome is known, in groups of one decision and nearly one score; arrays of shape (groups,).
+    """Predictions with known outcomes, grouped by decision, outcome and binned score; arrays of shape (groups,).
 
     Args:
-        labels: 1 where the group subscribed.
+        labels: outcome of the group, 1 for a subscription.
         probabilities: mean score of the group.
-        rows: how many predictions it holds.
+        rows: number of predictions in the group.
     """
 
     labels: Labels
@@ -52,10 +52,9 @@ class BinnedOutcomes:
 
 @dataclass(frozen=True, eq=False)
 class PeriodProfile:
-    """One model's predictions in a period; latencies are upper edges of histogram bins, in milliseconds.
+    """Profile of a model's predictions in a period; latencies are upper edges of histogram bins, in milliseconds.
 
-    `scored_by_rates` are the known outcomes with the score that the table of rates would have given them, if the model
-    keeps one.
+    `scored_by_rates` are the known outcomes with the scores of the rate table, if the model stores one.
     """
 
     rows: int
@@ -68,7 +67,7 @@ class PeriodProfile:
 
 
 GROUPS = 2000
-"""Steps of the score by which predictions are grouped."""
+"""Number of score bins for grouping predictions."""
 _DIGITS = 12
 _QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 _POUTCOMES, _CONTACTS = (CATEGORIES[name].allowed for name in FACTORS[:2])
@@ -82,7 +81,7 @@ _CELL = sql.SQL(
     bands=len(AGE_EDGES) + 1,
     edges=list(AGE_EDGES),
 )
-"""Place of a row in a `RateCube`, cell by cell; NULL where the contract does not allow a value."""
+"""Index of a row's cell in a flattened `RateCube`; NULL for values that the data contract does not allow."""
 
 _NEXT = "SELECT min(model_id) FROM predictions WHERE event_time >= :start AND event_time < :end"
 _MODELS = text(
@@ -90,17 +89,17 @@ _MODELS = text(
     f" SELECT ({_NEXT} AND model_id > models.model_id) FROM models WHERE models.model_id IS NOT NULL)"
     " SELECT model_id FROM models WHERE starts_with(model_id, :prefix) ORDER BY 1"
 )
-"""From one id to the next by the index `predictions_by_model`: DISTINCT would read all rows."""
+"""Skips from one id to the next on the index `predictions_by_model`: DISTINCT would read all rows."""
 
 
 def models_of(connection: Connection, span: Period, name: str) -> list[str]:
-    """The versions of the registered model `name` that predicted in a period."""
+    """Versions of the registered model `name` that predicted in a period."""
     window = {"start": span.start, "end": span.end, "prefix": f"{name}-v"}
     return list(connection.scalars(_MODELS, window))
 
 
 def service_of(connection: Connection, span: Period) -> dict[str, float]:
-    """Requests for predictions, the shares that were refused and that failed, and rows that ingest rejected."""
+    """Requests for predictions, the shares rejected and failed, and the number of rows that ingest rejected."""
     statement = text(
         "SELECT coalesce(sum(requests), 0), coalesce(sum(requests) FILTER (WHERE status BETWEEN 400 AND 499), 0),"
         " coalesce(sum(requests) FILTER (WHERE status >= 500), 0) FROM traffic"
@@ -118,17 +117,17 @@ def service_of(connection: Connection, span: Period) -> dict[str, float]:
 
 
 def profile_period(connection: Connection, span: Period, model_id: str, reference: ReferenceProfile) -> PeriodProfile:
-    """One model's period, counted in a few passes over it."""
+    """Profile of a model's predictions in a period, counted in a few passes."""
     window = {"model_id": model_id, "start": span.start, "end": span.end}
     bins, latency = histograms(connection, window, reference)
     by_score, by_cell = _scored(connection, window)
-    return assembled(totals(connection, window, bins), bins, latency, by_score, by_cell, reference)
+    return build_profile(totals(connection, window, bins), bins, latency, by_score, by_cell, reference)
 
 
 Rows = Sequence[Sequence[Any]]
 
 
-def assembled(
+def build_profile(
     totals: tuple[int, int, float, Sequence[Any]],
     bins: Sequence[dict[int, int]],
     latency: dict[int, int],
@@ -136,15 +135,15 @@ def assembled(
     by_cell: Rows,
     reference: ReferenceProfile,
 ) -> PeriodProfile:
-    """A period of what an engine counted.
+    """Build the profile from the counts of a database engine.
 
     Args:
-        totals: rows, rows to be called, mean score, and of each of `COLUMNS` whether all rows have one value.
-        bins: rows by bin, of each of `COLUMNS`.
-        latency: rows by bin of latency.
-        by_score: outcome, mean score and rows of each group of `BinnedOutcomes`.
-        by_cell: outcome, rows and cell of the table of rates, where that is known.
-        reference: of the model.
+        totals: number of rows, rows to be called, mean score, and for each of `COLUMNS` whether it is constant.
+        bins: rows by bin, for each of `COLUMNS`.
+        latency: rows by latency bin.
+        by_score: outcome, mean score and number of rows of each group of `BinnedOutcomes`.
+        by_cell: outcome, number of rows and rate-table cell, where outcomes are known.
+        reference: reference profile of the model.
     """
     rows, called, mean, constant = totals
     columns = {
@@ -164,7 +163,7 @@ def assembled(
 
 def _by_score(rows: Rows) -> BinnedOutcomes:
     labels, means, counts = np.array(rows, dtype=np.float64).reshape(-1, 3).T
-    # means of one score may differ in their last bit, which must not rank one outcome above the other
+    # means of equal scores may differ in the last bit, which must not affect the ranking of outcomes
     means = means.round(_DIGITS)
     order = np.lexsort((counts, labels, means))
     return BinnedOutcomes(labels[order].astype(np.int8), means[order], counts[order])
@@ -177,9 +176,9 @@ def _by_rates(rows: Rows, rate_table: RateCube) -> BinnedOutcomes:
 
 
 def _scored(connection: Connection, window: dict[str, Any]) -> tuple[Rows, Rows]:
-    """Predictions whose outcome is known, each once: by score and by cell, as `assembled` takes them.
+    """Predictions with known outcomes, each once: by score and by cell, in the form that `build_profile` takes.
 
-    By the statement that `current_outcomes` shows; joined with that view, this would take twice the time.
+    Inlines the query of the view `current_outcomes`: joining the view would take twice as long.
     """
     statement = sql.SQL(
         "SELECT GROUPING(cell), subscribed::integer, avg(probability), count(*), cell FROM ("
@@ -203,7 +202,7 @@ def _column_profile(
 
 
 def _quantile(bins: dict[int, int], share: float) -> float:
-    """Upper edge of the bin in which the quantile lies."""
+    """Upper edge of the bin that contains the quantile."""
     rank, below = share * sum(bins.values()), 0
     for number in sorted(bins):
         below += bins[number]

@@ -1,4 +1,4 @@
-"""What is broken in a period's data, as opposed to changed in the world. Pure."""
+"""Data quality faults of a period, as opposed to real changes in the population. Pure."""
 
 from collections.abc import Mapping
 from math import log, sqrt
@@ -9,17 +9,17 @@ from deposit.monitoring.profile import BinnedOutcomes, ColumnProfile, PeriodProf
 from deposit.monitoring.status import Deviation, MonitoringRule
 
 OUTCOMES = "outcomes"
-"""What was reported of the predictions, among the columns that can be broken."""
+"""Name of the outcomes among the columns that can be faulty."""
 MAX_INVALID_SHARE, MIN_INVALID_ROWS = 0.001, 5
-"""Values that are missing or not allowed are a fault above this share, if they are so many."""
+"""Missing or invalid values are a fault above this share, if there are at least so many rows."""
 MAX_UNKNOWN_GAIN = 0.1
-"""How far the share of `unknown` may be above its highest in training, beyond noise."""
+"""How far the share of `unknown` may exceed its highest monthly value in training, beyond noise."""
 CHANCE = 1e-6
-"""Rows of one value are a fault where they are less likely than this, had it its highest share of training."""
+"""One value in all rows is a fault if it is less likely than this, given the highest share of the value in training."""
 
 
 def faults(reference: ReferenceProfile, observed: PeriodProfile) -> list[Deviation]:
-    """All faults of a period, by column; those of the outcomes last."""
+    """All faults of a period: those of the columns, then that of the outcomes."""
     by_column = [
         column_fault(name, reference.columns[name], counts, observed.rows) for name, counts in observed.columns.items()
     ]
@@ -27,12 +27,12 @@ def faults(reference: ReferenceProfile, observed: PeriodProfile) -> list[Deviati
 
 
 def shares(counts: ColumnProfile, rows: int) -> Mapping[str, float]:
-    """A column's quality as shares of the rows."""
+    """Quality metrics of a column, as shares of the rows."""
     return {"unknown": counts.unknown / rows, "outside": counts.outside / rows, "constant": float(counts.constant)}
 
 
 def column_fault(column: str, histogram: Histogram, counts: ColumnProfile, rows: int) -> Deviation | None:
-    """What is broken in one column of a period, if anything."""
+    """The fault of a column in a period, if any."""
     invalid, unknown = counts.outside / rows, counts.unknown / rows
     if counts.outside >= MIN_INVALID_ROWS and invalid > MAX_INVALID_SHARE:
         return Deviation(MonitoringRule.INVALID_VALUES, column, invalid, (0.0, 0.0), MAX_INVALID_SHARE, rows)
@@ -46,7 +46,7 @@ def column_fault(column: str, histogram: Histogram, counts: ColumnProfile, rows:
 
 
 def outcomes_fault(reference: ReferenceProfile, scored: BinnedOutcomes) -> Deviation | None:
-    """All outcomes alike where that is no coincidence."""
+    """A fault if all outcomes are alike and this is unlikely to be chance."""
     known, subscribed = int(scored.rows.sum()), rate(scored)
     if known < MIN_OUTCOMES or 0 < subscribed < 1:
         return None
@@ -57,5 +57,5 @@ def outcomes_fault(reference: ReferenceProfile, scored: BinnedOutcomes) -> Devia
 
 
 def _by_chance(share: float, rows: int) -> bool:
-    """Whether so many rows may have one value by chance, had it its highest share of any period."""
+    """Whether this many rows may have one value by chance, at its highest share in any period."""
     return share > 0 and rows * log(share) >= log(CHANCE)

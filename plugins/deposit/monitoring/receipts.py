@@ -1,4 +1,4 @@
-"""Receipts of outcomes: by day and client, how many predictions they name, and how many of these do not exist."""
+"""Receipts of outcomes by day and client: how many predictions they name, and how many of these do not exist."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -9,7 +9,7 @@ from sqlalchemy import Connection, text
 from deposit.data.period import Period
 
 _GRACE_DAYS = 1
-"""An outcome may be stored before its prediction is."""
+"""An outcome may be stored before its prediction."""
 _COUNT = text("""
 WITH reported AS (
     SELECT DISTINCT (received_at AT TIME ZONE 'UTC')::date AS day, client, prediction_id
@@ -29,7 +29,7 @@ ORDER BY day, client
 
 @dataclass(frozen=True)
 class Receipt:
-    """The outcomes that a client reported on a day, by prediction: `unknown` are those that have none."""
+    """Outcomes that a client reported on a day, one per prediction; `unknown` counts those without a prediction."""
 
     day: date
     client: str
@@ -39,11 +39,14 @@ class Receipt:
 
 @dataclass(frozen=True)
 class Days:
-    """Whole days, from `first` on and before `end`; none if they are the same.
+    """Whole days from `first` up to but excluding `end`; none if they are equal.
 
     Args:
-        oldest: the id from which on predictions are surely kept; what is older may be dropped or archived by now.
-        all_kept: whether nothing is archived; else ids that hold no time, as those of batch scoring, may be.
+        first: first day.
+        end: day after the last.
+        oldest: lowest id whose prediction is certainly retained; older ones may have been dropped or archived.
+        all_kept: whether nothing is archived; otherwise ids without a timestamp, as in batch scoring, may be archived
+            too.
     """
 
     first: date
@@ -53,9 +56,9 @@ class Days:
 
 
 def settled(span: Period, now: datetime, retention_days: int | None, archived_until: datetime | None = None) -> Days:
-    """The days of a span that ended more than a day before `now` and whose outcomes are all kept.
+    """The days of a period that ended more than a day before `now` and whose outcomes are all retained.
 
-    `archived_until` is when the last archived prediction was stored.
+    `archived_until` is when the newest archived prediction was stored.
     """
     end = min(span.end.date(), now.date() - timedelta(days=_GRACE_DAYS))
     first, oldest = span.start.date(), UUID(int=0)
@@ -68,12 +71,12 @@ def settled(span: Period, now: datetime, retention_days: int | None, archived_un
 
 
 def count(connection: Connection, days: Days) -> list[Receipt]:
-    """The outcomes of some days, by day of their receipt and client."""
+    """Count the outcomes of some days, by day of receipt and client."""
     start, end = (datetime(day.year, day.month, day.day, tzinfo=UTC) for day in (days.first, days.end))
     rows = connection.execute(_COUNT, {"start": start, "end": end, "oldest": days.oldest, "all_kept": days.all_kept})
     return [Receipt(*row) for row in rows]
 
 
 def _first_id(millisecond: int) -> UUID:
-    """The lowest UUID of version 7 from then on: ids begin with the millisecond they were made in."""
+    """The lowest UUIDv7 of a millisecond: these ids begin with the millisecond of their creation."""
     return UUID(bytes=max(0, millisecond).to_bytes(6, "big") + bytes(10))

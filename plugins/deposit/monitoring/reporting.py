@@ -1,4 +1,4 @@
-"""The reports of a period: one of each model that predicted in it."""
+"""Reports of a period: one for each model that predicted in it."""
 
 import gc
 from collections.abc import Callable, Mapping, Sequence
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 def monitor_and_report(settings: Settings, period: str, progress: Progress = log_progress) -> MonitoredPeriod:
     """Monitor a period and write its reports. Raises as `monitor` and `write_reports` do.
 
-    Reports are computed while PostgreSQL counts, from samples that are drawn first: the rows are opened once. None is
-    stored before the metrics are, which replace those of an earlier report.
+    Reports are computed from samples drawn first, while PostgreSQL counts: the rows are opened once. No report is
+    stored before the metrics, because storing the metrics removes those of an earlier report.
     """
     span, counted = parse_period(period), Future[MonitoredPeriod]()
     reports: list[Future[list[WrittenReport]]] = []
@@ -29,11 +29,11 @@ def monitor_and_report(settings: Settings, period: str, progress: Progress = log
     def draw(predictions: PeriodRows, model_ids: Sequence[str]) -> None:
         if not model_ids:
             return
-        beside.submit(_import_libraries)
+        executor.submit(_import_libraries)
         samples = _samples(settings.monitor.sample_rows, predictions, model_ids)
-        reports.append(beside.submit(_write, settings, span, samples, progress, counted.result))
+        reports.append(executor.submit(_write, settings, span, samples, progress, counted.result))
 
-    with ThreadPoolExecutor(max_workers=1) as beside:
+    with ThreadPoolExecutor(max_workers=1) as executor:
         try:
             counted.set_result(monitor(settings, period, progress, draw))
         except BaseException as error:
@@ -45,9 +45,10 @@ def monitor_and_report(settings: Settings, period: str, progress: Progress = log
 
 
 def write_reports(settings: Settings, period: str, progress: Progress = log_progress) -> "list[WrittenReport]":
-    """Write the reports of all models that predicted in a period; a repeat replaces them.
+    """Write the reports of all models that predicted in a period; repeating it replaces them.
 
-    A model that is gone from the registry is left out. Raises ConfigError (no period), SourceError or UpstreamError.
+    Models that are no longer in the registry are skipped. Raises ConfigError (not a period), SourceError or
+    UpstreamError.
     """
     span = parse_period(period)
     with transaction(settings.database) as connection, period_rows(settings, connection, span) as predictions:
@@ -69,7 +70,7 @@ def _write(
     progress: Progress,
     wait: Callable[[], object] = lambda: None,
 ) -> "list[WrittenReport]":
-    """Write the reports of some models, by samples of what they predicted; `wait` is called before one is stored."""
+    """Write the reports of models from samples of their predictions; `wait` is called before each one is stored."""
     from deposit.monitoring.evidently_report import draft_report, store_report
     from deposit.registry.model_files import RegisteredModels
 
@@ -79,7 +80,7 @@ def _write(
         try:
             artifact = models.load(models.by_id(model_id))
         except DataError as error:
-            progress(f"{span.name}: {model_id} is left out: {error}")
+            progress(f"{span.name}: {model_id} is skipped: {error}")
             continue
         draft = draft_report(settings.store, settings.monitor.sample_rows, span, model_id, artifact, sample)
         wait()
@@ -88,11 +89,12 @@ def _write(
 
 
 def _import_libraries() -> None:
-    """Evidently takes seconds to import, which a period without predictions need not wait for.
+    """Import Evidently, which takes seconds that a period without predictions need not wait for.
 
-    Arrow, which reads the training rows, is to take memory as all else does: its pool keeps 16 MiB for reads to come.
+    Arrow, which reads the training rows, is switched to the system allocator: its own pool retains 16 MiB for later
+    reads.
     """
-    # an import makes no garbage that would be worth a quarter of its time
+    # garbage collection would take a quarter of the import's time and free almost nothing
     gc.disable()
     try:
         import deposit.monitoring.evidently_report

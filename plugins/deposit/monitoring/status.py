@@ -1,4 +1,4 @@
-"""What state a period is in, by model, and what the table `metrics` holds of it; needs no numerical library."""
+"""Status of a period by model, as stored in the table `metrics`; needs no numerical library."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from deposit.settings import Settings
 
 
 class PeriodStatus(IntEnum):
-    """What is to be done: nothing; nothing yet; retrain; call somebody, and do not retrain on it."""
+    """Status of a period, by the action it requires: none, none yet, retraining, an alert (and no retraining on it)."""
 
     STABLE = 0
     DATA_DRIFT = 1
@@ -21,7 +21,7 @@ class PeriodStatus(IntEnum):
 
     @property
     def title(self) -> str:
-        """In words."""
+        """Title for people."""
         return _TITLES[self]
 
 
@@ -31,11 +31,11 @@ _TITLES = {
     PeriodStatus.PERFORMANCE_DEGRADED: "decay",
     PeriodStatus.DATA_QUALITY_FAILURE: "data fault",
 }
-"""As pages, commands and charts show them."""
+"""Titles in pages, commands and charts."""
 
 
 class MonitoringRule(StrEnum):
-    """What of a period is held against training."""
+    """The check behind a deviation."""
 
     INVALID_VALUES = "invalid_values"
     UNKNOWN_VALUES = "unknown_values"
@@ -47,13 +47,16 @@ class MonitoringRule(StrEnum):
 
 @dataclass(frozen=True)
 class Deviation:
-    """A figure that is further from training than it may be: a fault of the data, or a degradation of the model.
+    """A value outside its tolerance: a data quality fault, or a degradation of the model.
 
     Args:
-        column: that of the data, or what else the figure is of.
+        rule: check that it failed.
+        column: column of the data, or the name of the metric.
+        observed: value in the period.
         expected: lowest and highest value in training.
-        tolerance: how far beyond these it may be; for single values, the chance below which they are no coincidence.
-        rows: how many predictions or outcomes it is measured on.
+        tolerance: allowed distance from these; for constant columns, the probability below which they are no
+            coincidence.
+        rows: number of predictions or outcomes that it is measured on.
     """
 
     rule: MonitoringRule
@@ -90,12 +93,12 @@ WHERE verdict.name = 'verdict' AND verdict.value = :fault AND "column" = '' AND 
 ORDER BY period
 """)
 MIN_FAULTY_PREDICTIONS = 200
-"""Predictions that must have been broken: a handful that somebody tried out says nothing of the month's rows."""
+"""Minimum number of faulty predictions: a handful of test requests says nothing about the rows of a month."""
 
 
 @dataclass(frozen=True)
 class PeriodAssessment:
-    """The stored assessment of one model's period; `reported` if Evidently's report of it is there."""
+    """The stored assessment of a model's period; `reported` if Evidently's report is stored."""
 
     period: str
     model_id: str
@@ -107,18 +110,18 @@ class PeriodAssessment:
 
 
 def latest_assessments(connection: Connection, most: int) -> list[PeriodAssessment]:
-    """Those of the newest periods, the newest first."""
+    """Assessments of the newest periods, newest first."""
     return [_assessment(row) for row in connection.execute(_NEWEST, {"most": most}).mappings()]
 
 
 def assessments_of(connection: Connection, name: str, periods: Sequence[str]) -> list[PeriodAssessment]:
-    """Those of the registered model `name` in some periods, the oldest first."""
+    """Assessments of the registered model `name` for some periods, oldest first."""
     values = {"periods": list(periods), "prefix": f"{name}-v"}
     return [_assessment(row) for row in connection.execute(_OF_PERIODS, values).mappings()]
 
 
 def metrics_of(connection: Connection, period: str, model_id: str) -> dict[str, float]:
-    """The metrics of one model's period by name, without those of single columns."""
+    """Metrics of a model's period by name, without those of single columns."""
     return dict(connection.execute(_METRICS, {"period": period, "model_id": model_id}).all())
 
 
@@ -128,9 +131,9 @@ def _assessment(row: RowMapping) -> PeriodAssessment:
 
 
 def faulty_periods(settings: Settings) -> list[str]:
-    """Months in which what the models were sent was broken. Raises UpstreamError.
+    """Months in which the data sent to the models was faulty. Raises UpstreamError.
 
-    None without a database, where nothing was monitored, or if the settings say so.
+    Empty without a database, where nothing is monitored, or if the settings include such months in training.
     """
     if settings.train.with_faults or settings.database.url is None:
         return []
@@ -144,5 +147,5 @@ def faulty_periods(settings: Settings) -> list[str]:
 
 
 def report_key(period: str, model_id: str) -> str:
-    """Where in the bucket of reports Evidently's is."""
+    """Key of Evidently's report in the bucket of reports."""
     return f"monitoring/{period}/{model_id}.html"

@@ -21,11 +21,11 @@ _PANELS = {
     "ROC AUC, accuracy, F1 where outcomes are known": [("RocAuc", ""), ("Accuracy", ""), ("F1Score", "")],
     "Predictions in the sample": [("RowCount", "")],
 }
-"""Lines of the project's dashboard, by their titles."""
+"""Panels of the project's dashboard: series by title."""
 
 
 def keep_run(folder: Path, name: str, snapshot: Snapshot) -> None:
-    """Show a snapshot in the UI, in the place of an earlier one of that name."""
+    """Store a snapshot for the UI, replacing an earlier one with the same name."""
     folder.mkdir(parents=True, exist_ok=True)
     project = shared_project(folder)
     workspace = Workspace.create(str(folder))
@@ -40,15 +40,16 @@ class _Named(msgspec.Struct):
 
 
 def _name(file: Path) -> str | None:
-    """The name of a kept run or project. Evidently would read all of it: MiB of JSON for each period."""
+    """Name of a stored run or project, without parsing the whole file: that is MiB of JSON for each period."""
     return msgspec.json.decode(file.read_bytes(), type=_Named).name
 
 
 def shared_project(folder: Path) -> UUID:
-    """The id of this system's project in a workspace, which is made where it is missing.
+    """Id of this system's project in a workspace; the project is created if it is missing.
 
-    Evidently's UI reads a project the moment its file appears; a half-written one ends its watch of the folder, and no
-    later run shows until the UI is restarted. So the file appears whole, by a hard link: the UI ignores a renamed one.
+    Evidently's UI reads a project as soon as its file appears. A partial file stops its file watcher, and new runs are
+    not shown until the UI is restarted. The file is therefore created atomically, by a hard link: the UI ignores
+    renamed files.
     """
     for file in folder.glob(f"*/{PROJECT_FILE_NAME}"):
         if _name(file) == PROJECT:
@@ -60,14 +61,14 @@ def shared_project(folder: Path) -> UUID:
         shutil.copytree(made, home, ignore=shutil.ignore_patterns(PROJECT_FILE_NAME), dirs_exist_ok=True)
         whole = home / f"{uuid4()}.part"
         shutil.copyfile(made / PROJECT_FILE_NAME, whole)
-    with suppress(FileExistsError):  # another process monitors for the first time, too
+    with suppress(FileExistsError):  # created concurrently by another process
         os.link(whole, home / PROJECT_FILE_NAME)
     whole.unlink()
     return _PROJECT_ID
 
 
 def _make_project(workspace: Workspace) -> None:
-    description = "What each model predicted, by period, beside what it was trained on"
+    description = "Predictions of each model by period, compared with its training data"
     project = workspace.add_project(ProjectModel(id=_PROJECT_ID, name=PROJECT, description=description))
     for title, lines in _PANELS.items():
         values = [

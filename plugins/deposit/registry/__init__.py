@@ -1,1 +1,1 @@
-"""MLflow: its client, the models of runs, the registered versions and the catalog that services read."""
+"""MLflow: its clients, the models of runs, the registered versions and the catalog for services."""

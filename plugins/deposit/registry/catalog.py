@@ -1,6 +1,6 @@
-"""The catalog: a file that tells a service which models are registered and where their files are.
+"""The catalog: a file that lists the registered models and the location of their files.
 
-The releaser writes it, services read it; it needs neither MLflow nor a model library.
+The releaser writes it and services read it. It needs neither MLflow nor a model library.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from deposit.errors import IntegrityError
 
 
 class Files(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where a model's files are; `sha256` is that of its model.json, which records those of the others."""
+    """Location of a model's files; `sha256` is the digest of model.json, which records the digests of the others."""
 
     bucket: str
     prefix: str
@@ -19,7 +19,7 @@ class Files(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CatalogModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A registered model; `created` in UTC and ISO form, `metrics` those of its own test window."""
+    """A registered model; `created` is in UTC and ISO format, `metrics` are those of its scored months."""
 
     model_id: str
     version: int
@@ -38,13 +38,13 @@ class Catalog(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def encode_catalog(catalog: Catalog) -> bytes:
-    """The file's content."""
+    """Serialise a catalog to the content of the file."""
     return msgspec.json.format(msgspec.json.encode(catalog), indent=1) + b"\n"
 
 
 def parse_catalog(content: bytes) -> Catalog:
-    """What `encode_catalog` gave. Raises IntegrityError for anything else."""
+    """Parse the content of a catalog file. Raises IntegrityError if it is damaged."""
     try:
         return msgspec.json.decode(content, type=Catalog)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise IntegrityError(f"the catalog of models is damaged ({error}): the releaser makes it anew") from error
+        raise IntegrityError(f"the catalog of models is damaged ({error}): the releaser writes it again") from error

@@ -1,4 +1,4 @@
-"""MLflow's REST API, read without MLflow's library, whose import takes more than a second."""
+"""Read-only client for MLflow's REST API; importing MLflow's own library takes more than a second."""
 
 import os
 import ssl
@@ -13,16 +13,16 @@ import msgspec
 from deposit.errors import UpstreamError, remedy
 
 ABSENT = "RESOURCE_DOES_NOT_EXIST"
-"""MLflow's code of an error that says that a thing does not exist."""
+"""MLflow's error code for something that does not exist."""
 FAILURES = (httpx.HTTPError, httpx.InvalidURL, msgspec.DecodeError, UnicodeDecodeError)
-"""What `ask` raises where MLflow does not answer as it should."""
+"""Errors that `ask` raises if the request fails or the response is not as expected."""
 _REFUSALS = (httpx.codes.BAD_REQUEST, httpx.codes.NOT_FOUND)
 _SECONDS, _CONNECT_SECONDS = 60.0, 5.0
-_Answer = TypeVar("_Answer")
+_Response = TypeVar("_Response")
 
 
 class Pair(msgspec.Struct, frozen=True):
-    """A tag, as MLflow lists it."""
+    """A tag in MLflow's JSON."""
 
     key: str
     value: str = ""
@@ -33,7 +33,7 @@ class _Refusal(msgspec.Struct, frozen=True):
 
 
 def by_key(tags: Sequence[Pair]) -> dict[str, str]:
-    """Values of tags by their keys."""
+    """Tags as a mapping from key to value."""
     return {tag.key: tag.value for tag in tags}
 
 
@@ -41,29 +41,29 @@ def ask(
     uri: str,
     path: str,
     query: Mapping[str, str],
-    kind: type[_Answer],
+    kind: type[_Response],
     absent: Set[str] = frozenset({ABSENT}),
     seconds: float = _SECONDS,
     api: str = "mlflow",
-) -> _Answer | None:
-    """What the server at `uri` answers; None if it refuses by a code of `absent`. Raises FAILURES."""
+) -> _Response | None:
+    """Get and decode a response of the server at `uri`; None for an error code in `absent`. Raises FAILURES."""
     with client_of(seconds) as client:
-        answer = client.get(f"{uri.rstrip('/')}/api/2.0/{api}/{path}", params=dict(query))
-    if answer.status_code in _REFUSALS and msgspec.json.decode(answer.content, type=_Refusal).error_code in absent:
+        response = client.get(f"{uri.rstrip('/')}/api/2.0/{api}/{path}", params=dict(query))
+    if response.status_code in _REFUSALS and msgspec.json.decode(response.content, type=_Refusal).error_code in absent:
         return None
-    return msgspec.json.decode(answer.raise_for_status().content, type=kind, strict=False)
+    return msgspec.json.decode(response.raise_for_status().content, type=kind, strict=False)
 
 
 def fetch(uri: str, paths: Mapping[str, str]) -> dict[str, bytes]:
-    """The content of artifacts that the server at `uri` hands out, by paths, under the same keys. Raises FAILURES."""
+    """Download artifacts through the server at `uri`: takes paths by key, returns contents by key. Raises FAILURES."""
     with client_of(_SECONDS) as client:
         root = f"{uri.rstrip('/')}/api/2.0/mlflow-artifacts/artifacts"
-        answers = {key: client.get(f"{root}/{quote(path)}") for key, path in paths.items()}
-    return {key: answer.raise_for_status().content for key, answer in answers.items()}
+        responses = {key: client.get(f"{root}/{quote(path)}") for key, path in paths.items()}
+    return {key: response.raise_for_status().content for key, response in responses.items()}
 
 
 def outage(uri: str, error: Exception) -> UpstreamError:
-    """What an error of MLflow's server means, in one sentence."""
+    """UpstreamError for a failed request to MLflow, with the cause in one line."""
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
     return UpstreamError(
         f"MLflow at {uri} does not answer as it should ({reason}): "
@@ -72,19 +72,19 @@ def outage(uri: str, error: Exception) -> UpstreamError:
 
 
 def client_of(seconds: float) -> httpx.Client:
-    """A client with MLflow's login, which waits so long for an answer and less for a connection."""
+    """HTTP client with MLflow's credentials; `seconds` is the timeout, which is shorter for connecting."""
     timeout = httpx.Timeout(seconds, connect=min(seconds, _CONNECT_SECONDS))
     return httpx.Client(timeout=timeout, auth=_login(), verify=_authorities())
 
 
 @cache
 def _authorities() -> ssl.SSLContext:
-    """Whom HTTPS trusts; read once, since it takes longer than most of MLflow's answers."""
+    """TLS context with the trusted authorities; cached, since loading it takes longer than most requests to MLflow."""
     return httpx.create_ssl_context()
 
 
 def _login() -> httpx.Auth | None:
-    """As MLflow's own client has it, from its own variables."""
+    """Credentials from MLflow's own environment variables, in the precedence of MLflow's client."""
     user, password = os.environ.get("MLFLOW_TRACKING_USERNAME"), os.environ.get("MLFLOW_TRACKING_PASSWORD")
     if user and password:
         return httpx.BasicAuth(user, password)

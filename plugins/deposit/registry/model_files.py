@@ -1,6 +1,6 @@
-"""The files of a model that MLflow keeps, fetched and checked; by its REST API, without its library.
+"""Download and verification of model files, through MLflow's REST API.
 
-That takes a second and 45 MiB to import; it is imported where MLflow itself does not hand the files out.
+MLflow's library takes a second and 45 MiB to import: it is only used if the MLflow server does not proxy the artifacts.
 """
 
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ from deposit.registry.mlflow_api import FAILURES, ask, fetch, outage
 from deposit.registry.versions import RegisteredVersions, Version
 
 ARTIFACT = "artifact"
-"""Name of a logged model's files among its artifacts."""
+"""Name of the model's files among the artifacts of a logged model."""
 _PROXIED = "mlflow-artifacts:/"
-"""Begins the address of what MLflow's server hands out."""
+"""Prefix of artifact URIs that MLflow's server proxies."""
 
 
 @dataclass(frozen=True)
 class LoggedModel:
-    """What a run or a version records of its model: MLflow's URI, the sha256 of its model.json, and whose it is."""
+    """The model of a run or version: MLflow's URI, the recorded sha256 of model.json, and its owner for messages."""
 
     uri: str
     sha256: str
@@ -30,7 +30,7 @@ class LoggedModel:
 
     @property
     def mlflow_id(self) -> str:
-        """MLflow's own id of it."""
+        """MLflow's own id of the model."""
         return self.uri.removeprefix("models:/")
 
 
@@ -42,7 +42,7 @@ class _Model(msgspec.Struct, frozen=True):
     info: _ModelInfo
 
 
-class _ModelAnswer(msgspec.Struct, frozen=True):
+class _ModelResponse(msgspec.Struct, frozen=True):
     model: _Model
 
 
@@ -56,46 +56,46 @@ class _Listing(msgspec.Struct, frozen=True):
 
 
 class RegisteredModels(RegisteredVersions):
-    """The registered versions with their files. Each method raises UpstreamError if MLflow does not answer."""
+    """The registered versions with their files. Every method raises UpstreamError if MLflow does not answer."""
 
     def download(self, version: Version, folder: Path) -> Path:
-        """Fetch a version's files into a folder, each checked against its recorded sha256. Raises IntegrityError."""
+        """Download a version's files to a folder and verify their sha256. Raises IntegrityError."""
         return fetch_model(self._settings.mlflow.tracking_uri, self.logged_model(version), folder)
 
     def load(self, version: Version) -> ModelArtifact:
-        """A version's model, fetched and checked. Raises IntegrityError."""
+        """Download, verify and load a version's model. Raises IntegrityError."""
         with TemporaryDirectory() as folder:
             return ModelArtifact.load(self.download(version, Path(folder)), self._settings.train.threads)
 
     def logged_model(self, version: Version) -> LoggedModel:
-        """What a version records of its model."""
+        """The recorded model of a version."""
         return LoggedModel(*self.recorded_model(version), version.model_id)
 
 
 def model_folder(server: str, model: LoggedModel) -> str:
-    """The folder of a model's files, as the MLflow at `server` names it.
+    """Artifact URI of a model's files.
 
     Raises IntegrityError if the model was deleted, or UpstreamError.
     """
     try:
-        answer = ask(server, f"logged-models/{model.mlflow_id}", {}, _ModelAnswer)
+        response = ask(server, f"logged-models/{model.mlflow_id}", {}, _ModelResponse)
     except FAILURES as error:
         raise outage(server, error) from error
-    if answer is None:
-        raise IntegrityError(f"MLflow no longer has the model of {model.owner}: `deposit train` makes it anew")
-    return f"{answer.model.info.artifact_uri}/artifacts/{ARTIFACT}"
+    if response is None:
+        raise IntegrityError(f"MLflow no longer has the model of {model.owner}: `deposit train` recreates it")
+    return f"{response.model.info.artifact_uri}/artifacts/{ARTIFACT}"
 
 
 def fetch_model(server: str, model: LoggedModel, folder: Path) -> Path:
-    """Fetch a model's files into a folder.
+    """Download a model's files to a folder and verify them.
 
-    Raises IntegrityError if any is missing or is not what was recorded, or UpstreamError.
+    Raises IntegrityError if a file is missing or differs from the recorded one, or UpstreamError.
     """
     source = model_folder(server, model)
-    files = _fetched(server, source)
+    files = _fetch_files(server, source)
     if MODEL not in files:
         raise IntegrityError(
-            f"{source} has no {MODEL} of {model.owner} any more: restore the files, or `deposit train` makes them anew"
+            f"{source} no longer has {MODEL} of {model.owner}: restore the files, or `deposit train` recreates them"
         )
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
@@ -107,13 +107,13 @@ def fetch_model(server: str, model: LoggedModel, folder: Path) -> Path:
         ModelArtifact.load(folder)
     except IntegrityError as error:
         raise IntegrityError(
-            f"of {model.owner} not all files are what they were: restore {source}, or `deposit train` makes them anew"
+            f"files of {model.owner} are missing or changed: restore {source}, or `deposit train` recreates them"
         ) from error
     return folder
 
 
 def is_whole(server: str, model: LoggedModel) -> bool:
-    """Whether all files of a model are still there, and what they were. Raises UpstreamError."""
+    """Whether all files of a model exist and are unchanged. Raises UpstreamError."""
     with TemporaryDirectory() as folder:
         try:
             fetch_model(server, model, Path(folder))
@@ -122,11 +122,11 @@ def is_whole(server: str, model: LoggedModel) -> bool:
     return True
 
 
-def _fetched(server: str, source: str) -> dict[str, bytes]:
-    """The content of a folder's files by their names."""
+def _fetch_files(server: str, source: str) -> dict[str, bytes]:
+    """Contents of the files in a folder, by name."""
     path = source.removeprefix(_PROXIED)
-    if path == source or path.startswith("/"):  # elsewhere, or at a server that is named
-        return _fetched_by_library(server, source)
+    if path == source or path.startswith("/"):  # not proxied, or the URI names a server
+        return _fetch_with_mlflow(server, source)
     try:
         listed = ask(server, "artifacts", {"path": path}, _Listing, api="mlflow-artifacts")
         names = [each.path for each in listed.files if not each.is_dir] if listed else []
@@ -135,7 +135,7 @@ def _fetched(server: str, source: str) -> dict[str, bytes]:
         raise outage(server, error) from error
 
 
-def _fetched_by_library(server: str, source: str) -> dict[str, bytes]:
+def _fetch_with_mlflow(server: str, source: str) -> dict[str, bytes]:
     import mlflow.artifacts
     import requests
     from mlflow.exceptions import MlflowException

@@ -1,8 +1,8 @@
-"""Ids of models, `<registered model>-v<version>`."""
+"""Model ids: `<registered model>-v<version>`."""
 
 
 def registered_name(model_id: str) -> str:
-    """Name of the registered model that an id is of; empty if it is none.
+    """Name of the registered model in a model id; empty if it is not a model id.
 
     >>> registered_name("deposit-v7"), registered_name("")
     ('deposit', '')

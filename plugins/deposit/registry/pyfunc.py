@@ -1,4 +1,4 @@
-"""What MLflow loads: the model as a pyfunc, from code and data files, with no pickle."""
+"""The model as an MLflow pyfunc, loaded from code and data files without a pickle."""
 
 import warnings
 from pathlib import Path
@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from deposit.model.artifact import ModelArtifact
 from deposit.registry.model_files import ARTIFACT
 
-with warnings.catch_warnings(action="ignore"):  # it warns at import, of type hints of its own
+with warnings.catch_warnings(action="ignore"):  # importing it warns about MLflow's own type hints
     import mlflow.pyfunc
 
 
 class DepositModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
-    """Probability of a subscription for frames with the raw columns."""
+    """Predicts the probability of a subscription for frames with the raw columns."""
 
     def load_context(self, context: Any) -> None:
-        """Read and check the model's files."""
+        """Load and verify the model's files."""
         self._artifact = ModelArtifact.load(Path(context.artifacts[ARTIFACT]))
 
     def predict(self, context: Any, model_input: pd.DataFrame) -> NDArray[np.float64]:  # noqa: ARG002

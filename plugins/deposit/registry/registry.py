@@ -1,4 +1,4 @@
-"""The model registry: who is registered and who is made champion, by MLflow's library."""
+"""The model registry with write access: register versions and promote champions, with MLflow's library."""
 
 import json
 import platform
@@ -22,12 +22,12 @@ from deposit.settings import load_settings
 from deposit.store import Bucket, ObjectStore
 
 _IDS = "models/"
-"""Prefix of the objects that keep an id taken."""
+"""Prefix of the objects that reserve model ids."""
 
 
 @dataclass(frozen=True)
 class ArtifactLocation:
-    """The folder of a version's files as MLflow names it, the sha256 of its model.json, and the model's threshold."""
+    """Artifact URI of a version's files, the sha256 of its model.json, and the model's threshold."""
 
     uri: str
     sha256: str
@@ -35,14 +35,14 @@ class ArtifactLocation:
 
 
 class ModelRegistry(RegisteredModels):
-    """The registered model of the settings; one for a whole command, since it connects to MLflow once, when first used.
+    """The registered model named in the settings. Create one for a whole command: it connects to MLflow on first use.
 
-    Each method raises UpstreamError if MLflow does not answer.
+    Every method raises UpstreamError if MLflow does not answer.
     """
 
     @cached_property
     def client(self) -> MlflowClient:
-        """The one client."""
+        """The MLflow client, created on first use."""
         return tracking.connect(self._settings.mlflow.tracking_uri)
 
     @cached_property
@@ -51,12 +51,12 @@ class ModelRegistry(RegisteredModels):
 
     @contextmanager
     def errors(self) -> Iterator[MlflowClient]:
-        """The client, with MLflow's errors within as UpstreamError."""
+        """The client, in a block that turns MLflow's errors into UpstreamError."""
         with tracking.mlflow_errors(self.client):
             yield self.client
 
     def resolve_artifact(self, version: Version) -> ArtifactLocation:
-        """Where a version's files are, and what they must be. Raises IntegrityError if MLflow no longer has them."""
+        """Location and digest of a version's files. Raises IntegrityError if MLflow no longer has the model."""
         model = self.logged_model(version)
         with self.errors() as client:
             run = tracking.find_run(client, version.run_id)
@@ -65,7 +65,7 @@ class ModelRegistry(RegisteredModels):
         return ArtifactLocation(folder, model.sha256, None if threshold is None else float(threshold))
 
     def set_champion(self, version: Version, before: Version | None) -> None:
-        """Make a version the champion, and the one before it `previous`."""
+        """Make a version champion, and the champion before it `previous`."""
         with self.errors() as client:
             if before is not None:
                 client.set_registered_model_alias(self.name, PREVIOUS, str(before.version))
@@ -73,18 +73,18 @@ class ModelRegistry(RegisteredModels):
             client.set_registered_model_tag(self.name, Tag.CHAMPION, version.model_id)
 
     def tags_of(self, version: Version) -> Mapping[str, str]:
-        """A version's tags in MLflow."""
+        """Tags of a version in MLflow."""
         with self.errors() as client:
             return dict(client.get_model_version(self.name, str(version.version)).tags)
 
     def set_tags(self, version: Version, tags: Mapping[Tag, str]) -> None:
-        """Set tags of a version, one after the other."""
+        """Set tags of a version, in order."""
         with self.errors() as client:
             for name, value in tags.items():
                 client.set_model_version_tag(self.name, str(version.version), name, value)
 
     def register(self, run: Run) -> Version:
-        """The version of a training's run; a run is registered once, unless its version was deleted."""
+        """Register the model of a training run, unless it is registered already; returns its version."""
         with self.errors() as client:
             registered = self.versions()
             present = next((version for version in registered if version.run_id == run.info.run_id), None)
@@ -92,7 +92,7 @@ class ModelRegistry(RegisteredModels):
                 return present
             taken = set(self._bucket.keys(_IDS))
             for version in registered:
-                if f"{_IDS}{version.model_id}" not in taken:  # registered before ids were kept
+                if f"{_IDS}{version.model_id}" not in taken:  # registered before ids were reserved
                     self._take_id(version.model_id, version.run_id)
             try:
                 client.create_registered_model(
@@ -113,7 +113,7 @@ class ModelRegistry(RegisteredModels):
             return self.by_id(self._model_id(model))
 
     def _create_version(self, run: Run) -> ModelVersion:
-        """A version with an id that was never given before; without its tags it is not yet one of ours."""
+        """Create a version with an id that was never used before; until its tags are set, it is ignored."""
         logged = tracking.logged_model(run)
         description = f"{run.info.run_name} on {run.data.tags[Tag.DATASET]}"
         while True:
@@ -128,15 +128,15 @@ class ModelRegistry(RegisteredModels):
         return f"{self.name}-v{model.version}"
 
     def _take_id(self, model_id: str, run_id: str) -> bool:
-        """Take a version's id for ever; False if it was given before."""
+        """Reserve a model id for good; False if it was reserved before."""
         return self._bucket.put_if_absent(f"{_IDS}{model_id}", run_id.encode())
 
 
 @lru_cache(maxsize=2)
 def load_model(model_id: str, sha256: str) -> ModelArtifact:
-    """A model by its id, for a worker of a Dask cluster: by the settings of its own environment, once a process.
+    """Load a model by id in a worker of a Dask cluster, with the worker's own settings; cached per process.
 
-    Raises ConfigError if its MLflow is another, which has another model of that id.
+    Raises ConfigError if the worker's MLflow has a different model with this id.
     """
     settings = load_settings().changed("train", threads=1)
     registry = ModelRegistry(settings)

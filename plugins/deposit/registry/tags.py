@@ -1,4 +1,4 @@
-"""Names and values of the tags by which the project finds its runs and versions in MLflow again."""
+"""MLflow tags of runs and versions: names, and the values of those with a fixed set of values."""
 
 from enum import StrEnum
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 class Tag(StrEnum):
     """Names of tags."""
 
-    # of a training's run
+    # of a training run
     ROLE = "deposit.role"
     DATASET = "deposit.dataset"
     TRAINING_KEY = "deposit.training_key"
@@ -18,7 +18,7 @@ class Tag(StrEnum):
     SETTINGS = "deposit.settings"
     CHALLENGER = "deposit.challenger"
     CHALLENGER_RUN = "deposit.challenger_run"
-    # of a training's run once it has a model; an earlier version kept models with candidates' runs
+    # of a training run that has a model; earlier versions of the code logged models to candidate runs
     RECIPE = "deposit.recipe"
     TRAIN_START = "deposit.trained_from"
     TRAIN_END = "deposit.trained_through"
@@ -41,12 +41,12 @@ class Tag(StrEnum):
     GATE_ACCURACY = "deposit.gate.accuracy_difference"
     GATE_F1 = "deposit.gate.f1_difference"
     GATE_LARGER = "deposit.gate.larger_of_both_differences"
-    # of the registered model: the version that was made champion last, should its alias be deleted
+    # of the registered model: id of the last champion, in case its alias is deleted
     CHAMPION = "deposit.champion"
 
 
 class RunRole(StrEnum):
-    """What a run is of: values of `Tag.ROLE`; a fallback is trained as others are, from one recipe."""
+    """Role of a run: values of `Tag.ROLE`; a fallback is a training with a single recipe."""
 
     TRAINING = "training"
     FALLBACK = "fallback"
@@ -62,7 +62,7 @@ class TrialState(StrEnum):
 
 
 class RunState(StrEnum):
-    """How a run ended, as MLflow names it."""
+    """Final status of a run, as named by MLflow."""
 
     FINISHED = "FINISHED"
     FAILED = "FAILED"
@@ -70,7 +70,7 @@ class RunState(StrEnum):
 
 
 class GateOutcome(StrEnum):
-    """What became of a version: values of `Tag.GATE`."""
+    """Outcome of the gate for a version: values of `Tag.GATE`."""
 
     PASSED = "passed"
     REFUSED = "refused"

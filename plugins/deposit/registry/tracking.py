@@ -1,4 +1,4 @@
-"""MLflow's tracking server: the connection (quiet, short time limits, errors in one line) and its runs."""
+"""MLflow's tracking server: connecting to it, its experiments and runs, and its errors in one line."""
 
 import logging
 from collections.abc import Iterator
@@ -16,23 +16,23 @@ from mlflow.tracking import MlflowClient
 
 from deposit.errors import ConfigError
 from deposit.registry.mlflow_api import ABSENT, client_of, outage
-from deposit.registry.model_files import ARTIFACT as ARTIFACT  # models that were logged before look for it here
+from deposit.registry.model_files import ARTIFACT as ARTIFACT  # logged models of earlier versions import it from here
 from deposit.registry.model_files import LoggedModel
 from deposit.registry.tags import Tag
 
 BY_MONTH = "month/"
-"""Prefix of metrics by month, the month being the step; the others are of all months that were scored."""
+"""Prefix of monthly metrics, whose step is the month; metrics without it are over all scored months."""
 EARLIER = ("validation_", BY_MONTH)
-"""Prefixes of what is no metric of a version; the first is of an earlier version's trainings."""
+"""Prefixes of metrics that are not copied to a version; the first is from trainings of earlier versions of the code."""
 CARD_FIGURES = "model_card.json"
-"""Name of the model card's figures among a training's artifacts."""
+"""Name of the artifact with the figures of the model card."""
 _HEALTH_SECONDS = 5.0
 _KNOBS = (
     (knobs.MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT, True),
     (knobs.MLFLOW_PRINT_MODEL_URLS_ON_CREATION, False),
     (knobs.MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR, False),
     (knobs.MLFLOW_DISABLE_TELEMETRY, True),
-    (knobs.MLFLOW_UV_AUTO_DETECT, False),  # it would run uv for each model; the requirements are given
+    (knobs.MLFLOW_UV_AUTO_DETECT, False),  # it would run uv for each model, although the requirements are passed
     (knobs.MLFLOW_HTTP_REQUEST_MAX_RETRIES, 2),
     (knobs.MLFLOW_HTTP_REQUEST_TIMEOUT, 60),
 )
@@ -55,7 +55,7 @@ def connect(uri: str) -> MlflowClient:
 
 @contextmanager
 def mlflow_errors(client: MlflowClient) -> Iterator[None]:
-    """MLflow's errors within as UpstreamError in one line."""
+    """Turn MLflow's errors within the block into UpstreamError with one line."""
     try:
         yield
     except (MlflowException, requests.RequestException) as error:
@@ -63,7 +63,7 @@ def mlflow_errors(client: MlflowClient) -> Iterator[None]:
 
 
 def open_experiment(client: MlflowClient, name: str) -> Experiment:
-    """The experiment of that name, created if there is none. Raises ConfigError if somebody has deleted it."""
+    """The experiment with this name, created if it is missing. Raises ConfigError if it was deleted."""
     experiment = client.get_experiment_by_name(name) or _create_experiment(client, name)
     if experiment.lifecycle_stage == LifecycleStage.DELETED:
         raise ConfigError(
@@ -75,7 +75,7 @@ def open_experiment(client: MlflowClient, name: str) -> Experiment:
 
 
 def find_run(client: MlflowClient, run_id: str) -> Run | None:
-    """A run; None if there is none, or somebody has deleted it."""
+    """A run; None if it does not exist or was deleted."""
     try:
         run = client.get_run(run_id)
     except MlflowException as error:
@@ -86,7 +86,7 @@ def find_run(client: MlflowClient, run_id: str) -> Run | None:
 
 
 def read_card_figures(client: MlflowClient, run_id: str) -> bytes | None:
-    """What a training keeps for its model's card; None if it was done by an earlier version, or was deleted."""
+    """The stored card figures of a training; None if it was deleted, or logged by an earlier version of the code."""
     if find_run(client, run_id) is None or CARD_FIGURES not in {each.path for each in client.list_artifacts(run_id)}:
         return None
     with TemporaryDirectory() as folder:
@@ -94,13 +94,13 @@ def read_card_figures(client: MlflowClient, run_id: str) -> bytes | None:
 
 
 def log_card(client: MlflowClient, run_id: str, markdown: str, page: str) -> None:
-    """Log a model's card in both forms; a later one takes its place."""
+    """Log a model card in both formats, replacing an earlier one."""
     client.log_text(run_id, markdown, "model_card.md")
     client.log_text(run_id, page, "model_card.html")
 
 
 def newest_runs(client: MlflowClient, experiment_id: str, condition: str) -> Iterator[Run]:
-    """The runs for which a filter holds, the newest first, fetched a few at a time."""
+    """The runs that match a filter, newest first, fetched page by page."""
     token: str | None = None
     while token != "":
         page = client.search_runs(
@@ -117,7 +117,7 @@ def child_runs(client: MlflowClient, run: Run) -> list[Run]:
 
 
 def is_absent(error: MlflowException) -> bool:
-    """Whether the error says that a thing does not exist."""
+    """Whether the error means that something does not exist."""
     return bool(error.error_code == ABSENT)
 
 
@@ -125,13 +125,13 @@ def _create_experiment(client: MlflowClient, name: str) -> Experiment:
     try:
         return client.get_experiment(client.create_experiment(name))
     except MlflowException as error:
-        experiment: Experiment | None = client.get_experiment_by_name(name)  # by another training, meanwhile
+        experiment: Experiment | None = client.get_experiment_by_name(name)  # created concurrently by another training
         if experiment is None:
             raise error
         return experiment
 
 
 def logged_model(run: Run) -> LoggedModel:
-    """The model of a training's run."""
+    """The recorded model of a training run."""
     tags = run.data.tags
     return LoggedModel(tags[Tag.MODEL_URI], tags[Tag.MODEL_SHA256], f"run {run.info.run_id}")

@@ -1,4 +1,4 @@
-"""The registered versions, their ids `<name>-v<version>` and the champion, as MLflow's REST API lists them."""
+"""Registered versions, their ids `<name>-v<version>` and the champion, read from MLflow's REST API."""
 
 import json
 import re
@@ -21,7 +21,7 @@ _OURS = {Tag.DATASET, Tag.METRICS, Tag.MODEL_SHA256}
 
 @dataclass(frozen=True)
 class Version:
-    """A registered model; `created` in UTC and ISO form, `metrics` what could be computed of its scored months."""
+    """A registered version; `created` is in UTC and ISO format, `metrics` are over its scored months, without NaN."""
 
     model_id: str
     version: int
@@ -33,16 +33,16 @@ class Version:
 
 
 class RegisteredVersions:
-    """The versions of the settings' registered model. Each method raises UpstreamError if MLflow does not answer."""
+    """Versions of the registered model in the settings. Every method raises UpstreamError if MLflow does not answer."""
 
     def __init__(self, settings: Settings) -> None:
         self.name = settings.mlflow.model_name
         self._settings = settings
 
     def champion(self) -> Version | None:
-        """The version with the alias `champion`; None if there never was one, or no version is left.
+        """The version with the alias `champion`; None if there never was a champion, or if there are no versions.
 
-        Raises GateError if somebody has deleted the alias or its version: a person must decide who is champion now.
+        Raises GateError if the alias or its version was deleted: a person must then choose the champion.
         """
         versions = self.versions()
         champion = _champion_of(versions)
@@ -51,11 +51,11 @@ class RegisteredVersions:
         return champion
 
     def alias_holder(self) -> Version | None:
-        """The version with the alias `champion`, if any has it now."""
+        """The version that currently has the alias `champion`, if any."""
         return _champion_of(self.versions())
 
     def versions(self) -> list[Version]:
-        """All registered versions, oldest first; none if the model was never registered."""
+        """All registered versions, oldest first; empty if no model was registered."""
         model = self._registered_model()
         if model is None:
             return []
@@ -68,12 +68,12 @@ class RegisteredVersions:
             token = page.next_page_token if page else ""
             if not token:
                 break
-        # what somebody registered manually cannot be checked, and is none of ours
+        # versions that were registered by other means have no digest to verify: they are ignored
         ours = [each for each in listed if by_key(each.tags).keys() >= _OURS]
         return [_version_of(self.name, each, model) for each in sorted(ours, key=lambda each: each.version)]
 
     def by_id(self, model_id: str) -> Version:
-        """The version of an id like `deposit-v7`. Raises DataError if there is none."""
+        """The version with a model id such as `deposit-v7`. Raises DataError if there is none."""
         match = re.fullmatch(rf"{re.escape(self.name)}-v([1-9]\d{{0,8}})", model_id)
         if match is None:
             raise DataError(f"{model_id!r} is not a model id: it must look like {self.name}-v7")
@@ -86,35 +86,34 @@ class RegisteredVersions:
     def recorded_model(self, version: Version) -> tuple[str, str]:
         """MLflow's URI of a version's model, and the sha256 of its model.json. Raises DataError if it was deleted."""
         query = {"name": self.name, "version": str(version.version)}
-        answer = self._ask("model-versions/get", query, _ModelVersionAnswer)
-        if answer is None:
+        response = self._ask("model-versions/get", query, _ModelVersionResponse)
+        if response is None:
             raise DataError(f"there is no model {version.model_id}: `deposit models` lists what there is")
-        model = answer.model_version
+        model = response.model_version
         return model.source, by_key(model.tags)[Tag.MODEL_SHA256]
 
     def _refuse_vacancy(self, versions: Sequence[Version]) -> None:
-        """Raise GateError if there was a champion."""
+        """Raise GateError if there was a champion before."""
         model = self._registered_model()
         last = by_key(model.tags).get(Tag.CHAMPION) if model else None
         if last is None:
             return
         if any(version.model_id == last for version in versions):
             raise GateError(
-                f"no model is champion any more: the alias of {last} was deleted in MLflow; `deposit promote {last}` "
-                "gives it back, and `deposit promote` can give it to any other of `deposit models`"
+                f"there is no champion any more: the alias of {last} was deleted in MLflow; `deposit promote {last}` "
+                "restores it, and `deposit models` lists the models to promote instead"
             )
         raise GateError(
-            f"no model is champion any more: {last} was deleted in MLflow; `deposit models` lists those that are left, "
-            "and `deposit promote` makes one of them champion, as "
-            f"`deposit promote {versions[-1].model_id}` the newest"
+            f"there is no champion any more: {last} was deleted in MLflow; promote one of those that `deposit models` "
+            f"lists, for example the newest: `deposit promote {versions[-1].model_id}"
         )
 
     def _registered_model(self) -> "_RegisteredModel | None":
-        answer = self._ask("registered-models/get", {"name": self.name}, _RegisteredModelAnswer)
-        return answer.registered_model if answer else None
+        response = self._ask("registered-models/get", {"name": self.name}, _RegisteredModelResponse)
+        return response.registered_model if response else None
 
-    def _ask(self, path: str, query: Mapping[str, str], kind: "type[_Answer]") -> "_Answer | None":
-        """What MLflow answers; None if there is no such thing."""
+    def _ask(self, path: str, query: Mapping[str, str], kind: "type[_Response]") -> "_Response | None":
+        """Decoded response of MLflow; None if the requested entity does not exist."""
         uri = self._settings.mlflow.tracking_uri
         try:
             return ask(uri, path, query, kind)
@@ -132,7 +131,7 @@ class _RegisteredModel(msgspec.Struct, frozen=True):
     tags: tuple[Pair, ...] = ()
 
 
-class _RegisteredModelAnswer(msgspec.Struct, frozen=True):
+class _RegisteredModelResponse(msgspec.Struct, frozen=True):
     registered_model: _RegisteredModel
 
 
@@ -144,7 +143,7 @@ class _ModelVersion(msgspec.Struct, frozen=True):
     tags: tuple[Pair, ...] = ()
 
 
-class _ModelVersionAnswer(msgspec.Struct, frozen=True):
+class _ModelVersionResponse(msgspec.Struct, frozen=True):
     model_version: _ModelVersion
 
 
@@ -153,7 +152,7 @@ class _Page(msgspec.Struct, frozen=True):
     next_page_token: str = ""
 
 
-_Answer = TypeVar("_Answer", _RegisteredModelAnswer, _ModelVersionAnswer, _Page)
+_Response = TypeVar("_Response", _RegisteredModelResponse, _ModelVersionResponse, _Page)
 
 
 def _champion_of(versions: Sequence[Version]) -> Version | None:

@@ -1,1 +1,1 @@
-"""Two years of production in minutes: real rows through the real stack, month by month."""
+"""Two years of production in minutes: real rows through the running stack, month by month."""

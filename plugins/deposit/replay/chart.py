@@ -1,4 +1,4 @@
-"""A replay for people: one page of HTML with its months as a chart and as a table. Pure."""
+"""HTML page of a replay: its months as a chart and as a table. Pure."""
 
 import base64
 import html
@@ -15,13 +15,13 @@ _COLORS = {"stable": "#2e8b57", "population shift": "#1f5fa8", "decay": "#e08214
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>
 <style>body{{font-family:sans-serif;margin:2em;max-width:75em}}table{{border-collapse:collapse;font-size:.85em}}
 td,th{{border-bottom:1px solid #ccc;padding:.3em .6em;text-align:left;vertical-align:top}}img{{max-width:100%}}</style>
-<h1>{title}</h1><img alt="ROC AUC, share that subscribed, and profit by month" src="data:image/png;base64,{image}">
+<h1>{title}</h1><img alt="ROC AUC, subscription rate and profit by month" src="data:image/png;base64,{image}">
 <table><tr>{head}</tr>{rows}</table></html>
 """
 
 
 def page(title: str, months: Sequence[ReplayedMonth]) -> str:
-    """The whole page, which needs nothing from anywhere."""
+    """Render the page, which is self-contained."""
     image = io.BytesIO()
     _chart(months).savefig(image, format="png", dpi=110)
     head = "".join(f"<th>{field.name.replace('_', ' ')}</th>" for field in fields(ReplayedMonth))
@@ -50,14 +50,14 @@ def _chart(months: Sequence[ReplayedMonth]) -> Figure:
     ranks.set_title("ROC AUC and verdict; a dotted line is a release after that month", loc="left")
     ranks.legend(ncols=4, frameon=False)
     rates.bar(places, [month.rate for month in months], color="#8a8a8a")
-    rates.set_title("Share that subscribed", loc="left")
+    rates.set_title("Subscription rate", loc="left")
     for name, color in (("profit", "#1f5fa8"), ("profit_call_everyone", "#8a8a8a")):
         total, summed = 0.0, []
         for month in months:
             total += getattr(month, name) or 0.0
             summed.append(total)
         money.plot(places, summed, color=color, label=name.replace("_", " "))
-    money.set_title("Profit so far beside calling everyone", loc="left")
+    money.set_title("Cumulative profit, and that of calling everyone", loc="left")
     money.legend(frameon=False)
     money.set_xticks(places, [month.period for month in months], rotation=60)
     return figure

@@ -1,4 +1,4 @@
-"""Production's traffic, which a replay leases for its models."""
+"""Lease of production's traffic for the models of a replay."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,11 +17,11 @@ from deposit.settings import Settings
 
 _SECONDS = 180
 _HOLD_SECONDS = 0.5
-"""Much less than the releaser waits for a holder to be back when PostgreSQL was away."""
+"""Much shorter than the releaser waits for a lease holder to reconnect after an outage of PostgreSQL."""
 
 
 class TrafficLease:
-    """Traffic while it is leased; all methods raise ReleaseError once it was taken back."""
+    """The leased traffic; every method raises ReleaseError once the lease was revoked."""
 
     def __init__(self, settings: Settings, lease: Lease, progress: Progress) -> None:
         self._settings = settings
@@ -29,7 +29,7 @@ class TrafficLease:
         self._progress = progress
 
     def check(self) -> None:
-        """See that it was not taken back. Raises UpstreamError too."""
+        """Check that the lease was not revoked. Raises UpstreamError too."""
         with transaction(self._settings.database) as connection:
             leases.check(connection, self._lease)
 
@@ -43,23 +43,24 @@ class TrafficLease:
 
 @contextmanager
 def borrowed_traffic(settings: Settings, progress: Progress) -> Iterator[TrafficLease]:
-    """Traffic for the models of `settings.mlflow.model_name`, which keep it when the block ends.
+    """Lease the traffic for the models of `settings.mlflow.model_name`; if the block succeeds, they stay live.
 
-    If it fails, what was live before is live again, and if the process is killed, the releaser sees to that. Raises
-    what the block raises, or ReleaseError if another replay has the traffic or if it could not be given back.
+    If the block fails, the model that was live before is restored; if the process is killed, the releaser restores it.
+    Raises the errors of the block, or ReleaseError if another replay holds the lease or the traffic could not be
+    restored.
     """
-    with _held(settings.database, settings.mlflow.model_name) as lease:
+    with _hold_lease(settings.database, settings.mlflow.model_name) as lease:
         try:
             yield TrafficLease(settings, lease, progress)
         except BaseException as error:
             ended = "has failed" if isinstance(error, Exception) else "was stopped"
-            progress(f"the replay {ended}: putting back what was live before")
+            progress(f"the replay {ended}: restoring the model that was live before")
             try:
-                _give_back(settings.database, lease, progress)
+                _return_traffic(settings.database, lease, progress)
             except DepositError as another:
                 reason = str(error) or f"the replay was stopped ({type(error).__name__})"
                 raise ReleaseError(
-                    f"{reason}; what was live before could not be put back either ({another}): run `deposit release`"
+                    f"{reason}; the model that was live before could not be restored ({another}): run `deposit release`"
                 ) from error
             raise
         with transaction(settings.database) as connection:
@@ -67,7 +68,7 @@ def borrowed_traffic(settings: Settings, progress: Progress) -> Iterator[Traffic
 
 
 @contextmanager
-def _held(database: DatabaseSettings, name: str) -> Iterator[Lease]:
+def _hold_lease(database: DatabaseSettings, name: str) -> Iterator[Lease]:
     engine, stop = connect(database), Event()
     try:
         with reachable(engine):
@@ -75,7 +76,7 @@ def _held(database: DatabaseSettings, name: str) -> Iterator[Lease]:
         with session:
             with reachable(engine), session.begin():
                 lease = leases.begin(session, name)
-            keeper = Thread(target=_keep, args=(session, stop), name="lease", daemon=True)
+            keeper = Thread(target=_keep_lock, args=(session, stop), name="lease", daemon=True)
             keeper.start()
             try:
                 yield lease
@@ -83,18 +84,18 @@ def _held(database: DatabaseSettings, name: str) -> Iterator[Lease]:
                 stop.set()
                 keeper.join()
     finally:
-        # closes the session, and the lock goes with it
+        # closes the session, which releases the lock
         engine.dispose()
 
 
-def _keep(session: Connection, stop: Event) -> None:
-    """Have the lock until `stop` is set; when PostgreSQL was away, the session is another and takes it anew."""
+def _keep_lock(session: Connection, stop: Event) -> None:
+    """Keep the advisory lock until `stop` is set; after an outage of PostgreSQL, the new session acquires it again."""
     while not stop.wait(_HOLD_SECONDS):
         with suppress(UpstreamError), reachable(session.engine), session.begin():
             leases.hold(session)
 
 
-def _give_back(database: DatabaseSettings, lease: Lease, progress: Progress) -> None:
+def _return_traffic(database: DatabaseSettings, lease: Lease, progress: Progress) -> None:
     with transaction(database) as connection:
         release = leases.give_back(connection, lease, "the replay has failed")
     if release is not None:

@@ -1,4 +1,4 @@
-"""What a month of new labelled rows sets off: train, select, and release what has become champion."""
+"""Replay months of labelled rows: predict, report outcomes, monitor, train, select, and release a new champion."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -33,13 +33,15 @@ from deposit.store import ObjectStore
 from deposit.training.training import TrainingResult
 
 NAME, NAME_WITHOUT_TRAINING = "replay", "replay-untrained"
-"""Of the registered model and the experiment: production's own are not touched, nor one kind of replay by the other."""
+"""Names of the registered model and the experiment: separate from production's, and one for each kind of replay."""
 _TRAINING = {"trials": 3, "bootstrap": 200}
-"""Few trials and resamples for speed: the searched member is one of many, and each month trains."""
+"""Few trials and resamples, for speed: the tuned member is one of many, and every month trains."""
 
 
-def _judged(settings: Settings, training: TrainingResult, traffic: TrafficLease, progress: Progress) -> Selection:
-    """Let the gate decide on a training's model, and release what has become champion.
+def _select_and_release(
+    settings: Settings, training: TrainingResult, traffic: TrafficLease, progress: Progress
+) -> Selection:
+    """Run the gate on a training's model, and release it if it becomes champion.
 
     Raises DataError, ReleaseError (the champion could not be released) or UpstreamError.
     """
@@ -50,20 +52,21 @@ def _judged(settings: Settings, training: TrainingResult, traffic: TrafficLease,
 
 
 def bootstrap_champion(stage: "Stage", known: str, first: str) -> None:
-    """See that a champion serves, before the first month: that of the rows up to the last month that is known.
+    """Make sure that a champion serves before the first month, trained on the rows up to the month `known`.
 
-    Without the gate where it lets none in: the early months of this data teach no model to beat a constant, and a month
-    can be scored by some model only. The champion of another replay may have learned from months that are to come.
+    It is promoted without the gate if there is no usable champion: models of the early months of this data do not beat
+    a constant, but a month can only be scored by a deployed model. The champion of an earlier replay may have been
+    trained on months that are yet to come.
     """
     settings, traffic, progress = stage.settings, stage.traffic, stage.progress
     _, trained = stage.trainings.take(known)
     if stage.training:
         stage.trainings.begin(first)
-    newest = _judged(settings, trained, traffic, progress).model_id
+    newest = _select_and_release(settings, trained, traffic, progress).model_id
     registry = ModelRegistry(settings)
     champion = registry.champion()
     if champion is None or registry.load(champion).metadata.train_end > known:
-        reason = "no model has earned it yet" if champion is None else f"{champion.model_id} has seen what is to come"
+        reason = "no model has passed the gate" if champion is None else f"{champion.model_id} has seen later months"
         progress(f"{reason}, so {newest} is promoted without the gate")
         before, champion = champion, registry.by_id(newest)
         registry.set_champion(champion, before)
@@ -71,7 +74,7 @@ def bootstrap_champion(stage: "Stage", known: str, first: str) -> None:
 
 
 def resume(settings: Settings, traffic: TrafficLease) -> None:
-    """See that the champion serves again: what was live before is, if the replay failed or was killed midway."""
+    """Release the champion again, since a replay that failed or was killed has left the earlier model live."""
     champion = ModelRegistry(settings).champion()
     if champion is not None:
         traffic.put(champion.model_id)
@@ -92,7 +95,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Replay:
-    """All months, and where the chart is."""
+    """All months, and the URI of the chart."""
 
     months: tuple[ReplayedMonth, ...]
     chart: str
@@ -101,11 +104,11 @@ class Replay:
 def replay(
     settings: Settings, first: str, last: str, training: bool = True, progress: Progress = log_progress
 ) -> Replay:
-    """Replay the months from `first` to `last`; what a killed replay finished is not done again.
+    """Replay the months from `first` to `last`; months that an interrupted replay finished are not repeated.
 
-    Without training the first champion serves until it has expired. A replay that fails puts back to traffic what was
-    live before it; for one that is killed the releaser does. Raises ConfigError (the months, the API's key), DataError
-    (too short a history), ReleaseError (another replay runs) or UpstreamError.
+    Without training, the first champion serves until it expires. If the replay fails, the model that was live before it
+    is restored; if it is killed, the releaser restores it. Raises ConfigError (the months, or the API key), DataError
+    (too short a history), ReleaseError (another replay is running) or UpstreamError.
     """
     name = NAME if training else NAME_WITHOUT_TRAINING
     settings = settings.changed("mlflow", model_name=name, experiment=name)
@@ -114,9 +117,9 @@ def replay(
     store = ObjectStore(settings.store)
     rows = datasets.load(store.data, version)
     periods = _periods(rows, first, last)
-    book = ReplayState(store.reports, f"{version}/{first}_{last}{'' if training else '_untrained'}")
+    finished = ReplayState(store.reports, f"{version}/{first}_{last}{'' if training else '_untrained'}")
     with ExitStack() as stack:
-        # outermost: traffic is given back before the end of a training that is under way is waited for
+        # outermost, so that traffic is returned before waiting for a running training
         worker = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="training"))
         engine = connect(settings.database)
         stack.callback(engine.dispose)
@@ -125,44 +128,44 @@ def replay(
         history = History(datasets.manifest(store.data, version), rows, store.data, engine)
         trainings = Trainings(settings, history, worker, progress)
         stack.callback(trainings.stop)
-        months = _months(Stage(settings, history, api, traffic, trainings, training, progress), periods, book)
-    return Replay(months, book.publish(page(f"Replay of {first} to {last}", months)))
+        months = _months(Stage(settings, history, api, traffic, trainings, training, progress), periods, finished)
+    return Replay(months, finished.publish(page(f"Replay of {first} to {last}", months)))
 
 
-def _months(stage: Stage, periods: Sequence[str], book: ReplayState) -> tuple[ReplayedMonth, ...]:
-    """The months one after the other, but for those that are finished."""
+def _months(stage: Stage, periods: Sequence[str], finished: ReplayState) -> tuple[ReplayedMonth, ...]:
+    """Replay the months in order, except those that are finished."""
     rows = stage.history.rows
-    if book.read(periods[0]) is None:
+    if finished.read(periods[0]) is None:
         bootstrap_champion(stage, max(rows["period"][rows["period"] < periods[0]]), periods[0])
-    elif book.read(periods[-1]) is None:
+    elif finished.read(periods[-1]) is None:
         resume(stage.settings, stage.traffic)
     months: list[ReplayedMonth] = []
     for done, period in enumerate(periods):
         stage.progress(f"replaying {period}", done, len(periods))
         following = periods[done + 1] if done + 1 < len(periods) else None
-        month = book.read(period) or _month(stage, parse_period(period), following)
-        book.write(month)
+        month = finished.read(period) or _month(stage, parse_period(period), following)
+        finished.write(month)
         months.append(month)
     return tuple(months)
 
 
 def _month(stage: Stage, span: Period, following: str | None) -> ReplayedMonth:
-    """Everything that happens in a month and because of it, before the following; each step leaves out what is done."""
+    """Replay a month up to the following one; every step skips what is already done."""
     rows, engine, prefix = stage.history.rows, stage.history.engine, f"{stage.settings.mlflow.model_name}-v"
     month = rows[rows["period"] == span.name]
     ids = month["id"].map(customer_id)
     logged = partial(state.predictions_by_id, engine, span, prefix)
     reported = partial(state.outcomes_by_id, engine, span, prefix)
     before = state.wait_until_stable(logged)
-    stage.traffic.check()  # another model's predictions must not become past ones of production
+    stage.traffic.check()  # otherwise production's model would get predictions with past dates
     predictions = before | stage.api.predict(month[~ids.isin(before)], span)
     labels = dict(zip(ids, month[TARGET] == 1, strict=True))
     settled = state.wait_until_stable(reported)
-    stage.api.state({key: bool(labels[name]) for name, key in predictions.items() if name not in settled}, span)
+    stage.api.report({key: bool(labels[name]) for name, key in predictions.items() if name not in settled}, span)
     state.wait_for(reported, len(month))
     newest = max(monitor(stage.settings, span.name, stage.progress).models, key=lambda model: model.rows)
     broken = newest.status is PeriodStatus.DATA_QUALITY_FAILURE
-    action = _learn(stage, span.name, broken, following)
+    action = _train_and_release(stage, span.name, broken, following)
     with reachable(engine), engine.connect() as connection:
         metrics = metrics_of(connection, span.name, newest.model_id)
     return ReplayedMonth(
@@ -181,14 +184,14 @@ def _month(stage: Stage, span: Period, following: str | None) -> ReplayedMonth:
     )
 
 
-def _learn(stage: Stage, period: str, broken: bool, following: str | None) -> str:
-    """Learn from a month and judge the model, if that is to be, and see that none that expired answers in the next."""
-    settings, action = stage.settings, "not learnt from" if broken else "not trained"
+def _train_and_release(stage: Stage, period: str, broken: bool, following: str | None) -> str:
+    """Train on a month and run the gate, if allowed; replace a champion that expires before the following month."""
+    settings, action = stage.settings, "excluded from training" if broken else "not trained"
     if stage.training and not broken:
         dataset, training = stage.trainings.take(period)
         if following:
             stage.trainings.begin(following)
-        selection = _judged(settings, training, stage.traffic, stage.progress)
+        selection = _select_and_release(settings, training, stage.traffic, stage.progress)
         action = f"{selection.model_id} {'released' if selection.is_champion else 'refused'}"
     else:
         months = stage.history.rows["period"]
@@ -205,10 +208,10 @@ def _periods(rows: pd.DataFrame, first: str, last: str) -> Sequence[str]:
     chosen = [period for period in there if first <= period <= last]
     if not chosen or first <= there[0]:
         raise ConfigError(
-            f"nothing to replay from {first} to {last}: the source has {there[0]} to {there[-1]}, and something must "
-            "come before the first month to train on"
+            f"nothing to replay from {first} to {last}: the source has {there[0]} to {there[-1]}, and training needs "
+            "at least one month before the first"
         )
     late = [period for period in chosen if not past(parse_period(period), datetime.now(UTC))]
     if late:
-        raise ConfigError(f"{late[0]} is not over, or its outcomes are not: replay what is past")
+        raise ConfigError(f"{late[0]} is not over, or its outcomes are not reported yet: replay earlier months")
     return chosen

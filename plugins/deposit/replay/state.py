@@ -1,4 +1,4 @@
-"""What of a replay is done: its predictions in PostgreSQL, and a row for each finished month in the object store."""
+"""Progress of a replay: its predictions in PostgreSQL, and a record of each finished month in the object store."""
 
 import json
 from collections.abc import Callable
@@ -17,7 +17,10 @@ _WAIT_SECONDS, _PAUSE_SECONDS, _QUIET_SECONDS = 120.0, 0.2, 3.0
 
 @dataclass(frozen=True)
 class ReplayedMonth:
-    """One month: who answered, how good it was where outcomes are known, what was done, whether answers were stale."""
+    """A replayed month: the model that served, its metrics where outcomes are known, its verdict, and the action taken.
+
+    `stale` says whether the model was older than its limit.
+    """
 
     period: str
     model_id: str
@@ -41,7 +44,7 @@ class ReplayState:
         self._name = name
 
     def read(self, period: str) -> ReplayedMonth | None:
-        """A month, if it is finished."""
+        """The record of a month; None if it is not finished."""
         try:
             content = self._bucket.get(self._key(period))
         except SourceError:
@@ -49,11 +52,11 @@ class ReplayState:
         return ReplayedMonth(**json.loads(content))
 
     def write(self, month: ReplayedMonth) -> None:
-        """Finish a month."""
+        """Record a finished month."""
         self._bucket.put(self._key(month.period), json.dumps(asdict(month)).encode())
 
     def publish(self, html: str) -> str:
-        """Keep the chart; where it is."""
+        """Store the page with the chart; returns its URI."""
         return self._bucket.put(f"replay/{self._name}.html", html.encode(), "text/html; charset=utf-8")
 
     def _key(self, period: str) -> str:
@@ -61,7 +64,7 @@ class ReplayState:
 
 
 def predictions_by_id(engine: Engine, span: Period, prefix: str) -> dict[str, str]:
-    """Prediction ids by customer, of the span and of the models whose ids begin with `prefix`."""
+    """Prediction ids by customer id, for a period and models whose ids begin with `prefix`."""
     return _pairs(
         engine,
         "SELECT customer_id, prediction_id::text FROM predictions WHERE starts_with(model_id, :prefix)"
@@ -71,7 +74,7 @@ def predictions_by_id(engine: Engine, span: Period, prefix: str) -> dict[str, st
 
 
 def outcomes_by_id(engine: Engine, span: Period, prefix: str) -> dict[str, str]:
-    """The same of those whose outcome was reported."""
+    """The same, for predictions whose outcome was reported."""
     return _pairs(
         engine,
         "SELECT DISTINCT customer_id, prediction_id::text FROM predictions JOIN outcomes USING (prediction_id)"
@@ -81,22 +84,22 @@ def outcomes_by_id(engine: Engine, span: Period, prefix: str) -> dict[str, str]:
     )
 
 
-def wait_for(look: Callable[[], dict[str, str]], count: int) -> None:
-    """Wait until so many have reached PostgreSQL, predictions and outcomes. Raises UpstreamError if they do not."""
-    rows = wait_until(look, _WAIT_SECONDS, _PAUSE_SECONDS, lambda rows: len(rows) >= count)
+def wait_for(query: Callable[[], dict[str, str]], count: int) -> None:
+    """Wait until `count` rows have reached PostgreSQL. Raises UpstreamError on a timeout."""
+    rows = wait_until(query, _WAIT_SECONDS, _PAUSE_SECONDS, lambda rows: len(rows) >= count)
     if len(rows) < count:
         raise UpstreamError(
             f"{len(rows)} of {count} predictions with outcomes reached PostgreSQL: see the shipper's log"
         )
 
 
-def wait_until_stable(look: Callable[[], dict[str, str]]) -> dict[str, str]:
-    """What has reached PostgreSQL when no more comes: of a replay that was killed, some may be under way."""
-    rows = look()
-    newer = wait_until(look, _QUIET_SECONDS, _PAUSE_SECONDS, lambda newer: len(newer) != len(rows)) if rows else rows
-    return newer if len(newer) == len(rows) else wait_until_stable(look)
+def wait_until_stable(query: Callable[[], dict[str, str]]) -> dict[str, str]:
+    """The rows in PostgreSQL once no more arrive: rows of an interrupted replay may still be in flight."""
+    rows = query()
+    newer = wait_until(query, _QUIET_SECONDS, _PAUSE_SECONDS, lambda newer: len(newer) != len(rows)) if rows else rows
+    return newer if len(newer) == len(rows) else wait_until_stable(query)
 
 
-def _pairs(engine: Engine, statement: str, given: dict[str, object]) -> dict[str, str]:
+def _pairs(engine: Engine, statement: str, values: dict[str, object]) -> dict[str, str]:
     with reachable(engine), engine.connect() as connection:
-        return dict(connection.execute(text(statement), given).all())
+        return dict(connection.execute(text(statement), values).all())

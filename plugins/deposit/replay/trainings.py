@@ -1,4 +1,4 @@
-"""What a replay learns from: the rows up to a month as a dataset version, and trainings on it."""
+"""Training data of a replay, published as dataset versions up to a month, and the trainings on them."""
 
 from concurrent.futures import CancelledError, Executor, Future
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from deposit.training.training import TrainingResult
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """The rows of a dataset version, oldest first, and where versions of the older ones among them are published."""
+    """Rows of a dataset version, oldest first, and where to publish versions of its older rows."""
 
     whole: Manifest
     rows: pd.DataFrame
@@ -27,7 +27,7 @@ class History:
     engine: Engine
 
     def publish(self, known: pd.Series) -> str:
-        """The version of those rows that are known; the same rows give the same one. All were checked at ingest."""
+        """Publish the selected rows, which ingest has validated; returns their version, the same for the same rows."""
         rows = self.rows[known]
         origin = Origin(f"{self.whole.version} up to {rows['period'].max()}", self.whole.source_sha256, 0)
         manifest, _ = datasets.publish(self.bucket, rows, origin)
@@ -36,10 +36,10 @@ class History:
 
 
 class Trainings:
-    """Trainings on all rows up to a month, one after the other, beside what a replay does meanwhile.
+    """Trainings on all rows up to a month, run one at a time in the background.
 
-    A training depends on the rows and on the verdicts of the months before its own, which are there when the month
-    before has been learned from: it is begun then, while that month's model is judged and goes live.
+    A training depends on the rows and on the verdicts of earlier months. These are complete as soon as the month before
+    is trained on, so the next training starts while that month's model is compared and released.
     """
 
     def __init__(self, settings: Settings, history: History, worker: Executor, progress: Progress) -> None:
@@ -48,7 +48,7 @@ class Trainings:
         self._stopped = Event()
 
     def begin(self, period: str) -> None:
-        """Publish the rows up to a month and train on them, once."""
+        """Start publishing the rows up to a month and training on them, unless that was started before."""
         if period not in self._begun:
             self._begun[period] = self._worker.submit(self._train, period)
 
@@ -58,7 +58,7 @@ class Trainings:
         return self._begun.pop(period).result()
 
     def stop(self) -> None:
-        """Have the training that is under way, and all that were begun, end at their next step."""
+        """Cancel the running training and those in the queue at their next step."""
         self._stopped.set()
 
     def _train(self, period: str) -> tuple[str, TrainingResult]:

@@ -1,1 +1,1 @@
-"""Which candidate becomes champion, and why."""
+"""Model selection: whether a challenger becomes champion, and why."""

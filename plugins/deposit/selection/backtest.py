@@ -1,4 +1,4 @@
-"""The backtest: the refit policy lived through month by month, on a dataset's rows alone."""
+"""Backtest: apply the refit policy month by month to the rows of a dataset."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -37,9 +37,9 @@ class PolicyMonth:
 
     Args:
         period: YYYY-MM.
-        train_end: the newest month that the model which answered was fitted on.
-        promoted: whether the month brought a new model.
-        weights: of the model that answered, by member.
+        train_end: newest month that the champion of this month was fitted on.
+        promoted: whether a new model was promoted for this month.
+        weights: weights of the champion, by member.
     """
 
     period: str
@@ -50,7 +50,7 @@ class PolicyMonth:
 
 @dataclass(frozen=True, eq=False)
 class Backtest:
-    """The months, and what was answered in them."""
+    """The policy's months, with the predictions and thresholds of their champions."""
 
     months: tuple[PolicyMonth, ...]
     predictions: Predictions
@@ -58,9 +58,9 @@ class Backtest:
 
 
 def backtest(trainer: Trainer, standing: Standing, policy: RefitPolicy) -> Backtest:
-    """Live through the folds: each month a challenger, and the policy's decision by the labels known then."""
+    """Run the policy over all folds: each month has a challenger, which is judged by the labels known at the time."""
     forward = standing.forward
-    answered = np.full(len(forward.labels), np.nan)
+    probabilities = np.full(len(forward.labels), np.nan)
     months: list[PolicyMonth] = []
     champion = forward.folds[0]
     for fold in forward.folds:
@@ -69,19 +69,19 @@ def backtest(trainer: Trainer, standing: Standing, policy: RefitPolicy) -> Backt
             promoted = policy.decide(_history(trainer, standing, champion, fold), fold.period).result.passed
             champion = fold if promoted else champion
         rows = forward.rows(fold.period)
-        answered[rows] = _answers(trainer, standing, champion, fold)
+        probabilities[rows] = _predict(trainer, standing, champion, fold)
         months.append(PolicyMonth(fold.period, champion.labelled[-1], promoted, standing.history[champion.period]))
-    predictions = Predictions(forward.periods, forward.labels, answered)
+    predictions = Predictions(forward.periods, forward.labels, probabilities)
     return Backtest(tuple(months), predictions, standing.thresholds)
 
 
 def _history(trainer: Trainer, standing: Standing, champion: Fold, now: Fold) -> ChallengeHistory:
-    """What the model of `champion` would have answered: its table's before it was fitted, its own from then on."""
+    """Predictions of a champion: of its recipe table for the months before it was fitted, its own from then on."""
     forward, predictions = standing.forward, standing.predictions
     baseline = np.full(len(forward.labels), np.nan)
     for fold in forward.folds:
         if fold.period in now.labelled:
-            baseline[forward.rows(fold.period)] = _answers(trainer, standing, champion, fold)
+            baseline[forward.rows(fold.period)] = _predict(trainer, standing, champion, fold)
     return ChallengeHistory(
         ChallengeKind.REFRESH,
         forward.periods,
@@ -94,8 +94,8 @@ def _history(trainer: Trainer, standing: Standing, champion: Fold, now: Fold) ->
     )
 
 
-def _answers(trainer: Trainer, standing: Standing, champion: Fold, fold: Fold) -> Values:
-    """Of a fold's month, by the model that was fitted for `champion`'s."""
+def _predict(trainer: Trainer, standing: Standing, champion: Fold, fold: Fold) -> Values:
+    """Predictions for a fold's month by the model that was fitted for the month of `champion`."""
     rows = standing.forward.rows(fold.period)
     if fold.period <= champion.period:
         return standing.predictions.probabilities[rows]
@@ -107,7 +107,7 @@ def _answers(trainer: Trainer, standing: Standing, champion: Fold, fold: Fold) -
 
 @dataclass(frozen=True)
 class EvaluatedModel:
-    """The policy, or one recipe: metrics with both intervals, the curve, and profits with intervals, by month."""
+    """The policy or a recipe: metrics with intervals by rows and by months, and its monthly metrics and profits."""
 
     name: str
     by_rows: Mapping[str, Interval]
@@ -118,7 +118,7 @@ class EvaluatedModel:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A dataset's months, each scored by what saw only the labelled months before it, with the prices of profits."""
+    """Rolling-origin evaluation of a dataset: the policy and every recipe, with the prices behind the profits."""
 
     dataset: str
     economics: Economics
@@ -130,13 +130,13 @@ class Evaluation:
 def evaluate_dataset(
     settings: Settings, dataset: str | None = None, periods: Sequence[str] = (), progress: Progress = log_progress
 ) -> Evaluation:
-    """Score the policy and each recipe forward in time on a dataset version, the one ingested last by default.
+    """Evaluate the policy and each recipe forward in time on a dataset version, by default the one ingested last.
 
     Args:
-        settings: prices, label delay and the rest.
-        dataset: its version.
-        periods: months to leave out, their data being broken.
-        progress: called at each month.
+        settings: prices, label delay and all other settings.
+        dataset: dataset version.
+        periods: months to exclude, because their data is broken.
+        progress: callback, called for each month.
 
     Raises SourceError (no such dataset), DataError (too short a history), IntegrityError or UpstreamError.
     """
@@ -145,17 +145,17 @@ def evaluate_dataset(
     trainer = trainer_of(settings.store, settings.train, settings.compute, frame, progress)
     standing = Standing(trainer.score(), settings.select.rule)
     policy = RefitPolicy(settings.select, settings.train.label_delay, settings.train.bootstrap, settings.train.seed)
-    lived, economics = backtest(trainer, standing, policy), Economics.of(settings.economics)
+    tested, economics = backtest(trainer, standing, policy), Economics.of(settings.economics)
     progress("resampling calls and months")
     recipes = [
-        _evaluated(economics, settings.train, name, member_predictions(standing.forward, name), lived.thresholds)
+        _evaluate(economics, settings.train, name, member_predictions(standing.forward, name), tested.thresholds)
         for name in standing.forward.recipes
     ]
-    answered = _evaluated(economics, settings.train, "policy", lived.predictions, lived.thresholds)
-    return Evaluation(version, economics, lived.months, answered, tuple(recipes))
+    evaluated = _evaluate(economics, settings.train, "policy", tested.predictions, tested.thresholds)
+    return Evaluation(version, economics, tested.months, evaluated, tuple(recipes))
 
 
-def _evaluated(
+def _evaluate(
     economics: Economics, train: TrainSettings, name: str, predictions: Predictions, thresholds: Values
 ) -> EvaluatedModel:
     def intervals(resampled: Resampled) -> dict[str, Interval]:

@@ -1,4 +1,4 @@
-"""What was decided of a challenger: the gate's findings as values, the record in MLflow, and both in words. Pure.
+"""Decisions on a challenger: the gate's result as values, the record in MLflow, and both in words. Pure.
 
 Needs no model library, so that Airflow's environment can import it.
 """
@@ -11,20 +11,20 @@ from typing import Any
 
 
 class CriterionName(StrEnum):
-    """What a criterion compares: always the challenger less its baseline."""
+    """The value that a criterion checks: always the challenger minus its baseline."""
 
     LOG_LOSS = "log_loss_difference_upper_end"
     LOG_LOSS_LOWER = "log_loss_difference_lower_end"
     ROC_AUC_UPPER = "roc_auc_difference_upper_end"
     ROC_AUC = "roc_auc_difference"
-    """Of decisions before the interval counted."""
+    """Used in decisions made before the interval of ROC AUC was checked."""
     ACCURACY = "accuracy_difference"
     F1 = "f1_difference"
     LARGER = "larger_of_both_differences"
 
 
 class ChallengeKind(StrEnum):
-    """Why a challenger wants the place."""
+    """Why a challenger is compared with a baseline."""
 
     FIRST = "first"
     REFRESH = "refresh"
@@ -33,7 +33,7 @@ class ChallengeKind(StrEnum):
 
 @dataclass(frozen=True)
 class Criterion:
-    """One condition: the `value` that was observed, and the `threshold` that it had to meet."""
+    """One condition: the observed `value`, and the `threshold` that it had to meet."""
 
     name: CriterionName
     value: float
@@ -43,7 +43,7 @@ class Criterion:
 
 @dataclass(frozen=True)
 class PairedInterval:
-    """A metric of the challenger less that of its baseline, on the same rows, and the interval at a confidence."""
+    """A metric of the challenger minus that of its baseline on the same rows, with an interval at `confidence`."""
 
     difference: float
     low: float
@@ -53,7 +53,7 @@ class PairedInterval:
 
 @dataclass(frozen=True)
 class GateResult:
-    """Passed only if there are criteria and every one is; the intervals are what the rule `gate` looks at."""
+    """The criteria, with the intervals that rule `gate` checks; passed if there are criteria and all of them pass."""
 
     criteria: tuple[Criterion, ...]
     log_loss: PairedInterval | None = None
@@ -67,14 +67,14 @@ class GateResult:
 
 @dataclass(frozen=True)
 class SharedWindow:
-    """The rows of the months for which it is known what either model would have answered without having seen them.
+    """The rows of the months for which out-of-time predictions of both models are known.
 
     Args:
-        seen: the newest month (YYYY-MM) that the baseline was trained on.
-        rows: how many they are.
-        first: their first month; empty without rows.
-        last: their last month.
-        outcomes: how many different outcomes they have; with fewer than 2 there is nothing to compare.
+        seen: newest month (YYYY-MM) that the baseline was trained on.
+        rows: number of rows.
+        first: first month of the rows; empty without rows.
+        last: last month of the rows; empty without rows.
+        outcomes: number of distinct outcomes; with fewer than 2 there is nothing to compare.
     """
 
     seen: str
@@ -85,13 +85,13 @@ class SharedWindow:
 
     @property
     def is_comparable(self) -> bool:
-        """Whether models can be told apart on these rows."""
+        """Whether the rows can tell two models apart."""
         return self.outcomes > 1
 
 
 @dataclass(frozen=True)
 class Overtaken:
-    """The champion was trained through a later month (YYYY-MM) than the challenger's dataset has."""
+    """The champion was trained on later months (YYYY-MM) than the challenger's dataset has."""
 
     champion_end: str
     dataset_end: str
@@ -99,13 +99,14 @@ class Overtaken:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A challenger held against its baseline.
+    """A challenger compared with its baseline.
 
     Args:
-        window: the rows that they were compared on.
-        result: the criteria; none where there was nothing to compare on.
-        kind: which of them count.
-        overtaken: if no later data of the challenger can ever be new to the champion, as when its months are wrong.
+        window: rows that they were compared on.
+        result: result of the gate; without criteria if there was nothing to compare on.
+        kind: kind of challenge, which determines the criteria.
+        overtaken: set if no data of the challenger can be new to the champion, for example because its months are
+            wrong.
     """
 
     window: SharedWindow
@@ -116,17 +117,17 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Decision:
-    """What MLflow keeps of a version.
+    """The decision on a version, as stored in MLflow.
 
     Args:
         promoted: whether the version became champion.
         reason: the decision in words.
-        champion_before: model id of the champion then.
-        criteria: of the gate.
-        rules: what the gate's decision holds for; None of one that a person made.
-        by_hand: whether a person made it.
-        gate: what the gate had decided before, in words, if a person decided otherwise.
-        fallback: whether it is the rate table in the place of a champion that was too old.
+        champion_before: model id of the champion at the time.
+        criteria: criteria of the gate.
+        rules: rules and champion that the gate's decision is valid for; None for a manual decision.
+        by_hand: whether a person made the decision.
+        gate: earlier decision of the gate in words, if a person overruled it.
+        fallback: whether the version is the rate table that replaces an expired champion.
     """
 
     promoted: bool
@@ -139,12 +140,12 @@ class Decision:
     fallback: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """As what `parse_decision` reads."""
+        """As JSON values, which `parse_decision` reads."""
         return asdict(self)
 
 
 def parse_decision(text: str | None) -> Decision | None:
-    """What `to_json` gave, of this version or an earlier one; None for None."""
+    """Parse a decision, also one written by an earlier version of the code; None for None."""
     if text is None:
         return None
     content = json.loads(text)
@@ -157,22 +158,22 @@ def champion_reason(model_id: str, decision: Decision | None) -> str:
     """Why a version is champion, in words.
 
     >>> champion_reason("deposit-v3", Decision(promoted=False, reason="it lost"))
-    'appointed by hand, although it lost'
+    'promoted manually, although it lost'
     """
     if decision is None:
-        return f"{model_id} is champion already, by hand: no gate has judged it"
-    return decision.reason if decision.promoted else f"appointed by hand, although {decision.reason}"
+        return f"{model_id} is already champion, promoted manually: the gate has not evaluated it"
+    return decision.reason if decision.promoted else f"promoted manually, although {decision.reason}"
 
 
 def decision_of_gate(model_id: str, champion: str | None, comparison: Comparison, rules: Mapping[str, Any]) -> Decision:
-    """The decision that follows from a comparison."""
+    """The gate's decision for a comparison."""
     result = comparison.result
     reason = describe(model_id, champion, comparison)
     return Decision(result.passed, reason, champion, result.criteria, rules)
 
 
 def decision_of_person(model_id: str, before: str | None, recorded: Decision | None, why: str | None) -> Decision:
-    """The decision to make a version champion manually; what the gate had decided of it is kept with it."""
+    """The decision to promote a version manually; it keeps the gate's earlier decision in words."""
     gate = None
     if recorded is not None:
         gate = recorded.gate if recorded.by_hand else recorded.reason
@@ -181,16 +182,16 @@ def decision_of_person(model_id: str, before: str | None, recorded: Decision | N
         promoted=True,
         champion_before=before,
         criteria=recorded.criteria if recorded else (),
-        reason=f"{model_id} is champion by hand{place}: {why or 'no reason is given'}; "
-        + (f"the gate: {gate}" if gate else "no gate has judged it"),
-        rules=None,  # none of the gate's: the next `select` judges it anew
+        reason=f"{model_id} was promoted manually{place}: {why or 'no reason given'}; "
+        + (f"the gate: {gate}" if gate else "the gate has not evaluated it"),
+        rules=None,  # so that the next `select` runs the gate
         by_hand=True,
         gate=gate,
     )
 
 
 def describe(model_id: str, champion: str | None, comparison: Comparison) -> str:
-    """What the gate decided, and why, in words."""
+    """The gate's decision and the reasons for it, in words."""
     window, result = comparison.window, comparison.result
     if result.passed:
         outcome = f"{model_id} becomes champion"
@@ -207,7 +208,7 @@ def describe(model_id: str, champion: str | None, comparison: Comparison) -> str
 
 def _findings(window: SharedWindow, result: GateResult, kind: ChallengeKind) -> str:
     if not result.criteria:
-        missing = f"one outcome only in {window.rows} calls" if window.rows else "no call"
+        missing = f"only one outcome in {window.rows} calls" if window.rows else "no call"
         return f"there is {missing} to compare on"
     criteria = {criterion.name: criterion for criterion in result.criteria}
     if result.log_loss is None:
@@ -227,7 +228,7 @@ def _findings(window: SharedWindow, result: GateResult, kind: ChallengeKind) -> 
 
 
 def _way_out(model_id: str, overtaken: Overtaken | None) -> str:
-    """What can be done about a champion that no newer data of the challenger can be held against."""
+    """What to do if no newer data of the challenger can be compared with the champion."""
     if overtaken is None:
         return ""
     return (

@@ -1,4 +1,4 @@
-"""The fallback: the rate table takes the place of a champion that has expired, until another model earns it."""
+"""The fallback: the rate table replaces a champion that has expired, until another model passes the gate."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ from deposit.settings import Settings
 
 
 class FallbackReason(StrEnum):
-    """Why a rate table is to be champion: the champion has expired, or is such a table and labels are new."""
+    """Why a rate table becomes champion: the champion has expired, or it is a rate table and there are newer labels."""
 
     EXPIRED = "expired"
     NEW_LABELS = "new_labels"
@@ -24,12 +24,12 @@ class FallbackReason(StrEnum):
 
 @dataclass(frozen=True)
 class ChampionAge:
-    """How old a champion is.
+    """How old the champion is.
 
     Args:
-        version: of the champion.
-        train_end: its last training month, YYYY-MM.
-        expiry: its age by month, and the limits.
+        version: version of the champion.
+        train_end: last training month, YYYY-MM.
+        expiry: age by month, and its limits.
         is_fallback: whether it is champion as the fallback.
     """
 
@@ -39,12 +39,12 @@ class ChampionAge:
     is_fallback: bool
 
     def is_expired(self, month: str) -> bool:
-        """Whether it is to be replaced by a month, YYYY-MM."""
+        """Whether it must be replaced by the given month, YYYY-MM."""
         return self.expiry.is_expired(month_number(parse_period(month).start))
 
 
 def champion_age(models: ModelRegistry, limits: ExpirySettings) -> ChampionAge | None:
-    """Of the champion; None if there is none. Raises GateError, IntegrityError, UpstreamError."""
+    """The age of the champion; None if there is none. Raises GateError, IntegrityError or UpstreamError."""
     version = models.champion()
     if version is None:
         return None
@@ -54,9 +54,9 @@ def champion_age(models: ModelRegistry, limits: ExpirySettings) -> ChampionAge |
 
 
 def fallback_reason(champion: ChampionAge, month: str, newest: str) -> FallbackReason | None:
-    """Whether a rate table, fitted up to the `newest` labelled month, is to be champion in a `month`. Pure.
+    """Why a rate table fitted up to the labelled month `newest` must become champion in `month`, if it must. Pure.
 
-    A fallback follows every labelled month; whatever else is champion has earned its place until it expires.
+    A fallback is replaced whenever a new month is labelled; any other champion stays until it expires.
     """
     if champion.is_fallback:
         return FallbackReason.NEW_LABELS if newest > champion.train_end else None
@@ -66,7 +66,7 @@ def fallback_reason(champion: ChampionAge, month: str, newest: str) -> FallbackR
 def promote_fallback(
     models: ModelRegistry, fallback: Version, champion: ChampionAge, reason: FallbackReason, month: str
 ) -> Selection:
-    """Make a rate table champion without the gate, and record why. Safe to repeat, and to kill."""
+    """Promote a rate table without the gate, and record why. Idempotent, and safe to kill."""
     before, why = champion.version.model_id, _describe(fallback, champion, reason, month)
     record_decision(models, fallback, Decision(promoted=True, reason=why, champion_before=before, fallback=True))
     models.set_champion(fallback, champion.version)
@@ -76,9 +76,9 @@ def promote_fallback(
 def refuse_expired(
     settings: Settings, models: ModelRegistry, training_run: str | None, progress: Progress
 ) -> Selection | None:
-    """Refuse a training's challenger that is as old as what the fallback replaced; None where it may be compared.
+    """Reject a training's challenger if it is expired itself while a fallback is champion; None if it may be compared.
 
-    It would expire in its first night. Raises as `select` does.
+    It would expire again in its first night. Raises as `select` does.
     """
     before = models.champion()
     if before is None or not _is_fallback(models, before):
@@ -88,7 +88,7 @@ def refuse_expired(
     if version.version == before.version or not Expiry.of(metadata, settings.expiry).is_expired(now):
         return None
     why = (
-        f"{version.model_id} is refused, {before.model_id} stays champion: what is trained through "
+        f"{version.model_id} is refused, {before.model_id} stays champion: a model trained through "
         f"{metadata.train_end} is too old to be served; ingest newer labels"
     )
     record_decision(models, version, Decision(promoted=False, reason=why, champion_before=before.model_id))

@@ -1,8 +1,9 @@
-"""The gate: its rules, and the refit policy that says which of them a challenger must pass, in which months. Pure.
+"""The gate: its rules, and the refit policy that applies them to a challenger. Pure.
 
-Refitted members and moved weights are a *refresh*: staleness is the known danger, so it passes unless it is clearly
-worse. Another table of recipes is a *change*: it must be better beyond noise. Challenger and baseline are compared by
-what each would have answered then, in months that it had not seen (decision 23). The backtest and `select` ask it.
+A challenger with the champion's recipe table is a *refresh* (refitted members, updated weights). Staleness is the known
+danger, so it passes unless it is clearly worse. A challenger with another recipe table is a *change* and must be
+significantly better. Both models are compared by their out-of-time predictions on the same months (decision 23). The
+backtest and `select` share this code.
 """
 
 from dataclasses import dataclass
@@ -29,12 +30,12 @@ from deposit.selection.decision import (
 )
 
 SAME = 1e-6
-"""Log losses that differ by less are alike: served probabilities may differ by so much."""
+"""Smaller differences of log loss count as none: served probabilities may differ by as much."""
 
 
 @dataclass(frozen=True, eq=False)
 class PairedPredictions:
-    """The shared window's rows with both models' predictions; arrays of shape (n,)."""
+    """The rows of the shared window with the predictions of both models; arrays of shape (n,)."""
 
     periods: NDArray[np.str_]
     labels: Labels
@@ -45,9 +46,9 @@ class PairedPredictions:
 
 
 def must_be_better(predictions: PairedPredictions, rules: SelectSettings, resamples: int, seed: int) -> GateResult:
-    """The paired interval of the log-loss difference lies below 0, and that of ROC AUC's not below what may be lost.
+    """Require the log-loss interval to be below 0, and the ROC AUC interval not to be below the loss that is allowed.
 
-    A month's ROC AUC is known to some hundredths: its difference alone would refuse for noise.
+    The ROC AUC of a month is only accurate to a few hundredths: its point difference would reject models for noise.
     """
     loss = _log_loss(predictions, rules, resamples, seed)
     auc = _roc_auc(predictions, rules, resamples, seed)
@@ -59,13 +60,13 @@ def must_be_better(predictions: PairedPredictions, rules: SelectSettings, resamp
 
 
 def must_not_be_worse(predictions: PairedPredictions, rules: SelectSettings, resamples: int, seed: int) -> GateResult:
-    """The paired interval of the log-loss difference does not lie above 0."""
+    """Require that the paired interval of the log-loss difference is not entirely above 0."""
     paired = _log_loss(predictions, rules, resamples, seed)
     return GateResult((Criterion(CriterionName.LOG_LOSS_LOWER, paired.low, SAME, paired.low <= SAME),), paired)
 
 
 def by_accuracy_f1(predictions: PairedPredictions) -> GateResult:
-    """Accuracy and F1, each side at its own threshold: neither worse, at least one better."""
+    """Compare accuracy and F1, each model at its own threshold: neither may be worse, at least one must be better."""
     ones = np.ones((1, len(predictions.labels)))
     sides = [
         predictions.challenger >= predictions.challenger_threshold,
@@ -103,22 +104,23 @@ def _roc_auc(predictions: PairedPredictions, rules: SelectSettings, resamples: i
 
 
 COMPARED_MONTHS = {ChallengeKind.FIRST: None, ChallengeKind.REFRESH: 3, ChallengeKind.CHANGE: 12}
-"""Newest labelled months that are compared, pooled; None: all."""
+"""Number of newest labelled months that are pooled for the comparison; None: all."""
 
 
 @dataclass(frozen=True, eq=False)
 class ChallengeHistory:
-    """Rows, oldest first, with what the challenger and its baseline would have answered; arrays of shape (n,).
+    """Rows, oldest first, with the out-of-time predictions of the challenger and its baseline; arrays of shape (n,).
 
     Args:
-        kind: of the challenge.
-        periods: of the rows.
-        labels: which are looked at only where they are known.
-        challenger: of its table of recipes, each month fitted on the months before it.
-        baseline: the champion's, or the rate of the months before; NaN where it has seen the month.
-        challenger_thresholds: as they would have been then.
-        baseline_thresholds: the same.
-        baseline_end: the newest month that the baseline was trained on; empty for a rate.
+        kind: kind of challenge.
+        periods: month of each row.
+        labels: outcomes; only those known at the decision are used.
+        challenger: predictions of the challenger's recipe table, fitted for each month on the months before it.
+        baseline: predictions of the champion, or the rate of the months before; NaN where the champion has seen the
+            month.
+        challenger_thresholds: the challenger's threshold for each row at the time.
+        baseline_thresholds: the baseline's threshold for each row at the time.
+        baseline_end: newest month that the baseline was trained on; empty for a rate.
     """
 
     kind: ChallengeKind
@@ -133,13 +135,13 @@ class ChallengeHistory:
 
 @dataclass(frozen=True)
 class RefitPolicy:
-    """Decides by the labels that are known, and by these alone.
+    """Decides on challengers from the labels that are known at the time.
 
     Args:
-        rules: which criteria there are.
-        delay: calendar months until a month's labels are known after its end.
-        resamples: of the bootstrap.
-        seed: of the bootstrap.
+        rules: settings of the gate.
+        delay: calendar months between the end of a month and the arrival of its labels.
+        resamples: number of bootstrap resamples.
+        seed: seed of the bootstrap.
     """
 
     rules: SelectSettings
@@ -148,10 +150,10 @@ class RefitPolicy:
     seed: int = 7
 
     def decide(self, history: ChallengeHistory, as_of: str) -> Comparison:
-        """Whether the challenger is to answer from the month `as_of` (YYYY-MM) on, and why.
+        """Compare the challenger with its baseline, to decide on the champion from the month `as_of` (YYYY-MM) on.
 
-        A window without rows gives a result that is not passed; one outcome only does, unless it is a refresh, which
-        only has to be not clearly worse.
+        A window without rows does not pass. Neither does one with a single outcome, unless the challenge is a refresh,
+        which only must not be clearly worse.
         """
         months = [str(each) for each in np.unique(history.periods) if ordinal(str(each)) + self.delay < ordinal(as_of)]
         known = np.isin(history.periods, months)
@@ -170,10 +172,10 @@ class RefitPolicy:
             periods, labels, history.challenger[rows], history.baseline[rows],
             history.challenger_thresholds[rows], history.baseline_thresholds[rows],
         )  # fmt: skip
-        return Comparison(window, self._judge(history.kind, paired), history.kind)
+        return Comparison(window, self._evaluate(history.kind, paired), history.kind)
 
-    def _judge(self, kind: ChallengeKind, paired: PairedPredictions) -> GateResult:
-        if kind is ChallengeKind.FIRST:  # whatever the rule: a constant has no F1 to beat
+    def _evaluate(self, kind: ChallengeKind, paired: PairedPredictions) -> GateResult:
+        if kind is ChallengeKind.FIRST:  # under either rule: a constant has no F1 to beat
             return must_be_better(paired, self.rules, self.resamples, self.seed)
         if self.rules.rule == "accuracy_f1":
             return by_accuracy_f1(paired)

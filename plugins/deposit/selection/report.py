@@ -1,4 +1,4 @@
-"""What a person sees of a training, a selection and an evaluation."""
+"""Console output for a training, a selection and an evaluation."""
 
 from collections.abc import Mapping
 
@@ -17,16 +17,16 @@ _BESIDE = ("profit_expected", "profit_random", "profit_call_everyone")
 
 
 def print_training(result: TrainingResult) -> None:
-    """The model as its months would have been answered, with intervals, and its members."""
-    again = " (done before with the same data, settings and code)" if result.reused else ""
+    """Print the model's rolling-origin metrics with intervals, and its members."""
+    again = " (reused: same data, settings and code)" if result.reused else ""
     console.out.print(f"\n[bold]Trained[/] on dataset {result.dataset}: MLflow run {result.run_id}{again}")
     console.table(
-        f"{result.challenger}: each month as it would have been answered, fitted on the months before it",
+        f"{result.challenger}: each month scored by a model fitted on the months before it",
         ["metric", "value", "95 %, calls resampled", "95 %, months resampled"],
         [[label, *_cells(result, name)] for name, label in LABELS.items() if name in result.metrics],
     )
     console.table(
-        "Its members: weight today, and each alone",
+        "Recipes: current weight, and metrics of each alone",
         ["recipe", "weight", *(LABELS[name] for name in _SHOWN)],
         [
             [
@@ -40,7 +40,7 @@ def print_training(result: TrainingResult) -> None:
 
 
 def print_worth(result: TrainingResult) -> None:
-    """In one line, what choosing by the model is worth, at the prices that the training was measured at."""
+    """Print in one line what the model's choice of customers is worth, at the prices recorded with the training."""
     rates = next((each.metrics for each in result.recipes if each.name == RATES), {})
     _print_worth(result.metrics, rates, result.metrics["deposit_value"], result.metrics["call_cost"])
 
@@ -48,7 +48,7 @@ def print_worth(result: TrainingResult) -> None:
 def _print_worth(
     metrics: Mapping[str, float], rates: Mapping[str, float], deposit_value: float, call_cost: float
 ) -> None:
-    """A line, and a second one where there is a capacity."""
+    """Print one line, and a second one if there is a capacity."""
     for worth in worths_of(metrics, rates, "_month"):
         limit = "" if worth.capacity is None else f" and at most {worth.capacity:,.0f} calls a month"
         console.out.print(
@@ -57,7 +57,7 @@ def _print_worth(
 
 
 def print_selection(selection: Selection) -> None:
-    """The criteria, each with what it was held against, and the outcome."""
+    """Print the criteria with their thresholds, and the outcome."""
     if selection.criteria:
         console.out.print()
         console.table(
@@ -80,10 +80,10 @@ def _cells(result: TrainingResult, name: str) -> list[str]:
 
 
 def print_evaluation(evaluation: Evaluation) -> None:
-    """The policy beside each recipe, and its months."""
+    """Print the policy next to each recipe, and its months."""
     models = [evaluation.policy, *evaluation.recipes]
     console.table(
-        f"Dataset {evaluation.dataset}, {len(evaluation.months)} months, each scored by the labelled months before it; "
+        f"Dataset {evaluation.dataset}, {len(evaluation.months)} months, each scored from the labelled months before; "
         "in brackets 95 %, months resampled",
         ["", *(LABELS[name] for name in _SHOWN)],
         [[model.name, *(_with_interval(model, name) for name in _SHOWN)] for model in models],
@@ -103,14 +103,14 @@ def print_evaluation(evaluation: Evaluation) -> None:
 
 
 def _print_profits(evaluation: Evaluation) -> None:
-    """What each month's calls earn, by whom they go to, and what all of them earn in one line."""
+    """Print the profit of each month by choice of customers, and the total worth in one line."""
     economics, policy = evaluation.economics, evaluation.policy
     rates = next(each for each in evaluation.recipes if each.name == RATES)
     tables = {"": "", AT_CAPACITY: f" with at most {economics.capacity} calls"}
     for end, limit in tables.items() if economics.capacity is not None else [("", "")]:
         console.table(
-            f"Profit by month{limit}, by whom the calls go to; in brackets 95 %, calls resampled; calling nobody: 0",
-            ["month", "the policy's choice", "as promised", "at random", "everyone", "rate table", "oracle"],
+            f"Profit by month{limit}, by choice of customers; in brackets 95 %, calls resampled; calling nobody: 0",
+            ["month", "the policy's choice", "as predicted", "at random", "everyone", "rate table", "oracle"],
             [
                 [
                     month.period,
@@ -127,7 +127,7 @@ def _print_profits(evaluation: Evaluation) -> None:
 
 
 def _by_name(model: EvaluatedModel) -> dict[str, float]:
-    """The metrics with their bounds by months, as MLflow keeps a training's."""
+    """Metrics with their bounds by months, named as those of a training in MLflow."""
     values: dict[str, float] = {}
     for name, metric in model.by_months.items():
         values |= {name: metric.value, f"{name}_month_low": metric.low, f"{name}_month_high": metric.high}
@@ -143,6 +143,6 @@ def _interval(name: str, metric: Interval) -> str:
 
 
 def _cell(name: str, value: float | None) -> str:
-    """Money without digits after the point."""
+    """Format a value; profits have no decimals."""
     money = value is not None and name.startswith("profit")
     return f"{value:,.0f}" if money else console.shown(value)

@@ -1,6 +1,6 @@
-"""Select: the challenger of a training against today's champion, or a version manually; safe to repeat, and to kill.
+"""Select: compare the challenger of a training with the champion, or promote a version manually. Idempotent.
 
-A decision is written down before an alias moves, so that a repeat finds it and finishes what was begun.
+A decision is recorded before an alias moves, so that a repeated call finds the decision and completes it.
 """
 
 import json
@@ -45,7 +45,7 @@ _CRITERION_TAGS = {
 
 @dataclass(frozen=True)
 class Selection:
-    """What became of a challenger; `promoted` by the gate or by hand, `is_champion` if it is champion now."""
+    """The outcome for a challenger: `promoted` by the gate or manually; `is_champion` if it is champion now."""
 
     model_id: str
     champion_before: str | None
@@ -58,9 +58,9 @@ class Selection:
 def select(settings: Settings, training_run: str | None = None, progress: Progress = log_progress) -> Selection:
     """Compare the challenger of a training with the champion; promote it if it passes.
 
-    By default it is the newest training of the dataset ingested last with today's settings. Raises GateError (nothing
-    was trained, or the champion was deleted), DataError (no such training), IntegrityError (a model's bytes are gone or
-    changed) or UpstreamError.
+    The default is the newest training of the latest dataset with the current settings. Raises GateError (no such
+    training, or the champion was deleted), DataError (no such training run), IntegrityError (a model's files are
+    missing or changed) or UpstreamError.
     """
     models = ModelRegistry(settings)
     with models.errors():
@@ -84,9 +84,9 @@ def select(settings: Settings, training_run: str | None = None, progress: Progre
 
 
 def promote(settings: Settings, model_id: str, why: str | None = None) -> Selection:
-    """Make a registered version the champion without the gate, and record that somebody did, and why.
+    """Promote a registered version without the gate, and record that a person did so, and why.
 
-    Raises DataError (no such version), IntegrityError (its bytes are gone or changed) or UpstreamError.
+    Raises DataError (no such version), IntegrityError (its files are missing or changed) or UpstreamError.
     """
     models = ModelRegistry(settings)
     version = models.by_id(model_id)
@@ -107,33 +107,30 @@ def promote(settings: Settings, model_id: str, why: str | None = None) -> Select
 def compare(
     models: ModelRegistry, store: StoreSettings, policy: RefitPolicy, challenger: Version, champion: Version | None
 ) -> Comparison:
-    """Hold a challenger against the champion, or a constant, by what both would have answered.
-
-    Raises IntegrityError.
-    """
+    """Compare a challenger with the champion, or a constant, on out-of-time predictions. Raises IntegrityError."""
     ours = open_model(models, challenger)
     theirs = _open_champion(models, champion, challenger) if champion else None
     metadata = ours.artifact.metadata
     frame = datasets.load(ObjectStore(store).data, metadata.dataset, metadata.excluded_periods)
-    # all labels of its dataset are known: it is to answer from the first month on whose labels are not
+    # all labels of its dataset are known: the decision is for the first month whose labels are not
     return policy.decide(challenge_history(ours, theirs, frame), month_after(metadata.train_end, policy.delay + 1))
 
 
 def read_decision(models: ModelRegistry, version: Version) -> Decision | None:
-    """What was decided of a version; None if it was never judged."""
+    """The recorded decision on a version; None if there is none."""
     return parse_decision(models.tags_of(version).get(Tag.DECISION))
 
 
 def register_training(models: ModelRegistry, settings: Settings, run_id: str | None, progress: Progress) -> Version:
-    """The version of a training's model; without a run, of the newest training. Raises as `select` does."""
+    """Register the model of a training run, by default the newest; returns its version. Raises as `select` does."""
     client = models.client
     training = history.training_by_run(client, run_id) if run_id else history.newest_training(client, settings)
     progress(f"selecting from run {training.info.run_id}, a training on dataset {training.data.tags[Tag.DATASET]}")
     run = history.challenger_run(client, training)
     if run is None:
         raise DataError(
-            f"the challenger of training {training.info.run_id} was deleted in MLflow, or files of its model are gone "
-            "or changed: `deposit train` makes it anew"
+            f"the challenger of training {training.info.run_id} was deleted in MLflow, or files of its model are "
+            "missing or changed: `deposit train` recreates it"
         )
     return models.register(run)
 
@@ -148,7 +145,7 @@ def _open_champion(models: ModelRegistry, champion: Version, challenger: Version
 
 
 def _rules(select: SelectSettings, train: TrainSettings, champion: Version | None) -> dict[str, Any]:
-    """What a decision holds for: another champion or other settings need another decision."""
+    """What a decision is valid for: another champion or other settings need another decision."""
     return {
         **select.model_dump(),
         "label_delay": train.label_delay,
@@ -159,7 +156,7 @@ def _rules(select: SelectSettings, train: TrainSettings, champion: Version | Non
 
 
 def record_decision(models: ModelRegistry, version: Version, decision: Decision) -> None:
-    """Store a decision with the run, if it is still there, and the version; the tag that counts comes last."""
+    """Store a decision with the version and its run, if that still exists; the tag that is read back is set last."""
     content = decision.to_json()
     with models.errors() as client:
         if tracking.find_run(client, version.run_id) is not None:

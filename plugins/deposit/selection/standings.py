@@ -1,4 +1,4 @@
-"""What registered models would have answered in months that they had not seen."""
+"""Out-of-time predictions of registered models: for months that they had not seen."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,42 +19,44 @@ from deposit.training.forward_cache import month_digests
 
 @dataclass(frozen=True, eq=False)
 class OpenedModel:
-    """A model, and its months before it was trained by the content of their rows; models of one recipe have none."""
+    """A model and its rolling-origin months by the digest of their rows; models of one recipe have no such months."""
 
     artifact: ModelArtifact
     months: dict[str, ForwardMonth]
 
     @property
     def table(self) -> object:
-        """The key of its table of recipes; None of a model of one recipe."""
+        """Key of the model's recipe table; None for a model of one recipe."""
         return self.artifact.metadata.recipe.get("table")
 
 
 def open_model(models: ModelRegistry, version: Version) -> OpenedModel:
-    """A version, fetched and checked. Raises IntegrityError."""
+    """Download and verify a version. Raises IntegrityError."""
     with TemporaryDirectory() as folder:
         files = models.download(version, Path(folder))
         return OpenedModel(ModelArtifact.load(files), {month.digest: month for month in load_forward(files)})
 
 
 def challenge_history(challenger: OpenedModel, champion: OpenedModel | None, frame: pd.DataFrame) -> ChallengeHistory:
-    """The months that the challenger can be judged on, with what the champion, or a constant, would have answered.
+    """Predictions of both models for the months that the challenger can be compared on.
+
+    Without a champion, the baseline is the subscription rate of the months before.
 
     Args:
-        challenger: the model that wants the place.
-        champion: the model that has it.
+        challenger: challenger model.
+        champion: champion model; None to compare with a constant.
         frame: rows of the challenger's dataset, oldest first.
     """
     months = {str(period): rows for period, rows in frame.groupby("period", observed=True)}
     digests = month_digests(months)
-    judged = [period for period in sorted(months) if digests[period] in challenger.months]
-    ours = [challenger.months[digests[period]] for period in judged]
+    compared = [period for period in sorted(months) if digests[period] in challenger.months]
+    ours = [challenger.months[digests[period]] for period in compared]
     parts: list[tuple[Values, float]] = []
-    for period in judged:
+    for period in compared:
         rows = months[period]
         before = frame.loc[frame["period"] < period, "y"]
-        parts.append(_answers(champion, rows, digests[period]) if champion else _constant(len(rows), before))
-    sizes = [len(months[period]) for period in judged]
+        parts.append(_predict(champion, rows, digests[period]) if champion else _constant(len(rows), before))
+    sizes = [len(months[period]) for period in compared]
     kind = ChallengeKind.CHANGE
     if champion is None:
         kind = ChallengeKind.FIRST
@@ -62,8 +64,8 @@ def challenge_history(challenger: OpenedModel, champion: OpenedModel | None, fra
         kind = ChallengeKind.REFRESH
     return ChallengeHistory(
         kind,
-        np.repeat(np.array(judged, dtype=str), sizes),
-        np.concatenate([months[period]["y"].to_numpy(np.int8) for period in judged]),
+        np.repeat(np.array(compared, dtype=str), sizes),
+        np.concatenate([months[period]["y"].to_numpy(np.int8) for period in compared]),
         np.concatenate([np.array(month.probabilities) for month in ours]),
         np.concatenate([part for part, _ in parts]),
         np.repeat([month.threshold for month in ours], sizes),
@@ -76,8 +78,11 @@ def _constant(rows: int, before: pd.Series) -> tuple[Values, float]:
     return np.full(rows, float(before.mean()) if len(before) else np.nan), 0.5
 
 
-def _answers(model: OpenedModel, rows: pd.DataFrame, digest: str) -> tuple[Values, float]:
-    """Of a month that the model has not seen itself; else as its table would have answered, if that is known."""
+def _predict(model: OpenedModel, rows: pd.DataFrame, digest: str) -> tuple[Values, float]:
+    """Predictions and threshold for a month: the model's own if the month is new to it, else its rolling-origin ones.
+
+    NaN if these are not known.
+    """
     if str(rows["period"].iloc[0]) > model.artifact.metadata.train_end:
         return predict(model.artifact, rows).probabilities, model.artifact.threshold
     month = model.months.get(digest)

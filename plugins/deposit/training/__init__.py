@@ -1,1 +1,1 @@
-"""From a dataset version to trained candidates in MLflow."""
+"""From a dataset version to a trained model in MLflow."""

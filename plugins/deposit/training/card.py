@@ -1,4 +1,4 @@
-"""Figures of the model card: what an auditor needs to know of a model, as values that are kept as JSON. Pure."""
+"""Figures of the model card: what an auditor needs to know about a model, stored as JSON. Pure."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from deposit.training.challenger import Challenger
 
 _PROFITS = {
-    "profit": "Profit of calling whom it pays to call",
-    "profit_expected": "Profit that the probabilities promised of it",
+    "profit": "Profit of the model's calls",
+    "profit_expected": "Profit of these calls as predicted",
     "profit_random": "Profit of as many calls at random",
     "profit_call_everyone": "Profit of calling everyone",
-    "profit_over_everyone": "Profit beside calling everyone",
+    "profit_over_everyone": "Profit less that of calling everyone",
     "profit_oracle": "Profit of an oracle",
 }
 LABELS = {
@@ -46,7 +46,7 @@ LABELS = {
 
 
 class CardMetric(msgspec.Struct, frozen=True):
-    """A metric of all scored months, with its intervals by calls and by months."""
+    """A metric over all scored months, with intervals from resampled calls and from resampled months."""
 
     value: float | None
     low: float | None
@@ -56,7 +56,7 @@ class CardMetric(msgspec.Struct, frozen=True):
 
 
 class CardMonth(msgspec.Struct, frozen=True):
-    """A month as it would have been answered."""
+    """Rolling-origin metrics of a month."""
 
     period: str
     rows: int
@@ -68,7 +68,7 @@ class CardMonth(msgspec.Struct, frozen=True):
 
 
 class CardMember(msgspec.Struct, frozen=True):
-    """A recipe, its weight in the model (0 if it is left out), and what it would have done alone."""
+    """A recipe, its weight in the model (0 if it is left out), and its metrics on its own."""
 
     name: str
     weight: float
@@ -76,7 +76,7 @@ class CardMember(msgspec.Struct, frozen=True):
 
 
 class CalibrationBin(msgspec.Struct, frozen=True):
-    """Calls whose probabilities are in one tenth: how many, their mean, and the share that subscribed."""
+    """Calls with probabilities in one tenth: their number, mean probability and subscription rate."""
 
     rows: int
     predicted: float
@@ -84,14 +84,14 @@ class CalibrationBin(msgspec.Struct, frozen=True):
 
 
 class CardFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """What a training knows of its model.
+    """Card figures that are known after training.
 
     Args:
-        name: `mixture`, or the one recipe's.
-        columns: that the model sees.
-        deposit_value: at which profits were counted and calls chosen.
-        call_cost: likewise.
-        contributions: mean size of each column's contribution to the log-odds, the largest first.
+        name: `mixture`, or the name of the recipe if the model has only one.
+        columns: columns that the model uses.
+        deposit_value: value of a subscription, for profits and the choice of calls.
+        call_cost: cost of a call, likewise.
+        contributions: mean absolute contribution of each column to the log-odds, largest first.
     """
 
     name: str
@@ -108,14 +108,14 @@ class CardFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ServedModel(msgspec.Struct, frozen=True, kw_only=True):
-    """A model that was live before: the months (YYYY-MM) that were monitored of it, and why it went live.
+    """A model that was live earlier: its monitored months (YYYY-MM), and why it went live.
 
     Args:
-        months: how many.
-        first: the first of them; empty if there is none.
-        last: the last.
-        predictions: in these months.
-        roc_auc: mean of the months whose outcomes were known.
+        months: number of monitored months.
+        first: first monitored month; empty if there is none.
+        last: last monitored month; empty if there is none.
+        predictions: predictions in these months.
+        roc_auc: mean over the months with known outcomes.
     """
 
     model_id: str
@@ -128,9 +128,9 @@ class ServedModel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
-    """A card; before the model's first release there is no id, no reason and no history.
+    """A model card; before the model's first release it has no id, no reason and no history.
 
-    Cards are read again by later versions: what is added to these structs needs a default.
+    Stored cards are read by later versions: a new field of these structs needs a default.
     """
 
     figures: CardFigures
@@ -140,8 +140,8 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def figures_of(challenger: "Challenger", frame: "pd.DataFrame", economics: Economics, seed: int) -> CardFigures:
-    """The figures of a training's model; `frame` has the rows of the challenger's predictions, in their order."""
-    from deposit.training.profiling import mean_contributions  # pandas, which who reads a card need not have
+    """Card figures of a challenger; `frame` has the rows of its predictions, in the same order."""
+    from deposit.training.profiling import mean_contributions  # imports pandas, which reading a card does not need
 
     artifact, scorer = challenger.artifact, challenger.artifact.scorer
     return CardFigures(
@@ -170,23 +170,23 @@ def figures_of(challenger: "Challenger", frame: "pd.DataFrame", economics: Econo
 
 
 def parse_figures(content: bytes) -> CardFigures:
-    """What a training wrote. Raises IntegrityError."""
-    return _decode(content, CardFigures, "train the model anew")
+    """Parse card figures as stored by a training. Raises IntegrityError."""
+    return _decode(content, CardFigures, "train the model again")
 
 
 def parse_card(content: bytes) -> ModelCard:
-    """What a release wrote. Raises IntegrityError."""
-    return _decode(content, ModelCard, "delete it, and the next request for the release makes it anew")
+    """Parse a model card as stored by a release. Raises IntegrityError."""
+    return _decode(content, ModelCard, "delete it: the next request for the release recreates it")
 
 
 _Kind = TypeVar("_Kind", CardFigures, ModelCard)
 
 
-def _decode(content: bytes, kind: type[_Kind], way_on: str) -> _Kind:
+def _decode(content: bytes, kind: type[_Kind], remedy: str) -> _Kind:
     try:
         return msgspec.json.decode(content, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise IntegrityError(f"the JSON of a model card is damaged ({error}): restore it, or {way_on}") from error
+        raise IntegrityError(f"the JSON of a model card is damaged ({error}): restore it, or {remedy}") from error
 
 
 def _calibration(predictions: Predictions) -> Iterator[CalibrationBin]:

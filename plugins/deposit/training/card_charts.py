@@ -1,4 +1,4 @@
-"""Charts of the model card as inline SVG: no script, no style of their own, colours by the page's classes. Pure."""
+"""Charts of the model card as inline SVG without scripts or styles; the page's classes set the colours. Pure."""
 
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
@@ -11,22 +11,22 @@ _WIDTH, _HEIGHT = 360, 210
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 8, 8, 34
 _ROW = 18
 _FEW = 20
-"""A tenth of probability with fewer calls has no point: a single call would look like a cliff."""
+"""Bins of probability with fewer calls get no point: a single call would look like a cliff."""
 
 
 def months(curve: Sequence[CardMonth]) -> tuple[str, ...]:
-    """ROC AUC by month, and profit so far beside calling everyone."""
+    """ROC AUC by month, and cumulative profit next to that of calling everyone."""
     names = [each.period for each in curve]
     ranks: dict[str, list[float | None]] = {"model": [each.roc_auc for each in curve], "chance": [0.5] * len(curve)}
     money: dict[str, list[float | None]] = {
         "model": list(accumulate(each.profit for each in curve)),
         "calling everyone": list(accumulate(each.profit_call_everyone for each in curve)),
     }
-    return _lines("ROC AUC by month", names, ranks), _lines("Profit so far", names, money)
+    return _lines("ROC AUC by month", names, ranks), _lines("Cumulative profit", names, money)
 
 
 def calibration(bins: Sequence[CalibrationBin]) -> str:
-    """Share that subscribed by mean probability, beside what would be perfect."""
+    """Subscription rate by mean probability, next to perfect calibration."""
     across, up = _scale(0, 1, _LEFT, _WIDTH - _RIGHT), _scale(0, 1, _HEIGHT - _BOTTOM, _TOP)
     points = [(across(each.predicted), up(each.observed)) for each in bins if each.rows >= _FEW]
     marks = _line([(across(0), up(0)), (across(1), up(1))], "b") + _line(points, "a")
@@ -35,11 +35,11 @@ def calibration(bins: Sequence[CalibrationBin]) -> str:
         _text(across(value), _HEIGHT - _BOTTOM + 14, f"{value:g}", "middle") for value in (0, 0.5, 1)
     )
     marks += _text(_WIDTH / 2, _HEIGHT - 4, "mean probability", "middle")
-    return _figure("Share that subscribed by mean probability; the dashed line would be perfect", marks, _HEIGHT)
+    return _figure("Subscription rate by mean probability; the dashed line is perfect calibration", marks, _HEIGHT)
 
 
 def slices(measured: Slices) -> str:
-    """ROC AUC of each group with its interval; the line is that of all calls."""
+    """ROC AUC of each group with its interval; the line is the ROC AUC of all calls."""
     rows = [each for each in measured.groups if each.roc_auc.value is not None and each.roc_auc.low is not None]
     bounds = [value for each in rows for value in (each.roc_auc.low, each.roc_auc.high) if value is not None]
     low, high = min([0.5, *bounds]), max([0.7, *bounds])
@@ -57,22 +57,22 @@ def slices(measured: Slices) -> str:
     marks += "".join(
         _text(across(value), height - 4, f"{value:.2f}", "middle") for value in (low, (low + high) / 2, high)
     )
-    return _figure("ROC AUC within months by group; the dashed line is that of all calls", marks, height)
+    return _figure("ROC AUC within months by group; the dashed line is the ROC AUC of all calls", marks, height)
 
 
 def bars(sizes: Mapping[str, float]) -> str:
-    """A bar for each size."""
+    """Horizontal bars, one for each column."""
     across = _scale(0, max([*sizes.values(), 1e-9]), 130, _WIDTH - 44)
     marks = ""
     for number, (name, size) in enumerate(sizes.items()):
         y = number * _ROW
         marks += _text(124, y + 13, name, "end") + _text(across(size) + 4, y + 13, f"{size:.2f}", "start")
         marks += f'<rect class="a" x="130" y="{y + 3}" width="{across(size) - 130:.1f}" height="12"/>'
-    return _figure("Mean size of a column's contribution, in log-odds", marks, _ROW * len(sizes))
+    return _figure("Mean absolute contribution of a column, in log-odds", marks, _ROW * len(sizes))
 
 
 def _lines(caption: str, names: Sequence[str], series: Mapping[str, Sequence[float | None]]) -> str:
-    """Lines over the same months; the first is the model's, others are dashed."""
+    """Line chart over months; the first series is the model, the others are dashed."""
     known = [value for values in series.values() for value in values if value is not None]
     low, high = min(known, default=0.0), max(known, default=1.0)
     high = high if high > low else low + 1

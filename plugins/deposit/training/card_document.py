@@ -1,6 +1,6 @@
-"""The model card as sections of Markdown, each with the charts that the page adds. Pure.
+"""The model card as Markdown sections, each with the charts that the HTML page adds. Pure.
 
-One text for both forms: Markdown is these sections one after the other, the page is made of the same.
+Both forms share one text: the Markdown file joins the sections, the page renders each of them.
 """
 
 import re
@@ -17,43 +17,43 @@ from deposit.training.slices import LEAST_ROWS, METRICS, Estimate, Slice
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|~&#])")
 _FLAG = "\u2020"
 _REGRET = {"roc_auc_month_mean": max, "log_loss": min, "capture_30_month_mean": max, "profit": max}
-"""Measures of a recipe, and which end of them is the best."""
+"""Metrics of a recipe, and whether the highest or the lowest value is the best."""
 _LIMITS = f"""\
-- **Contacted customers only.** Who was never called is not in the data. The card says nothing of them, of other
-  products or countries, or of what a call causes.
+- **Contacted customers only.** Customers who were never called are not in the data. The card says nothing about
+  them, about other products or countries, or about the causal effect of a call.
 - **Macro columns must be known when scoring**: {", ".join(f"`{name}`" for name in MACRO_FEATURES[1:])}
-  are values of the day of the call. A list that is scored ahead with a guess of them is not covered by these figures.
-- **`campaign`, `contact` and `day_of_week` belong to the last call** of the campaign, which is not over when a list is
-  made. Before the first call they are what is planned.
-- **Rates change several-fold within two years**: the figures are of the months above, and months to come may differ by
+  are values of the day of the call. These figures do not cover a list that is scored in advance with guessed values.
+- **`campaign`, `contact` and `day_of_week` describe the last call** of the campaign, which has not ended when a
+  list is made. Before the first call, use the planned values.
+- **Rates change several-fold within two years**: the figures describe the months above, and future months may differ by
   more than any interval here.
 - `{LEAKAGE_COLUMN}` is known only after the call and was never used.
-- Age and marital status are inputs: check the law that applies before use."""
+- Age and marital status are inputs: check the applicable law before use."""
 _NOT_FOR = """\
-- **Not for credit decisions**, nor for any other decision about a customer than whom to call first: no price, no
-  eligibility, no service level.
-- Not without a person who watches it: monitoring assesses each month, and its verdicts need an owner."""
+- **Not for credit decisions**, nor for any other decision about a customer than whom to call first: not for prices,
+  eligibility or service levels.
+- Not without human oversight: monitoring assesses each month, and somebody must act on its verdicts."""
 _WITHDRAWN = """\
-- Monitoring assesses a month as *decay* and a refreshed model is clearly better, or the model is older than its
-  settings allow: a successor takes over.
-- Its choice of customers earned no more than as many calls at random over half a year of labelled months.
-- A month that it learned from turns out to be broken, or its source may no longer be used.
-- A gap marked above is judged unfair or unlawful by whoever answers for the campaign.
-- Its files or its probabilities are not what training recorded: services refuse it by themselves.
+- Monitoring finds *decay* in a month and a refreshed model is clearly better, or the model is older than the settings
+  allow: a new champion replaces it.
+- Over half a year of labelled months, the calls that it chose earned no more than as many random calls.
+- The data of a month that it was trained on turns out to be broken, or its source may no longer be used.
+- The owner of the campaign considers a difference marked above unfair or unlawful.
+- Its files or its probabilities differ from those that training recorded: services then refuse it automatically.
 
 To withdraw it, run `deposit rollback`, or `deposit release <model id>` for another version."""
 
 
 @dataclass(frozen=True)
 class CardSection:
-    """A heading with what stands below it; `charts` are SVG."""
+    """A section with its heading; `charts` are SVG."""
 
     markdown: str
     charts: tuple[str, ...] = ()
 
 
 def sections(card: ModelCard) -> tuple[CardSection, ...]:
-    """The card's parts in reading order."""
+    """Sections of the card, in reading order."""
     figures = card.figures
     return (
         CardSection(_head(card)),
@@ -67,7 +67,7 @@ def sections(card: ModelCard) -> tuple[CardSection, ...]:
         CardSection(_history(card)),
         CardSection(f"## Known limits\n\n{_LIMITS}"),
         CardSection(f"## Not for\n\n{_NOT_FOR}"),
-        CardSection(f"## What would make it be withdrawn\n\n{_WITHDRAWN}"),
+        CardSection(f"## When to withdraw it\n\n{_WITHDRAWN}"),
     )
 
 
@@ -77,20 +77,20 @@ def to_markdown(card: ModelCard) -> str:
 
 
 def title(card: ModelCard) -> str:
-    """What the card is of, in plain text."""
+    """Title of the card, in plain text."""
     return f"Model card: {card.model_id or card.figures.name}"
 
 
 def escape(text: str) -> str:
-    """Text as Markdown that shows it as it is, in one line."""
+    """Escape text so that Markdown shows it literally, on one line."""
     return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
 
 
 def _head(card: ModelCard) -> str:
     why = f"\n\nReleased because: {escape(card.why)}." if card.why else ""
     return (
-        f"# {escape(title(card))}\n\nGives the probability that a customer subscribes to a term deposit when called, "
-        f"to rank whom to call.{why}"
+        f"# {escape(title(card))}\n\nPredicts the probability that a customer subscribes to a term deposit when "
+        f"called, to rank customers for a campaign.{why}"
     )
 
 
@@ -102,7 +102,7 @@ def _data(figures: CardFigures) -> str:
             "## Trained on\n",
             f"- Dataset version `{metadata.dataset}`: {metadata.development_rows:,} calls from {metadata.train_start} "
             f"to {metadata.train_end}, of which {metadata.development_rate:.1%} ended in a subscription.",
-            f"- Months left out because their data is broken: {excluded}.",
+            f"- Months excluded because of broken data: {excluded}.",
             f"- Columns: {', '.join(f'`{name}`' for name in figures.columns)}.",
             f"- Code `{metadata.revision}`, uv.lock sha256 `{metadata.lock_sha256}`, trained {metadata.created} (UTC).",
         )
@@ -117,13 +117,13 @@ def _expectation(figures: CardFigures) -> str:
         if (metric := figures.metrics.get(name))
     ]
     return (
-        f"## What may be expected: {metadata.test_start} to {metadata.test_end}, month by month\n\n"
-        "Each month as it would have been answered: members, weights and threshold from the labelled months before it. "
-        "What is served is fitted on every labelled month, these included. Profits are at "
-        f"{figures.deposit_value:g} a subscription and {figures.call_cost:g} a call.\n\n"
+        f"## Expected performance: {metadata.test_start} to {metadata.test_end}, month by month\n\n"
+        "Each month is scored out of time: members, weights and threshold come from the labelled months before it. The "
+        "deployed model is fitted on every labelled month, including these. Profits are at "
+        f"{figures.deposit_value:g} per subscription and {figures.call_cost:g} per call.\n\n"
         + _table(("Metric", "Value", "95 %, calls resampled", "95 %, months resampled"), rows)
-        + "\n\nIntervals by calls resample the calls of each month, those by months the months. Which months come "
-        "matters more: the rate of subscriptions and the order of customers change from month to month."
+        + "\n\nThe first interval resamples the calls of each month, the second whole months. The choice of months "
+        "matters more: the subscription rate and the ranking of customers change from month to month."
     )
 
 
@@ -144,8 +144,8 @@ def _months(figures: CardFigures) -> str:
 def _calibration(figures: CardFigures) -> str:
     rows = [(f"{each.predicted:.1%}", f"{each.observed:.1%}", shown(each.rows)) for each in figures.calibration]
     return (
-        "## Calibration\n\nOf the same months, by tenths of probability; the chart leaves out tenths of few calls.\n\n"
-        + _table(("Mean probability", "Share that subscribed", "Calls"), rows)
+        "## Calibration\n\nThe same months by tenths of probability; the chart omits tenths with few calls.\n\n"
+        + _table(("Mean probability", "Subscription rate", "Calls"), rows)
     )
 
 
@@ -153,27 +153,27 @@ def _slices(figures: CardFigures) -> str:
     slices = figures.slices
     flagged = [each for each in slices.groups if any(getattr(each, name).flagged for name in METRICS)]
     summary = (
-        f"{len(flagged)} of {len(slices.groups)} groups have such a gap."
+        f"{len(flagged)} of {len(slices.groups)} groups have such a difference."
         if flagged
-        else f"None of {len(slices.groups)} groups has such a gap."
+        else f"None of {len(slices.groups)} groups has such a difference."
     )
     small = "; ".join(f"{count} of {column}" for column, count in slices.suppressed.items())
     return (
-        "## Slices\n\nThe same predictions by groups of customers. ROC AUC is over pairs of calls of one month, the "
-        "calibration gap is mean probability less share that subscribed, and the call rate is the share that it pays "
-        "to call; intervals (95 %) resample the calls of each month. "
-        f"{_FLAG} marks what differs from all calls beyond noise: by Holm's test over all marks of this card, at 5 %. "
-        f"{summary} Call rates are not tested, since they follow the probabilities; precision follows the rate.\n\n"
+        "## Slices\n\nThe same predictions by customer group. ROC AUC is over pairs of calls of the same month, the "
+        "calibration gap is mean probability minus subscription rate, and the call rate is the share of customers that "
+        "it pays to call; intervals (95 %) resample the calls of each month. "
+        f"{_FLAG} marks a significant difference from all calls, by Holm's test over the whole card at 5 %. {summary} "
+        "Call rates are not tested, since they follow the probabilities; precision follows the subscription rate.\n\n"
         + _table(
             ("Column", "Group", "Calls", "ROC AUC", "Calibration gap", "Call rate", "Precision among called"),
-            (_sliced(each) for each in (slices.overall, *slices.groups)),
+            (_slice_row(each) for each in (slices.overall, *slices.groups)),
             left={0, 1},
         )
-        + f"\n\nGroups with fewer than {LEAST_ROWS} calls are not shown: {escape(small) or 'there is none'}."
+        + f"\n\nGroups with fewer than {LEAST_ROWS} calls are not shown: {escape(small) or 'none'}."
     )
 
 
-def _sliced(each: Slice) -> Sequence[str]:
+def _slice_row(each: Slice) -> Sequence[str]:
     return (escape(each.column), escape(each.group), shown(each.rows), *(_estimate(getattr(each, n)) for n in METRICS))
 
 
@@ -185,9 +185,9 @@ def _estimate(estimate: Estimate) -> str:
 def _contributions(figures: CardFigures) -> str:
     rows = [(f"`{name}`", shown(size)) for name, size in figures.contributions.items()]
     return (
-        "## What moves it\n\nMean size of each column's contribution to the log-odds (SHAP) over a sample of calls; "
-        "the members' contributions add up by their weights. They say what the model uses, not what causes a yes.\n\n"
-        + _table(("Column", "Mean size in log-odds"), rows)
+        "## Feature importance\n\nMean absolute contribution of each column to the log-odds (SHAP) over a sample of "
+        "calls; members are weighted. It shows what the model uses, not what causes a subscription.\n\n"
+        + _table(("Column", "Mean absolute contribution, log-odds"), rows)
     )
 
 
@@ -206,17 +206,17 @@ def _members(figures: CardFigures) -> str:
             regret = known[recipe] - own if best is max else own - known[recipe]
             regrets.append((LABELS[name], shown(own), shown(known[recipe]), escape(recipe), shown(regret)))
     return (
-        "## Members\n\nTheir log-odds are added by weights that follow each member's log loss month by month.\n\n"
+        "## Members\n\nTheir log-odds are summed, with weights that follow each member's log loss month by month.\n\n"
         + _table(("Member", "Weight", *(LABELS[name] for name in names)), members)
-        + "\n\n### Regret\n\nWhat the best single recipe would have done, had it been known which one it is; "
-        "nobody can choose it then. A negative regret: the model was better than every one of them.\n\n"
+        + "\n\n### Regret\n\nThe model next to the best single recipe, which is only known in hindsight. "
+        "A negative regret means that the model was better than every single recipe.\n\n"
         + _table(("Metric", "Model", "Best recipe", "Which", "Regret"), regrets, left={0, 3})
     )
 
 
 def _history(card: ModelCard) -> str:
     if not card.model_id:
-        return "## History\n\nThe models that served before are added when this one is released for the first time."
+        return "## History\n\nEarlier models are added when this model is first released."
     rows = [
         (
             escape(each.model_id),
@@ -230,11 +230,10 @@ def _history(card: ModelCard) -> str:
     ]
     if not rows:
         return f"## History\n\nNo model served before {escape(card.model_id)}."
-    head = ("Model", "Months served", "Which", "Predictions", "ROC AUC, mean of the months", "Why it went live")
+    head = ("Model", "Months served", "Period", "Predictions", "ROC AUC, mean of the months", "Why it went live")
     return (
-        f"## History\n\nThe models that served before {escape(card.model_id)}, as it was when it was released for the "
-        "first time: months that were monitored, and what the models did in them.\n\n"
-        + _table(head, rows, left={0, 2, 5})
+        f"## History\n\nThe models that served before {escape(card.model_id)}, as of its first release: their "
+        "monitored months and results.\n\n" + _table(head, rows, left={0, 2, 5})
     )
 
 
@@ -243,6 +242,6 @@ def _range(low: float | None, high: float | None) -> str:
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]], left: Container[int] = (0,)) -> str:
-    """A table; the columns that are not `left` are numbers, which stand at the right."""
+    """A table; the columns that are not `left` hold numbers and are right-aligned."""
     rule = tuple("---" if place in left else "---:" for place in range(len(head)))
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, rule, *rows))

@@ -1,4 +1,4 @@
-"""The model card as one page of HTML that needs nothing from anywhere and runs no script. Pure."""
+"""The model card as one self-contained HTML page without scripts. Pure."""
 
 from collections.abc import Sequence
 from html import escape
@@ -52,7 +52,7 @@ def to_page(card: ModelCard) -> str:
 
 
 def _renderer() -> MarkdownIt:
-    """Markdown with tables and without HTML; a cell's side is a class, since a policy may forbid inline styles."""
+    """Markdown with tables and without HTML; cell alignment is a class, since a CSP may forbid inline styles."""
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
     markdown.add_render_rule("table_open", lambda *_: '<div class="scroll" tabindex="0"><table>\n')
     markdown.add_render_rule("table_close", lambda *_: "</table></div>\n")

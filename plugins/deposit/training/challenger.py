@@ -1,4 +1,4 @@
-"""The challenger: the mixture after the newest labelled month, and what it may be expected to do. Pure."""
+"""The challenger: the members refitted on all labelled months, with the performance to expect of it. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,14 +34,14 @@ MIXTURE: Literal["mixture"] = "mixture"
 
 @dataclass(frozen=True, eq=False)
 class ScoredRecipe:
-    """A recipe's months, each predicted from those before it.
+    """A recipe with its rolling-origin results: each month is predicted from the months before it.
 
     Args:
-        recipe: how it was fitted.
-        weight: in the model that is served now; 0 if it is left out.
-        weights: by which it took part in each month's answers, by month.
-        metrics: without intervals, by name.
-        curve: by month.
+        recipe: how the member is fitted.
+        weight: weight in the challenger; 0 if the member is left out.
+        weights: weight in the prediction of each month, by month.
+        metrics: metrics by name, without intervals.
+        curve: metrics by month.
     """
 
     recipe: Recipe
@@ -53,17 +53,17 @@ class ScoredRecipe:
 
 @dataclass(frozen=True, eq=False)
 class Challenger:
-    """A training's model, its members, and its months as they would have been answered.
+    """The model of a training run, with its rolling-origin results and all recipes of the training.
 
     Args:
-        name: `mixture`, or that of the one recipe.
-        artifact: fitted on every labelled month.
-        predictions: of its months before.
-        metrics: of these, the intervals by rows.
-        by_months: the same, the intervals by months.
-        curve: by month.
-        profits: by month, with intervals.
-        members: all recipes.
+        name: `mixture`, or the name of the recipe if the model has only one.
+        artifact: model fitted on every labelled month.
+        predictions: rolling-origin predictions.
+        metrics: metrics of these predictions, with intervals from resampled rows.
+        by_months: the same metrics, with intervals from resampled months.
+        curve: metrics by month.
+        profits: profits by month, with intervals.
+        members: all recipes, including those with weight 0.
     """
 
     name: str
@@ -79,7 +79,7 @@ class Challenger:
 def make_challenger(
     trainer: Trainer, standing: Standing, settings: TrainSettings, economics: Economics, provenance: Provenance
 ) -> Challenger:
-    """Refit the members on every labelled month, and measure what they did forward in time."""
+    """Refit the members on every labelled month, and evaluate the rolling-origin predictions."""
     weights, labelled = standing.weights(), sorted(trainer.months)
     rows, members = trainer.fit(labelled, [each for each in trainer.recipes if each.name in weights])
     artifact = _artifact(trainer, standing, weights, rows, members, provenance)
@@ -93,12 +93,12 @@ def make_challenger(
         evaluate(*measured, "months"),
         by_month(predictions, economics),
         profits_by_month(predictions, economics, settings.bootstrap, settings.seed),
-        tuple(_scored(standing, recipe, weights.get(recipe.name, 0.0), economics) for recipe in trainer.recipes),
+        tuple(_score_recipe(standing, recipe, weights.get(recipe.name, 0.0), economics) for recipe in trainer.recipes),
     )
 
 
 def forward_months(trainer: Trainer, standing: Standing) -> tuple[ForwardMonth, ...]:
-    """The months as they would have been answered."""
+    """The rolling-origin predictions by month, as stored with the model."""
     months = []
     for fold in standing.forward.folds:
         rows = standing.forward.rows(fold.period)
@@ -146,11 +146,11 @@ def _artifact(
 
 
 def table_of(trainer: Trainer, standing: Standing) -> str:
-    """The table of recipes and the rule that makes one model of them, as a key."""
+    """Key of the recipe table and of the rule that combines its members into one model."""
     return table_key(trainer.recipes, standing.choice, ETA, SHARE, LEAST_WEIGHT)
 
 
-def _scored(standing: Standing, recipe: Recipe, weight: float, economics: Economics) -> ScoredRecipe:
+def _score_recipe(standing: Standing, recipe: Recipe, weight: float, economics: Economics) -> ScoredRecipe:
     predictions = member_predictions(standing.forward, recipe.name)
     weights = {period: each.get(recipe.name, 0.0) for period, each in standing.history.items()}
     return ScoredRecipe(

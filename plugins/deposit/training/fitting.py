@@ -1,7 +1,7 @@
-"""Fitting: from labelled rows and a recipe to a member, and from members and weights to a mixture. Pure.
+"""Fit recipes to labelled rows, and combine the fitted members into a mixture. Pure.
 
-The same bits every time. One thread a fit: with more, a busy machine lets them wait for each other many times as long
-as they work.
+Fits are bitwise reproducible. Each fit uses one thread: on a busy machine, several threads would wait for each other
+many times longer than they work.
 """
 
 import json
@@ -26,19 +26,19 @@ from deposit.model.mixture import Mixture, RateCells, RateTable, Values, linear_
 from deposit.training.recipes import COLUMN_SETS, ColumnSet, Family, Recipe, Trees
 
 PRIOR_ROWS = 20.0
-"""Rows at the rate of all rows that each cell of a rate table is given beforehand."""
+"""Pseudo-rows at the overall rate that are added to each cell of a rate table."""
 Form = TypeVar("Form", xgboost.QuantileDMatrix, Values)
 
 
 @dataclass(frozen=True, eq=False)
 class EncodedRows:
-    """Labelled rows with the one encoder of all members, which is fitted on them.
+    """Labelled rows, with the encoder that is fitted on them and shared by all members.
 
     Args:
-        encoder: of all columns.
-        matrix: the rows, shape (n, k).
+        encoder: encoder of all columns.
+        matrix: encoded rows, shape (n, k).
         labels: shape (n,).
-        ages: calendar months between a row's month and the newest, shape (n,).
+        ages: calendar months from each row's month to the newest month, shape (n,).
     """
 
     encoder: Encoder
@@ -48,14 +48,14 @@ class EncodedRows:
 
     @classmethod
     def of(cls, frame: pd.DataFrame) -> "EncodedRows":
-        """From rows with the features, `period` and `y`."""
+        """Encode rows that have the features, `period` and `y`."""
         encoder = Encoder.fit(frame)
         labels = frame["y"].to_numpy(np.int8)
         return cls(encoder, encoder.encode_columns(frame), labels, ages_of(frame["period"].to_numpy(dtype=str)))
 
 
 def ages_of(periods: NDArray[np.str_]) -> NDArray[np.int64]:
-    """Calendar months between each period and the newest.
+    """Calendar months from each period to the newest period.
 
     >>> ages_of(np.array(["2008-12", "2009-01", "2009-03"])).tolist()
     [3, 2, 0]
@@ -73,7 +73,7 @@ class Member:
     scorer: Values | xgboost.Booster | RateTable
 
     def log_odds(self, encoder: Encoder, matrix: Matrix) -> Values:
-        """Of encoded rows, shape (n,)."""
+        """Log-odds of encoded rows, shape (n,)."""
         if isinstance(self.scorer, xgboost.Booster):
             margins: Values = self.scorer.inplace_predict(matrix, predict_type="margin").astype(np.float64)
             return margins
@@ -84,12 +84,12 @@ class Member:
 
 
 def fit(recipe: Recipe, rows: EncodedRows, trees: Trees, seed: int) -> Member:
-    """Fit one recipe; `trees` are the parameters of boosted trees."""
+    """Fit one recipe; `trees` holds the parameters of boosted trees."""
     return Member(recipe, _FIT[recipe.family](recipe, rows, trees, seed))
 
 
 def fit_alone(recipe: Recipe, rows: EncodedRows, trees: Trees, seed: int) -> Member:
-    """`fit`, for a process that does nothing else."""
+    """Call `fit` with native thread pools limited to one thread, as a task of a worker."""
     with threadpool_limits(limits=1):
         return fit(recipe, rows, trees, seed)
 
@@ -101,11 +101,11 @@ def score_month(
     members: Mapping[str, tuple[Recipe, Trees]],
     seed: int,
 ) -> dict[str, Values]:
-    """Log-odds of a month's rows by key, shape (n,) each, of members that are fitted on its labelled months."""
+    """Fit members on the labelled months and score a month's rows: log-odds by member key, shape (n,) each."""
     with threadpool_limits(limits=1):
         rows = EncodedRows.of(pd.concat([months[each] for each in labelled]))
         matrix = rows.encoder.encode_columns(months[period])
-        # one after the other: other months are scored side by side with this one
+        # one after the other: the months themselves are scored in parallel
         return {
             key: fit(recipe, rows, trees, seed).log_odds(rows.encoder, matrix)
             for key, (recipe, trees) in members.items()
@@ -116,7 +116,7 @@ _forms: WeakKeyDictionary[EncodedRows, dict[object, object]] = WeakKeyDictionary
 
 
 def _form(make: Callable[..., Form], rows: EncodedRows, *how: object) -> Form:
-    """What a library makes of the rows before it fits, made once for all fits that need it and as long as the rows."""
+    """The rows in a library's input format, computed once for all fits and cached as long as the rows exist."""
     forms = _forms.setdefault(rows, {})
     if (make, how) not in forms:
         forms[make, how] = make(rows, *how)
@@ -145,16 +145,16 @@ def _fit_xgboost(recipe: Recipe, rows: EncodedRows, trees: Trees, seed: int) -> 
 
 
 def _design(rows: EncodedRows, columns: ColumnSet, window: int | None) -> Values:
-    """The rows as scikit-learn computes with them: it would make a copy of any others at each fit."""
+    """The rows as C-contiguous float64, which scikit-learn uses without a copy at each fit."""
     return np.ascontiguousarray(rows.matrix[_window(rows, window)][:, _columns(rows.encoder, columns)], np.float64)
 
 
 def _quantiles(
     rows: EncodedRows, columns: ColumnSet, half_life: float | None, window: int | None
 ) -> xgboost.QuantileDMatrix:
-    """XGBoost's form of the rows; the cuts between values are those of all columns, where the rows weigh the same."""
+    """The rows as XGBoost's quantile matrix; a column subset reuses the bins of all columns at the same row weights."""
     kept = _window(rows, window)
-    # no tree splits on a column that is constant
+    # no tree splits on a constant column, so columns outside the subset are set to 0
     matrix = np.where(_columns(rows.encoder, columns), rows.matrix[kept], np.float32(0))
     cuts = None if columns == "all" else _form(_quantiles, rows, "all", half_life, window)
     weights = _weights(rows, half_life)[kept]
@@ -162,7 +162,7 @@ def _quantiles(
 
 
 def fit_rates(recipe: Recipe, rows: EncodedRows, *_: object) -> RateTable:
-    """The rate table of a recipe's window, each cell drawn towards the rate of all by `PRIOR_ROWS` rows."""
+    """Fit a rate table on a recipe's window, each cell shrunk towards the overall rate by `PRIOR_ROWS` pseudo-rows."""
     kept = _window(rows, recipe.window)
     labels, weights = rows.labels[kept], _weights(rows, recipe.half_life)[kept]
     cells, shape = RateCells.of(rows.encoder).find(rows.matrix[kept]), (3, 2, 3)
@@ -190,7 +190,7 @@ def _window(rows: EncodedRows, window: int | None) -> NDArray[np.bool_]:
 
 
 def _weights(rows: EncodedRows, half_life: float | None) -> Values:
-    """1 for rows of the newest month, half of it for each half-life before."""
+    """Row weights: 1 in the newest month, halved for each half-life of age."""
     if half_life is None:
         return np.ones(len(rows.ages))
     weights: Values = 0.5 ** (rows.ages / half_life)
@@ -198,7 +198,7 @@ def _weights(rows: EncodedRows, half_life: float | None) -> Values:
 
 
 def mix(members: Sequence[Member], weights: Mapping[str, float], encoder: Encoder) -> Mixture:
-    """Collapse weighted members that share an encoder."""
+    """Combine weighted members that share an encoder into one mixture."""
     linear = [weights[each.recipe.name] * each.scorer for each in members if isinstance(each.scorer, np.ndarray)]
     tables = [each.scorer.scaled(weights[each.recipe.name]) for each in members if isinstance(each.scorer, RateTable)]
     boosters = {each.recipe.name: each.scorer for each in members if isinstance(each.scorer, xgboost.Booster)}
@@ -212,7 +212,7 @@ def mix(members: Sequence[Member], weights: Mapping[str, float], encoder: Encode
 
 
 def _one_forest(boosters: Mapping[str, xgboost.Booster], weights: Mapping[str, float]) -> xgboost.Booster:
-    """One booster with the trees of all, their leaves weighted; its base score is the weighted mean of the log-odds."""
+    """Merge boosters into one: all trees with weighted leaves, and the weighted sum of base log-odds as base score."""
     models = {name: json.loads(bytes(booster.save_raw("json"))) for name, booster in boosters.items()}
     trees, base = [], 0.0
     for name, model in models.items():
@@ -234,7 +234,7 @@ def _one_forest(boosters: Mapping[str, xgboost.Booster], weights: Mapping[str, f
 
 
 def _weighted(tree: dict[str, list[float]], weight: float) -> dict[str, list[float]]:
-    """A tree of XGBoost's JSON with weighted leaves, which it keeps among the conditions."""
+    """A tree of XGBoost's JSON format with weighted leaves; leaf values are stored in `split_conditions`."""
     leaves, conditions = np.array(tree["left_children"]) < 0, np.array(tree["split_conditions"])
     return {
         **tree,

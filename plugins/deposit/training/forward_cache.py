@@ -1,6 +1,6 @@
-"""What was scored or tuned before, kept by what it was made from: a month's training costs that month alone.
+"""Content-addressed cache of rolling-origin scores and tuning results: a new month costs only its own scoring.
 
-Losing it loses time and nothing else; what is damaged is made again.
+Losing the cache costs only time: missing or damaged entries are recomputed.
 """
 
 import hashlib
@@ -26,18 +26,18 @@ from deposit.training.search import TuningResult
 
 PREFIX = "forward/"
 _CODE = ("data/columns.py", "model/encoder.py", "model/mixture.py", "training/fitting.py", "training/search.py")
-"""What makes a member's numbers."""
+"""Source files that a member's predictions depend on."""
 
 
 class ForwardCache:
-    """Objects under `forward/` of a bucket; without one, in memory."""
+    """Cache entries as objects under `forward/` of a bucket; without a bucket, in memory."""
 
     def __init__(self, bucket: Bucket | None = None) -> None:
         self._bucket = bucket
         self._objects: dict[str, bytes] = {}
 
     def read(self, key: str, rows: int) -> dict[str, Values]:
-        """Log-odds of a month's rows by member, each of shape (rows,)."""
+        """Log-odds of a month's rows by member key, shape (rows,) each; damaged values are dropped."""
         content = self._get(f"{key}.npz")
         if content is None:
             return {}
@@ -49,13 +49,13 @@ class ForwardCache:
         return {name: each for name, each in values.items() if each.shape == (rows,) and np.isfinite(each).all()}
 
     def write(self, key: str, log_odds: Mapping[str, Values]) -> None:
-        """Keep them; of two that write at once, one is kept."""
+        """Store a month's log-odds; of concurrent writes, one is kept."""
         content = io.BytesIO()
         np.savez(content, allow_pickle=False, **log_odds)
         self._put(f"{key}.npz", content.getvalue())
 
     def read_tuning(self, key: str) -> TuningResult | None:
-        """A search for trees that was made before."""
+        """A cached tuning result; None if it is missing or damaged."""
         content = self._get(f"{key}.json")
         try:
             return None if content is None else msgspec.json.decode(content, type=TuningResult)
@@ -63,7 +63,7 @@ class ForwardCache:
             return None
 
     def write_tuning(self, key: str, result: TuningResult) -> None:
-        """Keep it."""
+        """Store a tuning result."""
         self._put(f"{key}.json", msgspec.json.encode(result))
 
     def _get(self, name: str) -> bytes | None:
@@ -82,20 +82,20 @@ class ForwardCache:
 
 
 def month_digests(months: Mapping[str, pd.DataFrame]) -> dict[str, str]:
-    """The content of each month's rows, whatever their ids."""
+    """Digest of each month's rows, regardless of their ids."""
     return {period: version_of(rows.assign(id=0)) for period, rows in months.items()}
 
 
 def content_key(digests: Mapping[str, str], labelled: Sequence[str], *rest: object) -> str:
-    """The same for what is made of the same rows by the same code and libraries; `rest` is what else matters."""
+    """Cache key of labelled rows, code and libraries; `rest` holds whatever else the result depends on."""
     content = [[digests[period] for period in labelled], [str(each) for each in rest], _code(), libraries()]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
 
 
 def member_key(recipe: Recipe, trees: object, seed: int) -> str:
-    """The same for a member that is fitted alike, whatever its name."""
+    """Cache key of a member: equal for members that are fitted alike, whatever their names."""
     content: dict[str, object] = {**asdict(recipe), "name": ""}
-    if recipe.family == "xgboost":  # the others are fitted without either
+    if recipe.family == "xgboost":  # the other families use neither
         content |= {"trees": str(trees), "seed": seed}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 

@@ -1,4 +1,4 @@
-"""Where a model comes from (revision, lock, code), and which trainings were done before."""
+"""Provenance of a model (revision, lock file, code), and the lookup of finished training runs."""
 
 import ast
 import hashlib
@@ -34,14 +34,14 @@ _CODE = (
     "training/training.py",
     "training/weighting.py",
 )
-"""What makes a model's numbers; plots, cards and what is logged change none."""
+"""Source files that a model's predictions depend on; plots, model cards and logging do not affect them."""
 _LIBRARIES = ("numpy", "optuna", "scikit-learn", "xgboost-cpu")
 _WITHOUT_EFFECT = {"executor", "threads", "with_faults"}
-"""Settings that change no number; which months are excluded is known by their names."""
+"""Settings that are no part of the key; the effect of `with_faults` is in the key as the excluded months."""
 
 
 def git_revision(configured: str | None) -> str:
-    """The git commit of the code, `-dirty` with uncommitted changes; `unknown` outside a repository."""
+    """The git commit of the code, with `-dirty` if there are uncommitted changes; `unknown` outside a repository."""
     if configured:
         return configured
     commit = _git("rev-parse", "HEAD")
@@ -51,7 +51,7 @@ def git_revision(configured: str | None) -> str:
 
 
 def lock_sha256() -> str:
-    """The sha256 of uv.lock; `absent` where the package was installed without the repository."""
+    """The sha256 of uv.lock; `absent` if the package is installed without the repository."""
     path = REPOSITORY / "uv.lock"
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "absent"
 
@@ -59,7 +59,7 @@ def lock_sha256() -> str:
 def training_key(
     dataset: str, excluded_periods: Sequence[str], settings_key: str, role: RunRole = RunRole.TRAINING
 ) -> str:
-    """The same for two trainings that would give the same models: data, settings, code and libraries alike."""
+    """Key of a training: equal for the same data, settings, code and libraries, which give the same model."""
     package = Path(__file__).resolve().parents[1]
     files = sorted(path for pattern in _CODE for path in package.glob(pattern))
     code = code_digest(path.read_text() for path in files)
@@ -68,13 +68,13 @@ def training_key(
 
 
 def settings_key(train: TrainSettings, select: SelectSettings) -> str:
-    """The same for two trainings whose settings give the same models, whatever else they differ in."""
+    """Key of the settings that affect the model."""
     content = train.model_dump(mode="json", exclude=_WITHOUT_EFFECT) | {"rule": select.rule}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def code_digest(sources: Iterable[str]) -> str:
-    """The same for code that does the same, whatever its comments, docstrings and layout.
+    """Digest of source code that ignores comments, docstrings and layout.
 
     >>> code_digest(["limit = 3  # a comment"]) == code_digest(["limit=3"])
     True
@@ -88,14 +88,14 @@ def _plain(source: str) -> str:
 
 
 class _WithoutDocstrings(ast.NodeTransformer):
-    """Drops statements that are nothing but a text."""
+    """Drops statements that consist of a string literal only."""
 
     def visit_Expr(self, node: ast.Expr) -> ast.stmt | None:
         return None if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str) else node
 
 
 def libraries() -> list[str]:
-    """The installed libraries that a model's numbers hang on, as requirements."""
+    """The installed libraries that a model's predictions depend on, as pinned requirements."""
     return [f"{name}=={version(name)}" for name in _LIBRARIES]
 
 
@@ -103,7 +103,7 @@ def _git(*arguments: str) -> str:
     command = ["git", "-C", str(REPOSITORY), *arguments]
     try:
         result = subprocess.run(command, capture_output=True, text=True, check=False)
-    except FileNotFoundError:  # no git on this machine
+    except FileNotFoundError:  # git is not installed
         return ""
     return result.stdout.strip() if result.returncode == 0 else ""
 
@@ -117,7 +117,7 @@ def newest_dataset(settings: StoreSettings) -> Manifest:
 
 
 def finished_training(client: MlflowClient, experiment_id: str, tags: Mapping[Tag, str]) -> Run | None:
-    """The newest finished training with these tags whose challenger is still there; others are as if never done."""
+    """The newest finished training run with these tags; runs whose challenger was deleted or damaged do not count."""
     wanted = {Tag.ROLE: RunRole.TRAINING, **tags}
     conditions = [
         f"attributes.status = '{RunState.FINISHED}'",
@@ -128,33 +128,33 @@ def finished_training(client: MlflowClient, experiment_id: str, tags: Mapping[Ta
 
 
 def newest_training(client: MlflowClient, settings: Settings) -> Run:
-    """The newest training of the dataset ingested last with today's settings. Raises GateError, SourceError."""
+    """The newest training run of the latest dataset with the current settings. Raises GateError or SourceError."""
     dataset = newest_dataset(settings.store).version
     experiment = tracking.open_experiment(client, settings.mlflow.experiment)
     tags = {Tag.DATASET: dataset, Tag.SETTINGS: settings_key(settings.train, settings.select)}
     run = finished_training(client, experiment.experiment_id, tags)
     if run is None:
         raise GateError(
-            f"there is no finished training of dataset {dataset}, the one ingested last, with today's settings "
-            "to select from: run `deposit train`"
+            f"there is no finished training run of dataset {dataset}, the latest, with the current settings: "
+            "run `deposit train`"
         )
     return run
 
 
 def training_by_run(client: MlflowClient, run_id: str) -> Run:
-    """The finished training with this run. Raises DataError."""
+    """The finished training run with this id. Raises DataError."""
     run = tracking.find_run(client, run_id)
     if run is None:
         raise DataError(
-            f"there is no MLflow run {run_id!r}, or it was deleted: name a training's, or `deposit train` makes one"
+            f"there is no MLflow run {run_id!r}, or it was deleted: name a training run, or run `deposit train`"
         )
     if Tag.CHALLENGER_RUN not in run.data.tags or run.info.status != RunState.FINISHED:
-        raise DataError(f"MLflow run {run_id} is not a finished training: name one, or train anew")
+        raise DataError(f"MLflow run {run_id} is not a finished training run: name one, or run `deposit train`")
     return run
 
 
 def challenger_run(client: MlflowClient, training: Run) -> Run | None:
-    """The run of a training's challenger; None if it was deleted, or any of its model's files."""
+    """The run that holds a training's challenger; None if it was deleted or its model files are not intact."""
     run_id = training.data.tags.get(Tag.CHALLENGER_RUN)
     run = tracking.find_run(client, run_id) if run_id else None
     return run if run is not None and is_whole(client.tracking_uri, tracking.logged_model(run)) else None

@@ -1,4 +1,4 @@
-"""What MLflow keeps of a training: runs, tags, metrics, plots, model cards and models."""
+"""Logging of a training to MLflow: runs, tags, metrics, plots, model cards and models."""
 
 import json
 import tempfile
@@ -31,7 +31,7 @@ from deposit.training.search import Trial, TuningResult
 
 _EXAMPLES = 3
 _BATCH = 1000
-"""Metrics, parameters and tags that MLflow takes at once."""
+"""Maximum number of metrics, parameters and tags in one request to MLflow."""
 _TYPES: dict[type, str] = {str: "string", int: "long", float: "double"}
 _PARENT = "mlflow.parentRunId"
 _COMMIT = "mlflow.source.git.commit"
@@ -40,13 +40,13 @@ _COMMIT = "mlflow.source.git.commit"
 def start(
     client: MlflowClient, experiment_id: str, name: str, tags: Mapping[str, str], parent: str | None = None
 ) -> str:
-    """Start a run, nested under another if there is a parent; returns its id."""
+    """Start a run, nested if it has a parent; returns its id."""
     nested = {_PARENT: parent} if parent else {}
     return str(client.create_run(experiment_id, tags={**tags, **nested}, run_name=name).info.run_id)
 
 
 def provenance_tags(provenance: Provenance) -> dict[str, str]:
-    """Tags of a training's run."""
+    """Tags of a training run."""
     return {
         Tag.DATASET: provenance.dataset,
         Tag.TRAINING_KEY: provenance.training_key,
@@ -60,7 +60,7 @@ def provenance_tags(provenance: Provenance) -> dict[str, str]:
 
 
 def metadata_tags(metadata: ModelMetadata) -> dict[str, str]:
-    """Tags of the run that has a model."""
+    """Tags of a run that holds a model."""
     return provenance_tags(metadata) | {
         Tag.RECIPE: str(dict(metadata.recipe)),
         Tag.TRAIN_START: metadata.train_start,
@@ -73,7 +73,7 @@ def metadata_tags(metadata: ModelMetadata) -> dict[str, str]:
 
 
 def log_dataset(client: MlflowClient, run_id: str, version: str, uri: str, rows: int) -> None:
-    """Log a dataset version as a run's input, its digest being the version."""
+    """Log a dataset version as the input of a run, with the version as its digest."""
     columns = [{"name": column.name, "type": _TYPES[column.kind], "required": True} for column in FEATURES]
     schema, profile = json.dumps({"mlflow_colspec": columns}), json.dumps({"num_rows": rows})
     dataset = Dataset("deposit", version, "s3", json.dumps({"uri": uri}), schema, profile)
@@ -83,7 +83,7 @@ def log_dataset(client: MlflowClient, run_id: str, version: str, uri: str, rows:
 def log_recipe(
     client: MlflowClient, experiment_id: str, parent: str, member: ScoredRecipe, tuning: TuningResult | None
 ) -> None:
-    """Log a recipe's parameters, metrics and curve by month to a run of its own, if tuned with the trials below it."""
+    """Log a recipe's parameters, metrics and monthly curve to a run of its own, with its tuning trials nested below."""
     tuning = tuning if member.recipe.tuned else None
     run_id = start(client, experiment_id, member.recipe.name, {Tag.ROLE: RunRole.CANDIDATE}, parent)
     trees = asdict(tuning.best) if tuning else {}
@@ -102,13 +102,13 @@ def log_challenger(
     economics: Economics,
     values: Mapping[str, Any],
 ) -> None:
-    """Log a training's model with its parameters, metrics, curve, plots and card to the training's run."""
-    from deposit.training.plots import figures  # Matplotlib, for who trains alone
+    """Log the model of a training to its run, with parameters, metrics, monthly curve, plots and model card."""
+    from deposit.training.plots import figures  # imports Matplotlib, which only training needs
 
     artifact = challenger.artifact
     described = {**artifact.metadata.recipe, "threshold": artifact.threshold, **values}
     measured = challenger_metrics(challenger) | {key: each for key, each in vars(economics).items() if each is not None}
-    # first: MLflow asks for the history of each metric of a run whose model is logged, one after the other
+    # first: when it logs a model, MLflow fetches the history of each metric of the run, one request after the other
     model_id = _log_model(client, run_id, artifact)
     steps, tags = _steps(challenger.curve, {}), metadata_tags(artifact.metadata)
     log_values(client, run_id, measured, described, steps, model_id, **tags)
@@ -116,13 +116,13 @@ def log_challenger(
         client.log_figure(run_id, figure, file)
     content = msgspec.json.encode(card)
     client.log_text(run_id, content.decode(), tracking.CARD_FIGURES)
-    # as a release reads it: what could not be measured is no number there
+    # rendered from the JSON, as at a release: metrics that could not be measured are null there
     readable = ModelCard(figures=parse_figures(content))
     tracking.log_card(client, run_id, to_markdown(readable), to_page(readable))
 
 
 def challenger_metrics(challenger: Challenger) -> dict[str, float]:
-    """Metrics with `_low` and `_high`, by rows, and `_month_low` and `_month_high`, by months."""
+    """Metrics with `_low` and `_high` (rows resampled) and `_month_low` and `_month_high` (months resampled)."""
     values: dict[str, float] = {}
     for name, metric in challenger.metrics.items():
         months = challenger.by_months[name]
@@ -132,20 +132,20 @@ def challenger_metrics(challenger: Challenger) -> dict[str, float]:
 
 
 def _steps(curve: Sequence[MonthMetrics], weights: Mapping[str, float]) -> list[Metric]:
-    """Each month's metrics, the month (200905) being the step."""
+    """Metrics of each month as MLflow steps; the step is the month, such as 200905."""
     now = int(time.time() * 1000)
     steps = []
     for month in curve:
         values = {**asdict(month), **({"weight": weights[month.period]} if weights else {})}
         del values["period"]
         step = int(month.period.replace("-", ""))
-        numbers = {name: value for name, value in values.items() if value == value}  # NaN is not itself
+        numbers = {name: value for name, value in values.items() if value == value}  # without NaN
         steps += [Metric(f"{tracking.BY_MONTH}{name}", value, now, step) for name, value in numbers.items()]
     return steps
 
 
 def _log_trial(client: MlflowClient, experiment_id: str, parent: str, number: int, trial: Trial) -> None:
-    """Log one trial of the tuning, its running log loss by month, as a nested run; a pruned one ends as KILLED."""
+    """Log a tuning trial as a nested run, with its running log loss as steps; a pruned trial ends as KILLED."""
     state = TrialState.PRUNED if trial.pruned else TrialState.COMPLETE
     tags: dict[str, str] = {Tag.ROLE: RunRole.TRIAL, Tag.TRIAL_STATE: state}
     run_id = start(client, experiment_id, f"trial {number:02d}", tags, parent)
@@ -164,12 +164,12 @@ def log_values(
     model_id: str | None = None,
     **tags: str,
 ) -> None:
-    """Log metrics (those that are numbers), parameters, metrics by step and tags, in as few calls as MLflow takes.
+    """Log metrics (without NaN), parameters, stepped metrics and tags, in as few requests as MLflow allows.
 
-    The metrics, but not those by step, are of the logged model too, if its id is given.
+    With a `model_id`, the metrics, but not the stepped ones, belong to that logged model too.
     """
     now = int(time.time() * 1000)
-    named_numbers = {name: value for name, value in metrics.items() if value == value}  # NaN is not itself
+    named_numbers = {name: value for name, value in metrics.items() if value == value}  # without NaN
     numbers = [Metric(name, value, now, 0, model_id) for name, value in named_numbers.items()]
     numbers += steps
     parameters, named = _params(values), [RunTag(name, value) for name, value in tags.items()]
@@ -180,7 +180,7 @@ def log_values(
 
 
 def _log_model(client: MlflowClient, run_id: str, artifact: ModelArtifact) -> str:
-    """Log a model's files to a run; MLflow's id of it."""
+    """Log a model's files to a run; returns MLflow's id of the model."""
     with tempfile.TemporaryDirectory() as folder:
         files = Path(folder) / ARTIFACT
         artifact.save(files)
@@ -200,7 +200,7 @@ def _log_model(client: MlflowClient, run_id: str, artifact: ModelArtifact) -> st
 
 
 def signature() -> ModelSignature:
-    """The raw columns in, a probability out."""
+    """Model signature: the raw columns as input, a probability as output."""
     columns: list[ColSpec | TensorSpec] = [ColSpec(_TYPES[column.kind], column.name) for column in FEATURES]
     return ModelSignature(Schema(columns), Schema([ColSpec("double", "probability")]))
 

@@ -1,6 +1,6 @@
-"""Plots that a person looks at, each titled with what it shows. Pure: values in, figures out.
+"""Diagnostic plots, each titled with what it shows. Pure: values in, figures out.
 
-Margins are given: to find them takes Matplotlib as long as to draw the figure.
+Margins are fixed: computing them takes Matplotlib as long as drawing the figure.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ _SHOWN = 15
 
 
 def figures(artifact: ModelArtifact, predictions: Predictions, economics: Economics) -> Mapping[str, Figure]:
-    """All figures of a model and its months as they would have been answered, by file name."""
+    """All figures of a model and its rolling-origin predictions, by file name."""
     plots = {
         "plots/roc_and_pr.png": _curves(predictions),
         "plots/calibration.png": _calibration(predictions),
@@ -43,14 +43,14 @@ def _curves(predictions: Predictions) -> Figure:
     labels = predictions.labels[np.argsort(-predictions.probabilities, kind="stable")]
     caught, called = np.cumsum(labels), np.arange(1, len(labels) + 1)
     positives, negatives = max(int(labels.sum()), 1), max(int((1 - labels).sum()), 1)
-    figure, left, right = _pair("How well the model ranks the customers of each month to come")
+    figure, left, right = _pair("How well the model ranks customers (out of time)")
     left.plot((called - caught) / negatives, caught / positives, color=_MODEL, label="model")
     left.plot([0, 1], [0, 1], "--", color=_BASELINE, label="random order")
-    _name(left, "ROC curve", "share of refusers called", "share of subscribers called")
+    _name(left, "ROC curve", "share of non-subscribers called", "share of subscribers called")
     right.plot(caught / positives, caught / called, color=_MODEL, label="model")
     right.axhline(labels.sum() / len(labels), linestyle="--", color=_BASELINE, label="random order")
     right.set_ylim(0, 1)
-    _name(right, "Precision and recall", "share of subscribers called", "share of calls that succeed")
+    _name(right, "Precision and recall", "share of subscribers called", "share of calls that end in a subscription")
     return figure
 
 
@@ -60,12 +60,12 @@ def _calibration(predictions: Predictions) -> Figure:
     filled = counts > 0
     predicted = np.bincount(bins, predictions.probabilities, BINS)[filled] / counts[filled]
     observed = np.bincount(bins, predictions.labels, BINS)[filled] / counts[filled]
-    figure, left, right = _pair("Can the probabilities be taken at their word? (months scored in advance)")
+    figure, left, right = _pair("How well the probabilities are calibrated (out of time)")
     left.plot([0, 1], [0, 1], "--", color=_BASELINE, label="perfect")
     left.plot(predicted, observed, "o-", color=_MODEL, label="model")
-    _name(left, "Calibration", "probability that the model gave", "share that subscribed")
+    _name(left, "Calibration", "predicted probability", "subscription rate")
     right.hist(predictions.probabilities, bins=20, range=(0, 1), color=_MODEL, label="customers")
-    _name(right, "How often each probability is given", "probability", "customers")
+    _name(right, "Distribution of predicted probabilities", "predicted probability", "customers")
     return figure
 
 
@@ -76,12 +76,12 @@ def _gain(predictions: Predictions, economics: Economics) -> Figure:
     earned = economics.deposit_value * caught - economics.call_cost * np.arange(len(labels) + 1)
     subscribers = int(caught[-1])
     everyone = economics.deposit_value * subscribers - economics.call_cost * len(labels)
-    figure, left, right = _pair("What calling the best-ranked customers first brings (months scored in advance)")
+    figure, left, right = _pair("Gain and profit of calling the best-ranked customers first (out of time)")
     left.plot(depth, caught / max(subscribers, 1), color=_MODEL, label="model")
     left.plot([0, 1], [0, 1], "--", color=_BASELINE, label="random order")
     left.plot([0, labels.mean(), 1], [0, 1, 1], ":", color=_ORACLE, label="oracle (knows the answers)")
     _name(left, "Gain", "share of the list called", "share of subscribers reached")
-    right.plot(depth, earned, color=_MODEL, label="model's order")
+    right.plot(depth, earned, color=_MODEL, label="model's ranking")
     right.axhline(everyone, linestyle="--", color=_BASELINE, label="call everyone")
     oracle = max(subscribers * (economics.deposit_value - economics.call_cost), 0.0)
     right.axhline(oracle, linestyle=":", color=_ORACLE, label="oracle (knows the answers)")
@@ -96,7 +96,7 @@ def _importances(artifact: ModelArtifact, mixture: Mixture) -> Figure:
     figure.subplots_adjust(0.14, 0.06, 0.98, 0.93)
     axes = figure.subplots()
     axes.barh([name for name, _ in sizes], [size for _, size in sizes], color=_MODEL)
-    axes.set_title("What moves the log-odds (mean size of a column's contribution)")
+    axes.set_title("Feature importance: mean absolute contribution to the log-odds")
     axes.grid(axis="x", alpha=0.3)
     return figure
 

@@ -1,4 +1,4 @@
-"""What a model is trained on, counted for monitoring, and what moves it. Pure."""
+"""Reference profile of a model's training rows, for monitoring, and feature contributions. Pure."""
 
 import numpy as np
 import pandas as pd
@@ -12,13 +12,13 @@ from deposit.model.reference import SCORE, UNKNOWN, Histogram, RateCube, Referen
 
 _BINS = 10
 _FEW = 100
-"""Periods with fewer rows do not say how a column is when all is well."""
+"""Periods with fewer rows are not representative of a column."""
 
 
 def profile_reference(
     frame: pd.DataFrame, probabilities: Probabilities, rates: RateTable | None = None
 ) -> ReferenceProfile:
-    """Count the rows that a model was fitted on, and its scores of them; `rates` are fitted on the same rows."""
+    """Profile the rows that a model was fitted on, and its scores of them; `rates` is fitted on the same rows."""
     rate_table = None if rates is None else _nested(rates.probabilities)
     periods = frame["period"].to_numpy(dtype=str)
     columns = {
@@ -32,9 +32,9 @@ def profile_reference(
 
 
 def mean_contributions(artifact: ModelArtifact, mixture: Mixture) -> dict[str, float]:
-    """Mean size of each column's contribution to the log-odds of the rows kept with a model, the largest first.
+    """Mean absolute contribution of each column to the log-odds of the parity rows, the largest first.
 
-    Shapley values (Lundberg 2017) of the members, which add up by their weights.
+    Shapley values (Lundberg 2017) of the members, summed by the members' weights.
     """
     names = artifact.encoder.columns
     places = {name: place for place, name in enumerate(names)}
@@ -49,7 +49,7 @@ def _nested(cells: Values) -> RateCube:
 
 
 def _extreme_rates(frame: pd.DataFrame) -> tuple[float, float]:
-    """Lowest and highest share that subscribed in a month of enough rows; that of all rows if there is none."""
+    """Lowest and highest subscription rate of the months with enough rows; the overall rate if there are none."""
     months = frame.groupby("period")["y"].agg(["size", "mean"])
     rates = months["mean"][months["size"] >= MONTH_ROWS]
     if rates.empty:

@@ -1,8 +1,8 @@
-"""Recipes: how the members of the mixture are fitted, one entry each. Pure values.
+"""Recipes: how to fit each member of the mixture. Pure values.
 
-The set is fixed by a rule, not by what did best: logistic regressions with and without the macro columns, at three
-strengths of regularisation and three half-lives; trees with fixed parameters on both sets of columns; trees that are
-tuned; and the rate table that a model must beat. Choosing among them forward in time is the mixture's work.
+The set follows a rule, not past results: logistic regressions with and without the macro columns, at three strengths of
+regularisation and three half-lives; trees with fixed parameters on both sets of columns; tuned trees; and the rate
+table, as the baseline that a model must beat. The mixture weights them forward in time.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from deposit.data.columns import NAMES
 Family = Literal["logistic", "xgboost", "rates"]
 ColumnSet = Literal["all", "no_macro"]
 MACRO_FEATURES = ("month", "emp.var.rate", "cons.price.idx", "cons.conf.idx", "euribor3m", "nr.employed")
-"""Columns that tell the time rather than the customer."""
+"""Columns that describe the time of the call rather than the customer."""
 COLUMN_SETS: dict[ColumnSet, tuple[str, ...]] = {
     "all": NAMES,
     "no_macro": tuple(name for name in NAMES if name not in MACRO_FEATURES),
@@ -25,7 +25,7 @@ COLUMN_SETS: dict[ColumnSet, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Trees:
-    """Parameters of boosted trees; the defaults are fixed in advance."""
+    """Parameters of boosted trees; the defaults were fixed in advance."""
 
     trees: int = 150
     depth: int = 3
@@ -36,16 +36,16 @@ class Trees:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one member is fitted.
+    """How to fit one member.
 
     Args:
-        name: of the member, in MLflow too.
-        family: of the model.
-        columns: a name in `COLUMN_SETS`; a rate table has columns of its own.
-        inverse_l2: inverse strength of a logistic regression's regularisation, `C` of scikit-learn.
-        half_life: months after which a row counts half; None: all rows count alike.
-        window: newest labelled calendar months that are learned from; None: all.
-        tuned: whether the trees' parameters are searched for; else they are those of `Trees`.
+        name: name of the member, also in MLflow.
+        family: model family.
+        columns: key in `COLUMN_SETS`; a rate table has its own columns.
+        inverse_l2: inverse regularisation strength of a logistic regression, `C` in scikit-learn.
+        half_life: months after which the weight of a row is halved; None: equal weights.
+        window: number of newest calendar months to fit on; None: all.
+        tuned: whether the tree parameters are tuned; otherwise they are the defaults of `Trees`.
     """
 
     name: str
@@ -77,10 +77,10 @@ RECIPES: tuple[Recipe, ...] = (
 )
 
 FALLBACK = next(recipe for recipe in RECIPES if recipe.family == "rates")
-"""What answers alone where a champion has expired: three columns and six months, which cannot go far wrong."""
+"""The recipe that replaces an expired champion: three columns and six months, which cannot go far wrong."""
 
 
 def table_key(recipes: Iterable[Recipe], *rules: object) -> str:
-    """The same for two tables that mean the same; `rules` are what else decides how members become a model."""
+    """Key of a recipe table; `rules` holds whatever else determines how members become a model."""
     content = [[asdict(recipe) for recipe in recipes], [str(rule) for rule in rules]]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]

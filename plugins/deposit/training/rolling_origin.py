@@ -1,7 +1,7 @@
-"""Rolling origin: each month is scored by members that saw only the labelled months before it.
+"""Rolling origin: each month is scored by members that were fitted only on the labelled months before it.
 
-One function serves training, gate, replay and report. Libraries split rows or regular time steps; these are whole
-calendar months, some of them missing, with labels that may come late (decision 22).
+Training, gate, replay and report share this code. Libraries split rows or regular time steps; the folds here are whole
+calendar months, some of them missing, with labels that may arrive late (decision 22).
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,25 +27,25 @@ from deposit.training.recipes import RECIPES, Recipe, Trees
 from deposit.training.search import TuningResult, tune
 
 HISTORY_MONTHS = 6
-"""Labelled months from which on a month is scored, if there are so many; with fewer all but one."""
+"""Labelled months that a fold needs; in a shorter history, as many as the newest month has."""
 
 _HERE = ComputeSettings()
 
 
 @dataclass(frozen=True)
 class Fold:
-    """A month (YYYY-MM) and the labelled months that its members are fitted on."""
+    """A month (YYYY-MM) to score, and the labelled months that its members are fitted on."""
 
     period: str
     labelled: tuple[str, ...]
 
 
 def folds(periods: Sequence[str], delay: int) -> tuple[Fold, ...]:
-    """The folds of some months, oldest first.
+    """The folds of some months, oldest first. Raises DataError if there are too few months.
 
     Args:
         periods: months that have rows, in any order.
-        delay: calendar months until a month's labels are known after its end.
+        delay: calendar months between the end of a month and the arrival of its labels.
 
     >>> [fold.period for fold in folds(["2008-05", "2008-06", "2008-07"], delay=1)]
     ['2008-07']
@@ -54,18 +54,18 @@ def folds(periods: Sequence[str], delay: int) -> tuple[Fold, ...]:
     known = [tuple(each for each in months if ordinal(each) + delay < ordinal(month)) for month in months]
     least = min(HISTORY_MONTHS, len(known[-1])) if known else 0
     if not least:
-        raise DataError(f"{len(months)} months are too few to score one by the labelled months before it: ingest more")
+        raise DataError(f"{len(months)} months are too few to score one from labelled months before it: ingest more")
     return tuple(Fold(month, labelled) for month, labelled in zip(months, known, strict=True) if len(labelled) >= least)
 
 
 @dataclass(frozen=True, eq=False)
 class ForwardPredictions:
-    """What each recipe predicted of each fold's month, n rows in all, oldest first.
+    """Predictions of each recipe for the months of all folds, n rows in total, oldest first.
 
     Args:
         recipes: names, in the order of `log_odds`.
-        folds: the months, and what was known then.
-        periods: of the rows, shape (n,).
+        folds: scored months, with the months that were labelled at the time.
+        periods: month of each row, shape (n,).
         labels: shape (n,).
         log_odds: shape (recipes, n).
     """
@@ -77,12 +77,12 @@ class ForwardPredictions:
     log_odds: Values
 
     def rows(self, period: str) -> NDArray[np.bool_]:
-        """Which rows are of a month."""
+        """Mask of a month's rows."""
         rows: NDArray[np.bool_] = self.periods == period
         return rows
 
     def until(self, periods: Sequence[str]) -> "ForwardPredictions":
-        """Of the folds whose months are among these alone."""
+        """The predictions of those folds whose months are in `periods`."""
         kept = np.isin(self.periods, list(periods))
         inside = tuple(fold for fold in self.folds if fold.period in set(periods))
         return ForwardPredictions(self.recipes, inside, self.periods[kept], self.labels[kept], self.log_odds[:, kept])
@@ -90,7 +90,7 @@ class ForwardPredictions:
 
 @dataclass(frozen=True)
 class Fitting:
-    """What is fitted, and how: `delay` in months, `trials` of a search for trees; where changes no number."""
+    """What to fit and how: `delay` in months, `trials` per tuning; `threads` and `compute` do not affect the result."""
 
     delay: int = 0
     trials: int = 20
@@ -101,7 +101,7 @@ class Fitting:
 
 
 class _Scoring(NamedTuple):
-    """What is to be done for a fold: the members' log-odds that the cache has, by key, and those to be fitted."""
+    """The scoring of a fold: log-odds that are cached, and members that must be fitted, both by member key."""
 
     fold: Fold
     key: str
@@ -111,15 +111,15 @@ class _Scoring(NamedTuple):
 
 
 class Trainer:
-    """Fits the members of a history; pure but for the cache and the progress that it tells.
+    """Fits and scores recipes on a history; pure except for the cache and the progress callback.
 
     Args:
         frame: rows with `period`, the features and `y`.
-        fitting: the recipes, and how.
-        cache: of what was scored and tuned before.
-        progress: called at each month.
+        fitting: recipes and fitting parameters.
+        cache: cache of scores and tuning results.
+        progress: callback, called for each month.
 
-    Raises DataError if the frame holds `duration`.
+    Raises DataError if the frame has the column `duration`.
     """
 
     def __init__(
@@ -132,19 +132,19 @@ class Trainer:
         self._fitting, self._cache, self._progress = fitting, cache, progress
 
     def score(self) -> ForwardPredictions:
-        """Score every month that has labelled months before it.
+        """Score every month that has enough labelled months before it.
 
-        Raises DataError for too few months, or one outcome only in the first labelled months.
+        Raises DataError if there are too few months, or if the first labelled months have a single outcome.
         """
         chosen = folds(list(self.months), self._fitting.delay)
         self._refuse_one_sided(chosen[0])
         scored: list[Values] = []
-        # threads below them would only wait for each other
+        # nested threads would only wait for each other
         with threadpool_limits(limits=1), pool(self._fitting.compute, self._fitting.threads) as workers:
             months = workers.share(self.months)
             if any(recipe.tuned for recipe in self._fitting.recipes):
                 self._search({_searched(fold.labelled) for fold in chosen}, months, workers)
-            # the longest first, so that no thread is left alone with one
+            # longest tasks first, so that none of them is left to a single worker at the end
             todo = [self._scoring(fold) for fold in reversed(chosen)]
             fitted = workers.map(
                 score_month,
@@ -159,7 +159,7 @@ class Trainer:
                 if each.missing:
                     values = values | next(fitted)
                     self._cache.write(each.key, values)
-                self._progress("scoring each month by the months before it", number, len(chosen))
+                self._progress("scoring each month from the months before it", number, len(chosen))
                 scored.insert(0, np.array([values[each.names[recipe]] for recipe in self._fitting.recipes]))
         rows = pd.concat([self.months[fold.period] for fold in chosen])
         return ForwardPredictions(
@@ -171,21 +171,21 @@ class Trainer:
         )
 
     def fit(self, labelled: Sequence[str], recipes: Sequence[Recipe]) -> tuple[EncodedRows, list[Member]]:
-        """Recipes fitted on some months' rows, side by side, and the rows with their encoder."""
+        """Fit recipes on the rows of some months, in parallel; returns the encoded rows and the members."""
         rows = EncodedRows.of(pd.concat([self.months[period] for period in labelled]))
-        # the slow ones first, so that no thread is left alone with one
+        # slowest recipes first, so that none of them is left to a single worker at the end
         order = sorted(recipes, key=lambda recipe: recipe.family != "xgboost")
         trees = [self._trees(recipe, labelled) for recipe in order]
         with threadpool_limits(limits=1), pool(self._fitting.compute, self._fitting.threads) as workers:
             shared = workers.share(rows)
-            calls = ((recipe, shared, its, self._fitting.seed) for recipe, its in zip(order, trees, strict=True))
+            calls = ((recipe, shared, params, self._fitting.seed) for recipe, params in zip(order, trees, strict=True))
             by_recipe = dict(zip(order, workers.map(fit_alone, calls), strict=True))
         return rows, [by_recipe[recipe] for recipe in recipes]
 
     def tuning(self, labelled: Sequence[str]) -> TuningResult | None:
-        """The search for trees that holds for these labelled months: made once a year of them, on those before alone.
+        """The tuning result that applies to these labelled months: tuning is repeated with every 12 new ones.
 
-        None before the first.
+        None if there are fewer than `HISTORY_MONTHS`.
         """
         if len(labelled) < HISTORY_MONTHS:
             return None
@@ -198,19 +198,19 @@ class Trainer:
         return result
 
     def _search(self, searched: set[tuple[str, ...]], months: Mapping[str, pd.DataFrame], workers: Pool) -> None:
-        """Have the cache know the searches for trees of some labelled months."""
+        """Run the tunings for these sets of labelled months, unless they are cached."""
         fitting = self._fitting
         new = [
             each
             for each in sorted(searched)
             if len(each) >= HISTORY_MONTHS and self._cache.read_tuning(self._tuning_key(each)) is None
         ]
-        # what a worker elsewhere would say nobody sees
+        # a remote worker cannot reach the callback
         progress = self._progress if fitting.compute.scheduler is None else log_progress
         calls = ((months, each, fitting.trials, fitting.seed, fitting.threads, progress) for each in new)
         for number, (each, result) in enumerate(zip(new, workers.map(tune, calls), strict=True), 1):
             self._cache.write_tuning(self._tuning_key(each), result)
-            self._progress("searching for trees", number, len(new))
+            self._progress("tuning trees", number, len(new))
 
     def _tuning_key(self, searched: Sequence[str]) -> str:
         return content_key(self.digests, searched, self._fitting.trials, self._fitting.seed)
@@ -220,12 +220,12 @@ class Trainer:
         return tuning.best if tuning else Trees()
 
     def _scoring(self, fold: Fold) -> _Scoring:
-        """What is to be done for a fold: what the cache has is not fitted again."""
+        """The scoring of a fold; members whose predictions are cached are not fitted again."""
         key = content_key(self.digests, fold.labelled, self.digests[fold.period])
         trees = {each: self._trees(each, fold.labelled) for each in self._fitting.recipes}
-        names = {each: member_key(each, its, self._fitting.seed) for each, its in trees.items()}
+        names = {each: member_key(each, params, self._fitting.seed) for each, params in trees.items()}
         known = self._cache.read(key, len(self.months[fold.period]))
-        missing = {names[each]: (each, its) for each, its in trees.items() if names[each] not in known}
+        missing = {names[each]: (each, params) for each, params in trees.items() if names[each] not in known}
         return _Scoring(fold, key, names, known, missing)
 
     def _refuse_one_sided(self, first: Fold) -> None:
@@ -238,12 +238,12 @@ class Trainer:
 
 
 def _searched(labelled: Sequence[str]) -> tuple[str, ...]:
-    """The labelled months whose search for trees holds: those of whole years after the first months."""
+    """The labelled months that tuning uses: the first `HISTORY_MONTHS`, and whole years after them."""
     return tuple(labelled[: HISTORY_MONTHS + max(0, len(labelled) - HISTORY_MONTHS) // 12 * 12])
 
 
 def refuse_leakage(frame: pd.DataFrame) -> None:
-    """Raise DataError if the frame holds `duration`."""
+    """Raise DataError if the frame has the column `duration`."""
     if LEAKAGE_COLUMN in frame:
         raise DataError(
             f"{LEAKAGE_COLUMN} is known only after the call: a model must not use it; ingest the data without it"

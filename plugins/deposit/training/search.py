@@ -1,4 +1,4 @@
-"""The search for the parameters of boosted trees, judged forward in time alone. Pure, and the same every time."""
+"""Tuning of the boosted trees, evaluated forward in time only. Pure and reproducible."""
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,15 +16,15 @@ from deposit.training.fitting import EncodedRows, fit
 from deposit.training.recipes import Recipe, Trees
 
 TUNING_MONTHS = 3
-"""The newest months that a search is judged on, each by the months before it."""
-_BETWEEN_LOOKS = 2
-"""Months that are judged before the pruner looks, side by side or not: the number of threads changes no result."""
+"""The newest months that trials are evaluated on, each from the months before it."""
+_PRUNING_INTERVAL = 2
+"""Months between two pruning checks, in parallel or not: the number of threads does not affect the result."""
 _RECIPE = Recipe("trial", "xgboost")
 
 
 @dataclass(frozen=True)
 class Trial:
-    """Parameters tried: the pooled log loss after each month; a pruned trial stops before the last."""
+    """Parameters of a trial, and the pooled log loss after each month; a pruned trial stops before the last month."""
 
     trees: Trees
     losses: tuple[float, ...]
@@ -33,15 +33,15 @@ class Trial:
 
 @dataclass(frozen=True)
 class TuningResult:
-    """The parameters with the lowest pooled log loss, and all that were tried."""
+    """The parameters with the lowest pooled log loss, and all trials."""
 
     best: Trees
     trials: tuple[Trial, ...]
 
 
 @dataclass(frozen=True, eq=False)
-class _Judged:
-    """A month of the search: what is learned from, and what is predicted."""
+class _EvaluationMonth:
+    """A month that trials are evaluated on: encoded training rows, and the month's matrix and labels."""
 
     rows: EncodedRows
     matrix: Matrix
@@ -56,53 +56,60 @@ def tune(
     threads: int,
     progress: Progress,
 ) -> TuningResult:
-    """The best of a small space: seeded TPE, median pruning over months, fixed parameters tried first.
+    """Search a small parameter space: seeded TPE, median pruning over months, the default parameters first.
 
     Args:
         months: rows by month.
-        labelled: months that may be learned from, oldest first; more than `TUNING_MONTHS`.
-        trials: how many are tried.
-        seed: of the search and of the fits.
-        threads: how many months are fitted side by side.
-        progress: called at each trial.
+        labelled: labelled months, oldest first; more than `TUNING_MONTHS`.
+        trials: number of trials.
+        seed: seed of the sampler and of the fits.
+        threads: number of months that are fitted in parallel.
+        progress: callback, called after each trial.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    judged = [_judged(months, labelled, place) for place in range(len(labelled) - 1, len(labelled) - 4, -1)]
+    evaluated = [
+        _evaluation_month(months, labelled, place) for place in range(len(labelled) - 1, len(labelled) - 4, -1)
+    ]
     study = optuna.create_study(
         sampler=optuna.samplers.TPESampler(seed=seed), pruner=optuna.pruners.MedianPruner(n_startup_trials=5)
     )
     study.enqueue_trial(asdict(Trees()))
     with threadpool_limits(limits=1), ThreadPoolExecutor(threads) as pool:
         study.optimize(
-            lambda trial: _pooled_loss(trial, judged, seed, pool),
+            lambda trial: _pooled_loss(trial, evaluated, seed, pool),
             n_trials=trials,
             callbacks=[lambda _, trial: progress("tuning XGBoost", trial.number + 1, trials)],
         )
     return TuningResult(_suggest(study.best_trial), tuple(_to_trial(each) for each in study.get_trials(deepcopy=False)))
 
 
-def _judged(months: Mapping[str, pd.DataFrame], labelled: Sequence[str], place: int) -> _Judged:
+def _evaluation_month(months: Mapping[str, pd.DataFrame], labelled: Sequence[str], place: int) -> _EvaluationMonth:
     rows, now = EncodedRows.of(pd.concat([months[period] for period in labelled[:place]])), months[labelled[place]]
-    return _Judged(rows, rows.encoder.encode_columns(now), now["y"].to_numpy(np.int8))
+    return _EvaluationMonth(rows, rows.encoder.encode_columns(now), now["y"].to_numpy(np.int8))
 
 
-def _pooled_loss(trial: optuna.Trial, judged: Sequence[_Judged], seed: int, pool: ThreadPoolExecutor) -> float:
-    """Newest months first: they say most, and a loss that falls on the way is what the pruner compares rightly."""
+def _pooled_loss(
+    trial: optuna.Trial, evaluated: Sequence[_EvaluationMonth], seed: int, pool: ThreadPoolExecutor
+) -> float:
+    """The pooled log loss of a trial, newest months first.
+
+    The newest months are the most informative. In this order the running loss tends to fall, which suits the pruner.
+    """
     trees = _suggest(trial)
     losses: list[float] = []
     total, rows = 0.0, 0
-    for start in range(0, len(judged), _BETWEEN_LOOKS):
-        together = judged[start : start + _BETWEEN_LOOKS]
+    for start in range(0, len(evaluated), _PRUNING_INTERVAL):
+        together = evaluated[start : start + _PRUNING_INTERVAL]
         for row_losses in pool.map(lambda month: _losses(trees, month, seed), together):
             total, rows = total + float(row_losses.sum()), rows + len(row_losses)
             losses.append(total / rows)
             trial.report(losses[-1], step=len(losses))
-        if len(losses) < len(judged) and trial.should_prune():
+        if len(losses) < len(evaluated) and trial.should_prune():
             raise optuna.TrialPruned
     return losses[-1]
 
 
-def _losses(trees: Trees, month: _Judged, seed: int) -> np.ndarray:
+def _losses(trees: Trees, month: _EvaluationMonth, seed: int) -> np.ndarray:
     log_odds = fit(_RECIPE, month.rows, trees, seed).log_odds(month.rows.encoder, month.matrix)
     return metrics.log_losses(month.labels, 1 / (1 + np.exp(-log_odds)))
 

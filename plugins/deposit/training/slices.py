@@ -1,7 +1,7 @@
-"""Slices: how a model did in groups of customers, and which gaps to all calls are beyond noise. Pure.
+"""Slices: metrics by customer group, and which gaps to all calls are statistically significant. Pure.
 
-The metrics by group and the bootstrap intervals of fairlearn's `MetricFrame`, with all resamples at once, since its own
-way takes minutes and each training has a card (decision 25); a test holds one against the other.
+The group metrics and bootstrap intervals of fairlearn's `MetricFrame`, computed for all resamples at once: fairlearn
+takes minutes, and every training has a card (decision 25). A test compares the two.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,22 +22,22 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LEAST_ROWS = 100
-"""Groups with fewer calls are not shown: they are noise, and near to single customers."""
+"""Groups with fewer calls are not shown: they are noisy and come close to single customers."""
 LEAST_OUTCOMES = 10
-"""Of each outcome that a metric must be measured on to be held against all calls."""
+"""Rows of each outcome that a group needs for its metric to be compared with that of all calls."""
 RESAMPLES = 200
 ALPHA = 0.05
-"""Chance that any gap of a card is flagged although groups differ in nothing."""
+"""Family-wise error rate: the chance that a card flags any gap although no group differs."""
 AGE_BANDS = {"0 to 29": 30, "30 to 39": 40, "40 to 49": 50, "50 to 59": 60, "60 and over": 1000}
-"""Age bands, and the age below which each ends."""
+"""Age bands with their exclusive upper bounds."""
 COLUMNS = ("job", "marital", "education", "contact", "month")
 METRICS = ("roc_auc", "calibration_gap", "call_rate", "precision")
 COMPARED = ("roc_auc", "calibration_gap", "precision")
-"""Call rates differ as the probabilities do, which is what the model is for."""
+"""Metrics that are tested; call rates differ as the probabilities do, which is what the model is for."""
 
 
 class Estimate(msgspec.Struct, frozen=True):
-    """A metric of a group with its interval; `flagged` if it differs from that of all calls beyond noise."""
+    """A metric of a group with its interval; `flagged` if it differs significantly from that of all calls."""
 
     value: float | None
     low: float | None
@@ -49,11 +49,11 @@ class Slice(msgspec.Struct, frozen=True, kw_only=True):
     """One group, or all calls.
 
     Args:
-        column: by which calls are grouped; empty for all calls.
-        roc_auc: over the pairs of calls of one month.
-        calibration_gap: mean probability less the share that subscribed.
-        call_rate: share that it pays to call.
-        precision: share that subscribed among these.
+        column: column that the calls are grouped by; empty for all calls.
+        roc_auc: ROC AUC over pairs of calls of the same month.
+        calibration_gap: mean probability minus subscription rate.
+        call_rate: share of customers that it pays to call.
+        precision: subscription rate among these.
     """
 
     column: str
@@ -66,7 +66,7 @@ class Slice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Slices(msgspec.Struct, frozen=True):
-    """All calls, the groups, and by column how many groups are too small to be shown."""
+    """All calls, the groups, and by column the number of groups that are too small to be shown."""
 
     overall: Slice
     groups: tuple[Slice, ...]
@@ -75,7 +75,7 @@ class Slices(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, eq=False)
 class _Column:
-    """The rows of a column's groups: their places, and the group of each as a number."""
+    """The rows of a column's groups: their positions, and the group index of each."""
 
     name: str
     groups: tuple[str, ...]
@@ -84,7 +84,7 @@ class _Column:
 
 
 def find_slices(frame: "pd.DataFrame", predictions: Predictions, economics: Economics, seed: int) -> Slices:
-    """The slices of predictions that were made of a frame's rows, which are in the same order."""
+    """The slices of predictions; `frame` has their rows, in the same order."""
     called = predictions.probabilities * economics.deposit_value > economics.call_cost
     everything = _Column("", ("all calls",), np.arange(len(frame)), np.zeros(len(frame), np.intp))
     suppressed: dict[str, int] = {}
@@ -109,7 +109,7 @@ def find_slices(frame: "pd.DataFrame", predictions: Predictions, economics: Econ
 
 
 def beyond_noise(chances: Values) -> NDArray[np.bool_]:
-    """Which of many differences are beyond noise by Holm's step-down test (1979) at `ALPHA` for all of them.
+    """Which differences are significant by Holm's step-down test (1979), at the family-wise level `ALPHA`.
 
     Args:
         chances: two-sided p-values, shape (n,); NaN where there is nothing to compare.
@@ -126,7 +126,7 @@ def beyond_noise(chances: Values) -> NDArray[np.bool_]:
 
 
 def _columns(frame: "pd.DataFrame", suppressed: dict[str, int]) -> Iterator[_Column]:
-    """Each column with the groups that are large enough; how many are not is added to `suppressed`."""
+    """Each column with its groups that are large enough; the number of the others is added to `suppressed`."""
     bands = np.array(list(AGE_BANDS))[np.searchsorted(list(AGE_BANDS.values()), frame["age"], side="right")]
     for name, texts in {"age band": bands, **{name: frame[name].to_numpy(dtype=str) for name in COLUMNS}}.items():
         groups, codes, counts = np.unique(texts, return_inverse=True, return_counts=True)
@@ -139,7 +139,7 @@ def _columns(frame: "pd.DataFrame", suppressed: dict[str, int]) -> Iterator[_Col
 
 
 def _measure(column: _Column, predictions: Predictions, called: NDArray[np.bool_], weights: Values) -> Values:
-    """Each metric of each group for each row of `weights` (resamples, n): shape (resamples, groups, metrics)."""
+    """Each metric of each group under each row of `weights` (resamples, n): shape (resamples, groups, metrics)."""
     rows, codes, count = column.rows, column.codes, len(column.groups)
     labels, probabilities, called = predictions.labels[rows], predictions.probabilities[rows], called[rows]
     months, month = np.unique(predictions.periods[rows], return_inverse=True)
@@ -157,7 +157,7 @@ def _measure(column: _Column, predictions: Predictions, called: NDArray[np.bool_
 
 
 def _comparable(column: _Column, labels: Labels, called: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Whether a metric of a group can be held against that of all calls: shape (groups, metrics)."""
+    """Whether a group's metric can be compared with that of all calls: shape (groups, metrics)."""
     count = len(column.groups)
     positive, chosen = labels[column.rows] == 1, called[column.rows]
     comparable = np.zeros((count, len(METRICS)), dtype=bool)
@@ -169,7 +169,7 @@ def _comparable(column: _Column, labels: Labels, called: NDArray[np.bool_]) -> N
 
 
 def _flag(values: Values, samples: Values, comparable: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """What differs from the first group, all calls, beyond noise; differences are taken within each resample."""
+    """Which metrics differ significantly from the first group, all calls; differences are taken per resample."""
     spread, chances = np.zeros(values.shape), np.full(values.shape, np.nan)
     spread[comparable] = np.nanstd((samples - samples[:, :1])[:, comparable], axis=0)
     measured = spread > 0

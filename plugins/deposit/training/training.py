@@ -1,4 +1,4 @@
-"""Train: a dataset version to a model in MLflow. Repeatable: the same training is done once."""
+"""Train a model on a dataset version and log it to MLflow. Idempotent: an identical training is reused."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -33,7 +33,7 @@ from deposit.training.weighting import Standing
 
 @dataclass(frozen=True)
 class TrainedRecipe:
-    """A recipe's run, its weight in the model, and what it did forward in time."""
+    """A recipe's run, its weight in the model, and its rolling-origin metrics."""
 
     name: str
     run_id: str
@@ -43,16 +43,16 @@ class TrainedRecipe:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """A training's run.
+    """A finished training run.
 
     Args:
-        run_id: of the training, which has the model.
-        dataset: version that was trained on.
-        reused: whether the same training had been done before.
-        challenger: `mixture`, or the name of the one recipe.
-        metrics: of the model's months as they would have been answered: `<metric>`, with `_low` and `_high` by rows,
-            `_month_low` and `_month_high` by months.
-        recipes: its members.
+        run_id: MLflow run, which holds the model.
+        dataset: dataset version that was trained on.
+        reused: whether an identical training had already finished.
+        challenger: `mixture`, or the name of the recipe if the model has only one.
+        metrics: rolling-origin metrics of the model: `<metric>`, with `_low` and `_high` (rows resampled), `_month_low`
+            and `_month_high` (months resampled).
+        recipes: all recipes of the training.
     """
 
     run_id: str
@@ -70,11 +70,11 @@ def train(
     progress: Progress = log_progress,
     role: Literal[RunRole.TRAINING, RunRole.FALLBACK] = RunRole.TRAINING,
 ) -> TrainingResult:
-    """Train on a dataset version (the one ingested last by default) and log it to MLflow.
+    """Train on a dataset version (by default the one ingested last) and log the model to MLflow.
 
-    Excluded months are neither learned from nor scored: their data is known to be broken. Those of which the
-    dataset has no rows change nothing. A fallback is trained in the same way, from its one recipe. Raises DataError (no
-    such dataset, too short a history), IntegrityError or UpstreamError.
+    Excluded months are neither trained on nor scored, since their data is known to be broken; those without rows in the
+    dataset have no effect. A fallback is trained in the same way, from a single recipe. Raises DataError (no such
+    dataset, too short a history), IntegrityError or UpstreamError.
     """
     client, bucket = tracking.connect(settings.mlflow.tracking_uri), ObjectStore(settings.store).data
     manifest = datasets.manifest(bucket, dataset) if dataset else history.newest_dataset(settings.store)
@@ -85,7 +85,7 @@ def train(
         key = history.training_key(version, excluded, settings_key, role)
         finished = history.finished_training(client, experiment_id, {Tag.ROLE: role, Tag.TRAINING_KEY: key})
         if finished is not None:
-            progress(f"dataset {version} has been trained on with these settings before: run {finished.info.run_id}")
+            progress(f"dataset {version} was already trained on with these settings: run {finished.info.run_id}")
             return result_of(client, finished, reused=True)
         frame = datasets.load(bucket, version, excluded)
         if excluded:
@@ -113,20 +113,20 @@ def trainer_of(
     progress: Progress = log_progress,
     recipes: tuple[Recipe, ...] | None = None,
 ) -> Trainer:
-    """Who fits a frame's recipes as the settings have it, and keeps in the data bucket what was scored."""
+    """A trainer for a frame, configured by the settings, with its cache in the data bucket."""
     fitting = Fitting(train.label_delay, train.trials, train.seed, train.threads, recipes or RECIPES, compute)
     return Trainer(frame, fitting, ForwardCache(ObjectStore(store).data), progress)
 
 
 def recorded(tracking_uri: str, run_id: str) -> TrainingResult:
-    """What the runs of a finished training record. Raises DataError (no such training) or UpstreamError."""
+    """The recorded result of a finished training. Raises DataError (no such training) or UpstreamError."""
     client = tracking.connect(tracking_uri)
     with tracking.mlflow_errors(client):
         return result_of(client, history.training_by_run(client, run_id), reused=False)
 
 
 def result_of(client: MlflowClient, run: Run, reused: bool) -> TrainingResult:
-    """What a finished training's runs record."""
+    """Read the result of a finished training from its runs."""
     recipes = [
         TrainedRecipe(
             child.info.run_name,
@@ -142,7 +142,7 @@ def result_of(client: MlflowClient, run: Run, reused: bool) -> TrainingResult:
 
 
 def _present(periods: Sequence[str], manifest: Manifest) -> list[str]:
-    """Those of which a dataset has rows: others must not make another training of the same rows."""
+    """The periods that have rows in the dataset: the others must not change the training key."""
     present = {part.period for part in manifest.files}
     return [period for period in periods if period in present]
 
@@ -163,7 +163,7 @@ def _provenance(manifest: Manifest, excluded: Sequence[str], key: str, revision:
 def _training_run(
     client: MlflowClient, experiment_id: str, provenance: Provenance, role: RunRole, settings_key: str
 ) -> Iterator[str]:
-    """The parent run: FINISHED at the end, FAILED after an error."""
+    """Open the parent run, which ends as FINISHED, or as FAILED after an error."""
     tags = {Tag.ROLE: role, Tag.SETTINGS: settings_key, **mlflow_logging.provenance_tags(provenance)}
     run_id = mlflow_logging.start(client, experiment_id, f"{role} on {provenance.dataset}", tags)
     try:
@@ -184,13 +184,13 @@ def _log(
     settings: Settings,
     progress: Progress,
 ) -> None:
-    """Log the model to the training's run and, while plots are drawn here, the recipes, each to a run of its own."""
+    """Log the model to the training's run and, concurrently in one other thread, each recipe to a run of its own."""
     prices = settings.economics.model_dump(include={"deposit_value", "call_cost"})
     values = {**settings.train.model_dump(), "rule": settings.select.rule, **prices}
-    with ThreadPoolExecutor(1, thread_name_prefix="recipes") as beside:
+    with ThreadPoolExecutor(1, thread_name_prefix="recipes") as executor:
         progress(f"logging the model and its {len(challenger.members)} recipes to MLflow")
         recipes = [
-            beside.submit(mlflow_logging.log_recipe, client, experiment_id, run_id, member, tuning)
+            executor.submit(mlflow_logging.log_recipe, client, experiment_id, run_id, member, tuning)
             for member in challenger.members
         ]
         mlflow_logging.log_challenger(client, run_id, challenger, card, Economics.of(settings.economics), values)

@@ -1,4 +1,4 @@
-"""Weights of the mixture's members, and the mixture as it would have stood in each month. Pure."""
+"""Weights of the mixture's members, and the mixture's rolling-origin predictions. Pure."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ from deposit.model.mixture import Values
 from deposit.training.rolling_origin import Fold, ForwardPredictions
 
 ETA = 5.0
-"""How much a month's mean log loss weighs. From 2 to 10 it changes no metric by more than .002 on the public data."""
+"""Learning rate on a month's mean log loss. From 2 to 10 it changes no metric by more than .002 on the public data."""
 SHARE = 0.05
-"""Share of the weight that is spread evenly after each month, so that no member is lost for ever; 0 to .2 is alike."""
+"""Share of the weight spread evenly after each month, so that members can recover; 0 to .2 give similar results."""
 LEAST_WEIGHT = 0.01
-"""Members below it are left out."""
+"""Members with a lower weight are left out."""
 THRESHOLD_MONTHS = 6
-"""Newest labelled months by whose F1 the threshold is chosen."""
+"""Number of newest labelled months on which the threshold maximises F1."""
 Choice = Literal["gate", "accuracy_f1"]
 
 
@@ -28,7 +28,7 @@ def exponential_weights(losses: Values) -> Values:
     """Weights after some months, shape (members,): exponential weights with a fixed share (Herbster, Warmuth 1998).
 
     Args:
-        losses: mean log loss of each month and member, shape (months, members), oldest first.
+        losses: mean log loss by month and member, shape (months, members), oldest first.
 
     >>> exponential_weights(np.array([[0.3, 0.5]])).round(3).tolist()
     [0.72, 0.28]
@@ -41,7 +41,7 @@ def exponential_weights(losses: Values) -> Values:
 
 
 def best_f1_threshold(labels: NDArray[np.int8], probabilities: Values) -> float:
-    """The probability from which on `yes` gives the highest F1.
+    """The threshold with the highest F1; probabilities from it on count as `yes`.
 
     >>> best_f1_threshold(np.array([1, 0, 1, 0]), np.array([0.9, 0.4, 0.6, 0.2]))
     0.6
@@ -56,18 +56,18 @@ def best_f1_threshold(labels: NDArray[np.int8], probabilities: Values) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Standing:
-    """The members' weights month by month, each from the months whose labels were known then.
+    """The members' weights month by month, each computed from the months that were labelled at the time.
 
     Args:
-        forward: what each member predicted.
-        choice: `gate` mixes the members, `accuracy_f1` takes the one that was best by the mean of accuracy and F1.
+        forward: rolling-origin predictions of the members.
+        choice: `gate` mixes the members; `accuracy_f1` takes the member with the best mean of accuracy and F1.
     """
 
     forward: ForwardPredictions
     choice: Choice = "gate"
 
     def weights(self, fold: Fold | None = None) -> dict[str, float]:
-        """By name, for a fold's month; after all months if none is given. Members that have none are left out."""
+        """Weights by member at a fold, or after all months without a fold; members without weight are left out."""
         known = self.forward.until(fold.labelled) if fold else self.forward
         weights = _CHOICES[self.choice](known)
         weights = np.where(weights < LEAST_WEIGHT, 0.0, weights)
@@ -76,12 +76,12 @@ class Standing:
 
     @cached_property
     def history(self) -> dict[str, dict[str, float]]:
-        """The weights by which each month was predicted."""
+        """Weights behind the predictions of each month, by month and member."""
         return {fold.period: self.weights(fold) for fold in self.forward.folds}
 
     @cached_property
     def predictions(self) -> Predictions:
-        """What would have been answered, row by row."""
+        """Rolling-origin predictions of the mixture, row by row."""
         forward = self.forward
         log_odds = np.empty(len(forward.labels))
         for period, weights in self.history.items():
@@ -92,16 +92,16 @@ class Standing:
 
     @cached_property
     def thresholds(self) -> Values:
-        """Of each row: the threshold that its month would have had."""
+        """Threshold of each row, as it was at the row's month."""
         thresholds = np.empty(len(self.forward.labels))
         for fold in self.forward.folds:
             thresholds[self.forward.rows(fold.period)] = self.threshold(fold)
         return thresholds
 
     def threshold(self, fold: Fold | None = None) -> float:
-        """The best F1 of the newest months as they would have been answered, known at a fold or, without one, now.
+        """Threshold that maximises F1 on the newest months labelled at a fold; without a fold, on the newest of all.
 
-        One half while no month is known.
+        0.5 if no month is labelled yet.
         """
         known = [each.period for each in self.forward.folds if fold is None or each.period in fold.labelled]
         rows = np.isin(self.forward.periods, known[-THRESHOLD_MONTHS:])
@@ -111,13 +111,13 @@ class Standing:
 
 
 def member_predictions(forward: ForwardPredictions, name: str) -> Predictions:
-    """Those of one member."""
+    """Rolling-origin predictions of one member."""
     place = forward.recipes.index(name)
     return Predictions(forward.periods, forward.labels, sigmoid(forward.log_odds[place]))
 
 
 def sigmoid(log_odds: Values) -> Values:
-    """Probabilities of log-odds."""
+    """Probabilities from log-odds."""
     probabilities: Values = 1 / (1 + np.exp(-log_odds))
     return probabilities
 
@@ -133,7 +133,7 @@ def _mixed(forward: ForwardPredictions) -> Values:
 
 
 def _best(forward: ForwardPredictions) -> Values:
-    """All weight on the best by the mean of accuracy and F1; on the first recipe before any month is known."""
+    """All weight on the member with the best mean of accuracy and F1; on the first one if no month is labelled yet."""
     scores = [_accuracy_and_f1(forward.labels, each) for each in sigmoid(forward.log_odds)]
     weights = np.zeros(len(scores))
     weights[int(np.argmax(scores))] = 1.0

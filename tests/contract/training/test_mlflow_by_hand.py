@@ -196,7 +196,7 @@ def test_a_version_whose_run_is_gone_for_good_goes_on(good, own, client, backend
     assert ModelRegistry(own).resolve_artifact(version).threshold is None
     assert ModelRegistry(own).download(version, tmp_path / "model").is_dir()
     assert selection.promote(own, version.model_id).is_champion
-    assert "no gate has judged it" in champion_reason(
+    assert "the gate has not evaluated it" in champion_reason(
         version.model_id, selection.read_decision(ModelRegistry(own), version)
     )
 
@@ -225,7 +225,7 @@ def test_models_that_are_gone_stand_in_no_other_s_way(good, bad, own, client, da
     seen = monitor(settings, period, lambda message, *_: messages.append(message))
 
     assert [model.model_id for model in seen.models] == [kept]
-    assert any(f"{gone} is left out" in message and "there is no model" in message for message in messages)
+    assert any(f"{gone} is skipped" in message and "there is no model" in message for message in messages)
     assert verdicts_of(database) == {kept, gone}
     assert write_catalog(settings) == []
     assert [model.model_id for model in parse_catalog(settings.catalog_path.read_bytes()).models] == [kept]

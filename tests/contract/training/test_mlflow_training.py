@@ -172,7 +172,7 @@ def test_a_model_whose_ranking_was_never_measured_is_listed_with_a_dash(
     (line,) = (line for line in capsys.readouterr().out.splitlines() if refused.model_id in line)
 
     assert not refused.promoted
-    assert "one outcome only" in refused.reason
+    assert "only one outcome" in refused.reason
     (version,) = ModelRegistry(own).versions()
     assert "roc_auc" not in version.metrics
     *_, ranking, loss = (cell.strip() for cell in line.split("│"))
@@ -261,7 +261,7 @@ def test_why_a_version_is_champion_is_reported_to_who_releases_it(good, bad, own
     ModelRegistry(own).set_champion(refused, ModelRegistry(own).by_id(won.model_id))
 
     assert reason_of(own, won.model_id) == won.reason
-    assert reason_of(own, lost.model_id) == f"appointed by hand, although {lost.reason}"
+    assert reason_of(own, lost.model_id) == f"promoted manually, although {lost.reason}"
 
 
 def test_the_plain_rule_compares_accuracy_and_f1(good, bad, own) -> None:
@@ -370,7 +370,7 @@ def test_a_refused_challenger_is_promoted_by_hand_with_its_reason(good, bad, own
     champion = ModelRegistry(own).by_id(lost.model_id)
     reason = reason_of(own, lost.model_id)
     assert reason == promoted.reason
-    assert "by hand, in place of" in reason
+    assert "promoted manually, in place of" in reason
     assert "the months were wrong; the gate: " in reason
     assert lost.reason in reason
     tags = client.get_model_version(own.mlflow.model_name, str(champion.version)).tags

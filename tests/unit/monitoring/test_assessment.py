@@ -114,8 +114,8 @@ def test_outcomes_of_one_value_that_no_month_of_training_had_are_a_data_fault(
     lowest, highest = (f"{rate:.1%}" for rate in (trained.reference.lowest_rate, trained.reference.highest_rate))
     assert result.status == PeriodStatus.DATA_QUALITY_FAILURE
     assert describe(result) == (
-        f"The data is broken: outcomes: all 5,000 that are known are `{'yes' if subscribed else 'no'}`, "
-        f"the share that subscribed was {lowest} to {highest} in the months of training"
+        f"The data is broken: outcomes: all 5,000 known outcomes are `{'yes' if subscribed else 'no'}`, "
+        f"the subscription rate was {lowest} to {highest} in the months of training"
     )
     assert not {"roc_auc", "pr_auc", "f1", "lift_10", "capture_30"} & result.performance.keys()
     assert result.performance["ece"].value > 0
@@ -129,7 +129,7 @@ def test_of_a_model_that_kept_no_monthly_rates_the_rate_of_all_rows_is_taken(tra
     result = assessed(observe(frame, probabilities, trained, 0 * labels), replace(trained, reference=reference))
     assert written.keys() - old.keys() == {"lowest_rate", "highest_rate"}
     assert result.status == PeriodStatus.DATA_QUALITY_FAILURE
-    assert f"the share that subscribed was {reference.rate:.1%} in training" in describe(result)
+    assert f"the subscription rate was {reference.rate:.1%} in training" in describe(result)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_where_ranking_cannot_be_judged_it_says_so_and_not_that_outcomes_are_few
     for observed, expected in ((calm, trained.expected), (every, without)):
         result = assessed(observed, replace(trained, expected=expected))
         assert result.status in (PeriodStatus.STABLE, PeriodStatus.DATA_DRIFT)
-        assert describe(result).endswith("how well it ranks cannot be told")
+        assert describe(result).endswith("but its ranking cannot be assessed")
 
 
 BROKEN_AGE = Deviation(MonitoringRule.INVALID_VALUES, "age", 0.5, (0.0, 0.0), 0.001, 1000)

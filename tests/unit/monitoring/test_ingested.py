@@ -50,7 +50,7 @@ def test_a_column_that_is_broken_in_them_too_is_named(
     assert [fault.column for fault in month.faults] == [column]
     assert not month.is_good
     assert describe_ingested(month) == (
-        f"{MONTH}: what the models were sent was broken, and so are its ingested rows ({column}): it is left out"
+        f"{MONTH}: the data sent to the models was broken, and so are its ingested rows ({column}): it is excluded"
     )
 
 
@@ -62,8 +62,8 @@ def test_outcomes_that_are_all_alike_are_broken(delivered: pd.DataFrame, outcome
 def test_a_good_month_is_kept_with_a_sentence(delivered: pd.DataFrame) -> None:
     rows = int((delivered["period"] == MONTH).sum())
     assert describe_ingested(checked(delivered)) == (
-        f"{MONTH}: what the models were sent was broken; its {rows:,} ingested rows are good by the same checks, "
-        "so it is learned from"
+        f"{MONTH}: the data sent to the models was broken; its {rows:,} ingested rows pass the same checks, "
+        "so it is used for training"
     )
 
 
@@ -73,7 +73,7 @@ def test_rows_too_few_to_show_a_fault_clear_nothing(delivered: pd.DataFrame) -> 
     for frame, rows in ((few, 199), (alone, 0)):
         month = checked(frame)
         assert not month.is_good
-        assert describe_ingested(month).endswith(f"and {rows} ingested rows are too few to clear it: it is left out")
+        assert describe_ingested(month).endswith(f"and {rows} ingested rows are too few to clear it: it is excluded")
 
 
 def test_another_broken_month_is_no_measure(delivered: pd.DataFrame) -> None:

@@ -58,8 +58,8 @@ def test_the_champion_has_its_reason_and_what_it_is_worth_in_months_it_had_not_s
 @pytest.mark.parametrize(
     ("decision", "reason"),
     [
-        (LOST, "appointed by hand, although it lost"),
-        (None, "deposit-v3 is champion already, by hand: no gate has judged it"),
+        (LOST, "promoted manually, although it lost"),
+        (None, "deposit-v3 is already champion, promoted manually: the gate has not evaluated it"),
     ],
 )
 def test_a_champion_that_no_gate_let_in_says_so(

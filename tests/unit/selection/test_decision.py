@@ -83,7 +83,7 @@ def test_the_plain_rule_is_reported_with_both_differences() -> None:
 
 def test_one_outcome_only_is_nothing_to_compare_on() -> None:
     window = SharedWindow("2009-04", 17, "2009-05", "2009-05", 1)
-    assert "there is one outcome only in 17 calls to compare on" in describe(
+    assert "there is only one outcome in 17 calls to compare on" in describe(
         "deposit-v3", None, Comparison(window, GateResult(()), ChallengeKind.FIRST)
     )
 
@@ -91,15 +91,15 @@ def test_one_outcome_only_is_nothing_to_compare_on() -> None:
 @pytest.mark.parametrize(
     ("before", "recorded", "why", "reason"),
     [
-        ("deposit-v2", REFUSED, "wrong years", " by hand, in place of deposit-v2: wrong years; the gate: it lost"),
-        (None, None, None, " by hand: no reason is given; no gate has judged it"),
+        ("deposit-v2", REFUSED, "wrong years", ", in place of deposit-v2: wrong years; the gate: it lost"),
+        (None, None, None, ": no reason given; the gate has not evaluated it"),
     ],
 )
 def test_a_promotion_by_hand_says_why_and_what_the_gate_decided(
     before: str | None, recorded: Decision | None, why: str | None, reason: str
 ) -> None:
     decision = decision_of_person("deposit-v3", before, recorded, why)
-    assert decision.reason == f"deposit-v3 is champion{reason}"
+    assert decision.reason == f"deposit-v3 was promoted manually{reason}"
     assert decision.promoted
     assert decision.champion_before == before
 
@@ -133,8 +133,8 @@ def test_a_decision_of_an_earlier_version_is_read() -> None:
 @pytest.mark.parametrize(
     ("decision", "reason"),
     [
-        (None, "deposit-v3 is champion already, by hand: no gate has judged it"),
-        (REFUSED, "appointed by hand, although it lost"),
+        (None, "deposit-v3 is already champion, promoted manually: the gate has not evaluated it"),
+        (REFUSED, "promoted manually, although it lost"),
         (Decision(True, "it won", criteria=(LOSS,)), "it won"),
     ],
 )

@@ -58,16 +58,16 @@ def test_the_markdown_has_the_figures() -> None:
         "0.660 (0.600 to 0.700)",
         "**-0.050 (-0.080 to -0.020) \u2020**",
     ]
-    assert "1 of 2 groups have such a gap" in text
+    assert "1 of 2 groups have such a difference" in text
     assert "not shown: 2 of job." in text
     assert cells(text, "deposit-v3")[1:5] == ["4", "2009-05 to 2009-08", "12,345", "0.660"]
     assert cells(text, "Log loss | 0.500 | 0.450")[3:] == ["xgboost", "0.050"]
-    assert cells(text, "Profit of calling whom it pays to call | 3,467 | 3,500")[3:] == ["rates", "33.000"]
+    assert cells(text, "Profit of the model's calls | 3,467 | 3,500")[3:] == ["rates", "33.000"]
     for words in (
         "Not for credit decisions",
         "Contacted customers only",
         "last call",
-        "What would make it be withdrawn",
+        "When to withdraw it",
     ):
         assert words in text
 
@@ -75,7 +75,7 @@ def test_the_markdown_has_the_figures() -> None:
 def test_before_a_release_the_card_says_that_its_history_is_to_come() -> None:
     text = to_markdown(ModelCard(figures=figures()))
     assert text.startswith("# Model card: mixture\n")
-    assert "added when this one is released" in text
+    assert "added when this model is first released" in text
     assert "No model served before deposit-v1" in to_markdown(ModelCard(figures=figures(), model_id="deposit-v1"))
 
 
