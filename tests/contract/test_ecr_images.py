@@ -157,7 +157,7 @@ def test_of_an_index_the_image_for_the_processor_is_taken(
     only = {**index, "manifests": entries[:1]}
     registry.put_manifest("deposit/base", "one", only)
     one = settings.model_copy(update={"base_image": f"{HOST}/deposit/base:one", "architecture": "arm64"})
-    with pytest.raises(ReleaseError, match=r"for linux/amd64 and not for linux/arm64"):
+    with pytest.raises(ReleaseError, match=r"for linux/amd64, but not for linux/arm64"):
         ServiceImages(one).push(RELEASE, bento_archive)
 
 
@@ -182,11 +182,11 @@ def test_what_cannot_be_had_has_a_sentence(
 
     with pytest.raises(ReleaseError, match=r"there is no base image .*deposit/base:2: push it, or correct DEPOSIT_"):
         images(base_image=f"{HOST}/deposit/base:2").push(RELEASE, bento_archive)
-    with pytest.raises(ConfigError, match=r"BASE_IMAGE is of ghcr\.io and .* push the base image to the same registry"):
+    with pytest.raises(ConfigError, match=r"BASE_IMAGE is in ghcr\.io and .* push the base image to the same registry"):
         images(base_image="ghcr.io/deposit/base:1")
-    with pytest.raises(ConfigError, match=r"DEPOSIT_RELEASE__ECR_REPOSITORY is no image in a registry: ''"):
+    with pytest.raises(ConfigError, match=r"DEPOSIT_RELEASE__ECR_REPOSITORY is not an image in a registry: ''"):
         images(ecr_repository="")
-    with pytest.raises(ConfigError, match=r"must be https, or http on this machine alone"):
+    with pytest.raises(ConfigError, match=r"must be https; http is allowed on this machine only"):
         images(registry_url="http://10.0.0.1:5000")
     with pytest.raises(UpstreamError, match=r"the image registry of \S+/deposit/base does not answer \(ConnectError\)"):
         images(registry_url=f"http://127.0.0.1:{free_ports(1)}").push(RELEASE, bento_archive)
@@ -204,11 +204,11 @@ def test_credentials_that_are_wrong_or_missing_have_a_sentence(
     settings: ReleaseSettings, monkeypatch: pytest.MonkeyPatch, free_ports: Any
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_ports(1)}")
-    with pytest.raises(UpstreamError, match=r"AWS does not answer, asked to log in to the ECR"):
+    with pytest.raises(UpstreamError, match=r"AWS does not answer the request to log in to ECR"):
         ServiceImages(settings).find(RELEASE)
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
-    with pytest.raises(ReleaseError, match=r"does not take the credentials to log in to the ECR: Unable to locate"):
+    with pytest.raises(ReleaseError, match=r"does not accept the credentials to log in to ECR: Unable to locate"):
         ServiceImages(settings).find(RELEASE)

@@ -70,7 +70,10 @@ def test_what_is_not_there_is_named_with_its_setting(cloud: Cloud) -> None:
 
 def test_a_release_that_aws_denies_fails_with_the_reason(with_rights: Cloud) -> None:
     template = with_rights.service["taskDefinition"]
-    with releasing(with_rights.settings), pytest.raises(ReleaseError, match=r"AWS denies this role to look at the ECS"):
+    with (
+        releasing(with_rights.settings),
+        pytest.raises(ReleaseError, match=r"AWS denies this role permission to describe the ECS"),
+    ):
         release(with_rights.settings, "deposit-v1")
     assert with_rights.service["taskDefinition"] == template
 
@@ -79,7 +82,7 @@ def test_a_release_whose_image_cannot_be_pushed_fails_with_the_reason(with_right
     _allow(with_rights.aws.client("iam"), "releaser", "ecs:*")
     with (
         releasing(with_rights.settings),
-        pytest.raises(ReleaseError, match=r"AWS denies this role to log in to"),
+        pytest.raises(ReleaseError, match=r"AWS denies this role permission to log in to"),
     ):
         release(with_rights.settings, "deposit-v1")
     assert len(with_rights.active()) == 1
@@ -115,7 +118,7 @@ def test_a_rollout_that_the_circuit_breaker_gives_up_goes_back(cloud: Cloud) -> 
     image = f"{cloud.settings.release.ecr_repository}@sha256:{'0' * 60}dead"
     content = derive(service.current().content, service.accepted, image, {})
     service.register(content, release_tags(row, "c" * 64, {}))
-    with pytest.raises(ReleaseError, match=r"do not come up, and the ECS gave up"):
+    with pytest.raises(ReleaseError, match=r"do not start, and ECS gave up"):
         EcsTraffic(cloud.settings.release, service, None).switch(row, (), lambda _: pytest.fail("it has no traffic"))
     assert cloud.service["taskDefinition"] == before
     assert cloud.served() == "deposit-v1"

@@ -121,7 +121,7 @@ def test_the_keyboard_is_enough_and_nothing_starts_unasked(open_home: Callable[.
                 return
         pytest.fail(f"Tab does not lead to {wanted}")
 
-    tab_to("To the content")
+    tab_to("Skip to content")
     tab_to("Roll back…")
     page.keyboard.press("Enter")
     expect(page.locator("#dialog-rollback")).to_be_visible()
@@ -162,7 +162,7 @@ def test_a_start_that_airflow_refuses_is_reported_in_the_dialog(
     page = open_home(refusals=True)
     page.click("[data-opens=dialog-train]")
     page.click("#dialog-train [type=submit]")
-    expect(page.locator("#dialog-train .problem")).to_have_text("Airflow does not allow you this.")
+    expect(page.locator("#dialog-train .problem")).to_have_text("You do not have permission for this in Airflow.")
     expect(page.locator("#dialog-train [type=submit]")).to_be_enabled()
     assert page.locator("#started").inner_text() == ""
 

@@ -1,1 +1,1 @@
-"""The prediction log: entries, the durable spool beside each service, and the shipper into PostgreSQL."""
+"""The prediction log: its entries, the durable spool of each service, and the shipper that moves them to PostgreSQL."""

@@ -1,10 +1,10 @@
-"""The archive: months of `predictions` as Parquet in the object store.
+"""The archive: months of `predictions` as Parquet files in the object store.
 
     archive/predictions/month=2010-05/<content>/part-00000.parquet …
-                                               /_manifest.json      written last, once the parts were read back
+                                               /_manifest.json      written last, after the parts were verified
 
-What has no manifest is not there. A folder is named by its content; a month has a second one if rows came after the
-first was made, and a row may be in both: readers take it once.
+A folder without a manifest is incomplete and ignored. Folders are named by a hash of their content. A month gets a
+second folder if rows are stored after it was archived; a row may be in both, so readers must deduplicate.
 """
 
 import hashlib
@@ -29,11 +29,11 @@ from deposit.store import Bucket
 PREFIX = "archive/predictions/"
 MANIFEST = "_manifest.json"
 PART_ROWS = 1_000_000
-"""Of a file, or a block more: 50 to 70 MB."""
+"""Rows per file, rounded up to a whole block: 50 to 70 MB."""
 MEMORY = "256MB"
-"""What DuckDB takes at most; beyond it, joins and groups go to the disk."""
+"""Memory limit of DuckDB; beyond it, joins and aggregations spill to disk."""
 BLOCK_BYTES = 16 * 2**20
-"""Of what PostgreSQL writes that is in memory at once, about 80,000 rows."""
+"""Bytes of PostgreSQL's CSV that are parsed at a time, about 80,000 rows."""
 _PARQUET_TYPES = {
     "UUID": pa.uuid(),
     "TEXT": pa.string(),
@@ -44,11 +44,13 @@ _PARQUET_TYPES = {
     "TIMESTAMP WITH TIME ZONE": pa.timestamp("us", tz="UTC"),
 }
 _CSV_TYPES = {"UUID": pa.string(), "TIMESTAMP WITH TIME ZONE": pa.int64()}
-"""Of columns that PostgreSQL writes in another form: 32 digits, and microseconds since the epoch."""
+"""Types of columns that `_COPY_EXPRESSIONS` converts: to 32 hexadecimal digits, and to µs since the epoch."""
 SCHEMA = pa.schema([(name, _PARQUET_TYPES[kind]) for name, kind in COLUMN_TYPES.items()])
-_UNIQUE = {"prediction_id", "customer_id", "request_id", "probability", "latency_ms", "event_time", "stored_at"}
-_WRITTEN = {"UUID": "replace({}::text, '-', '')", "TIMESTAMP WITH TIME ZONE": MICROSECONDS}
-_ENTER = """
+_HIGH_CARDINALITY = {
+    "prediction_id", "customer_id", "request_id", "probability", "latency_ms", "event_time", "stored_at",
+}  # fmt: skip
+_COPY_EXPRESSIONS = {"UUID": "replace({}::text, '-', '')", "TIMESTAMP WITH TIME ZONE": MICROSECONDS}
+_INSERT_MANIFEST = """
 INSERT INTO archives (month, content, uri, rows, stored_until) VALUES (%s, %s, %s, %s, to_timestamp(%s / 1000000.0))
 ON CONFLICT DO NOTHING
 """
@@ -56,7 +58,7 @@ Chunk = bytes | bytearray | memoryview
 
 
 class ArchivePart(msgspec.Struct, frozen=True, kw_only=True):
-    """One file; `first_day` and `last_day` are those of its rows."""
+    """One file of the archive; `first_day` and `last_day` are the range of its rows."""
 
     name: str
     rows: int
@@ -70,10 +72,10 @@ class ArchiveManifest(msgspec.Struct, frozen=True, kw_only=True):
     """One folder of the archive.
 
     Args:
-        month: YYYY-MM, of the time of the predictions.
-        content: the folder's name, computed from the days.
-        rows: of all parts.
-        stored_until: when PostgreSQL stored the last of them, µs since the epoch.
+        month: YYYY-MM, by the time of the predictions.
+        content: name of the folder, a hash of the days.
+        rows: number of rows in all parts.
+        stored_until: newest `stored_at` of the rows, in µs since the epoch.
     """
 
     format: int = 1
@@ -86,17 +88,17 @@ class ArchiveManifest(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def folder(self) -> str:
-        """Where it is in the bucket of data."""
+        """Key prefix of the folder in the data bucket."""
         return f"{month_prefix(self.month)}{self.content}/"
 
     def parts_of(self, first_day: str, last_day: str) -> Iterator[ArchivePart]:
-        """The parts that may hold rows of some days."""
+        """Return the parts that may have rows of these days, both inclusive."""
         return (part for part in self.parts if part.first_day <= last_day and part.last_day >= first_day)
 
 
 @contextmanager
 def scratch_folder(archive: ArchiveSettings, state: StateFolder) -> Iterator[Path]:
-    """A folder of this machine for a month that is written or read, while that lasts."""
+    """Yield a temporary local folder for the files of a month."""
     work = archive.work_dir or state.archive
     work.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=work) as folder:
@@ -104,26 +106,26 @@ def scratch_folder(archive: ArchiveSettings, state: StateFolder) -> Iterator[Pat
 
 
 def month_prefix(month: str) -> str:
-    """Where all folders of a month are."""
+    """Return the key prefix of all folders of a month."""
     return f"{PREFIX}month={month}/"
 
 
 def content_of(days: Iterable[DayDigest]) -> str:
-    """The name of a folder with these days."""
+    """Return the name of the folder with these days: a hash of their digests."""
     lines = "".join(f"{day.day} {day.rows} {day.content}\n" for day in days)
     return hashlib.sha256(lines.encode()).hexdigest()[:16]
 
 
 def read_manifest(bucket: Bucket, key: str) -> ArchiveManifest:
-    """A manifest by its key. Raises IntegrityError, and as the store does."""
+    """Read a manifest by its key. Raises IntegrityError, and the errors of the store."""
     try:
         return msgspec.json.decode(bucket.get(key), type=ArchiveManifest)
     except msgspec.DecodeError as error:
-        raise IntegrityError(f"{bucket.uri(key)} is no manifest of the archive ({error}): restore it") from error
+        raise IntegrityError(f"{bucket.uri(key)} is not a manifest of the archive ({error}): restore it") from error
 
 
 def entered(connection: psycopg.Connection[Any], bucket: Bucket) -> list[ArchiveManifest]:
-    """All manifests, each in the table `archives`: one that was written just before a kill is not there yet."""
+    """Return all manifests, after inserting them into the table `archives`: a killed run may not have done so."""
     keys = [key for key in bucket.keys(PREFIX) if key.endswith(f"/{MANIFEST}")]
     manifests = [read_manifest(bucket, key) for key in keys]
     for manifest in manifests:
@@ -132,28 +134,28 @@ def entered(connection: psycopg.Connection[Any], bucket: Bucket) -> list[Archive
 
 
 def enter(connection: psycopg.Connection[Any], bucket: Bucket, manifest: ArchiveManifest) -> None:
-    """Let readers know of a manifest. Raises psycopg.Error."""
+    """Insert a manifest into the table `archives`, where readers look it up. Raises psycopg.Error."""
     uri = bucket.uri(manifest.folder + MANIFEST)
-    connection.execute(_ENTER, [manifest.month, manifest.content, uri, manifest.rows, manifest.stored_until])
+    connection.execute(_INSERT_MANIFEST, [manifest.month, manifest.content, uri, manifest.rows, manifest.stored_until])
 
 
 def fetch(bucket: Bucket, manifest: ArchiveManifest, part: ArchivePart, folder: Path) -> Path:
-    """A part as a file of a folder. Raises IntegrityError, and as the store does."""
+    """Download a part to a local folder, and verify its sha256. Raises IntegrityError, and the errors of the store."""
     path = folder / f"{manifest.content}-{part.name}"
     bucket.download(manifest.folder + part.name, path)
     if file_sha256(path) != part.sha256:
         uri = bucket.uri(manifest.folder + part.name)
-        raise IntegrityError(f"{uri} is not what was archived: restore it from a version before")
+        raise IntegrityError(f"{uri} is not what was archived: restore an earlier version of it")
     return path
 
 
 def copied_columns() -> str:
-    """The columns of `predictions` as `tables` reads them."""
-    return ", ".join(_WRITTEN.get(kind, "{}").format(f'"{name}"') for name, kind in COLUMN_TYPES.items())
+    """Return the SELECT list of `predictions` in the format that `tables` reads."""
+    return ", ".join(_COPY_EXPRESSIONS.get(kind, "{}").format(f'"{name}"') for name, kind in COLUMN_TYPES.items())
 
 
 def tables(copied: Iterable[Chunk]) -> Iterator[pa.Table]:
-    """What PostgreSQL copies, as CSV without a header, in tables of `SCHEMA`, one block after the other."""
+    """Parse the output of `COPY`, CSV without a header, into Arrow tables of `SCHEMA`, one per block."""
     types = {name: _CSV_TYPES.get(kind, _PARQUET_TYPES[kind]) for name, kind in COLUMN_TYPES.items()}
     for batch in batches(copied, types):
         columns = [
@@ -164,8 +166,8 @@ def tables(copied: Iterable[Chunk]) -> Iterator[pa.Table]:
 
 
 def batches(copied: Iterable[Chunk], types: dict[str, Any]) -> Iterator[Any]:
-    """The same of any columns, by name with their type, as record batches."""
-    source = _Copied(copied)
+    """Parse the output of `COPY` into Arrow record batches; `types` has the Arrow type of each column, by name."""
+    source = _CopyStream(copied)
     if not source.fill():
         return
     convert = csv.ConvertOptions(
@@ -181,13 +183,16 @@ def batches(copied: Iterable[Chunk], types: dict[str, Any]) -> Iterator[Any]:
 
 
 def write_parts(blocks: Iterable[pa.Table], folder: Path) -> Iterator[tuple[Path, ArchivePart]]:
-    """The rows in files of about `PART_ROWS`, each there until the next one is asked for; days must be in order."""
+    """Write rows to files of about `PART_ROWS` and yield each; it is deleted when the next is requested.
+
+    Rows must be ordered by day.
+    """
     waiting, number = iter(blocks), 0
-    texts = [field.name for field in SCHEMA if field.name not in _UNIQUE]
+    dictionary_encoded = [field.name for field in SCHEMA if field.name not in _HIGH_CARDINALITY]
     while (block := next(waiting, None)) is not None:
         path = folder / f"part-{number:05d}.parquet"
         first, rows = _day(block, 0), 0
-        with parquet.ParquetWriter(path, SCHEMA, compression="zstd", use_dictionary=texts) as writer:
+        with parquet.ParquetWriter(path, SCHEMA, compression="zstd", use_dictionary=dictionary_encoded) as writer:
             while True:
                 writer.write_table(block)
                 rows, last = rows + len(block), _day(block, len(block) - 1)
@@ -200,8 +205,8 @@ def write_parts(blocks: Iterable[pa.Table], folder: Path) -> Iterator[tuple[Path
         number += 1
 
 
-class _Copied:
-    """Chunks of bytes as a file that is read once."""
+class _CopyStream:
+    """File-like object over chunks of bytes, for sequential reading."""
 
     closed = False
 
@@ -210,12 +215,12 @@ class _Copied:
         self._rest = b""
 
     def fill(self) -> bool:
-        """Whether there is anything."""
+        """Buffer the first chunk; returns False if there is none."""
         self._rest = self._rest or bytes(next(self._chunks, b""))
         return bool(self._rest)
 
     def read(self, size: int = -1) -> bytes:
-        """So many bytes, fewer only at the end."""
+        """Return `size` bytes, fewer only at the end."""
         pieces, count = [self._rest], len(self._rest)
         while size < 0 or count < size:
             chunk = bytes(next(self._chunks, b""))
@@ -228,11 +233,11 @@ class _Copied:
         return content[:size] if size >= 0 else content
 
     def close(self) -> None:
-        """Nothing: the connection goes on."""
+        """Do nothing: the connection stays open."""
 
 
 def _uuids(digits: Any) -> Any:
-    """32 hexadecimal digits as 16 bytes, all rows at once."""
+    """Convert 32 hexadecimal digits to 16-byte values, for all rows at once."""
     values = bytes.fromhex("".join(digits.to_pylist()))
     storage = pa.FixedSizeBinaryArray.from_buffers(pa.binary(ID_BYTES), len(digits), [None, pa.py_buffer(values)])
     return pa.ExtensionArray.from_storage(pa.uuid(), storage)

@@ -1,8 +1,8 @@
-"""The archiver: whole months of `predictions` go from PostgreSQL to the archive.
+"""The archiver: moves whole months of `predictions` from PostgreSQL to the archive.
 
-A month is counted and copied in one snapshot, its files are read back from the store and counted again by another
-engine, and only then is there a manifest. A day is dropped if the archive holds exactly its rows, which is looked at
-again under the lock that keeps others from adding. Killed anywhere and run again, it goes on from what is there.
+A month is digested and copied in one snapshot. Its files are then read back from the store and digested by DuckDB; the
+manifest is written only if both digests match. A day is dropped if the archive holds exactly its rows, which is checked
+again under a lock that blocks inserts. A run that was killed at any point is resumed by the next one.
 """
 
 from collections.abc import Iterator, Sequence
@@ -32,7 +32,7 @@ from deposit.store import Bucket, ObjectStore
 Connection = psycopg.Connection[Any]
 _MONTH_DAYS = 31
 _STATES_SECONDS = 300
-"""Within which each shipper reports what its spools hold."""
+"""Window before the newest report in which every running shipper has reported the state of its spools."""
 _DAYS = """
 SELECT relname FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
 WHERE inhparent = 'public.predictions'::regclass AND relname ~ '^predictions_[0-9]{8}$' ORDER BY relname
@@ -44,24 +44,24 @@ WHERE at >= (SELECT max(at) FROM spool_states) - make_interval(secs => %s)
 
 
 class ArchiveRefusal(StrEnum):
-    """Why a month, or a day, stays in PostgreSQL."""
+    """Reason why a month, or a day of it, stays in PostgreSQL."""
 
     WAITING = "predictions of that time may still be in a spool"
     ASIDE = "entries are set aside in a spool: start the shipper of a version that can store them"
     LEFT = "a shipper left entries in the object store that are not in PostgreSQL yet"
-    RECENT = "rows of it were stored within the months that PostgreSQL keeps"
-    IN_USE = "days of it are in use, or rows came meanwhile: run it again"
+    RECENT = "some of its rows were stored within the months that PostgreSQL keeps"
+    IN_USE = "some of its days are in use, or got new rows meanwhile: run it again"
 
 
 @dataclass(frozen=True)
 class ArchivedMonth:
-    """What became of a month.
+    """Result of archiving one month.
 
     Args:
-        rows: newly archived; 0 if the archive held them already.
-        size: bytes of their files.
-        days: that were dropped from PostgreSQL.
-        refusal: why something of it is still there; None if nothing is.
+        rows: number of newly archived rows; 0 if the archive held them all already.
+        size: bytes of the new files.
+        days: number of days dropped from PostgreSQL.
+        refusal: why some of the month stays in PostgreSQL; None if all of it was dropped.
     """
 
     month: str
@@ -74,7 +74,7 @@ class ArchivedMonth:
 def archive_months(
     settings: Settings, month: str | None = None, progress: Progress = log_progress
 ) -> list[ArchivedMonth]:
-    """Archive the months that are older than what PostgreSQL keeps, or one of them; the second of two runs waits.
+    """Archive all months older than PostgreSQL keeps, or one of them. A concurrent run waits for the lock.
 
     Raises ConfigError, UpstreamError, or IntegrityError if the files differ from the rows: then nothing is dropped.
     """
@@ -98,7 +98,7 @@ def archive_months(
 
 
 class _Archiver:
-    """One run over a connection that holds the archive's lock."""
+    """Archives months over a connection that holds the archive lock."""
 
     def __init__(self, connection: Connection, bucket: Bucket, folder: Path, progress: Progress) -> None:
         self._connection = connection
@@ -109,7 +109,7 @@ class _Archiver:
     def run(
         self, month: str, partitions: Sequence[str], archived: Sequence[DayDigest], oldest: datetime
     ) -> ArchivedMonth:
-        """Archive a month's partitions but for days that are archived; rows stored from `oldest` on keep it here."""
+        """Archive the partitions of a month that are not archived yet, unless rows were stored at or after `oldest`."""
         published = None
         with self._connection.transaction():
             self._connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
@@ -138,7 +138,7 @@ class _Archiver:
         )
 
     def _write(self, month: str, days: dict[str, DayDigest], stored_until: int) -> ArchiveManifest:
-        """Copy some days into a folder that has no manifest yet; its manifest-to-be."""
+        """Copy days to a folder of the archive, and return its manifest, which is not written yet."""
         content = archive.content_of(days.values())
         folder = f"{archive.month_prefix(month)}{content}/"
         _delete_unfinished(self._bucket, month)
@@ -162,7 +162,7 @@ class _Archiver:
                 yield from archive.tables(copied)
 
     def _compare(self, manifest: ArchiveManifest) -> None:
-        """Read the parts back from the store and count them again. Raises IntegrityError."""
+        """Read the parts back from the store and compare their digests with the manifest. Raises IntegrityError."""
         import duckdb
 
         self._progress(f"{manifest.month}: reading {len(manifest.parts)} files back")
@@ -176,8 +176,8 @@ class _Archiver:
         wrong = [day.day for day in manifest.days if day.day not in sums or not day.matches(sums[day.day])]
         if wrong or len(sums) != len(manifest.days):
             raise IntegrityError(
-                f"what was archived of {manifest.month} is not what PostgreSQL holds: nothing is dropped; "
-                "see the object store's disks",
+                f"the archived files of {manifest.month} differ from the rows in PostgreSQL: nothing is dropped; "
+                "check the disks of the object store",
                 wrong,
             )
 
@@ -186,14 +186,14 @@ class _Archiver:
         archive.enter(self._connection, self._bucket, manifest)
 
     def _drop(self, partition: str, day: DayDigest) -> bool:
-        """Drop a day that is archived, unless rows came since or somebody reads it."""
+        """Drop an archived day and return True, unless it got new rows since or another session uses it."""
         name = sql.Identifier(partition)
         try:
             with self._connection.transaction():
                 self._connection.execute("SET LOCAL lock_timeout = '2s'")
                 self._connection.execute("SELECT pg_advisory_xact_lock(hashtext('deposit.predictions'))")
                 self._connection.execute(sql.SQL("LOCK TABLE public.{} IN ACCESS EXCLUSIVE MODE").format(name))
-                # rows are only ever added
+                # rows are never updated or deleted, so an equal count means equal rows
                 ((rows,),) = self._connection.execute(sql.SQL("SELECT count(*) FROM public.{}").format(name))
                 if rows != day.rows:
                     return False
@@ -204,19 +204,19 @@ class _Archiver:
 
 
 def _oldest_kept(archived: ArchiveSettings, log: LogSettings, now: datetime) -> datetime:
-    """The start of the first month that stays. Raises ConfigError if a retention would drop what is to be archived."""
+    """Return the start of the first month that stays. Raises ConfigError if the retention would drop earlier months."""
     keep, retention = archived.keep_months, log.retention_days
     if retention is not None and retention < (keep + 2) * _MONTH_DAYS:
         raise ConfigError(
-            f"DEPOSIT_LOG__RETENTION_DAYS drops predictions before they are archived: leave it empty, or set "
-            f"{(keep + 2) * _MONTH_DAYS} or more"
+            f"DEPOSIT_LOG__RETENTION_DAYS would drop predictions before they are archived: leave it empty, or set it "
+            f"to {(keep + 2) * _MONTH_DAYS} or more"
         )
     return parse_period(month_name(month_number(now) - keep)).start
 
 
 @contextmanager
 def _session(database: DatabaseSettings) -> Iterator[Connection]:
-    """A connection as the tables' owner, alone with the archive's lock. Raises ConfigError or UpstreamError."""
+    """Yield a connection as owner of the tables that holds the archive lock. Raises ConfigError or UpstreamError."""
     if database.url is None:
         raise ConfigError(f"DEPOSIT_DATABASE__URL is not set: {remedy(None)}, or set it")
     url = database.url.get_secret_value()
@@ -231,7 +231,7 @@ def _session(database: DatabaseSettings) -> Iterator[Connection]:
 
 
 def _refusal(connection: Connection, handover: Handover | None, month: Period) -> ArchiveRefusal | None:
-    """Why rows of a month may still be on their way."""
+    """Return why rows of a month may not be in PostgreSQL yet; None if all are."""
     ((until, aside),) = connection.execute(_SHIPPED_UNTIL, [_STATES_SECONDS])
     if until is not None and until < month.end:
         return ArchiveRefusal.WAITING
@@ -241,9 +241,9 @@ def _refusal(connection: Connection, handover: Handover | None, month: Period) -
 
 
 def _delete_unfinished(bucket: Bucket, month: str) -> None:
-    """Delete what runs left that were killed before their manifest."""
+    """Delete the folders of runs that were killed before they wrote their manifest."""
     keys = bucket.keys(archive.month_prefix(month))
-    whole = {key.rpartition("/")[0] for key in keys if key.endswith(archive.MANIFEST)}
+    complete = {key.rpartition("/")[0] for key in keys if key.endswith(archive.MANIFEST)}
     for key in keys:
-        if key.rpartition("/")[0] not in whole:
+        if key.rpartition("/")[0] not in complete:
             bucket.delete(key)

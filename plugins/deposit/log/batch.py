@@ -1,6 +1,6 @@
-"""Entries as rows: what an entry of the log becomes in PostgreSQL, and the transaction that adds it.
+"""Conversion of log entries to rows, and the transaction that inserts a batch of them.
 
-Needs no SQLAlchemy, so that a service can do it too.
+Does not import SQLAlchemy, so that a service can use it as well.
 """
 
 from typing import Any
@@ -13,19 +13,19 @@ from deposit.log.entries import Content, RankedBlock, ReportedOutcomes, ScoredRe
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 UNREADABLE = (ValueError, KeyError, TypeError, OverflowError, msgspec.MsgspecError)
-"""What an entry raises that cannot become rows."""
+"""Errors raised while an entry is decoded: it cannot be converted to rows."""
 UNSTORABLE = (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.ProgramLimitExceeded)
-"""What PostgreSQL raises for rows that it will refuse again."""
+"""Errors raised by PostgreSQL for rows that would be rejected on every retry."""
 
 
 def prepare(connection: Connection) -> None:
-    """Make the session's staging tables. Raises psycopg.Error."""
+    """Create the staging tables of a session. Raises psycopg.Error."""
     for table in (predictions.STAGING, staging.OUTCOMES):
         connection.execute(table.create)
 
 
 class Batch:
-    """A batch as rows."""
+    """Rows of several entries, stored in one transaction."""
 
     def __init__(self) -> None:
         self._days: set[Any] = set()
@@ -35,7 +35,7 @@ class Batch:
         self._traffic: list[staging.Row] = []
 
     def add(self, content: Content) -> None:
-        """Add what an entry held, all or nothing. Raises an error of `UNREADABLE`."""
+        """Add the rows of one entry, all or none. Raises one of `UNREADABLE`."""
         if isinstance(content, ScoredRequest | RankedBlock):
             day = date_from_epoch_us(content.event_time)
             if isinstance(content, ScoredRequest):
@@ -49,11 +49,12 @@ class Batch:
             self._traffic += staging.traffic_rows(content)
 
     def store(self, connection: Connection) -> None:
-        """Add everything in one transaction. Raises psycopg.Error."""
+        """Insert all rows in one transaction. Raises psycopg.Error."""
         try:
             self._store(connection, some_stored=False)
         except psycopg.errors.UniqueViolation:
-            # the shipper before was killed between its commit and the spool, or two replicas had one request
+            # the previous shipper was killed after its commit and before it removed the entries from the spool, or two
+            # replicas recorded the same request
             self._store(connection, some_stored=True)
 
     def _store(self, connection: Connection, *, some_stored: bool) -> None:

@@ -1,4 +1,4 @@
-"""A day of predictions in few numbers, computed alike by PostgreSQL and by DuckDB, each of the rows that it holds."""
+"""Order-independent digests of a day of predictions, computed identically in PostgreSQL and in DuckDB."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import duckdb
 
 COLUMN_TYPES = {**STAGING.types, "stored_at": "TIMESTAMP WITH TIME ZONE"}
-"""Every column of `predictions`, by its type in PostgreSQL."""
+"""PostgreSQL type of every column of `predictions`."""
 MICROSECONDS = "(extract(epoch FROM {}) * 1000000)::bigint"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TEXTS = {
@@ -23,23 +23,23 @@ _TEXTS = {
     "TEXT": ("coalesce('=' || {}, '')",) * 2,
     "SMALLINT": ("{}::text",) * 2,
     "BOOLEAN": ("{}::text",) * 2,
-    # to the last bit
+    # all bits of a float
     "DOUBLE PRECISION": ("encode(float8send({}), 'hex')", "lower(hex({}::BIT::BLOB))"),
     "REAL": ("encode(float4send({}), 'hex')", "lower(hex({}::BIT::BLOB))"),
     "TIMESTAMP WITH TIME ZONE": (f"{MICROSECONDS}::text", "epoch_us({})::text"),
 }
-"""A value as text, the same in PostgreSQL and in DuckDB, by the column's type."""
+"""Expressions that convert a value to text, identical in PostgreSQL (first) and DuckDB (second), by column type."""
 
 
 class DayDigest(msgspec.Struct, frozen=True, kw_only=True):
-    """What a day's rows add up to.
+    """Digest of the rows of one day.
 
     Args:
         day: YYYY-MM-DD.
-        rows: how many.
-        called: those that are to be called.
-        probability: all scores, added up.
-        content: the first 60 bits of each row's md5, added up: the same whatever the rows' order.
+        rows: number of rows.
+        called: number of rows with `subscribes`.
+        probability: sum of all probabilities.
+        content: sum of the first 60 bits of the MD5 of each row, so it does not depend on their order.
     """
 
     day: str
@@ -49,12 +49,12 @@ class DayDigest(msgspec.Struct, frozen=True, kw_only=True):
     content: str
 
     def matches(self, other: "DayDigest") -> bool:
-        """Whether both are of the same rows; sums of scores may differ by the order in which they were added."""
+        """Whether both digests are of the same rows. The sum of probabilities may differ by rounding."""
         same = (self.day, self.rows, self.called, self.content) == (other.day, other.rows, other.called, other.content)
         return same and abs(self.probability - other.probability) <= 1e-9 * max(1.0, self.probability)
 
     def __add__(self, other: "DayDigest") -> "DayDigest":
-        """Of the rows of both, which must be of one day."""
+        """Return the digest of both sets of rows, which must be of the same day."""
         return DayDigest(
             day=self.day,
             rows=self.rows + other.rows,
@@ -65,7 +65,7 @@ class DayDigest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def day_of(partition: str) -> str:
-    """The day that a partition of `predictions` is named by.
+    """Return the day of a partition of `predictions`, from its name.
 
     >>> day_of("predictions_20100517")
     '2010-05-17'
@@ -75,7 +75,7 @@ def day_of(partition: str) -> str:
 
 
 def stored_day(connection: psycopg.Connection[Any], partition: str) -> tuple[DayDigest, int]:
-    """A partition of `predictions`, and when the last of its rows was stored, µs since the epoch."""
+    """Return the digest of a partition of `predictions`, and its newest `stored_at` in µs since the epoch."""
     stored = "coalesce(extract(epoch FROM max(stored_at)) * 1000000, 0)::bigint"
     statement = sql.SQL(f"SELECT {_columns(0)}, {stored} FROM public.{{}}").format(sql.Identifier(partition))  # noqa: S608
     ((*values, until),) = connection.execute(statement)
@@ -83,7 +83,7 @@ def stored_day(connection: psycopg.Connection[Any], partition: str) -> tuple[Day
 
 
 def filed_days(engine: "duckdb.DuckDBPyConnection", path: Path) -> list[DayDigest]:
-    """The days in a file of the archive."""
+    """Return the digest of each day in a Parquet file of the archive."""
     statement = f"SELECT (epoch_us(event_time) // 86400000000)::INTEGER, {_columns(1)} FROM read_parquet(?) GROUP BY 1"  # noqa: S608
     return [
         _digest((_EPOCH + timedelta(days=day)).date().isoformat(), values)
@@ -97,7 +97,7 @@ def _digest(day: str, values: Sequence[Any]) -> DayDigest:
 
 
 def _columns(dialect: int) -> str:
-    """What computes a digest but for its day; `dialect` is 0 for PostgreSQL, 1 for DuckDB."""
+    """Return the SELECT list that computes a digest without its day; `dialect` is 0 for PostgreSQL, 1 for DuckDB."""
     row = ", ".join(_TEXTS[kind][dialect].format(f'"{name}"') for name, kind in COLUMN_TYPES.items())
     start = f"left(md5(concat_ws(chr(31), {row})), 15)"
     number = (f"('x' || {start})::bit(60)::bigint", f"('0x' || {start})::BIGINT")[dialect]

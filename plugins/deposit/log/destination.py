@@ -1,4 +1,4 @@
-"""Where a service writes its log, as the settings say."""
+"""Selects where a service writes its prediction log: a spool on disk, or PostgreSQL directly."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -9,23 +9,23 @@ from deposit.settings import Settings
 
 
 class PredictionLog(Protocol):
-    """Takes what a service must not lose; any thread may call. Everything raises LogError."""
+    """Durable store for the entries of a service. Thread-safe; every method raises LogError."""
 
     def append(self, entries: Sequence[Entry]) -> None:
-        """Add entries in one transaction; on return they are safe."""
+        """Add entries in one transaction; they are durable on return."""
 
     def state(self) -> SpoolState:
-        """What waits for PostgreSQL."""
+        """Return the number and age of the entries that are not in PostgreSQL yet."""
 
     def close(self) -> None:
-        """Close what is open; a later call opens it again."""
+        """Close the file or connection; the next call opens it again."""
 
 
 def prediction_log(settings: Settings) -> PredictionLog:
-    """The log that `DEPOSIT_LOG__DESTINATION` names. Raises ConfigError if it lacks a setting."""
+    """Return the log selected by `DEPOSIT_LOG__DESTINATION`. Raises ConfigError if a setting is missing."""
     if settings.log.destination == "spool":
         return Spool.of(settings)
-    # a service with a spool does without psycopg
+    # imported here: a service with a spool does not need psycopg
     from deposit.log.direct import DatabaseLog
     from deposit.log.writer import connector
 

@@ -1,6 +1,6 @@
-"""The log without a spool: what is appended is in PostgreSQL on return.
+"""The prediction log without a spool: `append` returns once the entries are committed in PostgreSQL.
 
-For a service that is frozen after each answer, as on Lambda: what it had not stored by then, it might never store.
+For a service that is frozen after each response, as on Lambda: entries not stored by then might be lost.
 """
 
 import math
@@ -20,15 +20,15 @@ _PAUSE_SECONDS = 2.0
 
 
 class DatabaseLog:
-    """Stores entries over one connection; any thread may call. Everything raises LogError.
+    """Stores entries over one connection. Thread-safe; every method raises LogError.
 
-    The connection is opened when first needed. One that has died since, as they do while a function is frozen, is
-    replaced once and the entries are sent again, which adds nothing twice. For two seconds after a failure all is
-    refused at once: each try at a server that is away takes seconds, of which a request has few.
+    The connection is opened on first use. If it was lost, as happens while a function is frozen, it is replaced once
+    and the entries are sent again, which is idempotent. For two seconds after a failure `append` fails immediately:
+    each attempt to reach an unavailable server takes seconds, and a request has few of them.
 
     Args:
-        connect: opens a connection; raises psycopg.Error, and UpstreamError or ConfigError where it gets no token.
-        clock: seconds that only go up.
+        connect: opens a connection; raises psycopg.Error, and UpstreamError or ConfigError if it cannot get a token.
+        clock: monotonic clock, in seconds.
     """
 
     def __init__(self, connect: Connect, clock: Callable[[], float] = time.monotonic) -> None:
@@ -40,30 +40,30 @@ class DatabaseLog:
         self._stored_rows = 0
 
     def append(self, entries: Sequence[Entry]) -> None:
-        """Store entries in one transaction; on return it is committed."""
+        """Store entries in one transaction, which is committed on return."""
         batch = Batch()
         for entry in entries:
             batch.add(decode_entry(entry))
         with self._lock:
             if self._clock() < self._pause_until:
-                raise LogError("PostgreSQL did not take the prediction log a moment ago")
+                raise LogError("PostgreSQL did not accept the prediction log a moment ago: retry in a few seconds")
             try:
                 self._store(batch)
             except (psycopg.Error, UpstreamError, ConfigError) as error:
                 self._close()
                 self._pause_until = self._clock() + _PAUSE_SECONDS
                 raise LogError(
-                    f"PostgreSQL does not take the prediction log ({_reason(error)}): start it, or correct "
+                    f"PostgreSQL does not accept the prediction log ({_reason(error)}): start it, or correct "
                     "DEPOSIT_DATABASE__WRITER_URL"
                 ) from error
             self._stored_rows += sum(entry.rows for entry in entries)
 
     def state(self) -> SpoolState:
-        """Nothing ever waits."""
+        """Return an empty backlog: no entry ever waits."""
         return SpoolState(0, 0, None, self._stored_rows, 0, 0)
 
     def close(self) -> None:
-        """Close the connection; a later call opens another."""
+        """Close the connection; the next call opens a new one."""
         with self._lock:
             self._close()
 
@@ -72,7 +72,7 @@ class DatabaseLog:
             try:
                 batch.store(self._opened)
             except (psycopg.OperationalError, psycopg.InterfaceError):
-                if not self._opened.closed:  # the server lives, and has refused
+                if not self._opened.closed:  # the connection works: the server rejected the statement
                     raise
                 self._close()
             else:
@@ -88,5 +88,5 @@ class DatabaseLog:
 
 
 def _reason(error: Exception) -> str:
-    # not PostgreSQL's text, which may quote a customer
+    # not PostgreSQL's message, which may contain customer data
     return type(error).__name__ if isinstance(error, psycopg.Error) else str(error)

@@ -1,6 +1,6 @@
-"""What the log holds: structures, and their form as entries of the spool.
+"""The records of the prediction log, and their encoding as entries of the spool.
 
-They are written as arrays, so fields have no names on the disk: append new ones with a default, never reorder.
+Records are encoded as msgpack arrays without field names: append new fields with a default, never reorder them.
 """
 
 import time
@@ -17,13 +17,13 @@ SCORED, RANKED, OUTCOMES, TRAFFIC = "scored", "ranked", "outcomes", "traffic"
 
 
 class Entry(NamedTuple):
-    """One unit of the spool, kept or shipped as a whole.
+    """One entry of the spool, stored and shipped as a whole.
 
     Args:
-        kind: which structure `payload` holds.
-        rows: how many rows it becomes in PostgreSQL.
-        at: when it was made, unix seconds.
-        payload: the structure as msgpack.
+        kind: type of the record in `payload`.
+        rows: number of rows that the entry becomes in PostgreSQL.
+        at: creation time, in Unix seconds.
+        payload: the record, encoded as msgpack.
     """
 
     kind: str
@@ -33,18 +33,18 @@ class Entry(NamedTuple):
 
 
 class ScoredRequest(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """A request to /predict and its answer.
+    """A request to /predict and its response.
 
     Args:
-        request_id: of the HTTP request.
-        client: name of the key, never the key.
-        model_id: which model answered.
-        threshold: from which probability a customer `subscribes`.
-        event_time: when the prediction counts as made, µs since the epoch, UTC.
-        latency_ms: from the request's arrival to the answer being ready.
-        prediction_ids: 16 bytes a row.
-        probabilities: one a row.
-        body: the JSON request in UTF-8, otherwise as received; it was checked before it was answered.
+        request_id: ID of the HTTP request.
+        client: name of the API key, never the key itself.
+        model_id: model that scored the request.
+        threshold: probability from which `subscribes` is true.
+        event_time: time of the prediction, in µs since the epoch, UTC.
+        latency_ms: time from the arrival of the request until the response is ready.
+        prediction_ids: 16 bytes per row.
+        probabilities: one per row.
+        body: request body, as JSON in UTF-8 and otherwise as received; it has passed validation.
     """
 
     request_id: str
@@ -59,10 +59,10 @@ class ScoredRequest(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class RankedBlock(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """Some rows of a request to /rank; all fields but `table` as in `ScoredRequest`.
+    """A block of rows of a request to /rank; all fields except `table` are those of `ScoredRequest`.
 
     Args:
-        table: Arrow IPC stream (lz4) with the columns `deposit.data.columns.NAMES`, `id` (string or null),
+        table: Arrow IPC stream (LZ4) with the columns `deposit.data.columns.NAMES`, `id` (string or null),
             `prediction_id` (fixed_size_binary(16)) and `probability` (float64).
     """
 
@@ -76,7 +76,7 @@ class RankedBlock(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class ReportedOutcome(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """What became of one prediction; `at` in µs since the epoch, None if the sender did not say."""
+    """The outcome of one prediction; `at` is in µs since the epoch, or None if the client did not send it."""
 
     prediction_id: str
     subscribed: bool
@@ -84,7 +84,7 @@ class ReportedOutcome(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class ReportedOutcomes(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """A request to /outcomes; `received_at` in µs since the epoch."""
+    """A request to /outcomes; `received_at` is in µs since the epoch."""
 
     request_id: str
     client: str
@@ -93,16 +93,16 @@ class ReportedOutcomes(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class TrafficCount(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """Requests of one kind that one service answered in some seconds.
+    """Requests that one service has answered, for one combination of route, status, client and model.
 
     Args:
         route: a known path, `/assets`, or `unknown`.
-        status: of HTTP.
-        client: name of the key; empty if it was not known.
-        model_id: which model answered; empty if none did.
-        seconds: to answer, all requests together.
-        latency_upto: upper edges of the histogram's filled buckets, seconds, rising; the last may be infinite.
-        latency_count: requests in each of these buckets; together all requests.
+        status: HTTP status code.
+        client: name of the API key; empty if unknown.
+        model_id: model that answered; empty if none did.
+        seconds: total response time of these requests.
+        latency_upto: upper edges of the non-empty histogram buckets, in seconds, ascending; the last may be infinite.
+        latency_count: number of requests in each of these buckets.
     """
 
     route: str
@@ -115,12 +115,12 @@ class TrafficCount(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class Traffic(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """What a service has answered since its last report.
+    """Requests that a service has answered since its last report.
 
     Args:
-        instance: which process.
-        at: the end of the period, µs since the epoch; unique with `instance`.
-        counts: by route, status, client and model id, each once.
+        instance: ID of the process.
+        at: end of the reported interval, in µs since the epoch; unique per `instance`.
+        counts: one for each combination of route, status, client and model.
     """
 
     instance: str
@@ -141,13 +141,20 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 def encode_entry(content: Content, rows: int) -> Entry:
-    """An entry of now."""
+    """Encode a record as an entry with the current time."""
     return Entry(_KINDS[type(content)], rows, time.time(), _encode(content))
 
 
 def encode_table(columns: Mapping[str, Any], ids: Any, prediction_ids: bytes, probabilities: Any) -> bytes:
-    """The `table` of a `RankedBlock`: values by feature, ids as strings of Arrow, 16 bytes and a probability a row."""
-    import pyarrow as pa  # 60 MB of memory that a service which never sees a list does without
+    """Encode the `table` of a `RankedBlock`.
+
+    Args:
+        columns: Arrow array of each feature, by name.
+        ids: customer IDs, as an Arrow string array.
+        prediction_ids: 16 bytes per row.
+        probabilities: one per row.
+    """
+    import pyarrow as pa  # imported here: it costs 60 MB that a service which never ranks a list saves
 
     keys = pa.FixedSizeBinaryArray.from_buffers(
         pa.binary(ID_BYTES), len(probabilities), [None, pa.py_buffer(prediction_ids)]
@@ -163,7 +170,7 @@ def encode_table(columns: Mapping[str, Any], ids: Any, prediction_ids: bytes, pr
 
 
 def decode_entry(entry: Entry) -> Content:
-    """What `encode_entry` was given. Raises ValueError for what it never made."""
+    """Decode the record of an entry. Raises ValueError if `encode_entry` did not create it."""
     decoder = _DECODERS.get(entry.kind)
     if decoder is None:
         raise ValueError(f"unknown kind {entry.kind!r}")
@@ -174,7 +181,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def from_epoch_us(microseconds: int) -> datetime:
-    """Exact, other than by a float of seconds. Raises OverflowError for what no calendar has.
+    """Convert without the rounding of a float timestamp. Raises OverflowError if the date is out of range.
 
     >>> from_epoch_us(1_272_879_000_000_001).isoformat()
     '2010-05-03T09:30:00.000001+00:00'
@@ -183,10 +190,10 @@ def from_epoch_us(microseconds: int) -> datetime:
 
 
 def date_from_epoch_us(microseconds: int) -> date:
-    """The day in UTC."""
+    """Return the UTC date of a timestamp in µs."""
     return from_epoch_us(microseconds).date()
 
 
 def microseconds(when: datetime) -> int:
-    """The inverse of `from_epoch_us`, for a time with an offset."""
+    """Return a timezone-aware datetime in µs since the epoch; the inverse of `from_epoch_us`."""
     return (when - _EPOCH) // timedelta(microseconds=1)

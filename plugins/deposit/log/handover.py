@@ -1,7 +1,7 @@
-"""What a shipper leaves to the next one where the spool's disk goes away with it, as on Fargate: objects of the store.
+"""Handover of unshipped entries to the next shipper through the object store, for disks that end with a Fargate task.
 
-An entry leaves the spool only once its object is written, and an object goes only once its rows are in PostgreSQL:
-whatever is killed in between, an entry is somewhere, and where it is twice it is stored once.
+An entry is removed from the spool only after its object is written, and an object is deleted only after its rows are in
+PostgreSQL. So a kill at any point loses no entry, and an entry that exists twice is stored once.
 """
 
 import hashlib
@@ -24,28 +24,28 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _WAITING, _ASIDE = ".entries", ".aside"
-"""Ends of keys: of entries that wait, and of those that no shipper so far could store."""
+"""Key suffixes of objects with waiting entries, and of objects with entries that no shipper could store so far."""
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[Entry]).decode
 
 
 class HandedOver:
-    """The entries of one object, to be shipped as a spool's are: numbered, and some perhaps set aside."""
+    """The entries of one object, numbered like those of a spool, so that `ship` takes either (see `EntrySource`)."""
 
     def __init__(self, entries: Sequence[Entry]) -> None:
         self.batch = list(enumerate(entries))
         self.aside: list[Entry] = []
 
     def remove(self, seqs: Sequence[int]) -> None:
-        """Nothing: the object goes as a whole."""
+        """Do nothing: the object is deleted as a whole."""
 
     def set_aside(self, seq: int, reason: str) -> None:  # noqa: ARG002 - the shipper has logged it
-        """Keep an entry that cannot be stored."""
+        """Keep an entry that cannot be stored, for `Handover.finish`."""
         self.aside.append(self.batch[seq][1])
 
 
 class Handover:
-    """The folder in the object store that all shippers of a database share. Raises as the store does."""
+    """The folder in the object store that all shippers of a database share. Raises the errors of the store."""
 
     def __init__(self, bucket: "Bucket", prefix: str) -> None:
         self._bucket = bucket
@@ -55,18 +55,24 @@ class Handover:
 
     @classmethod
     def of(cls, log: LogSettings, store: StoreSettings) -> "Handover | None":
-        """The one that the settings name. Raises ConfigError if that is no `s3://bucket/folder/`."""
+        """Return the folder of `DEPOSIT_LOG__HANDOVER_URI`, or None if it is not set.
+
+        Raises ConfigError if the URI is not like `s3://bucket/folder/`.
+        """
         if log.handover_uri is None:
             return None
-        from deposit.store import ObjectStore, split_uri  # 25 MB that other shippers do without
+        from deposit.store import ObjectStore, split_uri  # imported here: it costs 25 MB that other shippers save
 
         bucket, prefix = split_uri(log.handover_uri)
-        # a store that does not answer must not take the seconds that a task has to end
+        # short timeouts: a stopping task has only seconds left
         objects = ObjectStore(store, connect_timeout=3, read_timeout=20, retries=2)
         return cls(objects.bucket(bucket), prefix.rstrip("/") + "/")
 
     def leave(self, spool: Spool, rows: int) -> int:
-        """Move all that is in the spool, about `rows` rows an object; how many were moved. Raises SpoolError too."""
+        """Move all entries of a spool to objects of about `rows` rows each, and return the number of rows moved.
+
+        Also raises SpoolError.
+        """
         spool.restore()
         moved = 0
         while batch := spool.read(rows):
@@ -77,29 +83,29 @@ class Handover:
         return moved
 
     def waiting(self) -> list[str]:
-        """The objects to take, oldest first; the first time also those that could not be stored before."""
+        """Return the keys to ship, oldest first; the first call includes entries that could not be stored before."""
         ends = (_WAITING, _ASIDE) if self._is_first else (_WAITING,)
         keys = [key for key in self._bucket.keys(self._prefix) if key.endswith(ends) and key not in self._unreadable]
         self._is_first = False
         return keys
 
     def read(self, key: str) -> HandedOver | None:
-        """An object's entries; None if another shipper was faster, or if it cannot be read: then it stays."""
+        """Return the entries of an object; None if another shipper has deleted it, or if it is damaged and so kept."""
         if not self._bucket.exists(key):
             return None
         try:
             return HandedOver(_decode(self._bucket.get(key)))
         except msgspec.MsgspecError as error:
             self._unreadable.add(key)
-            logger.critical("%s is damaged (%s): it is left where it is", self._bucket.uri(key), error)
+            logger.critical("%s is damaged (%s): it is kept and not shipped", self._bucket.uri(key), error)
             return None
 
     def finish(self, key: str, taken: HandedOver) -> None:
-        """An object's entries are stored, but for those that were set aside, which stay as an object of their own."""
+        """Delete an object whose entries are stored; entries that were set aside are kept in a separate object."""
         rest = ""
         if taken.aside:
             content = _encode(taken.aside)
-            # known by its content: shippers that start at once must not make two of one
+            # the key is a hash of the content, so that shippers that start at the same time write the same object
             rest = f"{self._prefix}{hashlib.sha256(content).hexdigest()}{_ASIDE}"
             self._bucket.put(rest, content)
         if key != rest:
@@ -107,14 +113,14 @@ class Handover:
 
 
 def leave_rest(handover: Handover, spool: Spool, rows: int) -> None:
-    """Leave what is in a spool, and log it; where the store refuses, it stays in the spool, which is logged as well."""
+    """Move the entries of a spool to the object store and log it; if the store fails, they stay in the spool."""
     try:
         moved = handover.leave(spool, rows)
     except DepositError as error:
-        logger.critical("predictions that PostgreSQL has not got stay on this disk alone: %s", error)
+        logger.critical("predictions that are not in PostgreSQL yet stay on this disk alone: %s", error)
     else:
         if moved:
             logger.warning(
-                "%d rows were left in the object store: PostgreSQL has not got them, the next shipper stores them",
+                "%d rows were left in the object store: they are not in PostgreSQL yet, the next shipper stores them",
                 moved,
             )

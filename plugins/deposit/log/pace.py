@@ -1,6 +1,6 @@
-"""The shipper's pace: how long it rests between turns, so that what answers requests has the processor in a burst.
+"""How long the shipper pauses between iterations, so that the services get the CPU during a burst of requests.
 
-What was answered is on the disk already, so shipping may wait; by how much, the constants here bound.
+Logged predictions are on disk already, so shipping may be delayed. The constants below limit the delay.
 """
 
 import time
@@ -10,22 +10,25 @@ from deposit.log.spool import SpoolState
 from deposit.sections import LogSettings
 
 REST = 2.0
-"""Times what a turn took: so shipping has a third of the time at most."""
+"""Pause as a multiple of the duration of the iteration: shipping takes at most a third of the time."""
 LONGEST_REST = 5.0
-"""Seconds."""
+"""Longest pause, in seconds."""
 LATEST_SECONDS = 30.0
-"""An entry that has waited so long is older than a burst: from then on there is no rest."""
+"""Age of the oldest entry, in seconds, from which the shipper no longer pauses: the load is more than a burst."""
 FILLED = 0.25
-"""The same once a spool of the largest size that it may have would be filled by so much."""
+"""Fraction of the maximum size of a spool from which the shipper no longer pauses."""
 
 
 class Pace:
-    """Decides after each turn. With little to ship it polls; in a burst it rests; behind, or after one, it does not.
+    """Computes the pause after each iteration of the shipper.
+
+    With few rows to ship it is the polling interval. During a burst it is a multiple of the duration of the iteration.
+    After a burst, or when the shipper has fallen behind, there is none.
 
     Args:
-        log: its `ship_rows` are a full turn, its `poll_seconds` the pause between small ones.
-        clock: seconds that only go up.
-        now: unix seconds, as entries are dated.
+        log: settings; `ship_rows` is the size of a full batch, `poll_seconds` the pause after a small one.
+        clock: monotonic clock, in seconds.
+        now: wall clock, in Unix seconds, for the age of entries.
     """
 
     def __init__(
@@ -38,11 +41,11 @@ class Pace:
         self._seen: int | None = None
 
     def begin(self) -> None:
-        """A turn begins."""
+        """Record the start of an iteration."""
         self._began = self._clock()
 
     def rest(self, spool: SpoolState) -> float:
-        """Seconds to wait after a turn that left so much."""
+        """Return the seconds to wait after an iteration; `spool` is the state it left behind."""
         seen = spool.rows + spool.aside_rows + spool.shipped_rows
         came, self._seen = seen - (seen if self._seen is None else self._seen), seen
         if spool.rows < self._log.ship_rows / 2:  # small batches cost as much as large ones

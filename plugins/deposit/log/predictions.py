@@ -1,4 +1,4 @@
-"""The table `predictions`: its rows from the spool, its partitions by day, an end for what is old."""
+"""The table `predictions`: rows from log entries, daily partitions, and retention."""
 
 import io
 import logging
@@ -44,10 +44,10 @@ _TABLE = sql.Identifier("public", "predictions")
 _COPY = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT {})")
 _BINARY, _CSV = sql.SQL("binary"), sql.SQL("csv")
 _DAYS_AHEAD = 7
-_NUL, _INSTEAD = "\0", "�"
-"""PostgreSQL's text holds every character but this one."""
+_NUL, _REPLACEMENT = "\0", "�"
+"""NUL, the only character that PostgreSQL cannot store in text, and its replacement."""
 
-# what was answered is kept, whatever the limits are by now
+# types only, no ranges: a logged request is stored even if the limits have changed since
 _Customer = customer_struct(lambda column: column.kind, Any)
 
 
@@ -55,11 +55,12 @@ class _Body(msgspec.Struct):
     customers: list[_Customer]  # type: ignore[valid-type]
 
 
-# 41.0 was checked to be a whole number, which PostgreSQL wants to see written as one
+# not strict: validation accepts 41.0 for an integer, and PostgreSQL needs 41
 _read_body = msgspec.json.Decoder(_Body, strict=False).decode
 
-# A row in the binary form of COPY, which costs PostgreSQL half of what text does: the number of its columns, and each
-# value after its length, everything big-endian (https://www.postgresql.org/docs/current/sql-copy.html, File Formats).
+# Rows are written in the binary format of COPY, which costs PostgreSQL half as much as text. A row is the number of its
+# columns, then each value preceded by its length, in big-endian order
+# (https://www.postgresql.org/docs/current/sql-copy.html, File Formats).
 _SIGNATURE, _END = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
 _NULL = b"\xff\xff\xff\xff"
 _EPOCH = microseconds(datetime(2000, 1, 1, tzinfo=UTC))
@@ -71,13 +72,13 @@ _PACKED = (
     *(column.sql_name for column in CATEGORIES.values()),
     "customer_id", "event_time", "threshold", "latency_ms", "request_id", "model_id", "client",
 )  # fmt: skip
-"""The columns in the order of `scored_rows`: numbers, texts, and what all rows of a request share."""
+"""The columns in the order of `scored_rows`: numbers, strings, then the columns that all rows of a request share."""
 _PACKED_NAMES = sql.SQL(", ").join(map(sql.Identifier, _PACKED))
 _pack_numbers = struct.Struct(">h i16s id i?" + "".join(f"i{_CODES[column.kind]}" for column in _NUMBERS.values())).pack
 _pack_shared = struct.Struct(">iq id if").pack
 _SIZES = tuple(struct.calcsize(code) for code in _CODES.values())
 _SIZE_AT = dict(zip(_CODES, range(2), strict=True))
-# from the two sizes and then a customer's values: each number after its size
+# picks from (*_SIZES, *values of a customer): each number, preceded by its size
 _numbers_of = itemgetter(
     *(at for place, column in _NUMBERS.items() for at in (_SIZE_AT[column.kind], len(_SIZES) + place))
 )
@@ -90,7 +91,7 @@ def _text(value: str) -> bytes:
 
 
 class _Texts(dict[str, bytes]):
-    """`_text` of the values that columns may have now, ready; made anew of others, which they may have had before."""
+    """Precomputed `_text` of all allowed categories; computes it for others, which older versions may have allowed."""
 
     def __missing__(self, value: str) -> bytes:
         return _text(value)
@@ -100,7 +101,10 @@ _text_of = _Texts({value: _text(value) for column in CATEGORIES.values() for val
 
 
 def scored_rows(request: ScoredRequest) -> bytes:
-    """A request's rows as `COPY` takes them, without head and end. Raises ValueError if its parts do not fit."""
+    """Encode the rows of a request for a binary `COPY`, without header and trailer.
+
+    Raises ValueError if the request has different numbers of customers, IDs and probabilities, or numbers out of range.
+    """
     customers: list[Any] = _read_body(request.body).customers
     threshold, width = request.threshold, len(_PACKED)
     parts: list[bytes] = []
@@ -116,11 +120,11 @@ def scored_rows(request: ScoredRequest) -> bytes:
             parts += (
                 _pack_numbers(width, ID_BYTES, prediction_id, 8, probability, 1, probability >= threshold, *numbers),
                 *map(_text_of, _categories_of(values)),
-                _NULL if values[-1] is None else _text(str(values[-1]).replace(_NUL, _INSTEAD)),
+                _NULL if values[-1] is None else _text(str(values[-1]).replace(_NUL, _REPLACEMENT)),
                 shared,
             )
     except struct.error as error:
-        raise ValueError(f"it has ids or numbers that do not fit: {error}") from error
+        raise ValueError(f"it has malformed ids or numbers out of range: {error}") from error
     return b"".join(parts)
 
 
@@ -130,8 +134,8 @@ def _shared(request: ScoredRequest) -> bytes:
 
 
 def ranked_csv(block: RankedBlock) -> bytes:
-    """A block's rows as CSV without a header. Raises ValueError for a table that is not as promised."""
-    # 60 MB of memory that a shipper which never sees a list does without
+    """Convert the rows of a block to CSV without a header. Raises ValueError if its table is malformed."""
+    # imported here: it costs 60 MB that a shipper which never sees a ranked list saves
     import pyarrow as pa
     from pyarrow import compute, csv
 
@@ -148,14 +152,14 @@ def ranked_csv(block: RankedBlock) -> bytes:
         probability = table["probability"].cast(pa.float64())
         columns = [
             _uuids(table["prediction_id"]),
-            compute.replace_substring(table["id"].cast(pa.string()), _NUL, _INSTEAD),
+            compute.replace_substring(table["id"].cast(pa.string()), _NUL, _REPLACEMENT),
             *(table[column.name].cast(types[column.kind]) for column in FEATURES),
             probability,
             compute.greater_equal(probability, block.threshold),
             *(pa.repeat(value, table.num_rows) for value in shared),
         ]
         written = io.BytesIO()
-        # strings are quoted and null is empty, as COPY wants them
+        # strings are quoted and nulls are empty, as COPY expects
         csv.write_csv(pa.table(columns, list(STAGING.types)), written, csv.WriteOptions(include_header=False))
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"the table cannot be read: {error}") from error
@@ -163,10 +167,14 @@ def ranked_csv(block: RankedBlock) -> bytes:
 
 
 def store(cursor: Cursor[Any], rows: Sequence[bytes], lists: Sequence[bytes], *, some_stored: bool) -> None:
-    """Add rows as `scored_rows` and `ranked_csv` give them; their days must be there. Raises psycopg.Error.
+    """Insert rows into partitions that must exist. Raises psycopg.Error.
 
-    `some_stored` adds those that are not there yet. Without it all must be new, which is cheaper by half; if one is
-    not, it raises psycopg.errors.UniqueViolation.
+    Args:
+        cursor: cursor of a transaction.
+        rows: results of `scored_rows`.
+        lists: results of `ranked_csv`.
+        some_stored: skip rows that are stored already. Without it, which costs half as much, all rows must be new: a
+            stored one raises psycopg.errors.UniqueViolation.
     """
     into = STAGING.name if some_stored else _TABLE
     if rows:
@@ -181,7 +189,7 @@ def store(cursor: Cursor[Any], rows: Sequence[bytes], lists: Sequence[bytes], *,
 
 
 def _uuids(column: "pa.ChunkedArray") -> "pa.Array":
-    """16 bytes as 32 hexadecimal digits, all rows at once."""
+    """Convert 16-byte values to 32 hexadecimal digits, for all rows at once."""
     import pyarrow as pa
 
     ids = column.cast(pa.binary(ID_BYTES)).combine_chunks()
@@ -194,12 +202,12 @@ def _uuids(column: "pa.ChunkedArray") -> "pa.Array":
 
 
 def create_partitions(cursor: Cursor[Any], days: Iterable[date]) -> None:
-    """Make the partitions that are missing. Raises psycopg.DataError for a day far from today."""
+    """Create the missing partitions. Raises psycopg.DataError for a day too far from today."""
     cursor.execute("SELECT public.make_prediction_days(%s)", [sorted(days)])
 
 
 def maintain_partitions(connection: Connection[Any], retention_days: int | None) -> None:
-    """Make the coming days and, with a retention, drop what was stored longer ago. Raises psycopg.Error."""
+    """Create the partitions of the next days and, if a retention is set, drop expired data. Raises psycopg.Error."""
     today = datetime.now(UTC).date()
     with connection.cursor() as cursor:
         create_partitions(cursor, [today + timedelta(days) for days in range(_DAYS_AHEAD + 1)])
@@ -210,9 +218,9 @@ def maintain_partitions(connection: Connection[Any], retention_days: int | None)
 def _drop_old(cursor: Cursor[Any], retention_days: int) -> None:
     try:
         while dropped := _scalar(cursor, "SELECT public.drop_prediction_day(%s)", retention_days):
-            logger.info("dropped %s: all of it was stored more than %d days ago", dropped, retention_days)
+            logger.info("dropped %s: all its rows were stored more than %d days ago", dropped, retention_days)
     except errors.LockNotAvailable:
-        logger.warning("old predictions are in use and not dropped yet; trying again in an hour")
+        logger.warning("expired predictions are in use and were not dropped; retrying in an hour")
     outcomes = _scalar(cursor, "SELECT public.drop_old_outcomes(%s)", retention_days)
     if outcomes:
         logger.info("dropped %d outcomes that were stored more than %d days ago", outcomes, retention_days)

@@ -1,6 +1,7 @@
-"""The shipper: moves the log from the spools to PostgreSQL, and maintains the tables there.
+"""The shipper: moves log entries from the spools to PostgreSQL, and maintains the tables there.
 
-An entry leaves the spool only after its commit, and adding it again changes nothing: so it may be killed anywhere.
+An entry is removed from the spool only after its transaction is committed, and inserts are idempotent, so the shipper
+can be killed at any point.
 """
 
 import logging
@@ -32,7 +33,7 @@ _REPORT_SECONDS = 60.0
 
 
 class OutageLog:
-    """Logs when shipping begins to fail and when it works again, not every attempt."""
+    """Logs the start and the end of an outage instead of every failed attempt."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -42,21 +43,21 @@ class OutageLog:
         self._rows = 0
 
     def on_failure(self, error: Exception) -> float:
-        """An attempt failed: seconds to wait before the next."""
+        """Record a failed attempt; returns the seconds to wait before the next one."""
         if self._failing_since is None:
             self._failing_since = self._clock()
             reason = (str(error).splitlines() or [type(error).__name__])[0]
-            logger.error("predictions cannot be shipped and wait in the spool: %s; trying on", reason)
+            logger.error("predictions cannot be shipped and wait in the spool: %s; retrying until it works", reason)
         pause, self._pause = self._pause, min(2 * self._pause, _LONGEST_PAUSE)
         return pause
 
     @property
     def seconds(self) -> float:
-        """How long it has failed; 0 while it works."""
+        """Duration of the current outage; 0 if there is none."""
         return 0.0 if self._failing_since is None else self._clock() - self._failing_since
 
     def on_success(self, rows: int, waiting: int) -> None:
-        """A batch, of no rows perhaps, was shipped; so many rows wait."""
+        """Record a successful attempt: number of rows shipped (possibly 0), and number still waiting."""
         now = self._clock()
         if self._failing_since is not None:
             logger.warning("shipping again after %.0f s; %d rows wait", now - self._failing_since, waiting)
@@ -67,29 +68,29 @@ class OutageLog:
             self._rows, self._reported = 0, now
 
 
-Numbered = Sequence[tuple[int, Entry]]
+NumberedEntries = Sequence[tuple[int, Entry]]
 
 
 class EntrySource(Protocol):
-    """Where numbered entries came from."""
+    """Source of numbered entries: a spool, or an object of the handover."""
 
     def remove(self, seqs: Sequence[int]) -> None:
-        """These are stored."""
+        """Remove entries that are stored."""
 
     def set_aside(self, seq: int, reason: str) -> None:
-        """This one cannot be stored, and is kept."""
+        """Take an entry that cannot be stored out of the queue, and keep it."""
 
 
 _MAINTENANCE_SECONDS = 3600.0
 _STATE_SECONDS = 15.0
 _HANDOVER_SECONDS = 60.0
 _OUTAGE_SECONDS = 60.0
-"""After which a spool is left in the object store while it waits: a host may be lost with its disk."""
-_TURN_SECONDS = 0.5
+"""Duration of an outage after which the spools are moved to the object store: the disk may be lost with its host."""
+_DRAIN_PAUSE_SECONDS = 0.5
 _CONNECT: dict[str, Any] = {
     "autocommit": True,
     "connect_timeout": 5,
-    # a host that went away without a word is noticed within half a minute
+    # detect a host that disappeared within half a minute
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
@@ -99,7 +100,7 @@ _CONNECT: dict[str, Any] = {
 
 
 def run(settings: Settings, stop: threading.Event) -> None:
-    """Ship until stopped, through outages, and then for as long as a stop may take. Raises ConfigError."""
+    """Ship until `stop` is set, retrying through outages, then drain for `stop_seconds`. Raises ConfigError."""
     writer_parameters(settings.database)
     spools, outages, handover = SpoolFolder(settings), OutageLog(), Handover.of(settings.log, settings.store)
     restored = False
@@ -107,9 +108,9 @@ def run(settings: Settings, stop: threading.Event) -> None:
         beat(settings.heartbeat_file)
         try:
             if not restored:
-                spools.restore()  # what this version could not store, the next one may
+                spools.restore()  # a new version may be able to store entries that the previous one set aside
                 restored = True
-            with closing(_connected(settings.database)) as connection:
+            with closing(_open_connection(settings.database)) as connection:
                 _work(connection, spools, handover, settings, outages, stop)
         except (psycopg.Error, SpoolError, UpstreamError) as error:
             pause = outages.on_failure(error)
@@ -121,15 +122,15 @@ def run(settings: Settings, stop: threading.Event) -> None:
 
 
 def _finish(spools: SpoolFolder, handover: Handover | None, settings: Settings) -> None:
-    """After the stop: ship for as long as that may take, then leave the rest to the next shipper."""
+    """Ship the remaining entries for at most `stop_seconds`, then hand the rest over to the next shipper."""
     log, end = settings.log, time.monotonic() + settings.log.stop_seconds
-    with suppress(psycopg.Error, SpoolError, UpstreamError):  # what that is, has been said before or is said below
+    with suppress(psycopg.Error, SpoolError, UpstreamError):  # logged by `run` before, or by `_leave_rest` below
         while time.monotonic() < end and spools.state().entries:
-            with suppress(psycopg.Error), closing(_connected(settings.database)) as connection:
+            with suppress(psycopg.Error), closing(_open_connection(settings.database)) as connection:
                 prepare(connection)
                 while time.monotonic() < end and any(_ship_next(connection, each, log) for each in spools.spools()):
                     pass
-            time.sleep(_TURN_SECONDS)
+            time.sleep(_DRAIN_PAUSE_SECONDS)
     if handover:
         _leave_rest(handover, spools, settings.log)
 
@@ -139,8 +140,11 @@ def _leave_rest(handover: Handover, spools: SpoolFolder, log: LogSettings) -> No
         leave_rest(handover, spool, log.ship_rows)
 
 
-def ship(connection: Connection, spool: EntrySource, batch: Numbered) -> None:
-    """Store a batch and remove it from the spool; what cannot be stored is set aside. Raises psycopg.Error."""
+def ship(connection: Connection, spool: EntrySource, batch: NumberedEntries) -> None:
+    """Store a batch and remove it from its source; entries that cannot be stored are set aside. Raises psycopg.Error.
+
+    If PostgreSQL rejects a batch, it is split in half recursively until the offending entry is found.
+    """
     rows, readable = Batch(), []
     for seq, entry in batch:
         try:
@@ -153,8 +157,8 @@ def ship(connection: Connection, spool: EntrySource, batch: Numbered) -> None:
         rows.store(connection)
     except UNSTORABLE as error:
         if len(readable) == 1:
-            # not its text, which may quote a customer
-            _dead_letter(spool, *readable[0], f"PostgreSQL refuses it ({type(error).__name__})")
+            # not its message, which may contain customer data
+            _dead_letter(spool, *readable[0], f"PostgreSQL rejects it ({type(error).__name__})")
             return
         half = len(readable) // 2
         ship(connection, spool, readable[:half])
@@ -164,7 +168,7 @@ def ship(connection: Connection, spool: EntrySource, batch: Numbered) -> None:
 
 
 def _ship_next(connection: Connection, spool: Spool, log: LogSettings) -> int:
-    """Ship a batch of one spool; its rows, 0 if nothing waits there. Raises psycopg.Error, SpoolError."""
+    """Ship one batch of a spool and return its number of rows, 0 if it is empty. Raises psycopg.Error, SpoolError."""
     if batch := spool.read(log.ship_rows):
         ship(connection, spool, batch)
     return sum(entry.rows for _, entry in batch)
@@ -180,7 +184,7 @@ def _work(
 ) -> None:
     log, pace = settings.log, Pace(settings.log)
     prepare(connection)
-    maintenance, state, left = _Timer(_MAINTENANCE_SECONDS), _Timer(_STATE_SECONDS), _Timer(_HANDOVER_SECONDS)
+    maintenance, state, takeover = _Timer(_MAINTENANCE_SECONDS), _Timer(_STATE_SECONDS), _Timer(_HANDOVER_SECONDS)
     while not stop.is_set():
         beat(settings.heartbeat_file)
         if maintenance.due():
@@ -191,13 +195,13 @@ def _work(
         outages.on_success(shipped, waiting.rows)
         if state.due():
             store_state(connection, waiting)
-        if handover and left.due():
+        if handover and takeover.due():
             _take_over(connection, handover, stop)
         stop.wait(pace.rest(waiting))
 
 
 def _take_over(connection: Connection, handover: Handover, stop: threading.Event) -> None:
-    """Ship what others left, one object after the other. Raises psycopg.Error; the store's errors wait for the next."""
+    """Ship the objects that other shippers left. Raises psycopg.Error; errors of the store are logged and retried."""
     try:
         for key in handover.waiting():
             taken = None if stop.is_set() else handover.read(key)
@@ -205,11 +209,11 @@ def _take_over(connection: Connection, handover: Handover, stop: threading.Event
                 ship(connection, taken, taken.batch)
                 handover.finish(key, taken)
     except DepositError as error:
-        logger.error("what other shippers left cannot be taken over yet: %s", error)
+        logger.error("entries that other shippers left in the object store cannot be shipped yet: %s", error)
 
 
 class _Timer:
-    """Due at once, and then every so many seconds."""
+    """Due immediately, then every `seconds`."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -226,12 +230,11 @@ class _Timer:
 def _dead_letter(spool: EntrySource, seq: int, entry: Entry, reason: str) -> None:
     spool.set_aside(seq, reason)
     logger.critical(
-        "entry %d (%s, %d rows) cannot be stored: %s; it is set aside in the spool, and tried again when the shipper "
-        "starts",
+        "entry %d (%s, %d rows) cannot be stored: %s; it is set aside in the spool and retried when the shipper starts",
         seq, entry.kind, entry.rows, reason,
     )  # fmt: skip
 
 
-def _connected(database: DatabaseSettings) -> Connection:
-    # parameters of this moment: a token among them is good for minutes
+def _open_connection(database: DatabaseSettings) -> Connection:
+    # parameters are computed for each connection: an IAM token is valid for minutes only
     return psycopg.connect(**writer_parameters(database), **_CONNECT)

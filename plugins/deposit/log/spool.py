@@ -1,6 +1,6 @@
-"""The durable spool: entries wait in one SQLite file until they are in PostgreSQL.
+"""The durable spool: a queue of entries in one SQLite file, kept until they are in PostgreSQL.
 
-Services append and the shipper removes, each in a process of its own, all on the same file.
+Services append entries and the shipper removes them, in separate processes on the same file.
 """
 
 import json
@@ -15,27 +15,28 @@ from typing import NamedTuple
 
 from deposit.errors import SpoolError
 from deposit.log.entries import Entry
-from deposit.log.spoolfile import Identity, identity_of, is_damaged, is_passing, open_file, put_aside, size_of
+from deposit.log.spoolfile import Identity, identity_of, is_damaged, is_transient, move_damaged, open_file, size_of
 from deposit.settings import Settings
 
 _BATCH_BYTES = 64 * 2**20
 _VACUUM_PAGES = 256
 _KEPT_PAGES = 4096
-"""Of the file, empty ones for the entries to come (16 MiB): giving pages back and taking them again costs time."""
+"""Free pages that stay in the file for new entries (16 MiB): returning pages to the disk and allocating them again
+takes time."""
 _REMOVED_AT_ONCE = 50
-_TURN_SECONDS = 0.001
+_YIELD_SECONDS = 0.001
 
 
 class SpoolState(NamedTuple):
-    """What the spool holds.
+    """Size and age of a spool.
 
     Args:
-        entries: waiting.
-        rows: waiting, in rows of PostgreSQL.
-        oldest_at: when the oldest waiting entry was made, unix seconds.
-        shipped_rows: removed after shipping, since the file was made.
+        entries: number of waiting entries.
+        rows: number of rows that the waiting entries become in PostgreSQL.
+        oldest_at: creation time of the oldest waiting entry, in Unix seconds; None if no entry waits.
+        shipped_rows: rows shipped since the file was created.
         bytes: size of the file.
-        aside_rows: in entries that could not be stored and were set aside.
+        aside_rows: rows of entries that could not be stored and were set aside.
     """
 
     entries: int
@@ -47,14 +48,14 @@ class SpoolState(NamedTuple):
 
 
 class Spool:
-    """A queue on the disk, first in, first out; any thread may call. Everything raises SpoolError.
+    """A FIFO queue on disk. Thread-safe; every method raises SpoolError.
 
-    The file is opened when first needed and again after an error, so that it recovers by itself.
+    The file is opened on first use and reopened after an error, so the spool recovers without a restart.
 
     Args:
-        path: of the SQLite file; made with its folder.
-        max_bytes: the file does not grow beyond it.
-        reserve_bytes: of the disk that stay free, so that the shipper can work when the disk is nearly full.
+        path: SQLite file; it and its folder are created if missing.
+        max_bytes: maximum size of the file.
+        reserve_bytes: free disk space to leave, so that the shipper can work when the disk is nearly full.
     """
 
     def __init__(self, path: Path, max_bytes: int, reserve_bytes: int) -> None:
@@ -67,11 +68,11 @@ class Spool:
 
     @classmethod
     def of(cls, settings: Settings) -> "Spool":
-        """The spool that the settings name."""
+        """Return the spool of this process's replica."""
         return cls(settings.spool_path, settings.log.spool_max_bytes, settings.log.reserve_bytes)
 
     def append(self, entries: Sequence[Entry]) -> None:
-        """Add entries in one transaction; on return they are on the disk."""
+        """Add entries in one transaction; they are on disk on return."""
         rows = sum(entry.rows for entry in entries)
         with self._transaction() as connection:
             self._require_space(sum(len(entry.payload) for entry in entries))
@@ -79,7 +80,7 @@ class Spool:
             connection.execute("UPDATE totals SET entries = entries + ?, rows = rows + ?", (len(entries), rows))
 
     def read(self, rows: int) -> list[tuple[int, Entry]]:
-        """The oldest entries with their numbers: at least one if there is any, then up to about `rows` rows."""
+        """Return the oldest entries with their sequence numbers: at least one if any waits, up to about `rows` rows."""
         entries: list[tuple[int, Entry]] = []
         size = 0
         with self._connection() as connection:
@@ -94,16 +95,16 @@ class Spool:
         return entries
 
     def remove(self, seqs: Sequence[int]) -> None:
-        """Remove shipped entries and count their rows; those that are gone already do not count."""
+        """Remove shipped entries and add their rows to the total; entries already removed are not counted."""
         for start in range(0, len(seqs), _REMOVED_AT_ONCE):
             if start:
-                time.sleep(_TURN_SECONDS)  # SQLite's lock knows no queue: without a pause no service would get it
+                time.sleep(_YIELD_SECONDS)  # SQLite's lock is not fair: without a pause no service would get it
             self._remove(seqs[start : start + _REMOVED_AT_ONCE])
         while self._shrink():
-            time.sleep(_TURN_SECONDS)
+            time.sleep(_YIELD_SECONDS)
 
     def set_aside(self, seq: int, reason: str) -> None:
-        """Take an entry that cannot be stored out of the others' way, and keep it."""
+        """Move an entry that cannot be stored out of the queue, and keep it."""
         with self._transaction() as connection:
             query = "DELETE FROM entries WHERE seq = ? RETURNING kind, rows, at, payload"
             for entry in connection.execute(query, (seq,)).fetchall():
@@ -114,7 +115,7 @@ class Spool:
                 )
 
     def restore(self) -> int:
-        """Let everything that was set aside wait again; the number of entries."""
+        """Put all entries that were set aside back into the queue, and return their number."""
         with self._transaction() as connection:
             entries = connection.execute("DELETE FROM aside RETURNING kind, rows, at, payload").fetchall()
             connection.executemany("INSERT INTO entries (kind, rows, at, payload) VALUES (?, ?, ?, ?)", entries)
@@ -124,7 +125,7 @@ class Spool:
         return len(entries)
 
     def state(self) -> SpoolState:
-        """What it holds now; costs the same however much that is."""
+        """Return the current state, in constant time."""
         with self._connection() as connection:
             entries, rows, shipped, aside, oldest = connection.execute(
                 "SELECT entries, rows, shipped_rows, aside_rows, (SELECT at FROM entries ORDER BY seq LIMIT 1)"
@@ -133,7 +134,7 @@ class Spool:
             return SpoolState(entries, rows, oldest, shipped, size_of(self._path), aside)
 
     def close(self) -> None:
-        """Close the file; a later call opens it again."""
+        """Close the file; the next call opens it again."""
         with self._lock:
             self._close()
 
@@ -148,14 +149,17 @@ class Spool:
             )
 
     def _shrink(self) -> bool:
-        """Move the write-ahead log into the file, and return a part of that to the disk if more than half is empty."""
+        """Checkpoint the write-ahead log, and return some pages to the disk if more than half of the file is free.
+
+        Returns whether pages were returned, so that another call may return more.
+        """
         with self._connection() as connection:
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
             (pages,) = connection.execute("PRAGMA page_count").fetchone()
             (empty,) = connection.execute("PRAGMA freelist_count").fetchone()
             if empty <= max(_KEPT_PAGES, pages // 2):
                 return False
-            # `execute` would take one page and stop, since no row comes of it
+            # `execute` would free one page only: it steps the statement once, since that returns no rows
             connection.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})")
             return True
 
@@ -172,23 +176,23 @@ class Spool:
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
-        """The open file. What fails becomes a SpoolError and, unless it passes, closes the file."""
+        """Yield the open connection. Errors become SpoolError and, unless transient, close the file."""
         with self._lock:
             try:
                 yield self._open()
             except (sqlite3.Error, OSError) as error:
                 identity = self._identity
-                if not is_passing(error):
+                if not is_transient(error):
                     self._close()
                 if is_damaged(error):
-                    put_aside(self._path, identity, error)
+                    move_damaged(self._path, identity, error)
                 raise SpoolError(
-                    f"cannot use the spool {self._path}: {_reason(error)}; free some space on its disk, or set "
-                    "DEPOSIT_LOG__SPOOL_MAX_BYTES if it may grow, and see that `deposit shipper` runs"
+                    f"cannot use the spool {self._path}: {_reason(error)}; free some space on its disk, or raise "
+                    "DEPOSIT_LOG__SPOOL_MAX_BYTES, and check that `deposit shipper` runs"
                 ) from error
 
     def _open(self) -> sqlite3.Connection:
-        # a file that lost its name, put aside by another process or removed by a person, takes no more entries
+        # reopen if the file was moved away by another process or deleted by a person: it must not get new entries
         if self._opened is None or identity_of(self._path) != self._identity:
             self._close()
             self._opened = open_file(self._path, self._max_bytes)
@@ -204,8 +208,8 @@ class Spool:
         disk = os.statvfs(self._path.parent)
         if disk.f_bavail * disk.f_frsize < self._reserve_bytes + size:
             raise SpoolError(
-                f"the disk of {self._path} has less than {self._reserve_bytes / 2**20:,.0f} MiB free: free some, or "
-                "lower DEPOSIT_LOG__RESERVE_BYTES"
+                f"the disk of {self._path} has less than {self._reserve_bytes / 2**20:,.0f} MiB free: free some space, "
+                "or lower DEPOSIT_LOG__RESERVE_BYTES"
             )
 
 

@@ -1,4 +1,4 @@
-"""The spool's file: made, opened, or put aside if it is damaged. Several processes may do so at once."""
+"""The SQLite file of a spool: create it, open it, or move it away if it is damaged. Safe across processes."""
 
 import logging
 import os
@@ -13,11 +13,11 @@ logger = logging.getLogger(__name__)
 
 _BUSY_SECONDS = 10.0
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-_PASSING = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY}
+_TRANSIENT = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY}
 _WAL_BYTES = 64 * 2**20
-"""Moving the write-ahead log into the file is the shipper's work; services do it only beyond this."""
+"""Size of the write-ahead log beyond which a service checkpoints it; below this the shipper does."""
 _SCHEMA = (
-    # AUTOINCREMENT: a number that was removed must never come back, or a second shipper could remove what is new
+    # AUTOINCREMENT: the number of a removed entry must never be reused, or a second shipper could remove a new entry
     "CREATE TABLE IF NOT EXISTS entries (seq INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL,"
     " rows INTEGER NOT NULL, at REAL NOT NULL, payload BLOB NOT NULL)",
     "CREATE TABLE IF NOT EXISTS aside (kind TEXT NOT NULL, rows INTEGER NOT NULL, at REAL NOT NULL,"
@@ -31,7 +31,7 @@ Identity = tuple[int, int]
 
 
 def open_file(path: Path, max_bytes: int) -> sqlite3.Connection:
-    """Open the spool's file, making it if need be; a damaged one is put aside first. Raises sqlite3.Error, OSError."""
+    """Open the file of a spool, or create it; a damaged file is moved away first. Raises sqlite3.Error, OSError."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with _lock(path):
         try:
@@ -43,25 +43,25 @@ def open_file(path: Path, max_bytes: int) -> sqlite3.Connection:
             return _connect(path, max_bytes)
 
 
-def put_aside(path: Path, identity: Identity | None, error: Exception) -> None:
-    """Move a file that turned out damaged out of the way, unless another process has done so already."""
+def move_damaged(path: Path, identity: Identity | None, error: Exception) -> None:
+    """Move a damaged file out of the way, unless another process has done so already."""
     with _lock(path):
         if identity is not None and identity_of(path) == identity:
             _rename(path, error)
 
 
 def is_damaged(error: Exception) -> bool:
-    """Whether the error says that the file is not, or no more, a database."""
+    """Whether the error means that the file is not a valid database."""
     return _code(error) in _DAMAGED
 
 
-def is_passing(error: Exception) -> bool:
-    """Whether the error leaves the open file in order."""
-    return _code(error) in _PASSING
+def is_transient(error: Exception) -> bool:
+    """Whether the error is transient, so that the open connection can still be used."""
+    return _code(error) in _TRANSIENT
 
 
 def identity_of(path: Path) -> Identity | None:
-    """Which file has this name now; None if there is none."""
+    """Return device and inode of the file at this path; None if there is no file."""
     try:
         status = path.stat()
     except FileNotFoundError:
@@ -70,13 +70,13 @@ def identity_of(path: Path) -> Identity | None:
 
 
 def size_of(path: Path) -> int:
-    """Bytes on the disk, those not yet moved out of the write-ahead log included."""
+    """Return the bytes on disk, including the write-ahead log."""
     return sum(part.stat().st_size for part in (path, Path(f"{path}-wal")) if part.exists())
 
 
 def _connect(path: Path, max_bytes: int) -> sqlite3.Connection:
-    # made before SQLite does, which would let others read it; the files beside it get the same mode. Never opened if it
-    # is there: closing would drop every lock that this process holds on it
+    # created here because SQLite would make it readable by other users; the -wal and -shm files inherit its mode. An
+    # existing file is not opened: closing it would release all POSIX locks that this process has on it
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
@@ -104,20 +104,20 @@ def _code(error: Exception) -> int:
 
 
 def _lock(path: Path) -> AbstractContextManager[None]:
-    """Only one process at a time opens or renames: else one could put aside what another has just made anew."""
+    """Lock for opening and renaming: without it one process could move away the file that another has just created."""
     return exclusive(path.with_suffix(".lock"))
 
 
 def _rename(path: Path, error: Exception) -> None:
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
     aside = path.with_name(f"{path.stem}.damaged-{stamp}{path.suffix}")
-    # the main file last: a new one must never meet the old one's write-ahead log
+    # the main file last: a new file must never be opened with the write-ahead log of the old one
     for suffix in ("-wal", "-shm", ""):
         part = Path(f"{path}{suffix}")
         if part.exists():
             part.rename(f"{aside}{suffix}")
     logger.critical(
-        "the spool %s is damaged (%s): kept as %s, a new one is begun; what it holds is not shipped, "
-        "`sqlite3 %s .recover` shows it",
+        "the spool %s is damaged (%s): kept as %s, a new one is created; entries in the damaged file are not shipped, "
+        "`sqlite3 %s .recover` prints them",
         path, error, aside, aside,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The spools of all replicas: one file for each, in one folder; those of replicas that are gone are emptied as well."""
+"""The spools of all replicas: one file per replica in one folder, including files of replicas that no longer exist."""
 
 import re
 import time
@@ -11,11 +11,11 @@ from deposit.log.spool import Spool, SpoolState
 from deposit.settings import Settings
 
 _NAME = re.compile(r"spool(-\d+)?\.sqlite")
-"""Of a spool in use; what is put aside as damaged goes by another one."""
+"""File name of a spool in use. A damaged file is renamed so that it no longer matches."""
 
 
 class SpoolFolder:
-    """What one shipper empties. Everything raises SpoolError."""
+    """The spools that one shipper empties. Every method raises SpoolError."""
 
     def __init__(self, settings: Settings) -> None:
         self._limits = settings.log.spool_max_bytes, settings.log.reserve_bytes
@@ -23,7 +23,7 @@ class SpoolFolder:
         self._spools: dict[Path, Spool] = {}
 
     def spools(self) -> list[Spool]:
-        """The spools that are there now, and the first replica's in any case; each stays open."""
+        """Return the spools that exist now, and always the first replica's. They stay open."""
         folder = self._first.parent
         names = {path.name for path in folder.glob("spool*.sqlite") if _NAME.fullmatch(path.name)} | {self._first.name}
         for name in sorted(names):
@@ -33,11 +33,11 @@ class SpoolFolder:
         return list(self._spools.values())
 
     def restore(self) -> int:
-        """Let everything that was set aside wait again; the number of entries."""
+        """Put all entries that were set aside back into the queue, and return their number."""
         return sum(spool.restore() for spool in self.spools())
 
     def state(self) -> SpoolState:
-        """What they hold now, all together."""
+        """Return the combined state of all spools."""
         states = [spool.state() for spool in self.spools()]
         oldest = [state.oldest_at for state in states if state.oldest_at is not None]
         return SpoolState(
@@ -50,7 +50,7 @@ class SpoolFolder:
         )
 
     def close(self) -> None:
-        """Close the files; a later call opens them again."""
+        """Close the files; the next call opens them again."""
         for spool in self._spools.values():
             spool.close()
 
@@ -63,6 +63,6 @@ ON CONFLICT DO NOTHING
 
 
 def store_state(connection: psycopg.Connection[Any], state: SpoolState) -> None:
-    """Add what the spool holds now. Raises psycopg.Error."""
+    """Insert the state of the spools into the table `spool_states`. Raises psycopg.Error."""
     oldest = 0.0 if state.oldest_at is None else max(0.0, time.time() - state.oldest_at)
     connection.execute(_INSERT, [state.entries, state.rows, oldest, state.bytes, state.aside_rows, state.shipped_rows])

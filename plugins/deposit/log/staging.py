@@ -1,4 +1,4 @@
-"""How what was shipped enters its table: through a staging table, each entry once."""
+"""Idempotent inserts of outcomes and traffic, and the staging tables that inserts go through."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,13 +9,13 @@ from deposit.log.entries import ReportedOutcomes, Traffic, from_epoch_us
 
 
 class Staging:
-    """A temporary table with some of a table's columns, emptied at every commit.
+    """A temporary table with some of the columns of a target table, emptied at every commit.
 
     Args:
-        table: whose columns they are.
-        types: of its columns by name, in the order in which rows are copied, as PostgreSQL writes them; stated here,
-            since the role that may only add cannot ask the table for them.
-        more: further columns, by name with their type.
+        table: name of the target table.
+        types: PostgreSQL type of each copied column by name, in the order of `COPY`. Listed here because the role
+            `writer` may insert into the table but not read its definition.
+        more: additional columns of the staging table, type by name.
     """
 
     def __init__(self, table: str, types: Mapping[str, str], more: Mapping[str, str] | None = None) -> None:
@@ -34,11 +34,11 @@ class Staging:
 
     @property
     def create(self) -> sql.Composed:
-        """Makes it; once a session, since a table made at every commit would litter the catalog."""
+        """The CREATE statement. Run it once per session: one per transaction would bloat PostgreSQL's catalog."""
         return self.sql("CREATE TEMPORARY TABLE {staging} ({definitions}) ON COMMIT DELETE ROWS")
 
     def sql(self, statement: str) -> sql.Composed:
-        """A statement with `{staging}` and `{columns}` filled in."""
+        """Fill `{staging}` and `{columns}` into a statement."""
         return sql.SQL(statement).format(**self._names)
 
 
@@ -78,15 +78,15 @@ WHERE fresh AND (dated OR before IS DISTINCT FROM subscribed)
 ORDER BY place
 ON CONFLICT DO NOTHING
 """)
-"""The same statement again adds nothing, and is no news for what comes after it. With a time of its own it is known by
-that; without one it is dated by its receipt, and adds nothing if it says what was known already. What was known is what
-the statement before said, in the order of `outcome_moment`."""
+"""Inserts reported outcomes and skips duplicates. An outcome with a time (`dated`) is a duplicate if one with the same
+prediction, time and value is stored. An outcome without a time gets that of its receipt, and is a duplicate if it
+repeats the preceding value. Outcomes of a prediction are ordered by `outcome_moment`."""
 
 Row = tuple[Any, ...]
 
 
 def outcome_rows(report: ReportedOutcomes) -> list[Row]:
-    """A request's rows in the order of the staging table's columns but `place`."""
+    """Return the rows of a request, in the order of the staging columns without `place`."""
     received = from_epoch_us(report.received_at)
     return [
         (
@@ -103,7 +103,7 @@ def outcome_rows(report: ReportedOutcomes) -> list[Row]:
 
 
 def store_outcomes(cursor: Cursor[Any], rows: Sequence[Row]) -> None:
-    """Add what is new, in the order of `rows`. Raises psycopg.Error."""
+    """Insert the outcomes that are not duplicates, in the order of `rows`. Raises psycopg.Error."""
     with cursor.copy(OUTCOMES.sql("COPY {staging} ({columns}) FROM STDIN")) as copy:
         for place, row in enumerate(rows):
             copy.write_row((*row, place))
@@ -119,7 +119,7 @@ ON CONFLICT DO NOTHING
 
 
 def traffic_rows(traffic: Traffic) -> list[Row]:
-    """A row for each count. Raises ValueError for a histogram whose parts do not fit."""
+    """Return one row per count. Raises ValueError if a histogram has different numbers of edges and counts."""
     return [
         (
             from_epoch_us(traffic.at), traffic.instance, count.route, count.status, count.client, count.model_id,
@@ -130,11 +130,11 @@ def traffic_rows(traffic: Traffic) -> list[Row]:
 
 
 def store_traffic(cursor: Cursor[Any], rows: Sequence[Row]) -> None:
-    """Add the rows that are not there yet. Raises psycopg.Error."""
+    """Insert the rows that are not stored yet. Raises psycopg.Error."""
     cursor.executemany(_INSERT_TRAFFIC, rows)
 
 
 def _requests(upto: list[float], count: list[int]) -> int:
     if len(upto) != len(count):
-        raise ValueError("the histogram has not as many counts as buckets")
+        raise ValueError(f"the latency histogram has {len(upto)} buckets and {len(count)} counts")
     return sum(count)

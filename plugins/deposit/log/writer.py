@@ -1,4 +1,4 @@
-"""The connection of the role `writer`, by which the log is stored."""
+"""Connections of the PostgreSQL role `writer`, which stores the prediction log."""
 
 from typing import Any
 
@@ -12,13 +12,13 @@ from deposit.sections import DatabaseSettings
 
 _CONNECT_SECONDS = 4
 _DEAD_MILLISECONDS = 3000
-"""What was sent and not acknowledged by then went to a host that is gone: its connection was closed in a freeze."""
+"""TCP user timeout: data unacknowledged for this long means that the peer dropped the connection during a freeze."""
 
 
 def connector(settings: DatabaseSettings, timeout: float) -> Connect:
-    """Opens connections as the role `writer`; a statement takes `timeout` seconds at most.
+    """Return a function that opens connections as `writer`, with a statement timeout of `timeout` seconds.
 
-    Raises ConfigError if its address is missing or malformed.
+    Raises ConfigError if the database URL is missing or malformed.
     """
     milliseconds = int(timeout * 1000)
     limits = {
@@ -27,12 +27,12 @@ def connector(settings: DatabaseSettings, timeout: float) -> Connect:
         "tcp_user_timeout": _DEAD_MILLISECONDS,
         "application_name": "deposit service",
         "options": f"-c statement_timeout={milliseconds} -c idle_in_transaction_session_timeout={milliseconds}",
-        # a statement is prepared for one session, which a proxy may not keep
+        # a prepared statement belongs to one session, and a proxy may switch sessions
         "prepare_threshold": None,
     }
 
     def connect() -> Connection:
-        # a token among them is good for minutes
+        # computed for each connection: an IAM token is valid for minutes only
         return psycopg.connect(**{**writer_parameters(settings), **limits})
 
     writer_parameters(settings)
@@ -40,7 +40,7 @@ def connector(settings: DatabaseSettings, timeout: float) -> Connect:
 
 
 def writer_parameters(settings: DatabaseSettings) -> dict[str, Any]:
-    """What `psycopg.connect` takes for the role `writer`. Raises ConfigError if its address is missing or malformed."""
+    """Arguments of `psycopg.connect` for the role `writer`. Raises ConfigError if its URL is missing or malformed."""
     if settings.writer_url is None:
-        raise ConfigError("DEPOSIT_DATABASE__WRITER_URL is not set: the stack starts a shipper that has it")
+        raise ConfigError("DEPOSIT_DATABASE__WRITER_URL is not set: the stack sets it for the shipper that it starts")
     return connection_parameters(settings.writer_url.get_secret_value(), "DEPOSIT_DATABASE__WRITER_URL", settings)

@@ -1,1 +1,1 @@
-"""The page *Deposit* in Airflow: what stands, month by month, and buttons that trigger the DAGs."""
+"""The page *Deposit* in Airflow: the state of the system, its months, and buttons that trigger DAGs."""

@@ -1,4 +1,4 @@
-"""The champion and the newest registered models, with what became of them, as MLflow's REST API lists them."""
+"""The champion and the newest registered models with their gate results, read from MLflow's REST API."""
 
 import json
 from collections.abc import Mapping
@@ -14,15 +14,15 @@ from deposit.registry.versions import CHAMPION
 from deposit.sections import MlflowSettings
 from deposit.selection.decision import champion_reason, parse_decision
 
-_SECONDS = 5
+_TIMEOUT = 5
 _NEWEST = 20
-_NONE = frozenset({ABSENT, "INVALID_PARAMETER_VALUE"})
-"""MLflow's codes where there is no such model, or none with the alias."""
+_ABSENT = frozenset({ABSENT, "INVALID_PARAMETER_VALUE"})
+"""MLflow's error codes if the registered model or the alias does not exist."""
 
 
 @dataclass(frozen=True)
 class MonthlyEstimate:
-    """A figure and the interval that months give it."""
+    """A metric and its confidence interval, estimated from months."""
 
     value: float
     low: float
@@ -34,11 +34,11 @@ class Contender:
     """A registered model.
 
     Args:
-        model_id: like deposit-v7.
-        outcome: of the gate; None of one that no gate has judged.
-        reason: why it is champion, or what became of it.
-        worths: what its recipe earned in months that it had not seen: with any number of calls, and at capacity.
-        roc_auc: mean of these months; None of a model from before it was measured.
+        model_id: ID like deposit-v7.
+        outcome: result of the gate; None if the model was not evaluated by one.
+        reason: why it is champion; meaningful for the champion only.
+        worths: profit of its recipe in out-of-time months, with unlimited calls and at capacity.
+        roc_auc: mean ROC AUC of these months; None for a model from before it was recorded.
     """
 
     model_id: str
@@ -50,7 +50,7 @@ class Contender:
 
 @dataclass(frozen=True)
 class Contenders:
-    """The champion, if there is one, and the newest models, the newest first."""
+    """The champion, if there is one, and the newest models, newest first."""
 
     champion: Contender | None
     newest: tuple[Contender, ...] = ()
@@ -61,7 +61,7 @@ class _ModelVersion(msgspec.Struct, frozen=True):
     tags: tuple[Pair, ...] = ()
 
 
-class _Holder(msgspec.Struct, frozen=True):
+class _Alias(msgspec.Struct, frozen=True):
     model_version: _ModelVersion
 
 
@@ -70,19 +70,19 @@ class _Listing(msgspec.Struct, frozen=True):
 
 
 def read_contenders(mlflow: MlflowSettings) -> Contenders:
-    """As MLflow has them now. Raises UpstreamError if it does not answer."""
+    """Read the champion and the newest models from MLflow. Raises UpstreamError if it does not answer."""
     name, uri = mlflow.model_name, mlflow.tracking_uri
     newest = {"filter": f"name = '{name}'", "max_results": str(_NEWEST), "order_by": "version_number DESC"}
     try:
-        holder = ask(uri, "registered-models/alias", {"name": name, "alias": CHAMPION}, _Holder, _NONE, _SECONDS)
-        listing = ask(uri, "model-versions/search", newest, _Listing, _NONE, _SECONDS) or _Listing()
+        champion = ask(uri, "registered-models/alias", {"name": name, "alias": CHAMPION}, _Alias, _ABSENT, _TIMEOUT)
+        listing = ask(uri, "model-versions/search", newest, _Listing, _ABSENT, _TIMEOUT) or _Listing()
         return Contenders(
-            _contender(name, holder.model_version) if holder else None,
+            _contender(name, champion.model_version) if champion else None,
             tuple(_contender(name, each) for each in listing.model_versions),
         )
     except (*FAILURES, ValueError) as error:
         reason = str(error) or type(error).__name__
-        raise UpstreamError(f"MLflow does not say who is champion, at {uri}: {reason}") from error
+        raise UpstreamError(f"cannot read the champion from MLflow at {uri}: {reason}") from error
 
 
 def _contender(name: str, version: _ModelVersion) -> Contender:

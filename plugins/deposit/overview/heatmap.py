@@ -1,4 +1,4 @@
-"""How far each column is from training, month by month, as a table of cells. Pure."""
+"""Drift of each column by month, as a heatmap. Pure functions."""
 
 from bisect import bisect_right
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from deposit.overview.monthly import MonthlyFigures
 
 STEPS = (0.1, 0.2, 0.5, 1.0)
-"""PSI at which a cell's shade deepens; 0.2 is where monitoring's own limit begins (`monitoring/drift.py`)."""
+"""PSI from which a cell has the next darker shade; 0.2 is the drift limit of monitoring (`monitoring/drift.py`)."""
 
 
 @dataclass(frozen=True)
 class HeatCell:
-    """A column's PSI in a month, its shade (0 to 4), and whether it is beyond what monitoring allows."""
+    """PSI of a column in a month, its shade (0 to 4), and whether monitoring has reported drift (`moved`)."""
 
     psi: float
     shade: int
@@ -20,27 +20,27 @@ class HeatCell:
 
 @dataclass(frozen=True)
 class HeatRow:
-    """One column; None for a month without predictions."""
+    """One column; a cell is None for a month without predictions."""
 
     column: str
     cells: tuple[HeatCell | None, ...]
 
     @property
     def moved_months(self) -> int:
-        """In how many months it was beyond what is allowed."""
+        """Number of months in which the column drifted."""
         return sum(cell is not None and cell.moved for cell in self.cells)
 
 
 @dataclass(frozen=True)
 class Heatmap:
-    """Columns by months, what moved most on top."""
+    """Columns by months, largest drift first."""
 
     periods: tuple[str, ...]
     rows: tuple[HeatRow, ...]
 
 
 def heatmap(figures: MonthlyFigures) -> Heatmap:
-    """Of one registered model's months."""
+    """Build the heatmap of one registered model."""
     rows = [
         HeatRow(column, tuple(None if cell is None else _cell(*cell) for cell in cells))
         for column, cells in figures.drift.items()

@@ -1,4 +1,4 @@
-"""The page as HTML: what was read becomes words here, and nowhere else."""
+"""Renders the page as HTML. All texts of the page are made here and in the template."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,16 +31,17 @@ ASSETS: Mapping[str, Path] = {
         *(_FOLDER / name for name in ("overview.css", "overview.js", "charts.js", "runs.js", "airflow.js")),
     )
 }
-"""Files that the page asks for, by name; those of the marketing page are the same files."""
+"""Static files of the page by name; some are shared with the marketing page."""
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
     "form-action 'none'; base-uri 'none'; frame-ancestors 'self'"
 )
 """Content-Security-Policy of the page."""
 CARD_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; sandbox"
-"""Of a model card, which runs no script."""
+"""Content-Security-Policy of a model card, which has no scripts."""
 REPORT_POLICY = "sandbox allow-scripts; frame-ancestors 'self'"
-"""Of a report: its scripts run, but as nobody's, so that what they were made of cannot act for who reads it."""
+"""Content-Security-Policy of a report: scripts run in an opaque origin, so data in it cannot act with the user's login.
+"""
 _STEPS = 20
 CURVE_TITLES = {
     CurveName.ROC_AUC: "ROC AUC",
@@ -51,13 +52,13 @@ _T = TypeVar("_T", PeriodAssessment, MonthWorth, TimelineEntry)
 
 
 def page(snapshot: Snapshot, triggers: Sequence[Trigger], links: Mapping[str, str], now: datetime) -> str:
-    """The whole page.
+    """Render the page.
 
     Args:
-        snapshot: what stands.
-        triggers: the buttons that whoever looks may press.
-        links: addresses of the other parts of the stack by title.
-        now: in UTC.
+        snapshot: content of the page.
+        triggers: buttons that the user is allowed to use.
+        links: URLs of the other services of the stack, by title.
+        now: current time in UTC.
     """
     return (
         _environment()
@@ -76,8 +77,8 @@ def page(snapshot: Snapshot, triggers: Sequence[Trigger], links: Mapping[str, st
     )
 
 
-def drawn(figures: MonthlyFigures) -> dict[str, Any]:
-    """What the page's scripts draw of a registered model's months."""
+def chart_data(figures: MonthlyFigures) -> dict[str, Any]:
+    """Return the JSON from which the page's scripts draw the charts of a registered model."""
     return {
         "name": figures.name,
         "periods": figures.periods,
@@ -87,8 +88,8 @@ def drawn(figures: MonthlyFigures) -> dict[str, Any]:
     }
 
 
-def shown(value: float | None, curve: CurveName) -> str:
-    """A value of a curve as text."""
+def format_value(value: float | None, curve: CurveName) -> str:
+    """Format a value of a curve."""
     if value is None:
         return "not known"
     return {
@@ -103,19 +104,21 @@ def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(_FOLDER),
         autoescape=True,
-        auto_reload=False,  # a file that an upgrade brings is for the code that comes with it
+        auto_reload=False,  # a template changed by an upgrade needs the code of that upgrade
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"moment": _moment, "worth": describe_worth, "shown_as": shown, "drawn": drawn}
+    environment.filters |= {
+        "moment": _format_time, "worth": describe_worth, "value": format_value, "chart_data": chart_data,
+    }  # fmt: skip
     environment.globals |= {"titles": CURVE_TITLES, "heatmap": heatmap}
     return environment
 
 
 @dataclass(frozen=True)
 class ModelSection:
-    """What the months of one registered model were, the newest first; its figures are None before any was monitored."""
+    """The months of one registered model, newest first; `figures` is None until a month was monitored."""
 
     name: str
     figures: MonthlyFigures | None
@@ -125,17 +128,20 @@ class ModelSection:
 
     @property
     def together(self) -> Worth | None:
-        """The worth of all months; None if it is known of none."""
+        """Total worth of all months; None if it is not known for any."""
         return sum_of([each.worth for each in self.worths]) if self.worths else None
 
     @property
     def rated(self) -> bool:
-        """Whether it is known of any month what the rate table would have earned."""
+        """Whether the profit of the rate table is known for any month."""
         return any(each.worth.rates is not None for each in self.worths)
 
 
 def _sections(snapshot: Snapshot) -> list[ModelSection]:
-    """Production's first, though there be none, then those of a replay and the like; none without PostgreSQL."""
+    """Return the section of production, even if it is empty, then those of other registered models, like a replay's.
+
+    Returns no sections if PostgreSQL is down.
+    """
     records, production = snapshot.records, snapshot.name
     if records is None:
         return []
@@ -155,7 +161,7 @@ def _sections(snapshot: Snapshot) -> list[ModelSection]:
 
 
 def _grouped(items: Iterable[_T], production: str) -> dict[str, list[_T]]:
-    """By registered model; what is of no model, as a run that failed, is production's."""
+    """Group items by registered model; items without a model, like a failed run, belong to production."""
     groups: dict[str, list[_T]] = defaultdict(list)
     for each in items:
         groups[registered_name(each.model_id) or production].append(each)
@@ -163,24 +169,24 @@ def _grouped(items: Iterable[_T], production: str) -> dict[str, list[_T]]:
 
 
 def _age(age: ModelAge | None) -> str:
-    """How old the model that serves is, and what follows."""
+    """Describe the age of the live model and its consequence."""
     if age is None:
-        return "Its age is not known yet: deposit_monitor counts it once predictions were logged."
+        return "Its age is not known yet: deposit_monitor computes it once predictions are logged."
     since = f"{age.months} month{'' if age.months == 1 else 's'} since its last training month"
     if age.is_expired:
         return f"{since}, more than {age.replace_after}: the rate table takes its place."
     if age.is_stale:
-        return f"{since}, more than {age.stale_after}: its answers say that it is stale."
+        return f"{since}, more than {age.stale_after}: its responses are marked as stale."
     return f"{since}; stale after {age.stale_after}, replaced after {age.replace_after}."
 
 
 def _backlog(backlog: Backlog | None, now: datetime) -> dict[str, Any]:
-    """What waits, how long, and whether somebody must look."""
+    """Describe the backlog: rows, age, and whether it needs attention."""
     if backlog is None:
         return {"bad": False, "rows": "none", "text": "The shipper has not reported yet."}
-    reported = f"reported {_moment(backlog.at)}"
+    reported = f"reported {_format_time(backlog.at)}"
     texts = {
-        Shipping.SILENT: f"The shipper is silent since {_moment(backlog.at)}: deposit status says whether it runs.",
+        Shipping.SILENT: f"No report from the shipper since {_format_time(backlog.at)}: check deposit status.",
         Shipping.LATE: f"The oldest has waited {_duration(backlog.oldest_seconds)}: see the shipper's log.",
         Shipping.WELL: f"The oldest has waited {_duration(backlog.oldest_seconds)}, {reported}."
         if backlog.rows
@@ -198,5 +204,5 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
 
 
-def _moment(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M} UTC"
+def _format_time(time: datetime) -> str:
+    return f"{time:%Y-%m-%d %H:%M} UTC"

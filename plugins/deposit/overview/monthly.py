@@ -1,4 +1,4 @@
-"""What the table `metrics` holds of months, as curves and marks of one registered model. Pure but for one query."""
+"""Monthly curves of each registered model, from the table `metrics`. Pure functions, except for one query."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +13,7 @@ from deposit.model.worth import AT_CAPACITY
 from deposit.registry.model_ids import registered_name
 
 MONTHS = 30
-"""Calendar months up to a registered model's newest."""
+"""Number of calendar months to show, up to the newest of a registered model."""
 _Z = 1.96
 _DRIFT = ("psi", "moved")
 _NAMES = (
@@ -34,7 +34,7 @@ SELECT period, model_id, name, "column", value FROM placed WHERE place <= :month
 
 @dataclass(frozen=True)
 class Figure:
-    """One row: a value of a month and a model; `column` is empty where it is of no column."""
+    """One row of `metrics`: a value for a month and a model; `column` is empty unless the value is of a column."""
 
     period: str
     model_id: str
@@ -44,7 +44,7 @@ class Figure:
 
 
 class CurveName(StrEnum):
-    """What is drawn by month."""
+    """Curves that are drawn by month."""
 
     ROC_AUC = "roc_auc"
     RATE = "rate"
@@ -53,7 +53,7 @@ class CurveName(StrEnum):
 
 @dataclass(frozen=True)
 class Curve:
-    """A value by month with its 95 % interval, and what it is held against; None where it is not known."""
+    """A metric by month, its 95 % interval, and the metric it is compared with (`beside`); None where not known."""
 
     values: tuple[float | None, ...]
     low: tuple[float | None, ...]
@@ -62,20 +62,20 @@ class Curve:
 
     @property
     def newest(self) -> int | None:
-        """Place of the newest month that has a value."""
+        """Index of the newest month that has a value."""
         return max((place for place, value in enumerate(self.values) if value is not None), default=None)
 
 
 @dataclass(frozen=True)
 class MonthlyFigures:
-    """The months of one registered model, without a gap.
+    """The consecutive months of one registered model.
 
     Args:
-        name: of the registered model.
-        periods: its months, the oldest first.
-        models: id of the model that answered most of a month; None of a month without predictions.
-        curves: by name.
-        drift: by column, PSI of each month and whether it is beyond what is allowed; None of a month without.
+        name: name of the registered model.
+        periods: months, oldest first.
+        models: for each month, ID of the model that made most predictions; None for a month without predictions.
+        curves: curves by name.
+        drift: for each column and month, its PSI and whether it has drifted; None for a month without predictions.
     """
 
     name: str
@@ -86,7 +86,7 @@ class MonthlyFigures:
 
     @property
     def changes(self) -> tuple[int, ...]:
-        """Places of the months in which another model answered than in the month with predictions before."""
+        """Indexes of the months whose model differs from that of the previous month with predictions."""
         places, before = [], None
         for place, model_id in enumerate(self.models):
             if model_id is not None and before is not None and model_id != before:
@@ -97,7 +97,7 @@ class MonthlyFigures:
 
 @dataclass(frozen=True)
 class ModelAge:
-    """Months since a model's last training month, as monitoring counted them, and its limits."""
+    """Months since the last training month of a model, as recorded by monitoring, and the limits of that age."""
 
     months: int
     stale_after: int
@@ -105,23 +105,23 @@ class ModelAge:
 
     @property
     def is_stale(self) -> bool:
-        """Whether its answers say so."""
+        """Whether its responses are marked as stale."""
         return self.months > self.stale_after
 
     @property
     def is_expired(self) -> bool:
-        """Whether it is to be replaced."""
+        """Whether the rate table replaces it."""
         return self.months > self.replace_after
 
 
 def read_figures(connection: Connection) -> list[Figure]:
-    """The newest months of each registered model, in no order."""
+    """Read the metrics of the newest months of each registered model, in no particular order."""
     rows = connection.execute(_SELECT, {"names": list(_NAMES), "months": MONTHS})
     return [Figure(**row) for row in rows.mappings()]
 
 
 def age_of(figures: Iterable[Figure], model_id: str, replace_after: int) -> ModelAge | None:
-    """Of the newest month in which monitoring counted it; None if it never did."""
+    """Return the age of a model in its newest monitored month; None if it was never monitored."""
     months: dict[str, dict[str, float]] = defaultdict(dict)
     for each in figures:
         if each.model_id == model_id and each.name in ("age_months", "stale_after_months"):
@@ -133,7 +133,7 @@ def age_of(figures: Iterable[Figure], model_id: str, replace_after: int) -> Mode
 
 
 def by_registered_model(figures: Iterable[Figure], capacity: int | None) -> dict[str, MonthlyFigures]:
-    """Each registered model's months; profits at capacity if there is one."""
+    """Return the months of each registered model. Profits are at capacity, if it is set."""
     grouped: dict[str, list[Figure]] = defaultdict(list)
     for each in figures:
         grouped[registered_name(each.model_id)].append(each)
@@ -141,11 +141,11 @@ def by_registered_model(figures: Iterable[Figure], capacity: int | None) -> dict
 
 
 def monthly_figures(name: str, figures: Sequence[Figure], capacity: int | None) -> MonthlyFigures:
-    """Of the rows of one registered model: each month is shown by the model that answered most of it."""
+    """Build the months of one registered model; each shows the model that made most predictions in it."""
     values: dict[tuple[str, str], dict[tuple[str, str], float]] = defaultdict(dict)
     for each in figures:
         values[each.period, each.model_id][each.name, each.column] = each.value
-    # the last that is put in stays: the one with most rows
+    # later keys overwrite earlier ones, so the model with most rows remains
     main = dict(sorted(values, key=lambda key: (values[key].get(("rows", ""), 0.0), key)))
     periods = _without_gap(sorted(main))
     months = [values.get((period, main.get(period, "")), {}) for period in periods]
@@ -160,7 +160,7 @@ def monthly_figures(name: str, figures: Sequence[Figure], capacity: int | None) 
 
 
 def wilson(share: float, rows: float) -> tuple[float, float]:
-    """The 95 % interval of a share of so many rows (Wilson 1927).
+    """Return the 95 % confidence interval of a proportion of `rows` rows (Wilson 1927).
 
     >>> [round(bound, 3) for bound in wilson(0.1, 100)]
     [0.055, 0.174]
@@ -175,9 +175,9 @@ def _curves(months: Sequence[Mapping[str, float]], capacity: int | None) -> dict
     end = "" if capacity is None else AT_CAPACITY
     profit = (f"profit{end}", f"profit{end}_low", f"profit{end}_high", f"profit_call_everyone{end}")
     return {
-        CurveName.ROC_AUC: _curve([_picked(month, ("roc_auc", "roc_auc_low", "roc_auc_high", "")) for month in months]),
+        CurveName.ROC_AUC: _curve([_select(month, ("roc_auc", "roc_auc_low", "roc_auc_high", "")) for month in months]),
         CurveName.RATE: _curve([_rate(month) for month in months]),
-        CurveName.PROFIT: _curve([_picked(month, profit) for month in months]),
+        CurveName.PROFIT: _curve([_select(month, profit) for month in months]),
     }
 
 
@@ -185,17 +185,17 @@ def _curve(months: Sequence[tuple[float | None, ...]]) -> Curve:
     return Curve(*zip(*months, strict=True)) if months else Curve((), (), (), ())
 
 
-def _picked(month: Mapping[str, float], names: Sequence[str]) -> tuple[float | None, ...]:
+def _select(month: Mapping[str, float], names: Sequence[str]) -> tuple[float | None, ...]:
     return tuple(month.get(name) for name in names)
 
 
 def _rate(month: Mapping[str, float]) -> tuple[float | None, ...]:
-    """Share of subscriptions among known outcomes, its interval, and the mean probability that was answered."""
+    """Return the subscription rate of known outcomes, its interval, and the mean predicted probability."""
     known = month.get("rows", 0.0) * month.get("outcomes_known_share", 0.0)
-    promised, rate = month.get("mean_probability"), month.get("rate")
+    predicted, rate = month.get("mean_probability"), month.get("rate")
     if rate is None or known < 1:
-        return None, None, None, promised
-    return rate, *wilson(rate, known), promised
+        return None, None, None, predicted
+    return rate, *wilson(rate, known), predicted
 
 
 def _drift(month: Mapping[tuple[str, str], float], column: str) -> tuple[float, bool] | None:
@@ -204,7 +204,7 @@ def _drift(month: Mapping[tuple[str, str], float], column: str) -> tuple[float, 
 
 
 def _without_gap(periods: Sequence[str]) -> tuple[str, ...]:
-    """Every month from the first that is shown to the last."""
+    """Return all months from the first one shown to the last."""
     if not periods:
         return ()
     last = month_number(parse_period(periods[-1]).start)

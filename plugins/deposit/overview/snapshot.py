@@ -1,4 +1,4 @@
-"""Everything that the page shows, read in one pass: MLflow, then one read-only transaction in PostgreSQL."""
+"""Reads everything that the page shows: first from MLflow, then from PostgreSQL in one read-only transaction."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,11 +26,11 @@ _STEPS, _VERDICTS, _MONTHS = 20, 60, 12
 _READ_ONLY = ("SET TRANSACTION READ ONLY", "SET LOCAL statement_timeout = '10s'")
 _NEWEST_STATE = text("SELECT at, rows, oldest_seconds, aside_rows FROM spool_states ORDER BY at DESC LIMIT 1")
 _SILENT_SECONDS, _LATE_SECONDS = 120, 300
-"""As the alerts `Shipper stopped` and `Spool age` have them."""
+"""The limits of the alerts `Shipper stopped` and `Spool age`."""
 
 
 class Shipping(StrEnum):
-    """How the log gets to PostgreSQL."""
+    """State of the shipper."""
 
     WELL = "well"
     LATE = "late"
@@ -42,10 +42,10 @@ class Backlog:
     """One report of the shipper.
 
     Args:
-        at: when.
-        rows: predictions and outcomes that wait.
-        oldest_seconds: how long the oldest has waited; 0 if none waits.
-        aside_rows: set aside, since PostgreSQL refused them.
+        at: time of the report.
+        rows: number of predictions and outcomes that wait.
+        oldest_seconds: age of the oldest; 0 if none waits.
+        aside_rows: number of rows set aside, because they could not be stored.
     """
 
     at: datetime
@@ -54,7 +54,7 @@ class Backlog:
     aside_rows: int
 
     def shipping(self, now: datetime) -> Shipping:
-        """How it stands at a moment."""
+        """Return the state of the shipper at a time."""
         if (now - self.at).total_seconds() > _SILENT_SECONDS:
             return Shipping.SILENT
         return Shipping.LATE if self.oldest_seconds > _LATE_SECONDS else Shipping.WELL
@@ -62,18 +62,18 @@ class Backlog:
 
 @dataclass(frozen=True)
 class Recorded:
-    """What PostgreSQL holds, the newest first.
+    """The content of the page from PostgreSQL; lists are ordered newest first.
 
     Args:
-        live: the release that serves.
-        previous: the release that a rollback brings back.
-        lease: of production's traffic, while a replay has it.
-        age: of the model that serves; None before monitoring has counted it.
-        timeline: steps of the loop.
-        verdicts: on the newest months, of all registered models.
-        worths: what production's months earned.
-        figures: months by registered model.
-        backlog: None before the shipper's first report.
+        live: live release, if there is one.
+        previous: release that a rollback would restore.
+        lease: open lease, while a replay has production's traffic.
+        age: age of the live model; None until it is monitored.
+        timeline: releases and events.
+        verdicts: assessments of the newest months of all registered models.
+        worths: profits of the newest months.
+        figures: monthly curves by registered model.
+        backlog: newest report of the shipper; None before the first.
     """
 
     live: Release | None
@@ -88,7 +88,7 @@ class Recorded:
 
     @property
     def verdict(self) -> PeriodAssessment | None:
-        """The newest on the model that serves."""
+        """The newest assessment of the live model."""
         if self.live is None:
             return None
         return next((each for each in self.verdicts if each.model_id == self.live.model_id), None)
@@ -96,7 +96,7 @@ class Recorded:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What there is to see now; a part that could not be asked is None, and `faults` says why in a sentence each."""
+    """The content of the page. If MLflow or PostgreSQL is down, its part is None and `faults` has the error message."""
 
     name: str
     contenders: Contenders | None
@@ -105,7 +105,7 @@ class Snapshot:
 
 
 def read_snapshot(settings: Settings) -> Snapshot:
-    """As it stands now, whatever is away."""
+    """Read the current content of the page, as far as MLflow and PostgreSQL are available."""
     contenders, records, faults = None, None, []
     try:
         contenders = read_contenders(settings.mlflow)
@@ -119,7 +119,7 @@ def read_snapshot(settings: Settings) -> Snapshot:
 
 
 def read_records(database: DatabaseSettings, economics: EconomicsSettings, expiry: ExpirySettings) -> Recorded:
-    """What PostgreSQL holds. Raises ConfigError or UpstreamError."""
+    """Read the content of the page from PostgreSQL. Raises ConfigError or UpstreamError."""
     with transaction(database) as connection:
         for statement in _READ_ONLY:
             connection.execute(text(statement))
@@ -139,6 +139,6 @@ def read_records(database: DatabaseSettings, economics: EconomicsSettings, expir
 
 
 def read_backlog(connection: Connection) -> Backlog | None:
-    """The newest report; None before the first."""
+    """Read the newest report of the shipper; None before the first."""
     row = connection.execute(_NEWEST_STATE).mappings().first()
     return Backlog(**row) if row else None

@@ -1,4 +1,4 @@
-"""What the page's buttons ask of Airflow: runs of DAGs, with what a person may choose. Pure."""
+"""The buttons of the page: DAG runs that they trigger, and parameters that a user can set. Pure functions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,22 +9,22 @@ from deposit.overview.snapshot import Snapshot
 from deposit.registry.model_ids import registered_name
 
 _TRAIN = (
-    "Trains on the dataset ingested last and holds the challenger against the champion. If it passes the gate it "
-    "becomes champion, and its release follows by itself."
+    "Trains on the newest dataset and compares the challenger with the champion. If it passes the gate, it becomes "
+    "champion and is released automatically."
 )
 _RELEASE = (
-    "Packages the model and has it released: it starts beside the one that serves, is tested with real rows, and takes "
-    "its traffic. If it fails, the old one goes on serving."
+    "Packages the model and releases it: it starts beside the live model, is tested with real rows, and takes over its "
+    "traffic. If it fails, the live model stays."
 )
 _MONITOR = (
-    "Counts what was predicted, compares it with training, makes verdicts and writes reports. A decay has a new model "
-    "trained."
+    "Compares predictions with the training data, records verdicts and writes reports. If performance has decayed, a "
+    "new model is trained."
 )
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A value of a parameter, and its explanation."""
+    """A value of a parameter, with an explanation."""
 
     value: str
     text: str
@@ -32,14 +32,14 @@ class Choice:
 
 @dataclass(frozen=True)
 class Field:
-    """A parameter that a person may give; left empty it is not sent.
+    """A parameter that a user can set. It is not sent if it is left empty.
 
     Args:
-        name: of the DAG's parameter.
-        label: what it is called on the page.
-        empty: what it means if it is left empty.
-        pattern: what the browser wants of a text that is written; choices are offered without one.
-        choices: to choose from.
+        name: name of the DAG parameter.
+        label: label on the page.
+        empty: meaning of an empty value.
+        pattern: pattern of a text input; a field without one is a list of choices.
+        choices: values to choose from.
     """
 
     name: str
@@ -54,12 +54,12 @@ class Trigger:
     """One button.
 
     Args:
-        key: its name on the page.
-        dag: what it runs.
-        label: on the button.
-        sentence: what comes of it, for the question before it.
-        conf: parameters of the run that nobody chooses.
-        field: the one that a person may choose.
+        key: ID on the page.
+        dag: DAG to run.
+        label: text of the button.
+        sentence: description of the run, for the confirmation.
+        conf: fixed parameters of the run.
+        field: parameter that the user can set.
     """
 
     key: str
@@ -71,7 +71,7 @@ class Trigger:
 
 
 def triggers_for(snapshot: Snapshot) -> list[Trigger]:
-    """The buttons that make sense now."""
+    """Return the buttons that are applicable to the current state."""
     release = Field("model", "Model", "the champion", choices=_models(snapshot.contenders))
     monitor = Field("period", "Month or day", "the months that are due", r"\d{4}-\d{2}(-\d{2})?")
     offered = [
@@ -80,12 +80,12 @@ def triggers_for(snapshot: Snapshot) -> list[Trigger]:
         Trigger("monitor", "deposit_monitor", "Monitor", _MONITOR, field=monitor),
     ]
     records = snapshot.records
-    # a replay's model has nothing of production's before it, and gives the traffic back by itself
-    ours = records and records.live and registered_name(records.live.model_id) == snapshot.name
-    if records and records.live and records.previous and ours and not records.lease:
+    # no rollback while a model of a replay is live: the replay returns the traffic by itself
+    is_production = records and records.live and registered_name(records.live.model_id) == snapshot.name
+    if records and records.live and records.previous and is_production and not records.lease:
         sentence = (
-            f"Puts {records.previous.model_id} back to traffic, in the place of {records.live.model_id}. The champion "
-            "stays what it is: the next one that passes the gate is released again."
+            f"Puts {records.previous.model_id} back into production in place of {records.live.model_id}. The champion "
+            "does not change; the next model that passes the gate is released as usual."
         )
         offered.insert(2, Trigger("rollback", "deposit_release", "Roll back", sentence, conf={"rollback": True}))
     return offered

@@ -1,1 +1,1 @@
-"""From a champion to traffic."""
+"""Releases: package a registered model, deploy it, and send it the traffic."""

@@ -1,4 +1,4 @@
-"""Caddy's configuration, whole, as its admin API takes it."""
+"""Caddy's complete configuration, in the JSON format of its admin API."""
 
 import json
 from collections.abc import Mapping
@@ -11,38 +11,38 @@ from deposit.sections import GatewaySettings, bracketed
 from deposit.settings import Settings
 
 NO_UPSTREAM = "none:1-2"
-"""In a place: nothing is live. Two ports are no address, so Caddy does not dial, but takes its route for errors."""
+"""Content of a place if nothing is live. A port range cannot be dialed, so Caddy handles its error routes instead."""
 NO_UPSTREAM_BEFORE = "none"
-"""What gateways before this one asked for at each request."""
+"""The same, as written by earlier versions."""
 PLACES = 12
-"""Between which the gateway deals requests in turn, each with a file that names a replica: to change how many replicas
-there are changes files alone, and so reloads nothing."""
-_DEAD = "1s"
-"""How long a place is passed over whose replica could not be reached."""
-_SMALL = {
+"""Number of places: upstream slots that get requests in turn. Each is a file with the address of a replica, so another
+number of replicas changes files only and needs no reload."""
+_FAIL_DURATION = "1s"
+"""How long a place is skipped after its replica could not be reached."""
+_RETRIED = {
     "method": ["POST"],
     "path": ["/predict", "/outcomes"],
     "header_regexp": {"Content-Length": {"pattern": "^[0-9]{1,5}$"}},
 }
-"""Requests of which the gateway keeps the body until they are answered, to send it again if a replica dies with it."""
-_KEPT_BYTES = 128 * 2**10
-"""More than such a body has: what fills a buffer to the brim would not be kept whole."""
-_BODY = 30 * 10**9
-"""Nanoseconds that the next part of such a body may take; over others the service watches."""
+"""Requests whose body the gateway buffers, to send it to another replica if the first one dies."""
+_BUFFER_BYTES = 128 * 2**10
+"""Larger than any such body: a body that fills the buffer completely would not be kept."""
+_BODY_TIMEOUT = 30 * 10**9
+"""Nanoseconds to wait for the next part of such a body; the service has its own timeout for the others."""
 _ATTEMPT = "X-Deposit-Attempt"
-"""Header by which a service knows a request that another one may have recorded already (`serving/http.py`)."""
-_IDLE = "2s"
-"""Idle upstream connections close sooner than an old service is stopped (`drain_seconds`)."""
-_IDLE_KEPT = 512
-"""Such connections to one replica, as many as requests may be under way at a time: hardly any is dialled anew."""
+"""Header by which a service recognizes a request that another replica may have logged already (`serving/http.py`)."""
+_IDLE_TIMEOUT = "2s"
+"""Idle upstream connections are closed before an old service is stopped (`drain_seconds`)."""
+_IDLE_CONNECTIONS = 512
+"""Maximum number of idle connections per replica: as many as concurrent requests, so new ones are rarely dialed."""
 ENVIRONMENT = {"GOGC": "400", "GOMEMLIMIT": "192MiB"}
-"""Of its process: its garbage, of some MiB, is collected a quarter as often, and as ever where memory is short."""
-_RETRY = "10s"
+"""Go settings: collect garbage, a few MiB, a quarter as often as by default, and as usual near the memory limit."""
+_RETRY_DURATION = "10s"
 """How long a request waits for a service that is being restarted."""
-_HEADERS = "10s"
-"""How long a client may take to send its headers; the service watches over bodies, and how large they are.
+_HEADER_TIMEOUT = "10s"
+"""How long a client may take to send its headers. The service limits the duration and size of bodies.
 
-None of its limits stands here: to change one would reload Caddy.
+Limits of the service are not repeated here, since changing one would reload Caddy.
 """
 _ACCESS = "http.log.access.public"
 _NOTHING_LIVE = (
@@ -55,16 +55,19 @@ _SECURITY = {
     "X-Frame-Options": ["DENY"],
     "Permissions-Policy": ["camera=(), geolocation=(), microphone=()"],
 }
-_FRAMED_BY_ITSELF = {"X-Frame-Options": ["SAMEORIGIN"]}
-"""MLflow shows what runs have logged in frames."""
+_SAME_ORIGIN_FRAMES = {"X-Frame-Options": ["SAMEORIGIN"]}
+"""For UIs: MLflow shows artifacts of runs in frames."""
 _HSTS = {"Strict-Transport-Security": ["max-age=31536000"]}
 
 
 def config(settings: Settings, upstream_file: Path, login_file: Path, access_log: Path) -> dict[str, Any]:
-    """The configuration for these settings.
+    """Build the configuration.
 
-    Caddy reads a replica's address from the file of its place at each request; `upstream_file` is that of the first
-    place. The hash of the UIs' password it reads from `login_file` when it loads the configuration.
+    Args:
+        settings: all settings.
+        upstream_file: file of the first place. Caddy reads the files of places at each request.
+        login_file: file with the hash of the UIs' password. Caddy reads it when it loads the configuration.
+        access_log: file of the access log, if it is written to a file.
     """
     gateway = settings.gateway
     encrypted = gateway.tls != "off"
@@ -86,7 +89,7 @@ def config(settings: Settings, upstream_file: Path, login_file: Path, access_log
 
 def _api_server(gateway: GatewaySettings, address: str, upstream_file: Path, encrypted: bool) -> dict[str, Any]:
     server = _server(gateway, address, _routes(str(upstream_file), encrypted), encrypted)
-    # only here, after a dial has failed: each look into the file costs a request a tenth of its time in the gateway
+    # as an error route, after a failed dial: reading the file on every request would cost a tenth of the gateway's time
     nothing_live = {
         "match": [{"vars": {f"{{file.{upstream_file}}}": [NO_UPSTREAM]}}],
         "handle": [_headers(encrypted), _answer("503", _NOTHING_LIVE)],
@@ -102,29 +105,29 @@ def _server(gateway: GatewaySettings, address: str, routes: list[dict[str, Any]]
         "errors": {"routes": [{"handle": [_headers(encrypted), *_error_route()]}]},
         "automatic_https": {"disable": True},
         "protocols": ["h1", "h2"] if encrypted else ["h1"],
-        "read_header_timeout": _HEADERS,
+        "read_header_timeout": _HEADER_TIMEOUT,
         "logs": {"default_logger_name": "public"},
     }
     if encrypted:
-        shown = _to_the_nameless(gateway.names)
-        server["tls_connection_policies"] = [{"default_sni": shown, "fallback_sni": shown}]
+        name = _default_name(gateway.names)
+        server["tls_connection_policies"] = [{"default_sni": name, "fallback_sni": name}]
     return server
 
 
 def _ui_server(
     gateway: GatewaySettings, address: str, ui: PublishedUi, login_file: Path, encrypted: bool
 ) -> dict[str, Any]:
-    routes = [{"handle": [_headers(encrypted, _FRAMED_BY_ITSELF)]}, *ui_routes(ui, login_file)]
+    routes = [{"handle": [_headers(encrypted, _SAME_ORIGIN_FRAMES)]}, *ui_routes(ui, login_file)]
     server = _server(gateway, address, routes, encrypted)
-    unknown = {"match": [{"vars": {"{http.error.status_code}": ["401"]}}], "handle": [_answer("401", NO_LOGIN)]}
-    server["errors"]["routes"].insert(0, unknown)
+    no_login = {"match": [{"vars": {"{http.error.status_code}": ["401"]}}], "handle": [_answer("401", NO_LOGIN)]}
+    server["errors"]["routes"].insert(0, no_login)
     return server
 
 
-def _to_the_nameless(names: tuple[str, ...]) -> str:
-    """The name whose certificate those get who name no host: they asked an address, so an address if there is one.
+def _default_name(names: tuple[str, ...]) -> str:
+    """Return the name whose certificate clients without SNI get: an IP address if there is one, as they connect to one.
 
-    Behind a published port of a container Caddy does not see which address that was.
+    Behind a published container port, Caddy cannot see which address a client connected to.
     """
     return next((name for name in names if _is_address(name)), names[0])
 
@@ -145,16 +148,16 @@ def _certificates(gateway: GatewaySettings) -> dict[str, Any]:
     policy = {"subjects": names, "issuers": [{"module": "internal"}]}
     return {
         "tls": {"certificates": {"automate": names}, "automation": {"policies": [policy]}},
-        # nobody's trust store is changed: a person takes the authority's certificate from the state folder
+        # no trust store is changed: users copy the certificate of the authority from the state folder
         "pki": {"certificate_authorities": {"local": {"install_trust": False}}},
     }
 
 
 def _logging(output: Literal["file", "stdout"], access_log: Path) -> dict[str, Any]:
-    """One line a request: no headers, which hold keys, and no query, which may hold what a person typed.
+    """One line per request, without headers, which contain keys, and without the query, which may contain user input.
 
-    Both logs have this form: Caddy makes a request's line for each, also for the one that then does not take it, and
-    headers are most of the line.
+    Both logs use this encoder: Caddy encodes each request for both, also for the one that excludes it, and headers are
+    most of a line.
     """
     fields: dict[str, Any] = {
         name: {"filter": "delete"} for name in ("request>headers", "resp_headers", "request>tls")
@@ -173,15 +176,15 @@ def _logging(output: Literal["file", "stdout"], access_log: Path) -> dict[str, A
 def _routes(upstream_file: str, encrypted: bool) -> list[dict[str, Any]]:
     attempt = {"handler": "headers", "request": {"set": {_ATTEMPT: ["{time.now.unix_ms}-{http.request.uuid}"]}}}
     no_attempt = {"handler": "headers", "request": {"delete": [_ATTEMPT]}}
-    again = {"request_buffers": _KEPT_BYTES}
+    buffered = {"request_buffers": _BUFFER_BYTES}
     return [
         {"handle": [_headers(encrypted)]},
         {
-            "match": [_SMALL],
+            "match": [_RETRIED],
             "handle": [
                 attempt,
-                {"handler": "timeouts", "read_timeout": _BODY},
-                _proxy(upstream_file, {"retry_match": [{"method": ["POST"]}]}) | again,
+                {"handler": "timeouts", "read_timeout": _BODY_TIMEOUT},
+                _proxy(upstream_file, {"retry_match": [{"method": ["POST"]}]}) | buffered,
             ],
         },
         {"handle": [no_attempt, _proxy(upstream_file, {})]},
@@ -189,7 +192,7 @@ def _routes(upstream_file: str, encrypted: bool) -> list[dict[str, Any]]:
 
 
 def places(first: Path) -> list[Path]:
-    """The files that name the replica of each place."""
+    """Return the file of each place."""
     return [first, *(first.with_name(f"{first.name}-{number}") for number in range(2, PLACES + 1))]
 
 
@@ -199,17 +202,17 @@ def _proxy(upstream_file: str, balancing: dict[str, Any]) -> dict[str, Any]:
         "upstreams": [{"dial": f"{{file.{place}}}"} for place in places(Path(upstream_file))],
         "transport": {
             "protocol": "http",
-            "keep_alive": {"idle_timeout": _IDLE, "max_idle_conns_per_host": _IDLE_KEPT},
+            "keep_alive": {"idle_timeout": _IDLE_TIMEOUT, "max_idle_conns_per_host": _IDLE_CONNECTIONS},
             "dial_timeout": "3s",
         },
         "load_balancing": {
             "selection_policy": {"policy": "round_robin"},
-            "try_duration": _RETRY,
+            "try_duration": _RETRY_DURATION,
             "try_interval": "100ms",
             **balancing,
         },
-        "health_checks": {"passive": {"fail_duration": _DEAD}},
-        # an HTTP server that refuses a request before its application has seen it gives it no id
+        "health_checks": {"passive": {"fail_duration": _FAIL_DURATION}},
+        # add an id to responses without one: those of the HTTP server itself, which did not reach the application
         "headers": {
             "response": {
                 "set": {"X-Request-Id": ["{http.request.uuid}"]},
@@ -219,9 +222,9 @@ def _proxy(upstream_file: str, balancing: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _headers(encrypted: bool, others: Mapping[str, list[str]] | None = None) -> dict[str, Any]:
-    given = _SECURITY | dict(others or {}) | (_HSTS if encrypted else {})
-    response = {"deferred": True, "delete": ["Server", "Via"], "set": given}
+def _headers(encrypted: bool, overrides: Mapping[str, list[str]] | None = None) -> dict[str, Any]:
+    headers = _SECURITY | dict(overrides or {}) | (_HSTS if encrypted else {})
+    response = {"deferred": True, "delete": ["Server", "Via"], "set": headers}
     return {"handler": "headers", "response": response}
 
 
@@ -230,7 +233,7 @@ def _error_route() -> list[dict[str, Any]]:
 
 
 def _answer(status: str, message: str) -> dict[str, Any]:
-    # `{…}` in the body is a placeholder for Caddy only where it names one, so JSON's braces stay
+    # Caddy replaces `{…}` in a body only if it is the name of a placeholder, so the braces of JSON are kept
     body = json.dumps({"detail": [{"row": None, "field": None, "message": message}]})
     headers = {"Content-Type": ["application/json"], "X-Request-Id": ["{http.request.uuid}"], "Server": []}
     return {"handler": "static_response", "status_code": status, "headers": headers, "body": body}

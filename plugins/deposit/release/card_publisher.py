@@ -1,7 +1,7 @@
-"""The model card of a release: what training kept of the model, with what served before it; in MLflow and the store.
+"""The model card of a released model, in MLflow and the object store: its training, and the models served before it.
 
-Written before the release is asked for, so that none goes live without it, and made once for a model: whoever asks
-again, also after a kill, gets the same card, and with it the same Bento.
+It is written before the release is requested, so that no model goes live without one, and only once per model: a
+repeated request, also after a kill, gets the same card and so the same Bento.
 """
 
 import msgspec
@@ -45,15 +45,15 @@ def publish_card(
     why: str,
     progress: Progress,
 ) -> bytes | None:
-    """Write the card of a model that is to be released, and return it as HTML.
+    """Write the card of a model to be released, and return it as HTML.
 
-    None for a model whose training kept no figures for one, as those of earlier versions. Raises IntegrityError,
-    UpstreamError or SourceError: a release that has no card because something is down is asked for again.
+    Returns None if training recorded no figures for a card, as earlier versions did not. Raises IntegrityError,
+    UpstreamError or SourceError; the release must then be requested again.
     """
     with registry.errors() as client:
         figures = tracking.read_card_figures(client, version.run_id)
     if figures is None:
-        progress(f"{version.model_id} has no model card: its training kept no figures for one")
+        progress(f"{version.model_id} has no model card: its training recorded no figures for one")
         return None
     bucket, key = ObjectStore(store).reports, card_key(version.model_id, "json")
     if not bucket.exists(key):
@@ -61,7 +61,7 @@ def publish_card(
             history = served_before(connection, registry.name, version.model_id)
         card = ModelCard(figures=parse_figures(figures), model_id=version.model_id, why=why, history=history)
         bucket.put_if_absent(key, msgspec.json.encode(card))
-    # read back: of two that ask at once one wins, and its card counts
+    # read back: of two concurrent requests one wins, and both use its card
     card = parse_card(bucket.get(key))
     markdown, page = to_markdown(card), to_page(card)
     bucket.put(card_key(version.model_id, "md"), markdown.encode(), "text/markdown; charset=utf-8")
@@ -73,6 +73,6 @@ def publish_card(
 
 
 def served_before(connection: Connection, name: str, model_id: str) -> tuple[ServedModel, ...]:
-    """The other models of the registered model `name` that were live, in the order in which they first were."""
+    """Return the other versions of the registered model `name` that were live, ordered by their first release."""
     rows = connection.execute(_SERVED, {"prefix": f"{name}-v", "model_id": model_id}).mappings()
     return tuple(ServedModel(**row) for row in rows)

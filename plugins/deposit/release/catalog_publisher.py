@@ -1,4 +1,4 @@
-"""The catalog file: what MLflow's registry knows, written down for services, which know neither MLflow nor its key."""
+"""The catalog file: a copy of MLflow's registry for services, which have no access to MLflow."""
 
 import logging
 from functools import partial
@@ -24,9 +24,9 @@ _PROXIED = "mlflow-artifacts:/"
 
 
 def keep_catalog(settings: Settings, stop: Event, again: Event) -> None:
-    """Write the catalog every 30 s, and whenever `again` is set, until `stop` is; what is down is logged once.
+    """Write the catalog every 30 s, and whenever `again` is set, until `stop` is set. An outage is logged once.
 
-    For a thread of its own: MLflow may take its time, and what serves must be watched meanwhile.
+    Runs in its own thread: MLflow may be slow, and the live release must be watched meanwhile.
     """
     log = OnChange(partial(logger.warning, "%s"))
     while not stop.is_set():
@@ -35,17 +35,17 @@ def keep_catalog(settings: Settings, stop: Event, again: Event) -> None:
         try:
             message = "; ".join(write_catalog(settings))
         except (DepositError, OSError) as error:
-            message = f"the catalog of models stays as it is: {error}"
-        except Exception:  # whatever it is, the next try may do better, and services go on with the old file
-            logger.exception("the catalog of models stays as it is")
+            message = f"the catalog of models is not updated: {error}"
+        except Exception:  # services continue with the old file, and the next attempt may succeed
+            logger.exception("the catalog of models is not updated")
         log(message)
         again.wait(_EVERY_SECONDS)
 
 
 def write_catalog(settings: Settings) -> list[str]:
-    """Write the catalog if it is not what the registry says, as a file and where asked for as an object.
+    """Write the catalog to its file if it has changed, and to an object if `DEPOSIT_SERVE__CATALOG_URI` is set.
 
-    Gives the reasons why versions had to be left out. Raises UpstreamError, and then leaves the file alone.
+    Returns a message for each version that had to be left out. Raises UpstreamError, and then does not write.
     """
     from deposit.registry.registry import ModelRegistry  # MLflow takes two seconds to import
 
@@ -73,7 +73,7 @@ def write_catalog(settings: Settings) -> list[str]:
 
 
 def _publish(store: ObjectStore, uri: str, content: bytes) -> None:
-    """Write the object, for services that see no file of the releaser's, if it is not the same already."""
+    """Write the object if it has changed, for services that do not share a file system with the releaser."""
     name, key = split_uri(uri)
     bucket = store.bucket(name)
     if not (bucket.exists(key) and bucket.get(key) == content):
@@ -81,7 +81,7 @@ def _publish(store: ObjectStore, uri: str, content: bytes) -> None:
 
 
 def _written(path: Path) -> Catalog:
-    """What the file says now; nothing if it is missing or damaged, for it is about to be made anew."""
+    """Read the current file; an empty catalog if it is missing or damaged, since it is about to be written again."""
     try:
         return parse_catalog(path.read_bytes())
     except (FileNotFoundError, IntegrityError):
@@ -89,7 +89,7 @@ def _written(path: Path) -> Catalog:
 
 
 def _same(model: CatalogModel, version: "Version") -> bool:
-    """A version never changes; another under its id is of a registry that knows nothing of the ids given before."""
+    """Whether a catalog entry is of this version. Versions never change, but a new registry starts at 1 again."""
     return (model.model_id, model.created, model.dataset) == (version.model_id, version.created, version.dataset)
 
 
@@ -112,9 +112,9 @@ def _model(version: "Version", files: Files, threshold: float | None) -> Catalog
 
 
 def object_place(uri: str, mlflow_bucket: str) -> tuple[str, str]:
-    """Bucket and key prefix of an artifact folder, `s3://…` or what MLflow serves itself: `mlflow-artifacts:/…`.
+    """Return bucket and key prefix of an artifact URI: `s3://…`, or `mlflow-artifacts:/…` if MLflow proxies them.
 
-    The latter may name MLflow's host and counts from the root of its bucket. Raises ConfigError for any other place.
+    The latter may include MLflow's host, and is relative to the root of its bucket. Raises ConfigError for other URIs.
     """
     if uri.startswith(_PROXIED):
         rest = uri.removeprefix(_PROXIED)

@@ -1,4 +1,4 @@
-"""What a new service must pass before it gets traffic: ready, a smoke test, parity with the training process."""
+"""Checks that a new service must pass before it gets traffic: readiness, a smoke test, and prediction parity."""
 
 import math
 from collections.abc import Callable
@@ -14,31 +14,31 @@ from deposit.waiting import wait_until
 _SMOKE_ROWS = 3
 _BATCH = 500
 _CUSTOMER_BYTES = 1024
-"""More than a customer takes in a request's body."""
-_LOOK_SECONDS = 0.1
-_READY_SECONDS, _ANSWER_SECONDS = 2, 30
+"""Upper bound for the size of one customer in the body of a request."""
+_POLL_SECONDS = 0.1
+_READY_TIMEOUT, _PREDICT_TIMEOUT = 2, 30
 
 
 def most_at_once(serve: ServeSettings) -> int:
-    """Customers in one request of the stack's own clients: no more than the service takes."""
+    """Return the batch size for the stack's own clients: customers per request, within the limits of the service."""
     return max(1, min(_BATCH, serve.max_customers, serve.max_body_bytes // _CUSTOMER_BYTES))
 
 
 def plain_client(address: str) -> httpx.Client:
-    """Asks a service at `host:port`, in a network of the stack's own."""
+    """Return a client for a service at `host:port`, in the stack's own network."""
     return httpx.Client(base_url=f"http://{address}", trust_env=False, verify=False)  # noqa: S501 - there is no TLS
 
 
 def is_ready(client: httpx.Client) -> bool:
-    """Whether a service answers that it is ready, within seconds."""
+    """Whether `/readyz` answers 200 within two seconds."""
     try:
-        return client.get("/readyz", timeout=_READY_SECONDS).status_code == 200
+        return client.get("/readyz", timeout=_READY_TIMEOUT).status_code == 200
     except httpx.TransportError:
-        return False  # not listening, or busy with something else than answers
+        return False  # not listening, or too busy to answer
 
 
 def answering(client_of: Callable[[str], httpx.Client], addresses: tuple[str, ...]) -> tuple[str, ...]:
-    """Those of several replicas that are ready; all if none is, or if there is one alone: who else should answer?"""
+    """Return the replicas that are ready, or all of them if none is. A single replica is returned without a check."""
     if len(addresses) == 1:
         return addresses
     healthy = []
@@ -50,9 +50,9 @@ def answering(client_of: Callable[[str], httpx.Client], addresses: tuple[str, ..
 
 
 def wait_ready(client: httpx.Client, timeout: float, problem: Callable[[], str | None]) -> None:
-    """Wait for /readyz. Raises ReleaseError after `timeout` s, or at once when `problem` tells that it is hopeless."""
+    """Wait for /readyz. Raises ReleaseError after `timeout` s, or as soon as `problem` returns a permanent failure."""
 
-    def is_there() -> bool:
+    def is_up() -> bool:
         if is_ready(client):
             return True
         reason = problem()
@@ -60,14 +60,21 @@ def wait_ready(client: httpx.Client, timeout: float, problem: Callable[[], str |
             raise ReleaseError(f"the new service does not start: {reason}")
         return False
 
-    if not wait_until(is_there, timeout, _LOOK_SECONDS):
+    if not wait_until(is_up, timeout, _POLL_SECONDS):
         raise ReleaseError(f"the new service was not ready after {timeout:g} s: see its log")
 
 
 def smoke_test(client: httpx.Client, model_id: str, parity: dict[str, Any], key: str | None = None) -> None:
-    """A few real rows one by one, and one bad row; `key` is for a service that asks for one. Raises ReleaseError."""
+    """Send a few real rows one by one, and an invalid one. Raises ReleaseError.
+
+    Args:
+        client: client of the service.
+        model_id: model that must answer.
+        parity: content of `parity.json`.
+        key: API key, if the service requires one.
+    """
     for row in parity["rows"][:_SMOKE_ROWS]:
-        # by no model's id: what answers must be this one of itself, not as one that it could fetch
+        # without a model id, so that the baked-in model answers and not one loaded from the object store
         _scores(client, model_id, [row], key, pinned=False)
     refused = _post(client, {"customers": [{}]}, key)
     if refused.status_code != 422:
@@ -77,9 +84,9 @@ def smoke_test(client: httpx.Client, model_id: str, parity: dict[str, Any], key:
 def check_parity(
     client: httpx.Client, model_id: str, parity: dict[str, Any], tolerance: float, at_once: int, key: str | None = None
 ) -> float:
-    """The largest difference to the training process's probabilities, asked for `at_once` rows at a time.
+    """Return the largest difference between the probabilities of the service and of training.
 
-    Raises ReleaseError above the tolerance.
+    Rows are sent in batches of `at_once`. Raises ReleaseError if the difference exceeds the tolerance.
     """
     rows, expected = parity["rows"], parity["probabilities"]
     if not rows or len(rows) != len(expected):
@@ -90,14 +97,14 @@ def check_parity(
     worst = largest_difference(served, expected)
     if not worst <= tolerance:
         raise ReleaseError(
-            f"parity: the service's probabilities differ by up to {worst:.3g} from the training process's, "
-            f"allowed is {tolerance:g}: package the model again"
+            f"parity: the probabilities of the service differ by up to {worst:.3g} from those of training, "
+            f"more than the tolerance of {tolerance:g}: package the model again"
         )
     return worst
 
 
 def largest_difference(served: list[float], expected: list[float]) -> float:
-    """The largest absolute difference; NaN counts as infinite."""
+    """Return the largest absolute difference; NaN counts as infinite."""
     differences = [abs(one - other) for one, other in zip(served, expected, strict=True)]
     return math.inf if any(math.isnan(difference) for difference in differences) else max(differences)
 
@@ -117,8 +124,8 @@ def _scores(
 
 def _post(client: httpx.Client, body: dict[str, Any], key: str | None) -> httpx.Response:
     try:
-        # what is scored for a check must not stand in the log as if a customer had been asked about
+        # a dry run: rows of a check must not be logged as predictions for real customers
         headers = {"X-Dry-Run": "true", **({"Authorization": f"Bearer {key}"} if key else {})}
-        return client.post("/predict", json=body, headers=headers, timeout=_ANSWER_SECONDS)
+        return client.post("/predict", json=body, headers=headers, timeout=_PREDICT_TIMEOUT)
     except httpx.HTTPError as error:
         raise ReleaseError(f"smoke test: POST /predict failed: {error!r}") from error

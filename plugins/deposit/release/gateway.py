@@ -1,10 +1,11 @@
-"""The gateway: the switch from one release's replicas to the next one's.
+"""The gateway: switches traffic from the replicas of one release to those of the next.
 
-Caddy deals requests in turn between places, and reads the address of a place's replica from a file at each request
-(`{file.…}`); a release renames new files over them. With fewer replicas than places each has several.
-A switch through the admin API would reload Caddy's servers, and each reload closes the connections of keep-alive
-clients under their hands: measured on 20 switches under load, 128 of 7,500 requests were reset by a reload, none by the
-file. So the admin API is used only when the configuration itself changes.
+Caddy distributes requests round-robin over its upstream slots ("places"), and reads the address of each place from a
+file at each request (`{file.…}`). A release replaces the files. A replica usually has several places.
+
+A switch through the admin API would reload Caddy's servers, which closes the connections of keep-alive clients: in 20
+switches under load, 128 of 7,500 requests were reset by reloads, and none by files. So the admin API is used only to
+change the configuration itself.
 """
 
 import json
@@ -41,15 +42,15 @@ class Gateway:
         self._config = config(settings, self._places[0], self.login_file, self._access_log)
 
     def prepare(self) -> Path:
-        """Write Caddy's files where they are missing or old; the path for `caddy run --config`.
+        """Write the missing or outdated files of Caddy, and return the path for `caddy run --config`.
 
-        The login of the UIs is none of them: `deploy.credentials` makes it, before Caddy starts.
+        The login file of the UIs is not one of them: `deploy.credentials` writes it before Caddy starts.
         """
         self.config_file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if self._to_file:
             self._access_log.parent.mkdir(exist_ok=True)
         _replace(self.config_file, json.dumps(self._config, indent=1))
-        # a gateway of before knew the first place alone
+        # earlier versions had only the first place
         before = self._read()[0]
         for place in self._places:
             if not place.exists() or place.read_text() == NO_UPSTREAM_BEFORE:
@@ -57,18 +58,21 @@ class Gateway:
         return self.config_file
 
     def upstream(self) -> tuple[str, ...]:
-        """The replicas that share the requests, as `host:port`; what every place says if a crash left them at odds."""
+        """Return the replicas that share the traffic, as `host:port`.
+
+        After a crash during a switch, returns the inconsistent content of all places, which equals no set of replicas.
+        """
         current = self._read()
         addresses = tuple(dict.fromkeys(current))
         if addresses == (NO_UPSTREAM,):
             return ()
-        return addresses if current == _dealt(addresses) else tuple(current)
+        return addresses if current == _distributed(addresses) else tuple(current)
 
     def point_to(self, addresses: tuple[str, ...]) -> None:
-        """Send all requests from now on to these replicas; those under way finish where they are."""
-        current, wanted = self._read(), _dealt(addresses or (NO_UPSTREAM,))
+        """Send all new requests to these replicas; requests in flight finish where they are."""
+        current, wanted = self._read(), _distributed(addresses or (NO_UPSTREAM,))
         changes = [change for change in zip(self._places, current, wanted, strict=True) if change[1] != change[2]]
-        # the first place says whether there is any: named last, and withdrawn first
+        # the first place tells Caddy whether anything is live, so it is set last and withdrawn first
         for place, _, address in changes if not addresses else reversed(changes):
             _replace(place, address)
 
@@ -78,12 +82,12 @@ class Gateway:
         addresses: tuple[str, ...],
         test: Callable[[str], None],  # noqa: ARG002
     ) -> tuple[str, ...]:
-        """As `point_to`: requests go to the very addresses that were tested, so nothing is left to test."""
+        """Do as `point_to`. Requests go to the addresses that were tested, so `test` is not called."""
         self.point_to(addresses)
         return addresses
 
     def withdraw(self) -> None:
-        """Answer requests with the word that nothing is released."""
+        """Answer requests with 503: nothing is released."""
         self.point_to(())
 
     def _read(self) -> list[str]:
@@ -95,7 +99,7 @@ class Gateway:
         return listens(self._admin)
 
     def repair(self) -> bool:
-        """Load the configuration into Caddy if it runs another one; True if it did. Raises UpstreamError."""
+        """Load the configuration into Caddy if it differs; returns whether it did. Raises UpstreamError."""
         if json.loads(self._call("GET", "/config/", None) or b"null") == self._config:
             return False
         self.prepare()
@@ -114,13 +118,13 @@ class Gateway:
         return response.content
 
 
-def _dealt(addresses: tuple[str, ...]) -> list[str]:
-    """The address of each place."""
+def _distributed(addresses: tuple[str, ...]) -> list[str]:
+    """Return the address of each place."""
     return [addresses[place % len(addresses)] for place in range(PLACES)]
 
 
 def listens(admin: str) -> bool:
-    """Whether a Caddy answers on this admin socket."""
+    """Whether Caddy answers on this admin socket."""
     try:
         return _ask(admin, "GET", "/config/", None).is_success
     except httpx.TransportError:
@@ -135,7 +139,7 @@ def _ask(admin: str, method: str, path: str, body: bytes | None) -> httpx.Respon
 
 
 _NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-"""A socket needs none; httpx would read all authorities at each look of the releaser, which takes 0.1 s."""
+"""Not used over a Unix socket; without it httpx would load all CA certificates at each request, which takes 0.1 s."""
 
 
 def _replace(path: Path, content: str) -> None:
@@ -148,23 +152,23 @@ def _replace(path: Path, content: str) -> None:
 
 
 _AUTHORITY = Path("caddy", "pki", "authorities", "local", "root.crt")
-"""Where Caddy keeps the certificate of its own authority, below its folder."""
+"""Certificate of Caddy's own authority, relative to the folder of its state."""
 
 
 def trust(gateway: GatewaySettings, state: StateFolder) -> ssl.SSLContext:
-    """TLS for its URL: the gateway's own authority, or the very certificate that it was given.
+    """Return the TLS context of clients: it trusts the gateway's own authority, or the certificate of the settings.
 
-    The name that it was given is not asked for: who works on the gateway's machine connects to its address. Raises
-    ConfigError if the certificate cannot be read.
+    Host names are not verified, since clients on the gateway's machine connect to its IP address. Raises ConfigError if
+    the certificate cannot be read.
     """
     if gateway.tls == "off":
         return ssl.create_default_context()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
-    # a certificate that is given vouches for itself, whoever has signed it
+    # trust the certificate of the settings itself, whoever has signed it
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    given = gateway.certificate_file if gateway.tls == "files" else None
-    path = given or state.caddy / _AUTHORITY
+    certificate = gateway.certificate_file if gateway.tls == "files" else None
+    path = certificate or state.caddy / _AUTHORITY
     try:
         context.load_verify_locations(cafile=path)
     except (OSError, ssl.SSLError) as error:

@@ -1,7 +1,7 @@
-"""Leases: production's traffic for the models of another registered name, while their holder lives.
+"""Leases: the models of a replay get production's traffic for as long as the replay runs.
 
-The holder's session in PostgreSQL keeps a lock that ends with its process, however that ends. A lease that is open
-while nobody has the lock lost its holder, and the releaser takes the traffic back.
+The holder keeps an advisory lock in its PostgreSQL session, so the lock ends with the process. A lease that is open
+while nobody holds the lock is orphaned, and the releaser gives the traffic back.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _LOCK = "hashtext('deposit.lease')"
 
 @dataclass(frozen=True)
 class Lease:
-    """One row of `leases`: the registered model `name` has the traffic of release `before`, None for nobody's."""
+    """One row of `leases`: the registered model `name` has taken the traffic from release `before`, if any was live."""
 
     id: int
     name: str
@@ -31,37 +31,37 @@ class Lease:
 
 
 def begin(connection: Connection, name: str) -> Lease:
-    """Open a lease, held by this connection's session; one that lost its holder goes over into it.
+    """Open a lease held by the session of this connection; it replaces an orphaned one.
 
-    Raises ReleaseError if another holder lives.
+    Raises ReleaseError if another session holds a lease.
     """
     repository.lock_requests(connection)
     if not hold(connection):
-        raise ReleaseError("another replay has production's traffic: wait until it ends, or end it, and run it again")
-    left, pending = current(connection), repository.pending(connection)
-    # the return of an earlier lease may still be under way
+        raise ReleaseError("another replay has production's traffic: wait until it ends, or stop it, and try again")
+    orphaned, pending = current(connection), repository.pending(connection)
+    # the release that ends an earlier lease may still be in progress
     live = pending[-1] if pending else repository.live(connection)
     before = live.id if live else None
-    if left is not None:
-        end(connection, left)
-        if live is not None and _is_of(live, left.name):
-            before = left.before
+    if orphaned is not None:
+        end(connection, orphaned)
+        if live is not None and _is_of(live, orphaned.name):
+            before = orphaned.before
     statement = insert(leases).values(name=name, before=before).returning(leases)
     return Lease(**connection.execute(statement).mappings().one())
 
 
 def hold(connection: Connection) -> bool:
-    """Let this connection's session have the lock from now on; False while another has it. May be repeated."""
+    """Acquire the lock for the session of this connection; False if another session has it. Idempotent."""
     return bool(connection.scalar(text(f"SELECT pg_try_advisory_lock({_LOCK})")))
 
 
 def current(connection: Connection) -> Lease | None:
-    """The lease that is open."""
+    """Return the open lease, if there is one."""
     return _first(connection, leases.c.ended_at.is_(None))
 
 
 def orphan(connection: Connection) -> Lease | None:
-    """The open lease if nobody holds it; then nobody can until the transaction ends."""
+    """Return the open lease if it is orphaned, and lock it until the end of the transaction."""
     repository.lock_requests(connection)
     lease = current(connection)
     if lease is None or not connection.scalar(text(f"SELECT pg_try_advisory_xact_lock({_LOCK})")):
@@ -74,20 +74,20 @@ def check(connection: Connection, lease: Lease) -> None:
     now = _first(connection, leases.c.id == lease.id)
     if now is None or now.ended_at is not None:
         raise ReleaseError(
-            "production's traffic was taken back, since PostgreSQL did not hear of the replay for a while: run it "
-            "again, it goes on"
+            "production's traffic was taken back, since the replay lost its connection to PostgreSQL for too long: run "
+            "it again, and it resumes"
         )
 
 
 def end(connection: Connection, lease: Lease) -> bool:
-    """End a lease and leave what is live as it is; whether it was open."""
+    """End a lease without changing what is live. Returns whether it was open."""
     condition = (leases.c.id == lease.id) & leases.c.ended_at.is_(None)
     values = {"ended_at": func.clock_timestamp()}
     return connection.execute(update(leases).where(condition).values(values).returning(leases.c.id)).first() is not None
 
 
 def give_back(connection: Connection, lease: Lease, why: str) -> Release | None:
-    """End a lease and ask for what was live before it; None if it had ended, or if no release is needed."""
+    """End a lease and request the release that was live before it; None if it had ended or no release is needed."""
     repository.lock_requests(connection)
     if not end(connection, lease):
         return None
@@ -96,9 +96,9 @@ def give_back(connection: Connection, lease: Lease, why: str) -> Release | None:
 
 
 def take_away(connection: Connection, name: str, before: Release | None, why: str) -> Release | None:
-    """Take traffic from the registered model `name`: ask for what was live before it, or for nothing.
+    """Take the traffic from the registered model `name`, and request the release that was live before it.
 
-    None if that needs no release: nothing was live, or it still is, or somebody has released another model since.
+    Returns None if no release is needed: none was live before, it still is, or another model has been released since.
     """
     repository.lock_requests(connection)
     now = repository.live(connection)

@@ -1,4 +1,4 @@
-"""Package a registered model as a Bento with the model baked in, and put it into the object store."""
+"""Package a registered model as a Bento with the model baked in, and upload it to the object store."""
 
 import ast
 import hashlib
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 
 
 _CODE = "code.sha256"
-"""File of a Bento that says by which code it was packaged."""
+"""File of a Bento with the digest of the code that it was packaged with."""
 
 
 @dataclass(frozen=True)
 class PackagedBento:
-    """A Bento in the object store; `sha256` is the archive's."""
+    """A Bento in the object store; `sha256` is the digest of its archive."""
 
     tag: str
     uri: str
@@ -52,7 +52,7 @@ def package(
     card: bytes | None,
     progress: Progress = log_progress,
 ) -> PackagedBento:
-    """The Bento of a model version and its card; the same model, card and code give the same object, built once.
+    """Package a model version and its card. It is built only once for the same model, card and code.
 
     Raises ReleaseError if BentoML cannot build it, UpstreamError if MLflow or the store does not answer.
     """
@@ -69,7 +69,7 @@ def package(
         if not bucket.exists(key):
             progress(f"building the Bento {tag}")
             bucket.put_if_absent(key, built(work, tag))
-        # read back: of two that build at once one wins, and its bytes count
+        # read back: of two concurrent builds one wins, and both use its bytes
         content = bucket.get(key)
     progress(f"packaged {tag} as {bucket.uri(key)} ({len(content)} bytes)")
     return PackagedBento(tag, bucket.uri(key), hashlib.sha256(content).hexdigest())
@@ -78,15 +78,15 @@ def package(
 def _model_folder(registry: "ModelRegistry", version: "Version", card: bytes | None, folder: Path) -> None:
     folder.mkdir()
     registry.download(version, folder)
-    # aliases move; what is packaged must not change with them
-    facts = {name: value for name, value in asdict(version).items() if name != "aliases"}
-    (folder / "release.json").write_text(json.dumps(facts, default=str, sort_keys=True, indent=1))
+    # without the aliases: they change, and the digest of the package must not
+    metadata = {name: value for name, value in asdict(version).items() if name != "aliases"}
+    (folder / "release.json").write_text(json.dumps(metadata, default=str, sort_keys=True, indent=1))
     if card is not None:
         (folder / "card.html").write_bytes(card)
 
 
 def write_context(context: Path, tag: str) -> None:
-    """Everything of a Bento but the model, into a folder."""
+    """Write the build context of a Bento to a folder: everything except the model."""
     files, requirements = source_files(), pinned_requirements()
     for name, path in files.items():
         target = context / name
@@ -98,7 +98,7 @@ def write_context(context: Path, tag: str) -> None:
 
 
 def code_digest() -> str:
-    """The sha256 of all that a Bento packaged now would have beside the model: the service's code, its requirements."""
+    """Return the sha256 of everything in a new Bento except the model: the code of the service and its requirements."""
     return _code_digest(source_files(), pinned_requirements())
 
 
@@ -110,7 +110,7 @@ def _code_digest(files: Mapping[str, Path], requirements: Sequence[str]) -> str:
 
 
 def packaged_code(archive: Path) -> str | None:
-    """The `code_digest` with which a Bento was packaged; None of one from before it was kept."""
+    """Return the `code_digest` that a Bento was packaged with; None if it is from before that was recorded."""
     with tarfile.open(archive) as bento:
         for member in bento:
             if PurePosixPath(member.name).parts[-2:] == ("src", _CODE) and (content := bento.extractfile(member)):
@@ -130,11 +130,11 @@ def _add(digest: "hashlib._Hash", name: str, content: bytes) -> None:
 
 
 def built(work: Path, tag: str) -> bytes:
-    """The archive of the Bento from the folders `context` and `model` in `work`. Raises ReleaseError."""
+    """Build a Bento from the folders `context` and `model` in `work`, and return its archive. Raises ReleaseError."""
     archive = work / "out.bento"
     command = [sys.executable, "-m", "deposit.release.packaging"]
     command += [str(work / "context"), str(work / "model"), tag, str(archive)]
-    # no secret is needed to build; what the service module reads at import must come from defaults
+    # a minimal environment: the build needs no secrets, and the service module must read default settings at import
     environment = {
         "PATH": os.defpath, "HOME": str(work), "BENTOML_HOME": str(work / "home"), "BENTOML_DO_NOT_TRACK": "true",
         "PYTHONPATH": str(PACKAGE.parent), "PYTHONDONTWRITEBYTECODE": "1",
@@ -147,12 +147,12 @@ def built(work: Path, tag: str) -> bytes:
 
 
 def build(context: Path, model: Path, tag: str, archive: Path) -> None:
-    """Make the BentoML model `tag` from a folder of plain files, bake it into the Bento `tag`, export that."""
-    # in the process that builds alone: whoever has it build needs nothing of BentoML
+    """Create the BentoML model `tag` from a folder, build the Bento `tag` with it, and export that to `archive`."""
+    # imported here: only the build process needs BentoML
     import bentoml
     from bentoml._internal import configuration
 
-    # BentoML looks for uv, or installs it from the network, to lock requirements; these are locked, it is not run
+    # BentoML looks for uv to lock requirements, or downloads it; ours are locked, so uv is never run
     configuration.get_uv_command = lambda: ["uv"]  # type: ignore[assignment]
     name, version = tag.split(":")
     with bentoml.models.create(tag) as stored:
@@ -167,7 +167,7 @@ def build(context: Path, model: Path, tag: str, archive: Path) -> None:
         models=[tag],
         python={"packages": requirements, "lock_packages": False},
     )
-    # an xz as BentoML's own, with a seventh of the work: it is larger by a fifth
+    # xz like BentoML's own export, at a lower preset: a seventh of the work for a file larger by a fifth
     plain = bento.export(str(archive.with_suffix(".tar")), output_format="tar")
     with Path(plain).open("rb") as content, lzma.open(archive, "wb", preset=0) as target:
         shutil.copyfileobj(content, target)
@@ -183,7 +183,7 @@ _PROJECT = REPOSITORY / "pyproject.toml"
 
 
 def source_files() -> dict[str, Path]:
-    """Files of the Bento by their path in it: `bento/` whole, of `deposit` only what it imports, at any depth."""
+    """Return the files of the Bento by their path in it: all of `bento/`, and the modules of `deposit` it imports."""
     files = {
         str(path.relative_to(SERVICE)): path
         for pattern in ("README.md", "*.py", "serving/**/*.py", "serving/static/**/*")
@@ -202,7 +202,7 @@ def source_files() -> dict[str, Path]:
 
 @cache
 def pinned_requirements() -> tuple[str, ...]:
-    """`name==version` of the group `serving`, with all that these need in turn, as installed here from the lock."""
+    """Return `name==version` of the group `serving` and its transitive dependencies, as installed from the lock."""
     pins: dict[str, str] = {}
     wanted = [Requirement(line) for line in tomllib.loads(_PROJECT.read_text())["dependency-groups"]["serving"]]
     while wanted:
@@ -210,7 +210,7 @@ def pinned_requirements() -> tuple[str, ...]:
         try:
             installed = distribution(requirement.name)
         except PackageNotFoundError:
-            continue  # an alternative that this environment chose without, as xgboost's GPU libraries
+            continue  # not installed in this environment, like the GPU libraries of XGBoost
         name = installed.metadata["Name"].lower().replace("_", "-")
         if name not in pins:
             pins[name] = f"{name}=={installed.version}"
@@ -228,7 +228,7 @@ def _needs(lines: list[str], extras: set[str]) -> Iterator[Requirement]:
 
 @lru_cache(maxsize=1024)
 def _imported(source: str) -> tuple[Path, ...]:
-    """The files of `deposit` that a module's text imports."""
+    """Return the files of `deposit` that the source of a module imports."""
     names: list[str] = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
@@ -239,7 +239,7 @@ def _imported(source: str) -> tuple[Path, ...]:
 
 
 def _modules(name: str) -> Iterator[Path]:
-    """The file of a `deposit` module, and the `__init__.py` of each package above it."""
+    """Yield the file of a `deposit` module, and the `__init__.py` of each parent package."""
     parts = name.split(".")
     if parts[0] != PACKAGE.name:
         return

@@ -1,7 +1,7 @@
-"""Parts of the stack that ended by themselves and were started again, as the engine and supervisor know it.
+"""Unplanned restarts of the stack's services, as reported by the Docker engine or supervisor.
 
-Watched by the releaser, which alone may ask them. What it sees goes to the table `events`, so that nothing is forgotten
-when the releaser itself is what ends.
+The releaser watches for them, since it alone has access to both. It records them in the table `events`, where they
+survive a restart of the releaser itself.
 """
 
 import logging
@@ -26,7 +26,7 @@ _EVERY_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class PartStart:
-    """When a part was started last, and how often it was restarted so far; None where that is not counted."""
+    """Last start of a service, and its number of restarts so far; None if supervisor runs it, which does not count."""
 
     part: str
     at: datetime
@@ -34,9 +34,9 @@ class PartStart:
 
 
 def watch_parts(release: ReleaseSettings, database: DatabaseSettings, stop: Event) -> None:
-    """Record what was restarted, every minute until `stop` is set; what is down is logged once.
+    """Record restarts every minute until `stop` is set. An outage is logged once.
 
-    On ECS and Lambda services are the platform's, which restarts and counts them.
+    Does nothing on ECS and Lambda, where the platform restarts and counts services.
     """
     log, engine = OnChange(partial(logger.warning, "%s")), connect(database)
     seen: dict[str, int | None] = {}
@@ -45,14 +45,14 @@ def watch_parts(release: ReleaseSettings, database: DatabaseSettings, stop: Even
         try:
             seen = record_restarts(release, engine, seen)
         except DepositError as error:
-            message = f"restarts of parts are not seen: {error}"
+            message = f"restarts of services cannot be recorded: {error}"
         log(message)
         stop.wait(_EVERY_SECONDS)
     engine.dispose()
 
 
 def record_restarts(release: ReleaseSettings, engine: Engine, seen: Mapping[str, int | None]) -> dict[str, int | None]:
-    """One look; `seen` are the parts' restarts at the last one, returned are those of now. Raises UpstreamError."""
+    """Record restarts since the last call, whose result is `seen`; returns the current counts. Raises UpstreamError."""
     starts = list(part_starts(release))
     with reachable(engine), engine.begin() as connection:
         for start in starts:
@@ -62,7 +62,7 @@ def record_restarts(release: ReleaseSettings, engine: Engine, seen: Mapping[str,
 
 
 def part_starts(release: ReleaseSettings) -> Iterator[PartStart]:
-    """Every container of the stack; of supervisor's programs those that it has started again."""
+    """Return the last start of every container of the stack, or of each supervisor program that was restarted."""
     if release.target == "docker":
         return _of_containers(release.project)
     if release.target == "process" and release.supervisor_socket:
@@ -76,13 +76,13 @@ def _of_containers(project: str) -> Iterator[PartStart]:
     mine = {"label": f"com.docker.compose.project={project}"}
     with engine() as client:
         for container in client.containers.list(filters=mine, ignore_removed=True):
-            # the engine gives nanoseconds
+            # cut to seconds: the engine reports nanoseconds
             at = datetime.fromisoformat(container.attrs["State"]["StartedAt"][:19]).replace(tzinfo=UTC)
             yield PartStart(container.name.removeprefix(f"{project}-"), at, container.attrs["RestartCount"])
 
 
 def _of_programs(socket: str) -> Iterator[PartStart]:
-    """Supervisor counts none. It forgets a program that is taken off, so one that has an end was restarted."""
+    """Supervisor does not count restarts. A program with a stop time was restarted: a removed one loses it."""
     from deposit.release.targets.supervisor import Supervisor
 
     for program in Supervisor(socket).call("getAllProcessInfo"):

@@ -1,4 +1,4 @@
-"""UIs that the gateway publishes: those of MLflow, Evidently and Dask behind its login, Grafana, which has its own."""
+"""UIs that the gateway publishes: MLflow, Evidently and Dask behind its login, and Grafana, which has its own."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,19 +8,24 @@ from urllib.parse import urlsplit
 from deposit.sections import GatewaySettings, LinksSettings, StackSettings
 
 USER = "admin"
-"""Who logs in."""
+"""User name of the gateway's login."""
 NO_LOGIN = (
-    "this page needs the login of MLflow, Evidently and Dask, which `make credentials` prints, and without Docker "
-    "`deposit env`"
+    "this page needs the login of MLflow, Evidently and Dask: `make credentials` prints it, or `deposit env` without "
+    "Docker"
 )
-_CHANGING = ["POST", "PUT", "PATCH", "DELETE"]
+_UNSAFE_METHODS = ["POST", "PUT", "PATCH", "DELETE"]
 
 
 @dataclass(frozen=True)
 class PublishedUi:
-    """A UI: the port where people reach it, the `host:port` where the gateway does, the URL people are given if set.
+    """A UI behind the gateway.
 
-    One with `own_login` gets none of the gateway's.
+    Args:
+        name: name of its server in Caddy's configuration.
+        port: port on which users reach it.
+        upstream: `host:port` at which the gateway reaches it.
+        link: URL shown to users, if it is set.
+        own_login: whether the UI has a login of its own, so that the gateway asks for none.
     """
 
     name: str
@@ -31,7 +36,7 @@ class PublishedUi:
 
 
 def published_uis(gateway: GatewaySettings, stack: StackSettings, links: LinksSettings) -> list[PublishedUi]:
-    """Those that the settings put behind the gateway."""
+    """Return the UIs that the settings put behind the gateway."""
     mlflow = [PublishedUi("mlflow", stack.mlflow_port, gateway.mlflow, links.mlflow)] if gateway.mlflow else []
     evidently = [PublishedUi("evidently", stack.evidently_port, gateway.evidently)] if gateway.evidently else []
     dask = [PublishedUi("dask", stack.dask_port, gateway.dask)] if gateway.dask else []
@@ -40,10 +45,10 @@ def published_uis(gateway: GatewaySettings, stack: StackSettings, links: LinksSe
 
 
 def ui_routes(ui: PublishedUi, login_file: Path) -> list[dict[str, Any]]:
-    """Caddy's routes of one UI: the login, no change asked for by pages of elsewhere, the UI.
+    """Return Caddy's routes of one UI: login, protection against cross-site requests, proxy.
 
-    A browser that has logged in sends the password along whoever's page asks, so a page's origin must be the UI's own.
-    A UI with a login of its own sees to both itself, by the host and the origin that browsers send.
+    A browser sends the password of basic authentication with requests from any site, so unsafe requests must have the
+    origin of the UI. A UI with its own login does both itself, from the headers `Host` and `Origin`.
     """
     without_server = {"response": {"delete": ["Server", "Via"]}}
     if ui.own_login:
@@ -58,15 +63,15 @@ def ui_routes(ui: PublishedUi, login_file: Path) -> list[dict[str, Any]]:
     linked = urlsplit(ui.link or "")
     if linked.netloc:
         own.append(f"{linked.scheme}://{linked.netloc}")
-    foreign = {"method": _CHANGING, "header": {"Origin": ["*"]}, "not": [{"header": {"Origin": own}}]}
+    cross_site = {"method": _UNSAFE_METHODS, "header": {"Origin": ["*"]}, "not": [{"header": {"Origin": own}}]}
     proxy = {
         "handler": "reverse_proxy",
         "upstreams": [{"dial": ui.upstream}],
         "headers": {
-            # the UI is asked by its own name, whatever people call this machine, and never sees the password
+            # the UI gets its own host name, whichever name users have for this machine, and never the password
             "request": {"set": {"Host": [ui.upstream]}, "delete": ["Authorization", "Origin"]},
             **without_server,
         },
     }
     refusal = {"handler": "error", "status_code": 403}
-    return [{"handle": [login]}, {"match": [foreign], "handle": [refusal]}, {"handle": [proxy]}]
+    return [{"handle": [login]}, {"match": [cross_site], "handle": [refusal]}, {"handle": [proxy]}]

@@ -1,7 +1,7 @@
-"""The releaser: makes what runs agree with the `releases` table, again and again, whatever happened before.
+"""The releaser: a control loop that makes the running services agree with the table `releases`.
 
-Level-based: each pass compares the live row with what runs and where the gateway points, repairs both, and carries out
-what was asked for. A crash at any point leaves a state that the next pass repairs.
+It is level-triggered: each pass compares the live release with the running services and the gateway's upstreams,
+repairs both, and deploys the next requested release. A crash at any point leaves a state that the next pass repairs.
 """
 
 import hashlib
@@ -29,15 +29,15 @@ from deposit.store import ObjectStore
 
 logger = logging.getLogger("deposit.releaser")
 
-_PATIENCE_SECONDS = 5.0
-"""How long the end waits for a catalog that is being written."""
+_JOIN_SECONDS = 5.0
+"""How long shutdown waits for the thread that writes the catalog."""
 _GRACE_SECONDS = 10.0
-"""How long a lease may be without its holder: one that lives takes it anew when PostgreSQL was away."""
+"""How long a lease may be orphaned: after a restart of PostgreSQL, its holder has to acquire the lock again."""
 _CHANGED = "its settings, its secrets or their place have changed"
 
 
 class Reconciliation:
-    """One pass at a time; raises UpstreamError when a server is down, and is then to be called again later."""
+    """The state of the control loop. Its methods raise UpstreamError if a server is down; the next pass retries."""
 
     def __init__(
         self,
@@ -59,8 +59,8 @@ class Reconciliation:
         self._unheld_since: float | None = None
 
     def reconcile(self) -> None:
-        """Repair what should be live, carry out the oldest request, tidy up after the last one."""
-        self._recall()
+        """Run one pass: repair the live release, deploy the oldest requested one, and remove drained services."""
+        self._end_orphaned_lease()
         with reachable(self._engine), self._engine.connect() as connection:
             live, pending = repository.live(connection), repository.pending(connection)
         if self._traffic.repair():
@@ -70,16 +70,16 @@ class Reconciliation:
         except (ReleaseError, DataError) as error:
             if not pending:
                 raise
-            # what was asked for may well be the cure
-            self._log(f"the live release cannot be brought back ({error}); going on with the next")
+            # the requested release may be the fix
+            self._log(f"the live release cannot be restored ({error}); continuing with the requested one")
         if pending:
             self._deploy(pending[0])
         elif live is None or not self._renew(live):
             self._garbage_collect(live)
 
-    def _recall(self) -> None:
-        """Ask for what was live before a lease whose holder has not been heard of for a while."""
-        # counted anew when PostgreSQL was away: the holder has to find it again too
+    def _end_orphaned_lease(self) -> None:
+        """End a lease that has been orphaned for a while, and request the release that was live before it."""
+        # the time starts again if PostgreSQL was down, since the holder has to reconnect too
         since, self._unheld_since = self._unheld_since, None
         with reachable(self._engine), self._engine.begin() as connection:
             lease = leases.orphan(connection) if leases.current(connection) else None
@@ -89,8 +89,8 @@ class Reconciliation:
             self._unheld_since = now if since is None else since
             if now - self._unheld_since < _GRACE_SECONDS:
                 return
-            leases.give_back(connection, lease, f"{lease.name} had production's traffic, and its process is gone")
-        self._log(f"taking traffic back from {lease.name}, whose process is gone")
+            leases.give_back(connection, lease, f"{lease.name} had production's traffic, and its process has ended")
+        self._log(f"taking the traffic back from {lease.name}, whose process has ended")
 
     def _repair(self, live: Release | None) -> None:
         if live is None:
@@ -99,7 +99,7 @@ class Reconciliation:
             return
         addresses = self._target.running().get(live.id)
         if addresses is None or self._target.problem(live.id):
-            self._log(f"bringing back the live release {live.id} of {live.model_id}")
+            self._log(f"restoring the live release {live.id} of {live.model_id}")
             self._install(live)
             addresses = self._target.start(live)
             self._ready(live, addresses)
@@ -110,15 +110,15 @@ class Reconciliation:
             self._traffic.switch(live, answering, partial(self._test, live))
 
     def _renew(self, live: Release) -> bool:
-        """Ask for a new service beside one that was started with other settings or secrets; whether that was needed.
+        """Request a renewal if the live service was started with other settings or secrets; returns whether it was.
 
-        Settings with which none passed its tests are not tried again: the service goes on with those it has.
+        Settings with which a renewal has failed are not tried again: the service keeps the ones it has.
         """
         wanted = self._target.configuration(live)
         if wanted in (self._refused, self._target.started_with(live.id)):
             return False
         if live.id not in self._target.running():
-            # lost since it was repaired: what it was started with is not known, and the next look brings it back
+            # it ended since `_repair`, so its configuration is not known; the next pass restores it
             return False
         with reachable(self._engine), self._engine.begin() as connection:
             repository.lock_requests(connection)
@@ -131,7 +131,7 @@ class Reconciliation:
         self._log(f"release {release.id}: {release.kind} of {release.model_id}")
         try:
             release = self._transition(release, BUILDING)
-            # what an interrupted attempt left behind never got traffic
+            # remove the remains of an interrupted attempt, which never got traffic
             self._target.stop(release.id)
             self._install(release)
             addresses = self._target.start(release)
@@ -139,7 +139,7 @@ class Reconciliation:
             self._ready(release, addresses)
             for address in addresses:
                 self._test(release, address)
-            # traffic first, then the rows: whoever reads `live` may rely on it; a crash between is repaired back
+            # traffic before rows: a release in state live really serves; a crash in between is undone by `_repair`
             addresses = self._traffic.switch(release, addresses, partial(self._test, release))
         except (ReleaseError, DataError) as error:
             self._fail(release, str(error))
@@ -159,7 +159,7 @@ class Reconciliation:
             actual = hashlib.sha256(archive.read_bytes()).hexdigest()
             if actual != release.bento_sha256:
                 raise IntegrityError(
-                    f"{release.bento_uri} has sha256 {actual}, its release {release.bento_sha256}: package it again"
+                    f"{release.bento_uri} has sha256 {actual} instead of {release.bento_sha256}: package it again"
                 )
             self._target.install(release, archive)
 
@@ -186,8 +186,8 @@ class Reconciliation:
                 self._refused = self._target.configuration(release)
             self._target.stop(release.id)
         except ReleaseError as error:
-            # a target that refuses everything must not keep the reason from being recorded
-            self._log(f"what release {release.id} has left is not removed yet: {error}")
+            # an unusable target must not prevent the failure from being recorded
+            self._log(f"the services of release {release.id} could not be removed yet: {error}")
         with reachable(self._engine), self._engine.begin() as connection:
             repository.fail(connection, release, reason)
 
@@ -196,7 +196,7 @@ class Reconciliation:
             return repository.step(connection, release, state)
 
     def _garbage_collect(self, live: Release | None) -> None:
-        """After the drain: stop what lost its traffic, keep the previous release unpacked for a quick rollback."""
+        """Stop services without traffic after the drain time; keep the previous release installed for a rollback."""
         with reachable(self._engine), self._engine.connect() as connection:
             last = live or repository.retired(connection)
             before = repository.previous(connection, last.model_id) if last else None
@@ -209,7 +209,7 @@ class Reconciliation:
 
 
 def run(settings: Settings, stop: Event) -> None:
-    """Look every `poll_seconds` until `stop` is set; what is down is waited for, and reported once."""
+    """Reconcile every `poll_seconds` until `stop` is set. Outages are logged once and retried."""
     engine, released = connect(settings.database), Event()
     target, traffic = target_for(settings)
     reconciliation = Reconciliation(settings, engine, target, traffic, released=released.set)
@@ -220,31 +220,31 @@ def run(settings: Settings, stop: Event) -> None:
         beat(settings.heartbeat_file)
         try:
             _reconcile_while_alone(engine, reconciliation, settings, stop)
-            message = "another releaser is at work; this one waits"
+            message = "another releaser is running; this one waits"
         except DepositError as error:
-            message = f"{error}; looking again until it works"
+            message = f"{error}; retrying until it works"
         if not stop.is_set():
             log(message)
         stop.wait(settings.release.poll_seconds)
     if not traffic.answers():
-        logger.info("the gateway is gone, so the whole stack is being stopped, and its services with it")
+        logger.info("the gateway has stopped, so the whole stack is stopping: stopping its services too")
         target.abandon()
     released.set()
-    keeper.join(_PATIENCE_SECONDS)
+    keeper.join(_JOIN_SECONDS)
     engine.dispose()
 
 
 def _reconcile_while_alone(engine: Engine, reconciliation: Reconciliation, settings: Settings, stop: Event) -> None:
-    """Hold the lock of the only releaser and look; return at once if another holds it, or when `stop` is set."""
+    """Reconcile while holding the releaser lock, until `stop` is set. Returns at once if another process holds it."""
     with reachable(engine), engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         if not connection.scalar(text("SELECT pg_try_advisory_lock(hashtext('deposit.releaser'))")):
             return
         try:
             while not stop.is_set():
                 beat(settings.heartbeat_file)
-                connection.execute(text("SELECT 1"))  # fails when the session, and the lock with it, is gone
+                connection.execute(text("SELECT 1"))  # fails if the session, and with it the lock, is lost
                 reconciliation.reconcile()
                 stop.wait(settings.release.poll_seconds)
         finally:
-            # closing the session gives the lock back; a pooled connection would keep it
+            # closes the session and so releases the lock; a connection returned to the pool would keep it
             connection.invalidate()

@@ -1,4 +1,4 @@
-"""The life of a release: requested → building → testing → live → retired, or failed."""
+"""The table `releases`. States of a release: requested → building → testing → live → retired, or failed."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,11 +12,11 @@ from deposit.tables import releases
 
 REQUESTED, BUILDING, TESTING, LIVE, RETIRED, FAILED = "requested", "building", "testing", "live", "retired", "failed"
 RENEWAL = "renewal"
-"""Kind of a release that serves the same model anew, with the settings and secrets of today."""
+"""Kind of a release that restarts the same model with the current settings and secrets."""
 FALLBACK = "fallback"
-"""Kind of a release that serves the rate table in the place of a champion that was too old."""
+"""Kind of a release that replaces an expired champion by the rate table."""
 PENDING = (REQUESTED, BUILDING, TESTING)
-"""Under way; found so after a crash, a release starts again from the beginning."""
+"""States of a release in progress. After a crash, such a release starts again from the beginning."""
 
 _NEXT = {
     REQUESTED: {BUILDING, FAILED},
@@ -29,7 +29,7 @@ _NEXT = {
 
 
 def check_step(before: str, after: str) -> None:
-    """Raise ReleaseError unless a release may go from one state to the other."""
+    """Raise ReleaseError unless a release may change from state `before` to state `after`."""
     if after not in _NEXT.get(before, set()):
         raise ReleaseError(f"a release that is {before!r} cannot become {after!r}")
 
@@ -54,7 +54,7 @@ class Release:
 
 
 def by_id(connection: Connection, release_id: int) -> Release:
-    """One release. Raises ReleaseError if there is none."""
+    """Return a release. Raises ReleaseError if it does not exist."""
     release = _first(connection, releases.c.id == release_id)
     if release is None:
         raise ReleaseError(f"there is no release {release_id}: `deposit status` lists them")
@@ -62,24 +62,24 @@ def by_id(connection: Connection, release_id: int) -> Release:
 
 
 def live(connection: Connection) -> Release | None:
-    """The release that serves."""
+    """Return the live release, if any."""
     return _first(connection, releases.c.state == LIVE)
 
 
 def pending(connection: Connection) -> list[Release]:
-    """Releases asked for or under way, oldest first."""
+    """Return the releases that are requested or in progress, oldest first."""
     return _all(connection, releases.c.state.in_(PENDING), order=releases.c.id)
 
 
 def history(connection: Connection) -> list[Release]:
-    """All releases, newest first."""
+    """Return all releases, newest first."""
     return _all(connection, releases.c.id > 0, order=releases.c.id.desc())
 
 
 def previous(connection: Connection, model_id: str) -> Release | None:
-    """The newest retired release of another model than this one: where a rollback goes.
+    """Return the newest retired release of another version of the same registered model: the target of a rollback.
 
-    Of the same registered model: what a replay has served is none of production's.
+    Models of a replay are registered under another name, so production is never rolled back to one.
     """
     ours = releases.c.model_id.startswith(f"{registered_name(model_id)}-v", autoescape=True)
     condition = (releases.c.state == RETIRED) & (releases.c.model_id != model_id) & ours
@@ -87,31 +87,31 @@ def previous(connection: Connection, model_id: str) -> Release | None:
 
 
 def retired(connection: Connection) -> Release | None:
-    """The release that lost its traffic last."""
+    """Return the release that was retired last."""
     return next(iter(_all(connection, releases.c.state == RETIRED, order=releases.c.updated_at.desc())), None)
 
 
 def request(connection: Connection, values: dict[str, Any]) -> Release:
-    """A new row in state requested."""
+    """Insert a release in state requested."""
     statement = insert(releases).values(state="requested", **values).returning(releases)
     return Release(**connection.execute(statement).mappings().one())
 
 
 def request_again(connection: Connection, release: Release, kind: str, why: str) -> Release:
-    """A new row in state requested, for the Bento that another release has brought to traffic before."""
+    """Insert a release in state requested, with the model and Bento of an earlier one."""
     same = ("model_id", "bento_tag", "bento_uri", "bento_sha256", "target")
     return request(connection, {"kind": kind, "why": why, **{name: getattr(release, name) for name in same}})
 
 
 def withdraw(connection: Connection, release: Release) -> Release:
-    """Retire what is live with nothing in its place: the releaser takes its traffic away."""
+    """Retire the live release without a successor; the releaser then withdraws its traffic."""
     return step(connection, release, RETIRED, endpoint=release.endpoint)
 
 
 def step(
     connection: Connection, release: Release, state: str, reason: str = "", endpoint: str | None = None
 ) -> Release:
-    """Move a release to its next state. Raises ReleaseError if it may not, or if another process moved it."""
+    """Move a release to its next state. Raises ReleaseError if that is not allowed, or another process has moved it."""
     check_step(release.state, state)
     values = {"state": state, "reason": reason, "endpoint": endpoint, "updated_at": func.clock_timestamp()}
     condition = (releases.c.id == release.id) & (releases.c.state == release.state)
@@ -122,7 +122,7 @@ def step(
 
 
 def go_live(connection: Connection, release: Release, endpoint: str) -> Release:
-    """Retire what is live and make this one live; to be called inside one transaction."""
+    """Retire the live release and make this one live. Call it inside a transaction."""
     old = live(connection)
     if old is not None:
         step(connection, old, RETIRED, endpoint=old.endpoint)
@@ -130,17 +130,17 @@ def go_live(connection: Connection, release: Release, endpoint: str) -> Release:
 
 
 def fail(connection: Connection, release: Release, reason: str) -> Release:
-    """Close a release that cannot be carried out."""
+    """Mark a release as failed."""
     return step(connection, by_id(connection, release.id), FAILED, reason=reason)
 
 
 def card_key(model_id: str, form: Literal["json", "md", "html"]) -> str:
-    """Where in the bucket of reports the model card of a released model is."""
+    """Return the key of a model card in the reports bucket."""
     return f"cards/{model_id}.{form}"
 
 
 def lock_requests(connection: Connection) -> None:
-    """One request at a time, until the transaction ends."""
+    """Serialize requests: hold an advisory lock until the end of the transaction."""
     connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('deposit.request'))"))
 
 

@@ -1,4 +1,4 @@
-"""Ask for a release or a rollback, and wait for what becomes of it; carried out by the reconciler."""
+"""Request a release or a rollback, and wait for the reconciler to carry it out."""
 
 import tempfile
 from pathlib import Path
@@ -17,16 +17,16 @@ from deposit.settings import Settings
 from deposit.store import ObjectStore
 from deposit.waiting import wait_until
 
-_LOOK_SECONDS = 0.2
+_POLL_SECONDS = 0.2
 
 
 def request_release(settings: Settings, model_id: str | None = None, progress: Progress = log_progress) -> Release:
-    """Ask that a model (the champion by default) be served, with its model card.
+    """Request the release of a model (the champion by default) with its model card.
 
-    A model that is live, or whose release is under way, gives that release, unless the service's code has changed:
-    then it is released anew. Raises GateError if there is no champion.
+    If the model is live or its release is in progress, and the code of the service has not changed, that release is
+    returned. Raises GateError if there is no champion.
     """
-    # MLflow's library takes seconds to import: whoever waits for a release, or takes one back, needs none of it
+    # imported here: MLflow takes seconds to import, and waiting and rolling back do not need it
     from deposit.registry.registry import ModelRegistry
     from deposit.release.card_publisher import publish_card
     from deposit.release.packaging import package
@@ -38,7 +38,7 @@ def request_release(settings: Settings, model_id: str | None = None, progress: P
     if version is None:
         raise GateError("there is no champion to release: run `deposit train` and `deposit select`, or name a model id")
     decision = selection.read_decision(registry, version) if CHAMPION in version.aliases else None
-    why = f"{version.model_id} was asked for by its id"
+    why = f"{version.model_id} was requested by its id"
     if CHAMPION in version.aliases:
         why = champion_reason(version.model_id, decision)
     card = publish_card(settings.database, settings.store, registry, version, why, progress)
@@ -51,18 +51,18 @@ def request_release(settings: Settings, model_id: str | None = None, progress: P
     }  # fmt: skip
     with transaction(settings.database) as connection:
         repository.lock_requests(connection)
-        there = _there_already(connection, packaged.sha256)
-        if there is None:
+        existing = _existing_release(connection, packaged.sha256)
+        if existing is None:
             return repository.request(connection, values)
-    progress(f"{version.model_id} is {there.state} already (release {there.id})")
-    return there
+    progress(f"{version.model_id} is {existing.state} already (release {existing.id})")
+    return existing
 
 
 def request_renewed_code(settings: Settings, progress: Progress = log_progress) -> Release | None:
-    """Ask that the live model be packaged and served anew if its Bento has other code than this has.
+    """Request the live model again if its Bento was packaged with a different version of the code.
 
-    None if there is nothing to do: nothing is live, a release is under way, or what is live is no model of ours but a
-    replay's. Raises as `request_release` does.
+    Returns None if nothing is live, a release is in progress, the live model is one of a replay, or the code is the
+    same. Raises the errors of `request_release`.
     """
     from deposit.release.packaging import code_digest, packaged_code
 
@@ -76,12 +76,12 @@ def request_renewed_code(settings: Settings, progress: Progress = log_progress) 
         ObjectStore(settings.store).download(now.bento_uri, archive)
         if packaged_code(archive) == code_digest():
             return None
-    progress(f"{now.model_id} serves with code of another version: packaging it with this one's")
+    progress(f"{now.model_id} is served by another version of the code: packaging it with this version")
     return request_release(settings, now.model_id, progress)
 
 
 def request_rollback(database: DatabaseSettings) -> Release:
-    """Ask that the model that was live before be served again. Raises ReleaseError if there is none."""
+    """Request the release of the model that was live before. Raises ReleaseError if there is none."""
     with transaction(database) as connection:
         repository.lock_requests(connection)
         now = repository.live(connection)
@@ -90,23 +90,23 @@ def request_rollback(database: DatabaseSettings) -> Release:
         before = repository.previous(connection, now.model_id)
         if before is None:
             raise ReleaseError(f"there is nothing to roll back to: {now.model_id} is the first model that was live")
-        there = [release for release in repository.pending(connection) if release.model_id == before.model_id]
+        pending = [release for release in repository.pending(connection) if release.model_id == before.model_id]
         why = f"rolled back from {now.model_id}"
-        return there[0] if there else repository.request_again(connection, before, "rollback", why)
+        return pending[0] if pending else repository.request_again(connection, before, "rollback", why)
 
 
 def wait(database: DatabaseSettings, release_id: int, timeout: float, progress: Progress = log_progress) -> Release:
-    """Wait until a release is live. Raises ReleaseError with its reason if it failed or took more than `timeout` s."""
+    """Wait until a release is live. Raises ReleaseError with the reason if it fails or takes more than `timeout` s."""
     log, engine = OnChange(progress), connect(database)
 
-    def look() -> Release:
+    def poll() -> Release:
         with reachable(engine), engine.connect() as connection:
             release = repository.by_id(connection, release_id)
         log(f"release {release.id} of {release.model_id}: {release.state}")
         return release
 
     try:
-        release = wait_until(look, timeout, _LOOK_SECONDS, lambda release: release.state not in PENDING)
+        release = wait_until(poll, timeout, _POLL_SECONDS, lambda release: release.state not in PENDING)
     finally:
         engine.dispose()
     if release.state == FAILED:
@@ -114,33 +114,33 @@ def wait(database: DatabaseSettings, release_id: int, timeout: float, progress: 
     if release.state in PENDING:
         raise ReleaseError(
             f"release {release.id} of {release.model_id} is still {release.state!r} after {timeout:g} s: "
-            "see that `deposit releaser` runs (`deposit status`)"
+            "check that `deposit releaser` runs (`deposit status`)"
         )
     return release
 
 
 def history(database: DatabaseSettings) -> list[Release]:
-    """All releases, newest first."""
+    """Return all releases, newest first."""
     with transaction(database) as connection:
         return repository.history(connection)
 
 
 def live(database: DatabaseSettings) -> Release | None:
-    """The release that serves, if any."""
+    """Return the live release, if any."""
     with transaction(database) as connection:
         return repository.live(connection)
 
 
 def describe(release: Release) -> str:
-    """One line for a person."""
+    """Describe a release in one line."""
     end = f": {release.reason}" if release.reason else ""
     where = f" at {release.endpoint}" if release.endpoint else ""
     return f"release {release.id} ({release.kind} of {release.model_id}) is {release.state}{where}{end}"
 
 
-def _there_already(connection: Connection, bento_sha256: str) -> Release | None:
-    under_way = [release for release in repository.pending(connection) if release.bento_sha256 == bento_sha256]
+def _existing_release(connection: Connection, bento_sha256: str) -> Release | None:
+    in_progress = [release for release in repository.pending(connection) if release.bento_sha256 == bento_sha256]
     now = repository.live(connection)
-    if under_way:
-        return under_way[0]
+    if in_progress:
+        return in_progress[0]
     return now if now is not None and now.bento_sha256 == bento_sha256 else None

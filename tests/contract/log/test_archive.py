@@ -298,7 +298,7 @@ def test_what_does_not_read_back_alike_is_not_published_and_nothing_is_dropped(
     bank.predict(200)
     whole = archive.tables
     monkeypatch.setattr(archive, "tables", lambda copied: (table.slice(1) for table in whole(copied)))
-    with pytest.raises(IntegrityError, match="2010-05 is not what PostgreSQL holds"):
+    with pytest.raises(IntegrityError, match="files of 2010-05 differ from the rows in PostgreSQL"):
         bank.archive()
     assert bank.stored() == 200
     assert not [key for key in bank.objects() if key.endswith(archive.MANIFEST)]
@@ -370,5 +370,5 @@ def test_a_day_that_is_read_or_that_got_a_row_meanwhile_is_not_dropped(
 def test_recent_months_and_a_retention_that_is_shorter_are_refused(bank: Bank) -> None:
     with pytest.raises(ConfigError, match="DEPOSIT_ARCHIVE__KEEP_MONTHS"):
         archive_months(bank.settings, f"{datetime.now(UTC):%Y-%m}")
-    with pytest.raises(ConfigError, match="set 155 or more"):
+    with pytest.raises(ConfigError, match="set it to 155 or more"):
         archive_months(bank.settings.changed("log", retention_days=120).changed("archive", keep_months=3))

@@ -124,7 +124,7 @@ def test_a_server_that_is_away_is_asked_again_after_a_pause(
         return connect()
 
     direct = DatabaseLog(second_time, clock)
-    for clock.now, problem in ((0.0, "does not take the prediction log"), (1.9, "did not take .* a moment ago")):
+    for clock.now, problem in ((0.0, "does not accept the prediction log"), (1.9, "did not accept .* a moment ago")):
         with pytest.raises(LogError, match=problem):
             direct.append([encode_entry(scored(1), 1)])
     clock.now = 2.0

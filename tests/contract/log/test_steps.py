@@ -263,7 +263,7 @@ def test_the_overview_sees_all_of_it(settings: Settings, free_ports: Callable[[i
     ]
     assert seen.verdicts[1].computed_at <= datetime.now(UTC)
     assert snapshot.contenders is None
-    assert ["MLflow does not say" in fault for fault in snapshot.faults] == [True]
+    assert ["cannot read the champion from MLflow" in fault for fault in snapshot.faults] == [True]
 
 
 def test_the_overview_has_the_newest_months_of_each_registered_model_and_what_waits(
@@ -313,7 +313,7 @@ def test_the_overview_is_there_without_a_database(settings: Settings, free_ports
 
 @pytest.mark.parametrize("model_id", ["..", "deposit-v0", "a/../../secret-v1", "deposit-v1.html", "x" * 200 + "-v1"])
 def test_what_is_no_report_is_not_looked_for(settings: Settings, model_id: str) -> None:
-    with pytest.raises(DataError, match="is no model id"):
+    with pytest.raises(DataError, match="is not a model id"):
         stored_pages.report(ObjectStore(settings.store).reports, "2026-05", model_id)
 
 

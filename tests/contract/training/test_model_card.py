@@ -135,5 +135,5 @@ def test_a_model_that_was_trained_without_figures_is_released_without_a_card(
 
 
 def test_only_a_model_id_names_a_card(releasing: Settings) -> None:
-    with pytest.raises(DataError, match="is no model id"):
+    with pytest.raises(DataError, match="is not a model id"):
         stored_pages.card(ObjectStore(releasing.store).reports, "../monitoring/2010-05/x")

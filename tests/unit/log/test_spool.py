@@ -13,7 +13,7 @@ import pytest
 from deposit.errors import SpoolError
 from deposit.log.entries import Entry
 from deposit.log.spool import Spool
-from deposit.log.spoolfile import identity_of, put_aside
+from deposit.log.spoolfile import identity_of, move_damaged
 
 MIB = 2**20
 WRITER = """
@@ -213,7 +213,7 @@ def test_a_file_damaged_under_us_fails_once_and_is_put_aside_with_its_log(
 
 def test_a_file_put_aside_by_another_process_takes_no_more_entries(spool: Spool, path: Path) -> None:
     spool.append([_entry(b"old")])
-    put_aside(path, identity_of(path), sqlite3.DatabaseError("damaged"))
+    move_damaged(path, identity_of(path), sqlite3.DatabaseError("damaged"))
     spool.append([_entry(b"new")])
     assert [entry.payload for _, entry in spool.read(10)] == [b"new"]
     (aside,) = path.parent.glob("spool.damaged-*.sqlite")
@@ -226,7 +226,7 @@ def test_a_file_is_put_aside_once_though_several_processes_find_it_damaged(spool
     spool.append([_entry(b"old")])
     seen = identity_of(path)
     for _ in range(2):
-        put_aside(path, seen, sqlite3.DatabaseError("damaged"))
+        move_damaged(path, seen, sqlite3.DatabaseError("damaged"))
         spool.append([_entry(b"new")])
     assert spool.state().entries == 2
 

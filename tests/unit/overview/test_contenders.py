@@ -82,5 +82,5 @@ def test_there_may_be_no_champion(monkeypatch: pytest.MonkeyPatch, status: int, 
 @pytest.mark.parametrize("alias", [httpx.Response(500), httpx.Response(404, text="a proxy's page")])
 def test_an_mlflow_that_does_not_answer_is_a_sentence(monkeypatch: pytest.MonkeyPatch, alias: httpx.Response) -> None:
     answer_with(monkeypatch, alias, [])
-    with pytest.raises(UpstreamError, match="MLflow does not say who is champion, at http://127"):
+    with pytest.raises(UpstreamError, match="cannot read the champion from MLflow at http://127"):
         read_contenders(Settings().mlflow)

@@ -36,12 +36,12 @@ def shown(
 
 def test_it_tells_what_serves_and_why_what_was_seen_and_what_was_done() -> None:
     html = page(Snapshot("deposit", CHAMPION, STORED), [], {"MLflow": "http://here:5"}, NOW)
-    for words in ("deposit-v7 serves", "Since 2026-05-17 02:03 UTC", "<strong>Why:</strong> it won.", ">decay</span>",
+    for words in ("deposit-v7 is live", "Since 2026-05-17 02:03 UTC", "<strong>Why:</strong> it won.", ">decay</span>",
                   "12,345", 'href="reports/2026-04/deposit-v7"', '">better</td>', 'href="cards/deposit-v7"',
                   'href="http://here:5"'):  # fmt: skip
         assert words in html
     assert "It &lt;b&gt;decays" in html
-    assert "It does not serve" not in html
+    assert "It is not live" not in html
 
 
 def test_a_release_that_failed_shows_both_its_reasons() -> None:
@@ -49,9 +49,9 @@ def test_a_release_that_failed_shows_both_its_reasons() -> None:
 
 
 def test_a_champion_that_does_not_serve_is_named() -> None:
-    assert "It does not serve: release it" in shown(Contenders(Contender("deposit-v8")))
+    assert "It is not live: release it" in shown(Contenders(Contender("deposit-v8")))
     borrowed = shown(lease=Lease(1, "replay", 7, NOW, None), live=replace(LIVE, model_id="replay-v2"))
-    assert "replay has production's traffic since 2026-05-17 02:03 UTC, and gives it back when it ends" in borrowed
+    assert "replay has had production's traffic since 2026-05-17 02:03 UTC, and gives it back when it ends" in borrowed
     assert "release it" not in borrowed
 
 
@@ -61,15 +61,15 @@ def test_a_report_that_was_not_written_is_not_linked() -> None:
 
 def test_before_anything_has_happened_it_says_what_to_do() -> None:
     html = shown(Contenders(None), live=None, timeline=[], verdicts=[])
-    for words in ("No model serves", "trigger deposit_ingest", "deposit_monitor makes them every night",
-                  "No month was monitored yet", "The shipper has not reported yet"):  # fmt: skip
+    for words in ("No model is live", "trigger deposit_ingest", "deposit_monitor makes them every night",
+                  "No month has been monitored yet", "The shipper has not reported yet"):  # fmt: skip
         assert words in html
     assert 'href="cards/' not in html
 
 
 def test_it_is_there_though_both_servers_are_away() -> None:
     html = page(Snapshot("deposit", None, None, ("MLflow is away", "PostgreSQL is away")), [], {}, NOW)
-    for words in ("MLflow is away", "PostgreSQL is away", "What serves is not known", 'id="runs"'):
+    for words in ("MLflow is away", "PostgreSQL is away", "The live model is not known", 'id="runs"'):
         assert words in html
 
 
@@ -77,7 +77,7 @@ def test_it_is_there_though_both_servers_are_away() -> None:
     ("months", "words", "state"),
     [
         (1, "1 month since its last training month; stale after 3", "fresh"),
-        (4, "4 months since its last training month, more than 3: its answers say that it is stale", "stale"),
+        (4, "4 months since its last training month, more than 3: its responses are marked as stale", "stale"),
         (7, "7 months since its last training month, more than 6: the rate table takes its place", "expired"),
     ],
 )
@@ -94,7 +94,7 @@ def test_the_age_of_what_serves_is_reported(months: int, words: str, state: str)
         (Backlog(NOW, 0, 0.0, 0), "Nothing waits, reported 2026-05-17 02:03 UTC", False),
         (Backlog(NOW, 1200, 90.0, 0), "The oldest has waited 90 s", False),
         (Backlog(NOW, 1200, 600.0, 0), "The oldest has waited 10 min: see the shipper's log", True),
-        (Backlog(NOW - timedelta(minutes=3), 0, 0.0, 0), "The shipper is silent since 2026-05-17 02:00 UTC", True),
+        (Backlog(NOW - timedelta(minutes=3), 0, 0.0, 0), "No report from the shipper since 2026-05-17 02:00 UTC", True),
         (Backlog(NOW, 0, 0.0, 7), "7 rows were set aside", True),
     ],
 )
@@ -114,7 +114,7 @@ def test_a_replay_is_apart_from_production() -> None:
     for text in ("2010-05", "<td>99</td>"):
         assert text in apart
         assert text not in production
-    assert "No month was monitored yet" in production
+    assert "No month has been monitored yet" in production
 
 
 def test_a_run_that_failed_is_productions() -> None:

@@ -23,7 +23,7 @@ def test_each_button_runs_a_dag_and_rollback_says_what_it_brings_back() -> None:
         "monitor": "deposit_monitor",
     }
     assert offered["rollback"].conf == {"rollback": True}
-    assert "deposit-v6 back to traffic, in the place of deposit-v7" in offered["rollback"].sentence
+    assert "deposit-v6 back into production in place of deposit-v7" in offered["rollback"].sentence
 
 
 def test_a_challenger_can_be_released_by_its_id() -> None:

@@ -18,19 +18,20 @@ def _refused(code: str, message: str = "", status: int = 400) -> ClientError:
         (
             _refused("AccessDeniedException", "User: x is not authorized to perform: ecs:UpdateService"),
             ReleaseError,
-            "AWS denies this role to update it: User: x is not authorized to perform: ecs:UpdateService; "
-            "give the role that right",
+            "AWS denies this role permission to update it: User: x is not authorized to perform: ecs:UpdateService; "
+            "grant it that permission",
         ),
         (
             _refused("UnrecognizedClientException", "The security token included in the request is invalid."),
             ReleaseError,
-            "AWS does not take the credentials to update it: The security token included in the request is invalid; "
-            "correct them or give a role",
+            "AWS does not accept the credentials to update it: The security token included in the request is invalid; "
+            "correct them, or use a role",
         ),
         (
             NoCredentialsError(),
             ReleaseError,
-            "AWS does not take the credentials to update it: Unable to locate credentials; correct them or give a role",
+            "AWS does not accept the credentials to update it: Unable to locate credentials; "
+            "correct them, or use a role",
         ),
         (
             _refused("ThrottlingException", "Rate exceeded"),
@@ -43,7 +44,11 @@ def _refused(code: str, message: str = "", status: int = 400) -> ClientError:
             ReleaseError,
             "AWS refused to update it: no such thing",
         ),
-        (EndpointConnectionError(endpoint_url="https://ecs"), UpstreamError, "AWS does not answer, asked to update it"),
+        (
+            EndpointConnectionError(endpoint_url="https://ecs"),
+            UpstreamError,
+            "AWS does not answer the request to update it",
+        ),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
 )

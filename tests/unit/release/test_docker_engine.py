@@ -105,7 +105,7 @@ def test_without_a_base_nothing_is_built(target: DockerTarget, tmp_path: Path) -
         (NETWORKS | VOLUMES, "the image of the service deposit-service:555555555555 is gone"),
         (VOLUMES | BUILT, "the network deposit_serving is gone"),
         (NETWORKS | BUILT, "the volume deposit_spool is gone"),
-        (NETWORKS | VOLUMES | BUILT, "has lost something"),
+        (NETWORKS | VOLUMES | BUILT, "a resource is missing"),
     ],
 )
 def test_what_a_start_lacks_is_named(target: DockerTarget, left: dict[str, Any], gone: str) -> None:

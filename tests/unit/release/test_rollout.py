@@ -67,4 +67,4 @@ def test_why_a_task_stopped_names_the_containers_that_ended_it() -> None:
         "Essential container in task exited; service: exit code 1; "
         "volumes: CannotPullContainerError: pull access denied"
     )
-    assert why_stopped({}) == "it says nothing"
+    assert why_stopped({}) == "ECS gives no reason"

@@ -1,4 +1,4 @@
-// Curves by month: value with its interval, what it is held against, and where another model answers.
+// Monthly charts: a metric with its interval, the metric it is compared with, and marks where the model changes.
 
 import { number, percent } from "./dom.js";
 import uPlot from "./uplot.js";
@@ -7,7 +7,7 @@ const HEIGHT = 170;
 const FORMATS = { roc_auc: (value) => number(value, 3), rate: (value) => percent(value), profit: (value) => number(value) };
 const TICKS = { roc_auc: (value) => number(value, 2), rate: (value) => percent(value, 0), profit: (value) => number(value) };
 
-/** A version's number, as the marks name it. */
+/** Version of a model id, like "v7", for the marks. */
 function version(model) {
   return model.slice(model.lastIndexOf("-v") + 1);
 }
@@ -25,7 +25,7 @@ class MonthChart {
   }
 
   draw() {
-    if (!this.place.clientWidth) return; // in details that are closed
+    if (!this.place.clientWidth) return; // inside a closed <details>
     this.plot?.destroy();
     const { values, low, high, beside } = this.curve;
     this.plot = new uPlot(this.#options(), [values.map((_, n) => n), high, low, beside, values], this.place);
@@ -66,7 +66,7 @@ class MonthChart {
     };
   }
 
-  /** A dotted line where another model answers from then on, with its version where there is room. */
+  /** Draw a dotted line where the model changes, labelled with the new version if there is room. */
   #drawChanges(plot, colour) {
     const { ctx, bbox } = plot;
     ctx.save();
@@ -91,7 +91,7 @@ class MonthChart {
     ctx.restore();
   }
 
-  /** The interval of a month that has none beside it, whose band has no width. */
+  /** Draw the interval of an isolated month as a line, since its band would have no width. */
   #drawSingles(plot, colour) {
     const { values, low, high } = this.curve;
     const { ctx } = plot;
@@ -122,7 +122,7 @@ class MonthChart {
   }
 }
 
-/** Draw each chart of the page, those in closed details when they are opened. */
+/** Draw all charts of the page; those inside a closed <details> are drawn when it is opened. */
 export function drawCharts() {
   for (const figure of document.querySelectorAll(".chart")) new MonthChart(figure).draw();
 }

@@ -1,28 +1,28 @@
-// Joins the parts: curves, last runs, dialogs that trigger DAGs, links that lead out of Airflow's frame.
+// Entry point: charts, latest runs, dialogs that trigger DAGs, and links that leave Airflow's frame.
 
 import { trigger } from "./airflow.js";
 import { drawCharts } from "./charts.js";
 import { byId, element } from "./dom.js";
 import { follow, showRuns } from "./runs.js";
 
-/** Airflow shows this page in a frame that may open and leave nothing: its own window follows the link instead. */
+/** Open a link from the parent window: Airflow's sandboxed frame can neither navigate its parent nor open windows. */
 function leave(event) {
   const link = event.target.closest("a[data-leave]");
   if (!link || window.parent === window) return;
   event.preventDefault();
-  const outside = window.parent.document;
-  const followed = outside.createElement("a");
-  followed.href = link.href;
-  if (link.dataset.leave === "new") Object.assign(followed, { target: "_blank", rel: "noopener noreferrer" });
-  outside.body.append(followed);
-  followed.click();
-  followed.remove();
+  const parent = window.parent.document;
+  const copy = parent.createElement("a");
+  copy.href = link.href;
+  if (link.dataset.leave === "new") Object.assign(copy, { target: "_blank", rel: "noopener noreferrer" });
+  parent.body.append(copy);
+  copy.click();
+  copy.remove();
 }
 
-/** What a dialog's form gives; what is left empty is not sent. */
+/** Parameters of the run: the fixed ones and the filled fields of the form. */
 function confOf(dialog) {
-  const given = [...new FormData(dialog.querySelector("form"))].map(([name, value]) => [name, value.trim()]);
-  return { ...JSON.parse(dialog.dataset.conf), ...Object.fromEntries(given.filter(([, value]) => value)) };
+  const fields = [...new FormData(dialog.querySelector("form"))].map(([name, value]) => [name, value.trim()]);
+  return { ...JSON.parse(dialog.dataset.conf), ...Object.fromEntries(fields.filter(([, value]) => value)) };
 }
 
 function prepare(dialog) {
@@ -32,7 +32,7 @@ function prepare(dialog) {
   dialog.addEventListener("close", () => (problem.hidden = true));
   dialog.querySelector("form").addEventListener("submit", async (event) => {
     event.preventDefault();
-    start.disabled = true; // one press, one run
+    start.disabled = true; // a double click must not start two runs
     try {
       const started = await trigger(dialog.dataset.dag, confOf(dialog));
       dialog.close();
@@ -53,6 +53,6 @@ for (const button of document.querySelectorAll("[data-opens]")) {
   button.addEventListener("click", () => byId(button.dataset.opens).showModal());
 }
 drawCharts();
-// on a narrow screen the newest months are what is looked for
+// on a narrow screen, show the newest months first
 for (const map of document.querySelectorAll(".heat")) map.parentElement.scrollLeft = map.scrollWidth;
 showRuns(byId("runs"));

@@ -1,1 +1,1 @@
-"""Images without an engine: a Bento as one layer on a base image, by the registry's HTTP API."""
+"""Build and push container images without a Docker engine: add a Bento as a layer to a base image in the registry."""

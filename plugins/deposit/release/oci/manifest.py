@@ -1,6 +1,6 @@
-"""Manifests of images, of OCI's form and of Docker's: which one fits a machine, and one with a Bento's layer more.
+"""Image manifests in OCI's and Docker's format: select one by architecture, and add the layer of a Bento to it.
 
-The same archive gives the same layer, byte for byte, whoever makes it and when.
+Layers are reproducible: the same archive gives the same bytes on any machine at any time.
 
 Sources: OCI image specification 1.1 (image index, manifest, configuration) and Docker's image manifest 2.2.
 """
@@ -24,17 +24,17 @@ _LAYERS = {
     f"{_OCI}.manifest.v1+json": f"{_OCI}.layer.v1.tar+gzip",
     f"{_DOCKER}.distribution.manifest.v2+json": f"{_DOCKER}.image.rootfs.diff.tar.gzip",
 }
-"""Media type of a layer by that of the manifest."""
+"""Media type of a layer, by the media type of the manifest."""
 MANIFESTS = tuple(_LAYERS)
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer as it is uploaded.
+    """A layer of an image.
 
     Args:
-        data: a tar, gzipped.
-        diff_id: digest of the tar itself, `sha256:…`: other versions of zlib compress it to other bytes.
+        data: gzipped tar file.
+        diff_id: digest of the uncompressed tar file, `sha256:…`, which does not depend on the version of zlib.
     """
 
     data: bytes
@@ -42,57 +42,57 @@ class Layer:
 
     @property
     def digest(self) -> str:
-        """Of `data`, `sha256:…`."""
+        """Digest of `data`, `sha256:…`."""
         return sha256(self.data)
 
 
 @dataclass(frozen=True)
 class ImageManifest:
-    """What a registry keeps of an image under a tag: the very bytes, by which it is known."""
+    """The manifest of an image, or an index of several, as the exact bytes in the registry: its digest is of these."""
 
     media_type: str
     data: bytes
 
     @property
     def digest(self) -> str:
-        """`sha256:…`."""
+        """Digest of `data`, `sha256:…`."""
         return sha256(self.data)
 
     @property
     def content(self) -> dict[str, Any]:
-        """Parsed. Raises ReleaseError if it is no manifest."""
+        """The parsed manifest. Raises ReleaseError if `data` is not a manifest."""
         try:
             content = json.loads(self.data)
         except ValueError:
             content = None
         if not isinstance(content, dict) or self.media_type not in (*MANIFESTS, *INDEXES):
-            raise ReleaseError(f"the manifest {self.digest} is of the kind {self.media_type!r}, which is no image's")
+            raise ReleaseError(f"the manifest {self.digest} has the media type {self.media_type!r}: it is not an image")
         return content
 
     @property
     def config_digest(self) -> str:
-        """Of the configuration of an image."""
+        """Digest of the configuration of an image."""
         return str(self.content["config"]["digest"])
 
     @property
     def layers(self) -> list[dict[str, Any]]:
-        """Descriptors (`digest`, `size`) of an image, the lowest first."""
+        """Descriptors (`digest`, `size`) of the layers of an image, bottom layer first."""
         layers: list[dict[str, Any]] = self.content["layers"]
         return layers
 
 
 def of_architecture(index: ImageManifest, architecture: str) -> str:
-    """The digest of the Linux image for an architecture, as `amd64`. Raises ReleaseError if there is none."""
+    """Return the digest of the Linux image for an architecture like `amd64`. Raises ReleaseError if there is none."""
     platforms: dict[tuple[str, str], str] = {}
     for entry in index.content["manifests"]:
         platform = entry.get("platform", {})
         platforms.setdefault((str(platform.get("os")), str(platform.get("architecture"))), entry["digest"])
     digest = platforms.get(("linux", architecture))
     if digest is None:
-        # an attestation stands in the index as unknown/unknown
+        # attestations are in the index as unknown/unknown
         names = sorted(f"{system}/{name}" for system, name in platforms if system != "unknown")
         raise ReleaseError(
-            f"the base image is there for {', '.join(names) or 'no machine'} and not for linux/{architecture}: "
+            f"the base image exists for {', '.join(names) or 'no platform'}, but not for linux/{architecture}: "
             "build it for that, or correct DEPOSIT_RELEASE__ARCHITECTURE"
         )
     return digest
@@ -101,20 +101,20 @@ def of_architecture(index: ImageManifest, architecture: str) -> str:
 def with_layer(
     base: ImageManifest, config: bytes, layer: Layer, labels: Mapping[str, str], created_by: str
 ) -> tuple[ImageManifest, bytes]:
-    """The manifest and configuration of the base image with a layer on top.
+    """Return the manifest and configuration of the base image with a layer on top.
 
     Args:
-        base: an image's manifest.
-        config: its configuration, as the registry has it.
-        layer: what comes on top.
-        labels: added to the base's.
-        created_by: what the image's history says of the layer.
+        base: manifest of the base image.
+        config: configuration of the base image, as JSON.
+        layer: layer to add.
+        labels: labels to add to those of the base image.
+        created_by: description of the layer in the history of the image.
     """
     changed = json.loads(config)
     changed["rootfs"]["diff_ids"] = [*changed["rootfs"]["diff_ids"], layer.diff_id]
-    # the base's own time: the image must be the same whenever it is made
-    moment = {"created": changed["created"]} if "created" in changed else {}
-    changed["history"] = [*changed.get("history", []), {**moment, "created_by": created_by}]
+    # the creation time of the base: the image must be reproducible
+    created = {"created": changed["created"]} if "created" in changed else {}
+    changed["history"] = [*changed.get("history", []), {**created, "created_by": created_by}]
     settings = changed.setdefault("config", {})
     settings["Labels"] = {**(settings.get("Labels") or {}), **labels}
     new_config = _encode(changed)
@@ -122,7 +122,7 @@ def with_layer(
     content["config"] = {**content["config"], "digest": sha256(new_config), "size": len(new_config)}
     descriptor = {"mediaType": _LAYERS[base.media_type], "digest": layer.digest, "size": len(layer.data)}
     content["layers"] = [*content["layers"], descriptor]
-    # what vouches for the base says nothing of this image
+    # annotations and subject (signatures, attestations) are valid for the base image only
     content.pop("annotations", None)
     content.pop("subject", None)
     return ImageManifest(base.media_type, _encode(content)), new_config
@@ -133,15 +133,15 @@ def _encode(content: dict[str, Any]) -> bytes:
 
 
 def sha256(data: bytes) -> str:
-    """A digest as registries write it."""
+    """Return a digest in the format of registries, `sha256:…`."""
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
 def bento_layer(archive: Path) -> Layer:
-    """The unpacked Bento under `BENTO`. Raises ReleaseError if `archive` is no Bento."""
+    """Build a layer with the unpacked Bento at `BENTO`. Raises ReleaseError if `archive` is not a Bento."""
     plain = io.BytesIO()
     with unpacked_bento(archive) as folder, tarfile.open(fileobj=plain, mode="w", format=tarfile.PAX_FORMAT) as layer:
-        # in order of names, a folder before what is in it
+        # sorted by name, so a folder comes before its content
         for path in sorted((folder / "bento", *(folder / "bento").rglob("*"))):
             _add(layer, path, path.relative_to(folder).as_posix())
     content = plain.getvalue()

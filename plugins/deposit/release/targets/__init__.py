@@ -1,4 +1,4 @@
-"""Where services run and what leads clients to them; the reconciler knows only these interfaces."""
+"""Interfaces between the reconciler and the platforms: where services run, and what routes traffic to them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,70 +12,70 @@ from deposit.settings import Settings
 
 
 class Target(Protocol):
-    """Installs, starts and stops services. All methods may be repeated; UpstreamError where its server is down."""
+    """Installs, starts and stops services. Methods are idempotent, and raise UpstreamError if the platform is down."""
 
     def install(self, release: Release, archive: Path) -> None:
-        """Unpack a checked Bento archive; all or nothing."""
+        """Install a verified Bento archive, atomically."""
 
     def installed(self, release: Release) -> bool:
-        """Whether the Bento of a release is unpacked."""
+        """Whether the Bento of a release is installed."""
 
     def parity(self, release: Release) -> dict[str, Any]:
-        """The training process's rows and probabilities (`parity.json`) of an installed release."""
+        """Return `parity.json` of an installed release: rows and the probabilities that training computed for them."""
 
     def start(self, release: Release) -> tuple[str, ...]:
-        """Start the replicas, or leave them running; the address of each, which is the target's own word for it."""
+        """Start the replicas that do not run, and return the address of each, in a format of the target's own."""
 
     def client(self, address: str) -> httpx.Client:
-        """What the service at an address is tested by; its paths are the service's."""
+        """Return an HTTP client to test the service at an address."""
 
     def stop(self, release_id: int) -> None:
-        """Stop a release's replicas and forget them; none there is fine."""
+        """Stop and remove the replicas of a release, if there are any."""
 
     def problem(self, release_id: int) -> str | None:
-        """Why a started replica will not come up by itself, or None while all may."""
+        """Return why a started replica will not become ready without intervention; None while all still may."""
 
     def configuration(self, release: Release) -> str:
-        """A digest of all that a service of this release is to be started with by now: settings, secrets, Bento."""
+        """Return a digest of what a service of this release would be started with now: settings, secrets, Bento."""
 
     def started_with(self, release_id: int) -> str | None:
-        """That digest of a service as it was started; None if it is not known."""
+        """Return that digest as of the start of the running service; None if it is not known."""
 
     def running(self) -> dict[int, tuple[str, ...]]:
-        """Addresses of the replicas that should run, by release."""
+        """Return the addresses of the replicas that should run, by release."""
 
     def abandon(self) -> None:
-        """The whole stack is being stopped: stop what would keep running by itself; `start` brings it back."""
+        """Stop services that would outlive the stack, because the whole stack is stopping; `start` restores them."""
 
     def prune(self, keep: set[str]) -> None:
-        """Remove installed Bentos but those with these sha256."""
+        """Remove installed Bentos, except those with these sha256."""
 
 
 class Traffic(Protocol):
-    """Leads clients to one of a target's services. All methods may be repeated; UpstreamError where it is down."""
+    """Routes traffic to a service of a target. Methods are idempotent, and raise UpstreamError if it is down."""
 
     def repair(self) -> bool:
-        """Correct its configuration if it runs with another one; whether that was needed."""
+        """Correct the configuration of the running router; returns whether that was needed."""
 
     def upstream(self) -> tuple[str, ...]:
-        """Addresses of the replicas that share the requests now, as the target's `running` gives them."""
+        """Return the addresses of the replicas that share the traffic, in the format of `Target.running`."""
 
     def switch(self, release: Release, addresses: tuple[str, ...], test: Callable[[str], None]) -> tuple[str, ...]:
-        """Send all requests to replicas that passed their tests; the addresses at which they run from then on.
+        """Send all requests to tested replicas, and return the addresses at which they run from then on.
 
-        Where clients reach them on another way than they were tested by, `test` is called with that address. Raises
-        ReleaseError if it does not take the requests or fails that test; what served before then does so again.
+        If clients reach them by another address than the tested one, `test` is called with it. Raises ReleaseError if
+        the switch or that test fails; traffic then goes to the previous release again.
         """
 
     def withdraw(self) -> None:
-        """Send requests to no service."""
+        """Stop sending requests to any service."""
 
     def answers(self) -> bool:
-        """Whether it is there: when it is gone, the whole stack is being stopped."""
+        """Whether the router runs. If it does not, the whole stack is stopping."""
 
 
 def target_for(settings: Settings) -> tuple[Target, Traffic]:
-    """The target that the settings name, and what leads clients to its services."""
+    """Return the target of the settings, and the router of its traffic."""
     if settings.release.target == "docker":
         from deposit.release.targets.docker import DockerTarget
 

@@ -1,4 +1,4 @@
-"""A service's container as it should be: names, labels, environment, networks, volumes and limits."""
+"""Definition of a service's containers: names, labels, environment, networks, volumes and limits."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,20 +14,20 @@ from deposit.settings import Settings
 
 PORT = 8000
 RELEASE, REPLICA, REPLICAS = "deposit.release", "deposit.replica", "deposit.replicas"
-"""Labels with the release's id, which of its replicas it is, and how many it has."""
+"""Labels with the id of the release, the number of this replica, and the number of replicas."""
 _COMPOSE = "com.docker.compose"
 PROJECT, CONFIGURATION = f"{_COMPOSE}.project", f"{_COMPOSE}.config-hash"
-"""Labels that compose reads as well."""
+"""Labels that Docker Compose also reads."""
 _SECRETS = Path("/run/deposit")
 _STORE_KEY = "serving_key_sha256"
-"""The releaser may not see the services' own key, and learns by this file of its own that it is another one."""
+"""File with the hash of the services' key to the object store: the releaser cannot read the key, but sees it change."""
 _NETWORKS = ("serving", "objects")
-_BEHIND = 1_000_000
-"""Of a service's containers compose takes the one of the lowest number, as for `exec gateway` and `cp gateway:`."""
+_NUMBER_OFFSET = 1_000_000
+"""Keeps our container numbers above the gateway's own: `docker compose exec gateway` selects the lowest number."""
 
 
 class Plan:
-    """The containers of one compose project, by release and replica."""
+    """Names and arguments of the service containers of one Compose project."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -39,34 +39,34 @@ class Plan:
 
     @property
     def replicas(self) -> range:
-        """Those that a release has, from 1."""
+        """Numbers of the replicas of a release, starting at 1."""
         return range(1, self._settings.release.replicas + 1)
 
     def name(self, release_id: int, replica: int) -> str:
-        """Of a replica's container."""
+        """Return the name of the container of a replica."""
         first = f"{self.project}-serving-{release_id}"
         return first if replica == 1 else f"{first}-{replica}"
 
     def names(self, release_id: int, first: Container | None) -> list[str]:
-        """Of the containers that were made with this first replica, whatever the settings are by now."""
+        """Return the names of all replicas created with this first one, even if the settings have changed since."""
         count = 1 if first is None else int(first.labels.get(REPLICAS, 1))
         return [self.name(release_id, replica) for replica in range(1, count + 1)]
 
     def image(self, release: Release) -> str:
-        """The name of a release's image."""
+        """Return the name of the image of a release."""
         return f"{self.project}-service:{release.bento_sha256[:12]}"
 
     def configuration(self, release: Release) -> str:
-        """A digest of all that the containers of this release are to be started with by now."""
+        """Return a digest of what the containers of this release would be started with now."""
         key = _SECRETS / _STORE_KEY
         limits = {"memory": self._settings.release.memory_limit}
-        # how many replicas there are is in the environment of each
+        # one replica is enough: its environment includes the number of replicas
         return configuration_digest(
             release, self._environment(1) | limits, {"store": key.read_text() if key.exists() else ""}
         )
 
     def arguments(self, release: Release, replica: int, api_version: str) -> dict[str, Any]:
-        """What the engine is to make, but for the image."""
+        """Return the arguments of `containers.create`, except the image."""
         return {
             "name": self.name(release.id, replica),
             "environment": self._environment(replica),
@@ -74,7 +74,7 @@ class Plan:
             "volumes": self.volumes,
             "network": self.networks[0],
             "networking_config": {name: EndpointConfig(api_version) for name in self.networks},
-            # what is PID 1 without a handler yet ignores SIGTERM
+            # without an init process, PID 1 ignores SIGTERM until it has installed a handler
             "init": True,
             "read_only": True,
             "tmpfs": {"/tmp": "mode=1777,size=256m"},  # noqa: S108 - the container's own
@@ -90,11 +90,11 @@ class Plan:
         return bentoml_variables(BENTO) | service_variables(self._settings, _SECRETS / "store_secret_key", replica)
 
     def _labels(self, release: Release, replica: int) -> dict[str, str]:
-        """As compose labels what `docker compose run` makes beside the gateway.
+        """Labels like those of a one-off container, started by `docker compose run gateway`.
 
-        `up` neither counts nor removes it; `down --remove-orphans` takes it away, before it stops the releaser. Labels
-        by which plain `down` would take it away are those by which `up` would: compose keeps what it holds for its own
-        at the number and configuration that the file says.
+        So `up` neither counts nor removes it, and `down --remove-orphans` removes it before it stops the releaser. With
+        labels by which plain `down` removes it, `up` would remove it too: Compose reconciles the containers that it
+        considers its own with the number and configuration in the file.
         """
         return {
             RELEASE: str(release.id),
@@ -104,21 +104,21 @@ class Plan:
             CONFIGURATION: self.configuration(release),
             f"{_COMPOSE}.service": "gateway",
             f"{_COMPOSE}.oneoff": "True",
-            f"{_COMPOSE}.container-number": str(_BEHIND * replica + release.id),
+            f"{_COMPOSE}.container-number": str(_NUMBER_OFFSET * replica + release.id),
         }
 
 
 def addresses_of(containers: Iterable[Container]) -> tuple[str, ...]:
-    """Where a release's containers answer, in the project's networks, first replica first."""
+    """Return the addresses of containers in the networks of the project, ordered by replica."""
     return tuple(
         f"{each.name}:{PORT}" for each in sorted(containers, key=lambda each: int(each.labels.get(REPLICA, 1)))
     )
 
 
 def _volumes(project: str, spool: Path, catalog: Path, keys_file: Path | None) -> dict[str, dict[str, str]]:
-    """Where the parts share files, at the same places in every container; a service writes the spool alone."""
-    places = {"spool": (spool, "rw"), "catalog": (catalog, "ro")}
+    """Volumes shared by the services of the stack, with the same path in each container. Only the spool is writable."""
+    mounts = {"spool": (spool, "rw"), "catalog": (catalog, "ro")}
     if keys_file is not None:
-        places["keys"] = (keys_file.parent, "ro")
-    places["secrets-serving"] = (_SECRETS, "ro")
-    return {f"{project}_{name}": {"bind": str(at), "mode": mode} for name, (at, mode) in places.items()}
+        mounts["keys"] = (keys_file.parent, "ro")
+    mounts["secrets-serving"] = (_SECRETS, "ro")
+    return {f"{project}_{name}": {"bind": str(path), "mode": mode} for name, (path, mode) in mounts.items()}

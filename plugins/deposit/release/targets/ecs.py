@@ -1,7 +1,7 @@
-"""Target `ecs`: a release is a task definition, tested in a task of its own before the service gets it.
+"""Target `ecs`: a release is a task definition, tested in a standalone task before the service runs it.
 
-What is served is one service behind a load balancer, whose tasks the ECS replaces one after the other. So that a bad
-release never gets a request, its definition first runs as a single task that nothing sends requests to.
+Production is one ECS service behind a load balancer, and ECS replaces its tasks one by one. So that a bad release never
+gets a request, its definition first runs as a single trial task without traffic.
 """
 
 import json
@@ -24,11 +24,11 @@ from deposit.settings import Settings
 from deposit.waiting import wait_until
 
 _NO_FILE = Path("/nonexistent")
-"""A service on AWS has its task's role and no key to the object store."""
+"""A service on AWS uses the role of its task, and no key to the object store."""
 
 
 class EcsTarget(PushedTarget):
-    """Services as tasks of the ECS: one to test a release, and those of the service, which have its traffic."""
+    """Services as ECS tasks: a trial task to test a release, and the tasks of the service, which have the traffic."""
 
     def __init__(self, settings: Settings, service: EcsService) -> None:
         super().__init__(settings.release)
@@ -37,7 +37,7 @@ class EcsTarget(PushedTarget):
         self._url = settings.release.ecs_url
 
     def start(self, release: Release) -> tuple[str, ...]:
-        """Run one task of the release's definition, or leave the one that runs. Raises ReleaseError if it ends."""
+        """Run a trial task of the release, unless one is running. Raises ReleaseError if it stops."""
         running = self._service.trials(release.id)
         if running:
             arn = running[0].arn
@@ -48,51 +48,54 @@ class EcsTarget(PushedTarget):
         def address() -> str | None:
             task = self._service.trial(arn, release.id)
             if task is not None and task.has_stopped:
-                raise ReleaseError(f"the task to test the release does not start: {task.why_stopped}")
+                raise ReleaseError(f"the trial task of the release does not start: {task.why_stopped}")
             return task.address if task else None
 
-        place = wait_until(address, seconds, self._settings.release.poll_seconds)
-        if place is None:
+        assigned = wait_until(address, seconds, self._settings.release.poll_seconds)
+        if assigned is None:
             raise ReleaseError(
-                f"the task to test the release has no address after {seconds:g} s: see it in the ECS's console, or "
-                "raise DEPOSIT_RELEASE__START_TIMEOUT"
+                f"the trial task of the release has no address after {seconds:g} s: see the ECS console, or raise "
+                "DEPOSIT_RELEASE__START_TIMEOUT"
             )
-        return (place,)
+        return (assigned,)
 
     def client(self, address: str) -> httpx.Client:
-        """Of a task at `host:port`, or of the load balancer at its URL."""
+        """Return a client for a task at `host:port`, or for the URL of the load balancer."""
         if address != self._url:
             return plain_client(address)
-        # the machine's authorities, or those that SSL_CERT_FILE names: a bank may have its own
+        # trusts the system's CA certificates, or SSL_CERT_FILE: a bank may have its own authority
         return httpx.Client(base_url=address, trust_env=False, verify=ssl.create_default_context())
 
     def stop(self, release_id: int) -> None:
-        """Stop the release's test; forget its definition, unless the service has it."""
+        """Stop the trial tasks of a release, and deregister its definition unless the service runs it."""
         for task in self._service.trials(release_id):
             self._service.stop_task(task.arn, f"release {release_id} is no longer tested")
-        self._forget(lambda definition: definition.release_id == release_id)
+        self._deregister(lambda definition: definition.release_id == release_id)
 
     def problem(self, release_id: int) -> str | None:
-        """Why the test has ended; tasks of the service are replaced by the ECS itself."""
+        """Return why the trial task has stopped; ECS itself replaces tasks of the service."""
         if self._service.current().release_id == release_id or self._service.trials(release_id):
             return None
         reasons = dict.fromkeys(task.why_stopped for task in self._service.trials(release_id, "STOPPED"))
-        return "; ".join(reasons) or "there is no such task"
+        return "; ".join(reasons) or f"there is no trial task of release {release_id}"
 
     def configuration(self, release: Release) -> str:
-        """Of the definition that would be registered by now, whatever its image: Terraform's template is in it."""
+        """Return the digest of the definition that would be registered now, without its image.
+
+        It includes Terraform's template, so a change of the template is a change of the configuration.
+        """
         variables = {"definition": json.dumps(self._derived(""), sort_keys=True, default=str)}
         return configuration_digest(release, variables, {})
 
     def started_with(self, release_id: int) -> str | None:
-        """From the tags of its definition."""
+        """Return the digest in the tags of the release's definition."""
         current = self._service.current()
         definitions = [current] if current.release_id == release_id else self._service.definitions()
         tags = (each.tags.get(CONFIGURATION_TAG) for each in definitions if each.release_id == release_id)
         return next(tags, None)
 
     def running(self) -> dict[int, tuple[str, ...]]:
-        """The release that the service has, and those that are being tested."""
+        """Return the release that the service runs, and those with a trial task."""
         trials: dict[int, tuple[str, ...]] = {
             task.release_id: (task.address,) for task in self._service.trials() if task.address
         }
@@ -100,22 +103,22 @@ class EcsTarget(PushedTarget):
         return trials if serving is None else trials | {serving: (self._url,)}
 
     def prune(self, keep: set[str]) -> None:  # noqa: ARG002 - images expire by the rules of their repository
-        """End all tests, for none is under way now; forget the definitions of releases but the service's."""
+        """Stop all trial tasks, since no test is in progress; deregister all releases that the service does not run."""
         for task in self._service.trials():
             self._service.stop_task(task.arn, "the test is over")
-        self._forget(lambda definition: definition.release_id is not None)
+        self._deregister(lambda definition: definition.release_id is not None)
 
     def abandon(self) -> None:
-        """Nothing: the service does not end with the releaser."""
+        """Do nothing: the service does not end with the releaser."""
 
-    def _forget(self, matches: Callable[[RegisteredDefinition], bool]) -> None:
+    def _deregister(self, matches: Callable[[RegisteredDefinition], bool]) -> None:
         current = self._service.current().arn
         for definition in self._service.definitions():
             if matches(definition) and definition.arn != current:
                 self._service.deregister(definition.arn)
 
     def _definition_of(self, release: Release) -> RegisteredDefinition | None:
-        """The one that was registered for a release, with what it is to be started with by now."""
+        """Return the definition registered for a release with the current configuration, if there is one."""
         configuration = self.configuration(release)
         return next(
             (
@@ -132,12 +135,12 @@ class EcsTarget(PushedTarget):
         return self._service.register(self._derived(image), tags)
 
     def _template(self) -> RegisteredDefinition:
-        """Terraform's newest: a change there reaches the service as a change of settings does."""
+        """Return Terraform's newest definition. A change of it reaches the service like a change of settings."""
         for definition in self._service.definitions():
             if definition.release_id is None:
                 return definition
         raise ReleaseError(
-            "Terraform's task definition of the service is gone, and only those of releases are left: apply "
+            "Terraform's task definition of the service was deregistered, and only those of releases are left: apply "
             "terraform/services again"
         )
 

@@ -1,4 +1,4 @@
-"""The environment variables of a service, whatever the target: no secret is among them."""
+"""The environment variables of a service, for all targets. They contain no secrets."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ from deposit.variables import PREFIX, text_of
 
 
 def bentoml_variables(home: Path) -> dict[str, str]:
-    """The variables of BentoML and the numeric libraries; `home` holds the unpacked Bento."""
+    """Return the variables of BentoML and the numeric libraries; `home` is the folder of the unpacked Bento."""
     return {
         "BENTOML_HOME": str(home),
         "BENTOML_DO_NOT_TRACK": "true",
@@ -24,30 +24,30 @@ def bentoml_variables(home: Path) -> dict[str, str]:
 
 
 def service_variables(settings: Settings, store_key: Path, replica: int | None = None) -> dict[str, str]:
-    """A service's `DEPOSIT_*`: limits, files, prices, models' expiry and, where it has a key of its own, the store.
+    """Return the `DEPOSIT_*` variables of a service.
 
     Args:
-        settings: of the releaser.
-        store_key: file with the S3 secret key for services, as the service will see it.
-        replica: which of the replicas it is, from 1; None is what the settings say.
+        settings: settings of the releaser.
+        store_key: path of the file with the services' S3 secret key, as seen by the service.
+        replica: number of the replica, starting at 1; None takes it from the settings.
 
-    Raises ConfigError for a log that only a function on Lambda can have.
+    Raises ConfigError if the log goes to the database directly, which is for functions on Lambda only.
     """
     if settings.log.destination != "spool":
         raise ConfigError(
-            "DEPOSIT_LOG__DESTINATION=database is for a function on Lambda alone, the services of this target have a "
-            "spool: remove it"
+            "DEPOSIT_LOG__DESTINATION=database is for a function on Lambda only, and the services of this target have "
+            "a spool: remove it"
         )
     serve, release = settings.serve, settings.release
     files = {"keys_file": serve.keys_file.resolve() if serve.keys_file else None, "catalog_file": settings.catalog_path}
-    tested_by = digest(release.service_key.get_secret_value()) if release.service_key else None
+    key_hash = digest(release.service_key.get_secret_value()) if release.service_key else None
     sections = {
-        "serve": {**serve.model_dump(), **files, "releaser_key_sha256": tested_by, "replica": replica or serve.replica},
+        "serve": {**serve.model_dump(), **files, "releaser_key_sha256": key_hash, "replica": replica or serve.replica},
         "release": release.model_dump(include={"replicas"}),
         "log": settings.log.model_dump(include={"spool_max_bytes", "reserve_bytes"}),
         "economics": settings.economics.model_dump(),
         "expiry": settings.expiry.model_dump(),
-        # by the names that a service of before goes by, which a rollback may start
+        # the names of earlier versions, which a rollback may start
         "train": settings.economics.model_dump(include={"deposit_value", "call_cost"}),
         "store": settings.store.model_dump(include={"endpoint_url", "region"}),
     }
@@ -62,19 +62,19 @@ def service_variables(settings: Settings, store_key: Path, replica: int | None =
 
 
 def configuration_digest(release: Release, variables: Mapping[str, str], secrets: Mapping[str, str]) -> str:
-    """Hexadecimal sha256 of all that a service is started with: another one means that it must be started anew.
+    """Return the hexadecimal sha256 of everything a service is started with; if it changes, the service is replaced.
 
     Args:
-        release: whose Bento it serves.
-        variables: its environment, and whatever else of its configuration the target knows, by name.
-        secrets: by name, what is in the files that only it may read.
+        release: release to serve.
+        variables: environment and other configuration of the target, by name.
+        secrets: content of secret files, by name.
     """
     parts = {"bento": release.bento_sha256, "variables": dict(variables), "secrets": dict(secrets)}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def script(command: Sequence[str], environment: Mapping[str, str], folder: Path | None = None) -> str:
-    """The script that becomes the program, in a folder; what it is given itself comes last on the command line."""
+    """Return a shell script that executes a command in a folder, followed by the arguments of the script."""
     exports = [f"export {name}={shlex.quote(value)}\n" for name, value in environment.items()]
     change = f"cd {shlex.quote(str(folder))} || exit\n" if folder else ""
     return f'#!/bin/sh\n{"".join(exports)}{change}exec {shlex.join(command)} "$@"\n'

@@ -1,4 +1,4 @@
-"""One service of the ECS and its tasks, by AWS's API."""
+"""Client of one ECS service, its tasks and its task definitions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,37 +15,37 @@ from deposit.sections import ReleaseSettings
 
 @dataclass(frozen=True)
 class RegisteredDefinition:
-    """A task definition, which never changes, with its tags."""
+    """A registered task definition, which is immutable, with its tags."""
 
     content: Definition
     tags: Mapping[str, str]
 
     @property
     def arn(self) -> str:
-        """With its revision."""
+        """ARN with the revision."""
         return str(self.content["taskDefinitionArn"])
 
     @property
     def release_id(self) -> int | None:
-        """None for one of Terraform's."""
+        """Release of the definition; None for one of Terraform's."""
         return release_of(self.tags)
 
 
 @dataclass(frozen=True)
 class TrialTask:
-    """A task that nothing sends requests to, in which a release is tested."""
+    """A task without traffic, in which a release is tested."""
 
     content: Mapping[str, Any]
     release_id: int
 
     @property
     def arn(self) -> str:
-        """Of the task."""
+        """ARN of the task."""
         return str(self.content["taskArn"])
 
     @property
     def address(self) -> str | None:
-        """`host:port` in the service's network; None as long as it has none."""
+        """Address `host:port` in the network of the service; None until it is assigned."""
         for attachment in self.content.get("attachments", []):
             for detail in attachment.get("details", []):
                 if detail["name"] == "privateIPv4Address":
@@ -54,17 +54,17 @@ class TrialTask:
 
     @property
     def has_stopped(self) -> bool:
-        """Whether it has ended."""
+        """Whether the task has stopped."""
         return bool(self.content["lastStatus"] == "STOPPED")
 
     @property
     def why_stopped(self) -> str:
-        """One sentence."""
+        """Why the task has stopped, in one line."""
         return why_stopped(self.content)
 
 
 class EcsService:
-    """The service that the settings name. Raises ReleaseError for what AWS refuses, UpstreamError if it is silent."""
+    """The service of the settings. Raises ReleaseError if AWS rejects a request, UpstreamError if it is down."""
 
     def __init__(self, rules: ReleaseSettings, region: str) -> None:
         for name in ("ecs_cluster", "ecs_service", "ecs_url"):
@@ -76,14 +76,14 @@ class EcsService:
 
     @property
     def accepted(self) -> list[str]:
-        """The fields that may be registered of a task definition."""
+        """Fields of a task definition that can be registered."""
         return list(self._client.meta.service_model.operation_model("RegisterTaskDefinition").input_shape.members)
 
     def describe(self) -> dict[str, Any]:
-        """The service. Raises ReleaseError that names the setting if there is none."""
+        """Describe the service. Raises ReleaseError naming the setting if it does not exist."""
         try:
-            with answered(f"look at the ECS service {self._name}"):
-                answer = self._client.describe_services(cluster=self._cluster, services=[self._name])
+            with answered(f"describe the ECS service {self._name}"):
+                response = self._client.describe_services(cluster=self._cluster, services=[self._name])
         except ReleaseError as error:
             if isinstance(error.__cause__, ClientError) and code_of(error.__cause__) == "ClusterNotFoundException":
                 raise ReleaseError(
@@ -91,7 +91,7 @@ class EcsService:
                     "DEPOSIT_RELEASE__ECS_CLUSTER and DEPOSIT_STORE__REGION"
                 ) from error
             raise
-        services = [service for service in answer["services"] if service["status"] == "ACTIVE"]
+        services = [service for service in response["services"] if service["status"] == "ACTIVE"]
         if not services:
             raise ReleaseError(
                 f"there is no ECS service {self._name} in the cluster {self._cluster} in {self._region}: apply "
@@ -101,25 +101,25 @@ class EcsService:
         return service
 
     def current(self) -> RegisteredDefinition:
-        """The task definition that the service is to run."""
+        """Return the task definition of the service."""
         return self.definition(self.describe()["taskDefinition"])
 
     def serving(self) -> int | None:
-        """The release that the service has, with tasks to serve it; None if there is none."""
+        """Return the release that the service runs; None if it runs none, or its desired count is 0."""
         service = self.describe()
         return self.definition(service["taskDefinition"]).release_id if service["desiredCount"] else None
 
     def definition(self, arn: str) -> RegisteredDefinition:
-        """One task definition with its tags."""
+        """Return a task definition with its tags, from a cache if possible."""
         if arn not in self._described:
-            with answered(f"look at the task definition {arn}"):
-                answer = self._client.describe_task_definition(taskDefinition=arn, include=["TAGS"])
-            tags = tags_of(answer.get("tags", []))
-            self._described[arn] = RegisteredDefinition(answer["taskDefinition"], tags)
+            with answered(f"describe the task definition {arn}"):
+                response = self._client.describe_task_definition(taskDefinition=arn, include=["TAGS"])
+            tags = tags_of(response.get("tags", []))
+            self._described[arn] = RegisteredDefinition(response["taskDefinition"], tags)
         return self._described[arn]
 
     def definitions(self) -> list[RegisteredDefinition]:
-        """All active revisions of the service's family, newest first."""
+        """Return all active revisions of the service's family, newest first."""
         family = family_of(self.describe()["taskDefinition"])
         with answered(f"list the task definitions of {family}"):
             pages = self._client.get_paginator("list_task_definitions").paginate(familyPrefix=family, status="ACTIVE")
@@ -127,46 +127,46 @@ class EcsService:
         return [self.definition(arn) for arn in sorted(arns, key=_revision, reverse=True)]
 
     def register(self, content: Mapping[str, Any], tags: list[dict[str, str]]) -> RegisteredDefinition:
-        """A new revision."""
+        """Register a new revision."""
         with answered(f"register a task definition of {content['family']}"):
-            answer = self._client.register_task_definition(**content, tags=tags)
-        return self.definition(answer["taskDefinition"]["taskDefinitionArn"])
+            response = self._client.register_task_definition(**content, tags=tags)
+        return self.definition(response["taskDefinition"]["taskDefinitionArn"])
 
     def deregister(self, arn: str) -> None:
-        """No task is started of it from now on; what runs goes on."""
+        """Deregister a task definition: no new task can use it, and running tasks continue."""
         with answered(f"deregister the task definition {arn}"):
             self._client.deregister_task_definition(taskDefinition=arn)
 
     def run_trial(self, definition: RegisteredDefinition) -> str:
-        """Ask for one task of a release's definition beside the service's own, in the same network; its ARN."""
+        """Start a task of a release's definition in the network of the service, and return its ARN."""
         service = self.describe()
-        place = (
+        launch = (
             {"capacityProviderStrategy": service["capacityProviderStrategy"]}
             if service.get("capacityProviderStrategy")
             else {"launchType": service.get("launchType", "FARGATE")}
         )
         with answered(f"run a task of {definition.arn}"):
-            answer = self._client.run_task(
+            response = self._client.run_task(
                 cluster=self._cluster,
                 taskDefinition=definition.arn,
                 count=1,
                 startedBy=_starter(definition.release_id),
                 networkConfiguration=service["networkConfiguration"],
-                **place,
+                **launch,
             )
-        if not answer["tasks"]:
-            reasons = "; ".join(f"{each.get('reason')} {each.get('detail', '')}".strip() for each in answer["failures"])
-            raise ReleaseError(f"the ECS starts no task of {definition.arn}: {reasons or 'it says nothing'}")
-        return str(answer["tasks"][0]["taskArn"])
+        if not response["tasks"]:
+            failures = (f"{each.get('reason')} {each.get('detail', '')}".strip() for each in response["failures"])
+            raise ReleaseError(f"ECS starts no task of {definition.arn}: {'; '.join(failures) or 'it gives no reason'}")
+        return str(response["tasks"][0]["taskArn"])
 
     def trial(self, arn: str, release_id: int) -> TrialTask | None:
-        """The test of a release by its ARN; None as long as the ECS does not show it: lists and descriptions lag."""
-        with answered(f"look at the task {arn}"):
+        """Return the trial task of a release by its ARN; None until ECS describes it (eventual consistency)."""
+        with answered(f"describe the task {arn}"):
             tasks = self._client.describe_tasks(cluster=self._cluster, tasks=[arn])["tasks"]
         return TrialTask(tasks[0], release_id) if tasks else None
 
     def trials(self, release_id: int | None = None, status: str = "RUNNING") -> list[TrialTask]:
-        """Tests of a release, or of all: those that are to run, or with `STOPPED` those that ended in the last hour."""
+        """Return the trial tasks of a release, or of all releases; `status` as for `tasks`."""
         trials = []
         for task in self.tasks(status):
             own = self.definition(task["taskDefinitionArn"]).release_id
@@ -175,7 +175,7 @@ class EcsService:
         return trials
 
     def tasks(self, status: str = "RUNNING") -> list[dict[str, Any]]:
-        """Tasks of the family that are to run, or with `STOPPED` those that ended in the last hour."""
+        """Return the tasks of the service's family with a desired status; `STOPPED` are those of the last hour."""
         family = family_of(self.describe()["taskDefinition"])
         tasks: list[dict[str, Any]] = []
         with answered(f"list the tasks of {family}"):
@@ -184,29 +184,29 @@ class EcsService:
             )
             for page in pages:
                 if page["taskArns"]:
-                    answer = self._client.describe_tasks(cluster=self._cluster, tasks=page["taskArns"])
-                    tasks += answer["tasks"]
+                    response = self._client.describe_tasks(cluster=self._cluster, tasks=page["taskArns"])
+                    tasks += response["tasks"]
         return tasks
 
     def stop_task(self, arn: str, reason: str) -> None:
-        """Let a task end."""
+        """Stop a task."""
         with answered(f"stop the task {arn}"):
             self._client.stop_task(cluster=self._cluster, task=arn, reason=reason)
 
     def update(self, definition: str | None, count: int | None) -> dict[str, Any]:
-        """Begin a deployment; the service as it is then. None leaves what it has."""
+        """Start a deployment and return the updated service. None leaves the definition or desired count unchanged."""
         changes = {"taskDefinition": definition, "desiredCount": count}
         with answered(f"update the ECS service {self._name}"):
-            answer = self._client.update_service(
+            response = self._client.update_service(
                 cluster=self._cluster,
                 service=self._name,
                 **{name: value for name, value in changes.items() if value is not None},
             )
-        service: dict[str, Any] = answer["service"]
+        service: dict[str, Any] = response["service"]
         return service
 
     def why_failed(self, definition: str) -> str:
-        """What ended the tasks of a definition lately, each reason once; empty if none ended."""
+        """Return the distinct reasons why tasks of a definition stopped in the last hour; empty if none did."""
         stopped = [task for task in self.tasks(status="STOPPED") if task["taskDefinitionArn"] == definition]
         return "; ".join(dict.fromkeys(why_stopped(task) for task in stopped))
 

@@ -1,4 +1,4 @@
-"""A Bento's archive, unpacked. Python before 3.11.4 has no extraction filters, and Debian 12's is older."""
+"""Safe extraction of a Bento's archive. Python has no extraction filters before 3.11.4, and Debian 12's is older."""
 
 import json
 import shutil
@@ -13,9 +13,9 @@ from deposit.errors import ReleaseError
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Write the archive's files beneath `folder`: no links, no devices, no way out, nobody's owner or mode.
+    """Extract regular files and folders below `folder`; owners and modes of the archive are ignored.
 
-    Raises ReleaseError naming what does not belong in a Bento.
+    Raises ReleaseError for links, devices and paths outside of the folder.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -30,50 +30,50 @@ def _write(content: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> N
     name = PurePosixPath(member.name)
     if name.is_absolute() or ".." in name.parts or not (member.isfile() or member.isdir()):
         raise ReleaseError(f"the Bento's archive holds {member.name!r}, which is no file beneath it: package it again")
-    place = folder / name
+    path = folder / name
     if member.isdir():
-        place.mkdir(parents=True, exist_ok=True)
+        path.mkdir(parents=True, exist_ok=True)
         return
-    place.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     source = content.extractfile(member)
     if source is None:
-        raise ReleaseError(f"the Bento's archive gives no content for {member.name!r}: package it again")
-    with source, place.open("wb") as target:
+        raise ReleaseError(f"the Bento's archive has no content for {member.name!r}: package it again")
+    with source, path.open("wb") as target:
         shutil.copyfileobj(source, target)
 
 
 BENTO = Path("/bento")
-"""Where the Bento lies in the image."""
+"""Path of the Bento in the image."""
 USER = 10001
-"""User and group of what serves."""
-_MADE_AT_START = ("bentos", "envs", "models", "tmp")
-"""BentoML makes these folders of its home at start, which a read-only file system would refuse."""
+"""User and group ID of the service."""
+_HOME_FOLDERS = ("bentos", "envs", "models", "tmp")
+"""Folders that BentoML creates in its home at start, which fails on a read-only file system."""
 
 
 @contextmanager
 def unpacked_bento(archive: Path) -> Iterator[Path]:
-    """A folder whose `bento` is what an image holds at `BENTO`, for as long as the block lasts.
+    """Yield a temporary folder with a subfolder `bento`: the content of an image at `BENTO`.
 
-    Raises ReleaseError if `archive` is no Bento.
+    Raises ReleaseError if `archive` is not a Bento.
     """
     with tempfile.TemporaryDirectory(prefix="image-") as folder:
         bento = Path(folder) / "bento"
         unpack(archive, bento)
-        for name in _MADE_AT_START:
+        for name in _HOME_FOLDERS:
             (bento / name).mkdir(exist_ok=True)
         yield Path(folder)
 
 
 @contextmanager
 def build_context(archive: Path, base: str) -> Iterator[Path]:
-    """A folder with a Dockerfile and the unpacked Bento. Raises ReleaseError as `unpacked_bento`."""
+    """Yield a folder with a Dockerfile and the unpacked Bento. Raises ReleaseError if `archive` is not a Bento."""
     with unpacked_bento(archive) as context:
         (context / "Dockerfile").write_text(f"FROM {base}\nCOPY --chown={USER}:{USER} bento {BENTO}\n")
         yield context
 
 
 def read_parity(image: tarfile.TarFile, bento_tag: str) -> dict[str, Any]:
-    """The rows and probabilities of the model in an image's files. Raises ReleaseError if missing or broken."""
+    """Return the content of `parity.json` from the files of an image. Raises ReleaseError if missing or broken."""
     for member in image:
         file = image.extractfile(member) if member.name.endswith("/parity.json") else None
         with suppress(ValueError):

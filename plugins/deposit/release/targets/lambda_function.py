@@ -1,4 +1,4 @@
-"""One function of AWS Lambda: its code, its published versions, the aliases that name them."""
+"""Client of one AWS Lambda function: its code, published versions and aliases."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -18,19 +18,19 @@ _CONFIGURED = (
     "Environment", "MemorySize", "Timeout", "Role", "VpcConfig", "EphemeralStorage", "ImageConfigResponse",
     "Architectures", "KMSKeyArn", "LoggingConfig", "TracingConfig",
 )  # fmt: skip
-"""What a version is published with, besides its image."""
-_EVERY_SECONDS = 2
+"""Fields of the configuration that is published with a version, besides its image."""
+_POLL_SECONDS = 2
 
 
 class Alias(NamedTuple):
-    """A name of a published version."""
+    """The published version that an alias points to, and the description of the alias."""
 
     version: str
     description: str
 
 
 class LambdaFunction:
-    """The function that the settings name. Raises ReleaseError for what AWS refuses, UpstreamError if it is down."""
+    """The function of the settings. Raises ReleaseError if AWS rejects a request, UpstreamError if it is down."""
 
     def __init__(self, rules: ReleaseSettings, region: str) -> None:
         self.name = rules.lambda_function
@@ -38,21 +38,21 @@ class LambdaFunction:
             raise ConfigError(
                 "DEPOSIT_RELEASE__LAMBDA_FUNCTION is not set: the target `lambda` needs a function's name"
             )
-        self._tries = max(1, int(rules.start_timeout / _EVERY_SECONDS))
+        self._attempts = max(1, int(rules.start_timeout / _POLL_SECONDS))
         self._client = aws_client("lambda", region)
 
     def configuration(self) -> dict[str, Any]:
-        """All that a version published now would be started with, but for its image."""
+        """Return the configuration, without the image, that a version published now would have."""
         with answered(f"describe {self.name}"):
             described = self._describe(_LATEST)
         return {name: described[name] for name in _CONFIGURED if described.get(name)}
 
     def publish(self, image: str, description: str) -> str:
-        """A version that runs an image, `host/repository@sha256:…`; the newest one, if it does so already.
+        """Publish a version of an image, `host/repository@sha256:…`, and return its number.
 
-        Raises ReleaseError with AWS's own reason if the image cannot be used.
+        If nothing has changed, that is the newest version. Raises ReleaseError with a reason if AWS rejects the image.
         """
-        with self._errors("take the image for the function"):
+        with self._errors("deploy the image to the function"):
             self._wait("function_updated_v2")  # Terraform may be at work
             updated = self._client.update_function_code(FunctionName=self.name, ImageUri=image, Publish=False)
             self._wait("function_updated_v2")
@@ -63,7 +63,7 @@ class LambdaFunction:
         return str(published["Version"])
 
     def problem(self, version: str) -> str | None:
-        """Why a version will never answer; None while it may."""
+        """Return why a version will never answer; None while it still may."""
         with answered(f"describe {self.name}"):
             try:
                 described = self._describe(version)
@@ -73,24 +73,24 @@ class LambdaFunction:
                 return f"the function {self.name} has no version {version}"
         if described.get("State") != "Failed":
             return None
-        return f"version {version} of {self.name}: {described.get('StateReason') or 'it says nothing'}"
+        return f"version {version} of {self.name}: {described.get('StateReason') or 'AWS gives no reason'}"
 
     def aliases(self) -> dict[str, Alias]:
-        """By name."""
+        """Return the aliases by name."""
         with answered("list the function's aliases"):
             pages = self._client.get_paginator("list_aliases").paginate(FunctionName=self.name)
             aliases = [alias for page in pages for alias in page["Aliases"]]
         return {each["Name"]: Alias(each["FunctionVersion"], each.get("Description", "")) for each in aliases}
 
     def versions(self) -> list[str]:
-        """Those that are published, oldest first."""
+        """Return the numbers of published versions, oldest first."""
         with answered("list the function's versions"):
             pages = self._client.get_paginator("list_versions_by_function").paginate(FunctionName=self.name)
             versions = [each["Version"] for page in pages for each in page["Versions"]]
         return sorted((version for version in versions if version != _LATEST), key=int)
 
     def point(self, alias: str, version: str, description: str | None = None) -> None:
-        """Let an alias name a version, and make it if it is not there."""
+        """Point an alias to a version; the alias is created if it does not exist."""
         names = {"FunctionName": self.name, "Name": alias, "FunctionVersion": version}
         described = {} if description is None else {"Description": description}
         with answered(f"point the alias {alias} of {self.name} to version {version}"):
@@ -102,25 +102,25 @@ class LambdaFunction:
                 self._client.create_alias(**names, **described)
 
     def forget(self, alias: str) -> None:
-        """Remove an alias, and its version unless another alias names it; none there is fine."""
+        """Remove an alias if it exists, and its version unless another alias points to it."""
         aliases = self.aliases()
-        gone = aliases.pop(alias, None)
-        if gone is None:
+        removed = aliases.pop(alias, None)
+        if removed is None:
             return
         with answered(f"remove the alias {alias} of {self.name}"):
             self._client.delete_alias(FunctionName=self.name, Name=alias)
-            if all(each.version != gone.version for each in aliases.values()):
-                self._client.delete_function(FunctionName=self.name, Qualifier=gone.version)
+            if all(each.version != removed.version for each in aliases.values()):
+                self._client.delete_function(FunctionName=self.name, Qualifier=removed.version)
 
     def invoke(self, version: str, event: Mapping[str, Any]) -> dict[str, Any]:
-        """A version's answer to an event. Raises ReleaseError with its own words if it fails."""
+        """Invoke a version with an event and return its result. Raises ReleaseError with its message if it fails."""
         with answered(f"invoke version {version} of {self.name}"):
-            answer = self._client.invoke(FunctionName=self.name, Qualifier=version, Payload=json.dumps(event).encode())
-            payload = json.loads(answer["Payload"].read() or b"null")
-        if "FunctionError" in answer or not isinstance(payload, dict) or "statusCode" not in payload:
-            words = payload.get("errorMessage") if isinstance(payload, dict) else None
+            result = self._client.invoke(FunctionName=self.name, Qualifier=version, Payload=json.dumps(event).encode())
+            payload = json.loads(result["Payload"].read() or b"null")
+        if "FunctionError" in result or not isinstance(payload, dict) or "statusCode" not in payload:
+            message = payload.get("errorMessage") if isinstance(payload, dict) else None
             raise ReleaseError(
-                f"version {version} of {self.name} fails ({words or answer.get('FunctionError') or 'no answer'}): "
+                f"version {version} of {self.name} fails ({message or result.get('FunctionError') or 'no answer'}): "
                 "see its log"
             )
         return dict(payload)
@@ -129,12 +129,12 @@ class LambdaFunction:
         return dict(self._client.get_function_configuration(FunctionName=self.name, Qualifier=version))
 
     def _wait(self, name: str, **more: str) -> None:
-        configuration = {"Delay": _EVERY_SECONDS, "MaxAttempts": self._tries}
+        configuration = {"Delay": _POLL_SECONDS, "MaxAttempts": self._attempts}
         self._client.get_waiter(name).wait(FunctionName=self.name, WaiterConfig=configuration, **more)
 
     @contextmanager
     def _errors(self, action: str) -> Iterator[None]:
-        """As `answered`, and the reason why what was waited for has failed."""
+        """Translate errors as `answered` does, and those of waiters to a ReleaseError with AWS's reason."""
         try:
             with answered(action):
                 yield

@@ -1,4 +1,4 @@
-"""Target `process`: each replica is a program of supervisor, which restarts it and brings it up after a reboot."""
+"""Target `process`: each replica is a program of supervisor, which restarts it and starts it after a reboot."""
 
 import configparser
 import json
@@ -24,14 +24,14 @@ from deposit.settings import Settings
 _PREFIX = "serving-"
 _PORTS = 50
 _CONFIGURATION = "CONFIGURATION_SHA256"
-_HOPELESS = {"FATAL", "UNKNOWN", "STOPPED"}
-"""States that supervisor does not leave by itself."""
+_FINAL_STATES = {"FATAL", "UNKNOWN", "STOPPED"}
+"""States from which supervisor does not restart a program."""
 
 
 class ProcessTarget:
-    """Services as supervisor programs `serving-<release id>` on ports of their own; further replicas end in `-2`, `-3`.
+    """Services as supervisor programs `serving-<release id>`, each on its own port; further replicas end in `-2`, `-3`.
 
-    The programs of a release are in one file, so that all or none of them are to run.
+    The programs of a release are in one file, so adding and removing them is atomic.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -45,7 +45,7 @@ class ProcessTarget:
             folder.mkdir(parents=True, exist_ok=True)
 
     def install(self, release: Release, archive: Path) -> None:
-        """Unpack beside and rename: a crash leaves no half Bento. Raises ReleaseError if it is not an archive."""
+        """Unpack to a temporary folder and rename it, which is atomic. Raises ReleaseError if it is not a Bento."""
         fresh = Path(tempfile.mkdtemp(prefix=".new-", dir=self._bentos))
         try:
             unpack(archive, fresh)
@@ -55,11 +55,11 @@ class ProcessTarget:
             shutil.rmtree(fresh, ignore_errors=True)
 
     def installed(self, release: Release) -> bool:
-        """Whether the unpacked Bento is there."""
+        """Whether the unpacked Bento exists."""
         return self._folder(release).is_dir()
 
     def parity(self, release: Release) -> dict[str, Any]:
-        """The rows and probabilities in the baked-in model. Raises ReleaseError if they are missing or broken."""
+        """Return the content of the model's `parity.json`. Raises ReleaseError if it is missing or broken."""
         candidates = sorted(self._folder(release).glob("models/*/*/parity.json"))
         try:
             content: dict[str, Any] = json.loads(candidates[0].read_text())
@@ -68,7 +68,7 @@ class ProcessTarget:
         return content
 
     def start(self, release: Release) -> tuple[str, ...]:
-        """Write the programs' file and have supervisor start them; those that were written for other settings go."""
+        """Write the program file and let supervisor start it; replicas with other settings are stopped first."""
         if self.started_with(release.id) != self.configuration(release):
             self.stop(release.id)
         if release.id not in self.running():
@@ -83,46 +83,46 @@ class ProcessTarget:
         return self.running()[release.id]
 
     def client(self, address: str) -> httpx.Client:
-        """Of `host:port`."""
+        """Return a client for `host:port`."""
         return plain_client(address)
 
     def stop(self, release_id: int) -> None:
-        """Remove the programs' file first, so that no reboot brings them back, then the processes."""
+        """Remove the program file first, so that a reboot does not start the programs again, then the processes."""
         self._program_file(release_id).unlink(missing_ok=True)
         for file in self._programs.glob(f"{_PREFIX}*.sh"):
             if _release_of(file.stem) == release_id:
                 file.unlink(missing_ok=True)
         self._supervisor.call("reloadConfig")
-        # as supervisor knows them: one that was killed here has removed the file already
+        # ask supervisor for the programs: a `stop` that was killed here has removed the file already
         for info in self._supervisor.call("getAllProcessInfo"):
             if _release_of(info["group"]) == release_id:
                 self._supervisor.take_off(info["group"])
 
     def problem(self, release_id: int) -> str | None:
-        """Supervisor's own words when it has given up one of the replicas."""
+        """Return supervisor's reason if it has given up on one of the replicas."""
         for name in self._names(release_id):
             info = self._supervisor.call("getProcessInfo", f"{name}:{name}", ignore=(Faults.BAD_NAME,))
-            if info and info["statename"] not in _HOPELESS:
+            if info and info["statename"] not in _FINAL_STATES:
                 continue
             reason = (info["spawnerr"] or info["description"]) if info else "it does not know the program"
             return f"supervisor gave up on {name}: {reason}; see {self._logs / name}.log"
         return None
 
     def configuration(self, release: Release) -> str:
-        """Of the scripts that start the replicas, and of their key to the object store."""
+        """Return the digest of the scripts that start the replicas, and of their key to the object store."""
         secret = self._settings.release.store_secret_key
         secrets = {} if secret is None else {"store": secret.get_secret_value()}
         scripts = {str(replica): self._script(release, replica) for replica in self._replicas}
         return configuration_digest(release, scripts, secrets)
 
     def started_with(self, release_id: int) -> str | None:
-        """From the programs' file."""
+        """Return the digest in the program file."""
         for program in self._written(release_id).values():
             return program.get("environment", "").partition("=")[2].strip('"') or None
         return None
 
     def running(self) -> dict[int, tuple[str, ...]]:
-        """From the program files, which say what supervisor has to keep running."""
+        """Return the addresses in the program files, which define what supervisor keeps running."""
         addresses = {}
         for path in self._programs.glob(f"{_PREFIX}*.conf"):
             release_id = int(path.stem.removeprefix(_PREFIX))
@@ -137,7 +137,7 @@ class ProcessTarget:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def abandon(self) -> None:
-        """Nothing: supervisor, which is ending too, stops its programs."""
+        """Do nothing: supervisor stops too, and its programs with it."""
 
     def _folder(self, release: Release) -> Path:
         return self._bentos / release.bento_sha256
@@ -152,20 +152,20 @@ class ProcessTarget:
         return list(self._written(release_id)) or [_name(release_id, 1)]
 
     def _written(self, release_id: int) -> dict[str, Mapping[str, str]]:
-        """The programs of a release's file by name, first replica first; none if there is no file."""
+        """Return the programs in the file of a release by name, ordered by replica; empty if there is no file."""
         parser = configparser.RawConfigParser()
         parser.read(self._program_file(release_id))
         return {section.removeprefix("program:"): parser[section] for section in parser.sections()}
 
     def _write_store_key(self) -> None:
-        """The one secret of a service: in a file of its own, since supervisor's files and command lines are shown."""
+        """Write the only secret of a service to a separate file, since program files and command lines are visible."""
         secret = self._settings.release.store_secret_key
         if secret is not None:
             replace_file(self._store_key, secret.get_secret_value().encode())
 
     def _script(self, release: Release, replica: int) -> str:
         folder = self._folder(release)
-        # supervisor's own environment holds what its other programs need; a service gets what is its own
+        # `env -i`: a service must not inherit supervisor's environment, which has the settings of other programs
         environment = {"PATH": "/usr/bin:/bin"} | bentoml_variables(folder)
         environment |= service_variables(self._settings, self._store_key, replica)
         words = [f"{name}={value}" for name, value in environment.items()]
@@ -177,11 +177,11 @@ class ProcessTarget:
         return "".join(self._program(release, replica, port) for replica, port in replicas)
 
     def _program(self, release: Release, replica: int, port: int) -> str:
-        """All paths are below the folder that supervisor works in: none of its own path is quoted here."""
+        """Return the section of one replica. Paths are relative to supervisor's folder, so that none needs quoting."""
         name = _name(release.id, replica)
         lines = {
             "command": f"/bin/sh {self._programs.relative_to(self._root)}/{name}.sh --port {port}",
-            # not the service's, whose environment is empty but for what its script gives
+            # keeps the digest for `started_with`; the service does not see it, since its script sets the environment
             "environment": f'{_CONFIGURATION}="{self.configuration(release)}"',
             "autostart": "true", "autorestart": "true", "startsecs": "1", "startretries": "3",
             "stopsignal": "TERM", "stopwaitsecs": "40", "stopasgroup": "true", "killasgroup": "true",
@@ -196,8 +196,8 @@ class ProcessTarget:
         free = [port for port in range(first, first + _PORTS) if str(port) not in taken and _is_free(port)][:wanted]
         if len(free) < wanted:
             raise ReleaseError(
-                f"of the ports from {first} to {first + _PORTS - 1} {len(free)} are free, {wanted} are needed: set "
-                "DEPOSIT_RELEASE__FIRST_PORT"
+                f"only {len(free)} of the ports {first} to {first + _PORTS - 1} are free, and {wanted} are needed: "
+                "change DEPOSIT_RELEASE__FIRST_PORT"
             )
         return free
 
@@ -213,6 +213,6 @@ def _name(release_id: int, replica: int) -> str:
 
 
 def _release_of(name: str) -> int | None:
-    """The release whose program has this name; None for another part's."""
+    """Return the release of a program by its name; None for a program that is not a service."""
     number = name.removeprefix(_PREFIX).partition("-")[0]
     return int(number) if name.startswith(_PREFIX) and number.isdecimal() else None

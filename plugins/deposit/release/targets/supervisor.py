@@ -1,4 +1,4 @@
-"""Supervisord as its clients see it: XML-RPC on a unix socket."""
+"""Client of supervisord: XML-RPC over a Unix socket."""
 
 from http.client import HTTPException
 from pathlib import Path
@@ -15,15 +15,15 @@ STOP_SECONDS = 20
 
 
 class Supervisor:
-    """The supervisor that listens on a socket, which is connected to at each call."""
+    """The supervisor that listens on a socket. Each call opens a new connection."""
 
     def __init__(self, socket: Path | str) -> None:
         self._socket = socket
 
     def call(self, method: str, *arguments: Any, ignore: tuple[int, ...] = ()) -> Any:
-        """What a method of its interface returns; None for the faults (of `Faults`) to ignore.
+        """Call a method and return its result, or None for a fault (of `Faults`) in `ignore`.
 
-        Raises UpstreamError if it refuses or does not answer.
+        Raises UpstreamError if supervisor rejects the call or does not answer.
         """
         transport = SupervisorTransport(None, None, f"unix://{self._socket}")
         server = ServerProxy("http://127.0.0.1", transport=transport)
@@ -41,15 +41,15 @@ class Supervisor:
             transport.close()
 
     def take_off(self, group: str) -> None:
-        """Stop a group and remove it, though another may start or remove it meanwhile: `deposit up`, or the releaser.
+        """Stop and remove a group, even if `deposit up` or the releaser starts or removes it at the same time.
 
-        Raises UpstreamError if it refuses, does not answer, or does not stop the group.
+        Raises UpstreamError if supervisor rejects a call, does not answer, or does not stop the group.
         """
 
-        def is_off() -> bool:
+        def is_removed() -> bool:
             self.call("stopProcessGroup", group, ignore=(Faults.BAD_NAME,))
             self.call("removeProcessGroup", group, ignore=(Faults.BAD_NAME, Faults.STILL_RUNNING))
             return group not in {state["group"] for state in self.call("getAllProcessInfo")}
 
-        if not wait_until(is_off, STOP_SECONDS):
+        if not wait_until(is_removed, STOP_SECONDS):
             raise UpstreamError(f"supervisor does not stop {group}: run `deposit down`, then start again")

@@ -1,4 +1,4 @@
-"""Task definitions of releases, each a copy of Terraform's with its own image and environment, and their rollouts."""
+"""Task definitions of releases, copied from Terraform's with another image and environment, and their rollouts."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
@@ -8,15 +8,15 @@ from deposit.errors import ReleaseError
 from deposit.release.repository import Release
 
 SERVICE, PORT = "service", 8000
-"""The container that serves, and where."""
+"""Name and port of the service's container."""
 RELEASE_TAG, BENTO_TAG, CONFIGURATION_TAG = "deposit:release", "deposit:bento", "deposit:configuration"
-"""Tags of a release's definition: its id, the sha256 of its Bento, the digest of all that it is started with."""
+"""Tags of a release's definition: id of the release, sha256 of its Bento, digest of its configuration."""
 
 Definition = Mapping[str, Any]
 
 
 def family_of(arn: str) -> str:
-    """The family of a definition.
+    """Return the family of a task definition.
 
     >>> family_of("arn:aws:ecs:eu-central-1:123456789012:task-definition/deposit-prod-serving:12")
     'deposit-prod-serving'
@@ -25,18 +25,18 @@ def family_of(arn: str) -> str:
 
 
 def tags_of(described: Sequence[Mapping[str, str]]) -> dict[str, str]:
-    """Tags by key, from the pairs that the ECS writes."""
+    """Return tags by key, from ECS's list of pairs."""
     return {tag["key"]: tag["value"] for tag in described}
 
 
 def release_of(tags: Mapping[str, str]) -> int | None:
-    """The release whose definition or task it is; None for one of Terraform's."""
+    """Return the release of a definition or task by its tags; None for one of Terraform's."""
     value = tags.get(RELEASE_TAG, "")
     return int(value) if value.isdecimal() else None
 
 
 def release_tags(release: Release, configuration: str, template: Mapping[str, str]) -> list[dict[str, str]]:
-    """The template's tags and a release's own."""
+    """Return the tags of the template and those of a release."""
     own = {
         RELEASE_TAG: str(release.id),
         BENTO_TAG: release.bento_sha256,
@@ -46,14 +46,16 @@ def release_tags(release: Release, configuration: str, template: Mapping[str, st
 
 
 def derive(template: Definition, accepted: Iterable[str], image: str, variables: Mapping[str, str]) -> dict[str, Any]:
-    """What to register for a release, but for its tags. Raises ReleaseError if the template has no service.
+    """Return the task definition to register for a release, without tags.
+
+    Raises ReleaseError if the template has no container for the service.
 
     Args:
-        template: Terraform's definition, as the ECS describes it.
-        accepted: the fields that may be registered; a description has more.
-        image: of the container that serves.
-        variables: its environment. What the template gives it, as a value or as a secret, stays as it is: it is of the
-            place, which the releaser does not know.
+        template: Terraform's definition, as described by ECS.
+        accepted: fields that can be registered; a description has more.
+        image: image of the service's container.
+        variables: environment of the service. Variables and secrets of the template take precedence: they describe
+            infrastructure that the releaser does not know.
     """
     containers = [dict(container) for container in template["containerDefinitions"]]
     service = next((container for container in containers if container["name"] == SERVICE), None)
@@ -63,9 +65,9 @@ def derive(template: Definition, accepted: Iterable[str], image: str, variables:
             f"the task definition {template['family']} has the containers {names} and none named {SERVICE!r}: "
             "apply terraform/services again"
         )
-    given = {entry["name"]: entry["value"] for entry in service.get("environment", [])}
-    secret = {entry["name"] for entry in service.get("secrets", [])}
-    environment = {name: value for name, value in variables.items() if name not in secret} | given
+    inherited = {entry["name"]: entry["value"] for entry in service.get("environment", [])}
+    secrets = {entry["name"] for entry in service.get("secrets", [])}
+    environment = {name: value for name, value in variables.items() if name not in secrets} | inherited
     service["image"] = image
     service["environment"] = [{"name": name, "value": environment[name]} for name in sorted(environment)]
     fields = set(accepted) - {"tags"}
@@ -73,7 +75,7 @@ def derive(template: Definition, accepted: Iterable[str], image: str, variables:
 
 
 class Rollout(StrEnum):
-    """Of one deployment of a service."""
+    """State of a deployment of an ECS service."""
 
     RUNNING = "running"
     STEADY = "steady"
@@ -82,17 +84,17 @@ class Rollout(StrEnum):
 
 
 def deployment_of(service: Mapping[str, Any], definition: str) -> Mapping[str, Any] | None:
-    """The newest deployment of a task definition."""
+    """Return the newest deployment of a task definition, if there is one."""
     matching = [each for each in service["deployments"] if each["taskDefinition"] == definition]
     return max(matching, key=lambda each: each["createdAt"], default=None)
 
 
 def rollout_of(service: Mapping[str, Any], deployment: Mapping[str, Any]) -> Rollout:
-    """How far a deployment has come that was begun earlier.
+    """Return the state of a deployment.
 
-    A circuit breaker that rolls back marks it as failed and begins another one, of the definition before; both stand in
-    the description until the first is drained. Description and change are not always of the same moment: as long as
-    neither is seen, it is running.
+    When the circuit breaker rolls back, ECS marks the deployment as failed and starts another one of the previous
+    definition; a description has both until the first is drained. Descriptions are eventually consistent, so a
+    deployment is considered running until it is seen as completed, failed or replaced.
     """
     now = next((each for each in service["deployments"] if each["id"] == deployment["id"]), None)
     if now is not None and now.get("rolloutState") == "FAILED":
@@ -107,12 +109,12 @@ def rollout_of(service: Mapping[str, Any], deployment: Mapping[str, Any]) -> Rol
 
 
 def why_stopped(task: Mapping[str, Any]) -> str:
-    """One sentence of a stopped task: the ECS's own reason and what ended its containers."""
-    reasons = [str(task.get("stoppedReason") or "it says nothing")]
+    """Return why a task has stopped, in one line: ECS's reason, and the reason or exit code of each container."""
+    reasons = [str(task.get("stoppedReason") or "ECS gives no reason")]
     for container in task.get("containers", []):
-        words = container.get("reason") or (
+        reason = container.get("reason") or (
             f"exit code {container['exitCode']}" if container.get("exitCode") not in (None, 0) else ""
         )
-        if words:
-            reasons.append(f"{container['name']}: {words}")
+        if reason:
+            reasons.append(f"{container['name']}: {reason}")
     return "; ".join(reasons)
