@@ -1,9 +1,10 @@
 """### Archive
 
 Moves the months of `predictions` that are older than `DEPOSIT_ARCHIVE__KEEP_MONTHS` from PostgreSQL to Parquet in the
-object store, where monitoring goes on reading them. A month's files are read back and compared with the rows before its
-days are dropped; a run that was killed goes on where it was. A month of which rows may still come stays, and the task's
-result says why. Off unless `DEPOSIT_ARCHIVE__SCHEDULE` is set. With `month`, that month alone.
+object store, where monitoring continues to read them. A month's files are read back and compared with the rows before
+its partitions are dropped; a run that was killed resumes where it stopped. A month that may still get rows stays in
+PostgreSQL, and the task's result says why. The DAG has no schedule unless `DEPOSIT_ARCHIVE__SCHEDULE` is set. With
+`month`, it archives only that month.
 """
 
 from datetime import timedelta
@@ -16,7 +17,7 @@ from deposit_defaults import DEFAULTS, MODELS, MONTH, SETTINGS, param
 
 @task.external_python(**MODELS, execution_timeout=timedelta(hours=12))
 def archive(month: str | None) -> list[dict[str, Any]]:
-    """Archive the months that are old enough, or one, and return what became of each."""
+    """Archive the months that are old enough, or the given one, and return the result of each."""
     import msgspec
 
     from deposit.log.archiver import archive_months
@@ -24,7 +25,7 @@ def archive(month: str | None) -> list[dict[str, Any]]:
     from deposit.tasks import running
 
     with running():
-        # as plain text and numbers, which Airflow's environment reads
+        # as built-in types: Airflow's environment cannot import ours
         months: list[dict[str, Any]] = msgspec.to_builtins(archive_months(load_settings(), month))
         return months
 
@@ -38,7 +39,7 @@ def archive(month: str | None) -> list[dict[str, Any]]:
             None,
             type=["null", "string"],
             pattern=MONTH,
-            description="A month, like 2010-05; empty means all that are due.",
+            description="A month, like 2010-05; empty means all months that are due.",
         ),
     },
 )

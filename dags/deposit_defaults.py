@@ -1,4 +1,4 @@
-"""What the DAGs share: their assets, their defaults, and how a task runs in the models' environment."""
+"""Shared by the DAGs: assets, default arguments, and how a task runs in the models' environment."""
 
 from datetime import UTC, datetime, timedelta
 from subprocess import CalledProcessError
@@ -17,21 +17,21 @@ DATASET_VERSION = r"^[0-9a-f]{16}$"
 MODEL_ID = r"^\S+-v[1-9]\d{0,8}$"
 MONTH = r"^\d{4}-(0[1-9]|1[0-2])$"
 MONTH_OR_DAY = r"^\d{4}-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?$"
-"""What a parameter must look like: Airflow refuses another at once, in the form and in the API."""
+"""Patterns of parameters: Airflow rejects a value that does not match, in the trigger form and in the API."""
 
 
 class UnlessRefused(RetryPolicy):
-    """Try again what may pass, as a server that is down; a task that was refused would be refused again."""
+    """Retry tasks whose failure may pass, such as an outage, but not those that exited with `REFUSED`."""
 
     def evaluate(self, exception: BaseException, *_: Any, **__: Any) -> RetryDecision:
-        """Fail a task that says by its exit code that it was refused."""
+        """Fail a task without retries if its exit code is `REFUSED`."""
         if isinstance(exception, CalledProcessError) and exception.returncode == REFUSED:
             return RetryDecision.fail("refused, for the reason above")
         return RetryDecision.default()
 
 
 def report_failure(context: Any) -> None:
-    """Record a run that failed, and call whoever is to be called."""
+    """Record a failed run as an event, and post it to the webhook if one is set."""
     from deposit.events import report_failure
     from deposit.settings import load_settings
 
@@ -43,11 +43,11 @@ def report_failure(context: Any) -> None:
 
 
 SETTINGS = open_settings()
-"""What files of DAGs go by: they are read every minute, and need no secret."""
+"""Settings for the DAG files, without secrets: Airflow parses these files every minute."""
 
 
 def _first_moment() -> datetime:
-    """From when on runs are due: a new stack without Docker has missed no night."""
+    """Start date of the DAGs: without Docker the stack's creation, so that a new stack has no missed runs."""
     secrets = SETTINGS.state.secrets
     if not secrets.exists():
         return datetime(2026, 1, 1, tzinfo=UTC)
@@ -73,9 +73,9 @@ DEFAULTS: dict[str, Any] = {
 }
 
 MODELS: dict[str, Any] = {"python": str(SETTINGS.python), "expect_airflow": False}
-"""A task's environment: the models', whose libraries Airflow's own never imports."""
+"""Arguments of tasks in the models' environment, whose libraries Airflow's environment does not have."""
 
 
 def param(name: str) -> Any:
-    """A parameter of the run as a task's argument: a template, in whose place Airflow puts the value."""
+    """A run parameter as a task argument: a template that Airflow renders to the value."""
     return f"{{{{ params['{name}'] }}}}"

@@ -1,12 +1,12 @@
 """### Ingest the campaign history
 
 Reads the source, checks every row against the data contract, and publishes a **dataset version** to the object store.
-Bad rows go to quarantine and to the table `rejects`; too many of them fail the run with nothing published.
-The months of the public data set are known; rows of another source need a column `period` or `date`, or the first row's
-year. A file whose months cannot be right fails the run, too, unless that is accepted by name.
-The same input twice makes no second version. What follows: `deposit_train`, by the asset `deposit_dataset`.
+Invalid rows go to quarantine and to the table `rejects`; too many of them fail the run, and nothing is published.
+The months of the public data set are known; rows of another source need a column `period` or `date`, or the year of the
+first row. The run also fails if the months of a file cannot be right, unless the failed check is listed in `accept`.
+Ingesting the same input again creates no second version. The asset `deposit_dataset` then triggers `deposit_train`.
 
-What the form leaves empty is as the settings say. With source `s3` the triggerer waits for the bank's file first.
+Empty fields of the trigger form are taken from the settings. With source `s3` the triggerer first waits for the file.
 """
 
 from datetime import date, timedelta
@@ -21,8 +21,8 @@ from deposit_defaults import DATASET, DEFAULTS, MODELS, SETTINGS, param
 SOURCES = ["bundled", "uci", "kaggle", "file", "s3", "postgres"]
 RULES = {
     "macro": "macro: two months with the same price and confidence index, or one with several",
-    "repeated": "repeated: rows that stand in the file twice",
-    "future": "future: months that are still to come",
+    "repeated": "repeated: rows that are in the file twice",
+    "future": "future: months in the future",
     "gaps": "gaps: more than two months missing in a row",
 }
 PATIENCE = timedelta(days=14)
@@ -30,7 +30,7 @@ PATIENCE = timedelta(days=14)
 
 @task
 def locate(source: str | None, uri: str | None, day: str) -> str | None:
-    """Where the bank's file of a day is to be; skipped, and the wait with it, where rows come from elsewhere."""
+    """Return the URI pattern of the file of a day; skips itself and the sensor for sources other than `s3`."""
     chosen = SETTINGS.changed("ingest", source=source, s3_uri=uri).ingest
     expected = chosen.object_pattern(date.fromisoformat(day)) if chosen.source == "s3" else None
     if expected is None:
@@ -62,7 +62,7 @@ def ingest(
         "source": Param(
             None,
             enum=[None, *SOURCES],
-            description="Where the data comes from; file, s3, kaggle and postgres have settings of their own.",
+            description="Source of the data; file, s3, kaggle and postgres have further settings.",
         ),
         "s3_uri": Param(None, type=["null", "string"], description="Source `s3`: URI, or pattern, of the object."),
         "path": Param(None, type=["null", "string"], description="Source `file`: path of the CSV."),
@@ -79,12 +79,12 @@ def ingest(
             items={"type": "string", "enum": [*RULES]},
             examples=[*RULES],
             values_display=RULES,
-            description="Checks of the months that may fail: the file is right all the same.",
+            description="Checks of the months that may fail, for a file that is right all the same.",
         ),
     },
 )
 def deposit_ingest() -> None:
-    """Wait for what source `s3` is to hold, then ingest."""
+    """With source `s3` wait for the file, then ingest."""
     uri: Any = locate(param("source"), param("s3_uri"), "{{ dag_run.run_after.date().isoformat() }}")
     file = S3KeySensor(
         task_id="wait", bucket_key=uri, wildcard_match=True, deferrable=True, poke_interval=300,

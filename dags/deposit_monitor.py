@@ -1,12 +1,12 @@
 """### Monitor
 
-Every night: counts in PostgreSQL what each model predicted in the month of the day before and in the two months before
-that (outcomes come late), compares it with what the model was trained on and with how good it was to be expected, and
-keeps every figure and a **verdict** by model in the table `metrics`: stable, population shift, decay, or data fault.
-Then it writes Evidently's report of each. A decay raises the asset `deposit_decay`, which has `deposit_train` look for
-a better model at once, but not again while the cool-down lasts; a row in `events` says so. Drift alone raises nothing.
-The rate table replaces a champion that is too old (`DEPOSIT_EXPIRY__REPLACE_AFTER`): `deposit_release` follows.
-A run replaces what an earlier one stored of its months. With `period`, that month or day alone.
+Every night: aggregates in PostgreSQL the predictions of each model in the month of the day before and in the two months
+before that (outcomes come late), compares them with the model's training data and its expected performance, and writes
+every metric and a **verdict** per model to the table `metrics`: stable, population shift, decay, or data fault.
+Then it writes an Evidently report for each. Decay updates the asset `deposit_decay`, which triggers `deposit_train` at
+once, but not again during the cool-down, and is recorded in `events`. Drift alone triggers nothing.
+The rate table replaces a champion that is too old (`DEPOSIT_EXPIRY__REPLACE_AFTER`), which triggers `deposit_release`.
+A run replaces the results of earlier runs for its months. With `period`, it monitors only that month or day.
 """
 
 from typing import Any
@@ -35,7 +35,7 @@ def monitor(period: str | None, day: str) -> list[str]:
 
 @task.external_python(**MODELS)
 def report(periods: list[str]) -> list[str]:
-    """Write what a person reads about each of these periods, and return where it is."""
+    """Write the reports of these periods, and return their URIs."""
     from deposit.monitoring.reporting import write_reports
     from deposit.settings import load_settings
     from deposit.tasks import running
@@ -47,7 +47,7 @@ def report(periods: list[str]) -> list[str]:
 
 @task.external_python(**MODELS, outlets=[DECAY], skip_on_exit_code=SKIP)
 def alarm(periods: list[str], day: str) -> list[str]:
-    """Request a retraining where a model has decayed; skipped if none has, or while the cool-down lasts."""
+    """Request a retraining if a model has decayed, and return the periods; skipped if none has, or in the cool-down."""
     import datetime
 
     from deposit.loop import request_retrainings
@@ -62,7 +62,7 @@ def alarm(periods: list[str], day: str) -> list[str]:
 
 @task.external_python(**MODELS, outlets=[CHAMPION], skip_on_exit_code=SKIP)
 def replace_expired(day: str) -> str:
-    """Make the rate table champion if the champion is too old, and return its model id; else skipped."""
+    """Promote the rate table if the champion is too old, and return its model id; skipped otherwise."""
     from deposit.loop import replace_expired
     from deposit.settings import load_settings
     from deposit.tasks import running, skip_unless
@@ -87,7 +87,7 @@ def replace_expired(day: str) -> str:
     },
 )
 def deposit_monitor() -> None:
-    """Monitor, then report, and raise the alarm if a model has decayed; beside it, replace a champion that expired."""
+    """Monitor, then write reports and request retrainings; independently, replace an expired champion."""
     day = "{{ dag_run.run_after.date().isoformat() }}"
     periods: Any = monitor(param("period"), day)
     report(periods)

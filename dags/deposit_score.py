@@ -1,12 +1,12 @@
 """### Score in batch
 
-Scores every row of some files, Parquet or CSV, of any size, by the champion or by a model of your choice, and writes a
-folder of Parquet: id, probability, expected value, rank and model id, best rows first, and a manifest as the last file.
-Bad rows go to quarantine there, with file, line and reason. With `DEPOSIT_SCORE__LOG` the predictions are in PostgreSQL
-too, so that outcomes can be reported and months monitored.
+Scores every row of Parquet or CSV files of any size with the champion or a chosen model, and writes a folder of Parquet
+files: id, probability, expected value, rank and model id, best rows first; the manifest is written last.
+Invalid rows go to quarantine in the same folder, with file, line and reason. With `DEPOSIT_SCORE__LOG` the predictions
+are also written to PostgreSQL, so that outcomes can be reported and months monitored.
 
-A run that was killed goes on where it was; one that has published the same already publishes nothing. What the form
-leaves empty is as the settings say: `DEPOSIT_SCORE__INPUT`, and a folder of the day in the data bucket.
+A run that was killed resumes where it stopped; a run whose results are already published does nothing. Empty fields of
+the trigger form are taken from the settings: `DEPOSIT_SCORE__INPUT`, and a folder per day in the data bucket.
 """
 
 from datetime import timedelta
@@ -27,7 +27,7 @@ def score(
     restart: bool,
     day: str,
 ) -> dict[str, Any]:
-    """Score the files, and return what was published and where."""
+    """Score the files, and return a summary with the output folder."""
     import dataclasses
 
     from deposit.scoring.score import ScoreRequest, score, with_defaults
@@ -64,10 +64,10 @@ def score(
             None,
             type=["null", "string"],
             pattern=MONTH_OR_DAY,
-            description="A month or a day, like 2010-05, that logged predictions count as made in; empty means now.",
+            description="Month or day, like 2010-05, under which predictions are logged; empty means now.",
         ),
         "overwrite": Param(False, type="boolean", description="Replace the results of another run in that folder."),
-        "restart": Param(False, type="boolean", description="Begin a run that was not finished anew."),
+        "restart": Param(False, type="boolean", description="Start an unfinished run from the beginning."),
     },
 )
 def deposit_score() -> None:

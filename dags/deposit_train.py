@@ -1,14 +1,13 @@
 """### Train and select
 
-Fits every recipe on the dataset version ingested last, each month scored by the months before it, mixes them by what
-they did, and logs all runs to MLflow. The mixture becomes **champion** if it passes the gate: the same recipes on newer
-months unless they are clearly worse than today's champion, another table of recipes only if it is better beyond noise.
-A refused challenger ends the run with `select` skipped: nothing is released, and a row in `events` says why. What
-follows a new champion: `deposit_release`, by the asset `deposit_champion`.
+Fits every recipe on the dataset version ingested last, with each month scored by models of the months before it, mixes
+the recipes by their performance, and logs all runs to MLflow. The mixture becomes **champion** if it passes the gate:
+the same recipes on newer months unless they are clearly worse than the current champion, another table of recipes only
+if it is better beyond noise. If the challenger is rejected, `select` is skipped, nothing is released, and a row in
+`events` says why. A new champion triggers `deposit_release` through the asset `deposit_champion`.
 
-Months whose data is broken are left out. Runs for every new dataset version, and once more when
-monitoring says that a model has decayed; that costs nothing if no rows were ingested since: the same training is done
-once.
+Months whose data is broken are excluded. The DAG runs for every new dataset version, and when monitoring finds that a
+model has decayed. Training is idempotent: if no rows were ingested since, the existing training run is reused.
 """
 
 from typing import Any
@@ -21,7 +20,7 @@ from deposit_defaults import CHAMPION, DATASET, DATASET_VERSION, DECAY, DEFAULTS
 
 @task.external_python(**MODELS, executor=SETTINGS.train.executor)
 def train(dataset: str | None) -> str:
-    """Train and return the MLflow run that holds the model."""
+    """Train, and return the id of the MLflow run with the model."""
     from deposit.loop import train
     from deposit.settings import load_settings
     from deposit.tasks import running
@@ -32,7 +31,7 @@ def train(dataset: str | None) -> str:
 
 @task.external_python(**MODELS, outlets=[CHAMPION], skip_on_exit_code=SKIP)
 def select(training: str) -> str:
-    """Make the challenger champion if it has earned it, and return its model id."""
+    """Promote the challenger if it passes the gate, and return its model id; skipped otherwise."""
     import logging
 
     from deposit.loop import challenge

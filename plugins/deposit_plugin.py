@@ -1,4 +1,4 @@
-"""What deposit adds to Airflow's UI: the page `Deposit`, and links to the other parts of the stack."""
+"""Plugin for Airflow's UI: the page `Deposit`, and links to the other services of the stack."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -29,9 +29,9 @@ TITLES = {
     "grafana": "Dashboards (Grafana)",
     "store": "Object store",
 }
-"""Each address in the settings' section `links` with the text of its link."""
+"""Link texts by the settings in the section `links`."""
 
-# Airflow leaves it to a plugin to ask who somebody is, and whether that is anybody who may look at its UI
+# Airflow does not authenticate or authorise requests to a plugin's app: the app must do so itself
 app = FastAPI(
     dependencies=[Depends(requires_access_view(AccessView.WEBSITE))], docs_url=None, redoc_url=None, openapi_url=None
 )
@@ -39,17 +39,17 @@ APPS: list[dict[str, Any]] = [{"app": app, "url_prefix": PREFIX, "name": "deposi
 
 
 @app.exception_handler(HTTPException)
-async def refuse(request: Request, refusal: HTTPException) -> Response:
-    """As JSON; a browser that opens a page without a login is led to Airflow's, and from there back to the page."""
-    if refusal.status_code == HTTP_401_UNAUTHORIZED and "text/html" in request.headers.get("accept", ""):
-        page_asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        return RedirectResponse(get_auth_manager().get_url_login(next_url=page_asked), 303)
-    return await http_exception_handler(request, refusal)
+async def handle_error(request: Request, error: HTTPException) -> Response:
+    """Answer with JSON, or redirect a browser without a login to Airflow's login page, and from there back."""
+    if error.status_code == HTTP_401_UNAUTHORIZED and "text/html" in request.headers.get("accept", ""):
+        requested = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        return RedirectResponse(get_auth_manager().get_url_login(next_url=requested), 303)
+    return await http_exception_handler(request, error)
 
 
 @app.get("/")
 def index(request: Request, user: GetUserDep) -> HTMLResponse:
-    """What stands, whatever is away, with the buttons that this user may press."""
+    """The overview page, with what can be read if a server is down, and the buttons that this user may press."""
     try:
         settings = load_settings()
     except DepositError as error:
@@ -62,32 +62,32 @@ def index(request: Request, user: GetUserDep) -> HTMLResponse:
 
 @app.get("/assets/{name}")
 def asset(name: str) -> FileResponse:
-    """A style sheet or a script of the page."""
+    """A style sheet or script of the page."""
     if name not in ASSETS:
         raise HTTPException(404, f"the page has no file {name!r}")
-    # looked at again each time, so that an upgrade brings its own; the tag makes that cheap
+    # revalidated on every request, so that an upgrade takes effect at once; the ETag makes that cheap
     return FileResponse(ASSETS[name], headers={"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"})
 
 
 @app.get("/reports/{period}/{model_id}")
 def report(period: str, model_id: str) -> HTMLResponse:
-    """Evidently's report of one model's period."""
+    """Evidently's report on a model in a period."""
     return _stored(lambda: stored_pages.report(_reports(), period, model_id), REPORT_POLICY)
 
 
 @app.get("/cards/{model_id}")
 def card(model_id: str) -> HTMLResponse:
-    """The card of a released model."""
+    """The model card of a released model."""
     return _stored(lambda: stored_pages.card(_reports(), model_id), CARD_POLICY)
 
 
 def _reports() -> Bucket:
-    """Where the store keeps reports and cards."""
+    """The bucket of reports and model cards."""
     return ObjectStore(load_settings().store).reports
 
 
 def _may_run(request: Request, user: BaseUser, dag: str) -> bool:
-    """Whether Airflow lets this user start the DAG: asked as its REST API asks, which refuses whoever it does not."""
+    """Whether Airflow lets this user trigger the DAG, by the same check as in its REST API."""
     try:
         requires_access_dag("POST", DagAccessEntity.RUN, dag)(request, user)
     except HTTPException:
@@ -96,7 +96,7 @@ def _may_run(request: Request, user: BaseUser, dag: str) -> bool:
 
 
 def _stored(read: Callable[[], bytes], policy: str) -> HTMLResponse:
-    """A page that the store holds."""
+    """A page from the object store; responds with 404 if it does not exist, 503 if the store fails."""
     try:
         html = read()
     except (DataError, SourceError) as error:
@@ -107,13 +107,13 @@ def _stored(read: Callable[[], bytes], policy: str) -> HTMLResponse:
 
 
 def _links() -> dict[str, str]:
-    """The addresses that are set, by title."""
+    """The URLs that are set, by link text."""
     addresses = open_settings().links
     return {title: href for name, title in TITLES.items() if (href := getattr(addresses, name))}
 
 
 def views() -> list[dict[str, str]]:
-    """The page, which opens inside the UI, and a link for each address that is set, which opens beside it."""
+    """Airflow's navigation entries: the page, which opens inside the UI, and an external link for each URL."""
     links = [
         {"name": title, "href": href, "destination": "nav", "category": "deposit"} for title, href in _links().items()
     ]
@@ -128,7 +128,7 @@ def views() -> list[dict[str, str]]:
 
 
 class DepositPlugin(AirflowPlugin):
-    """The page and the links, in the navigation."""
+    """Registers the page and the links in Airflow's navigation."""
 
     name = "deposit"
     fastapi_apps = APPS

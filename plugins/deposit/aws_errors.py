@@ -1,4 +1,4 @@
-"""What AWS, and servers that speak its protocols, refuse: the kinds of a refusal, by the codes that they answer."""
+"""Classify the errors of AWS, and of servers that speak its protocols, by error code."""
 
 from enum import StrEnum
 from urllib.parse import urlsplit
@@ -21,7 +21,7 @@ from deposit.sections import StoreSettings
 
 
 class Refusal(StrEnum):
-    """Why a request was not carried out."""
+    """Why a request failed."""
 
     ABSENT = "absent"
     NO_BUCKET = "no bucket"
@@ -61,12 +61,12 @@ _WITHOUT_CREDENTIALS = (
 
 
 def code_of(error: ClientError) -> str:
-    """The code of an answer; of one without a body it is the HTTP status."""
+    """The error code of a response; the HTTP status if the response has no body."""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
 def refusal_of(error: ClientError | BotoCoreError) -> Refusal:
-    """Of which kind an error is."""
+    """Classify an error that a boto3 client raised."""
     if isinstance(error, ClientError):
         code = code_of(error)
         return Refusal.KEY if code.startswith("KMS.") else _BY_CODE.get(code, Refusal.OTHER)
@@ -76,15 +76,15 @@ def refusal_of(error: ClientError | BotoCoreError) -> Refusal:
 
 
 _KEYS = "DEPOSIT_STORE__ACCESS_KEY and DEPOSIT_STORE__SECRET_KEY"
-_SENTENCES: dict[Refusal, tuple[type[DepositError], str]] = {
+_MESSAGES: dict[Refusal, tuple[type[DepositError], str]] = {
     Refusal.ABSENT: (SourceError, "there is no such object"),
     Refusal.NO_BUCKET: (ConfigError, "the bucket {bucket} does not exist: make it, or correct {setting}"),
-    Refusal.TAKEN: (ConfigError, "the bucket {bucket} is another account's: choose another name by {setting}"),
+    Refusal.TAKEN: (ConfigError, "the bucket {bucket} belongs to another account: choose another name in {setting}"),
     Refusal.REGION: (ConfigError, "{bucket} is not in that region ({reason}): correct DEPOSIT_STORE__REGION"),
     Refusal.CREDENTIALS: (UpstreamError, "these credentials are unknown, or have expired ({reason}): {renew}"),
     Refusal.DENIED: (
         UpstreamError,
-        "access to {bucket} is denied: give these credentials the right to it, or, if the bucket is another account's, "
+        "access to {bucket} is denied: grant it to these credentials, or, if the bucket belongs to another account, "
         "correct {setting}",
     ),
     Refusal.KEY: (UpstreamError, "the KMS key cannot be used ({reason}): correct DEPOSIT_STORE__KMS_KEY"),
@@ -92,14 +92,17 @@ _SENTENCES: dict[Refusal, tuple[type[DepositError], str]] = {
     Refusal.SILENCE: (UpstreamError, "the object store does not answer ({reason}): {start}"),
     Refusal.OTHER: (UpstreamError, "{words}"),
 }
-"""What is wrong and what to do, after what could not be done and where. A right or a token may come yet: wait."""
+"""Error class and message by kind: what is wrong and what to do.
+
+Denied access and expired credentials are UpstreamErrors: they may be granted or renewed while the caller retries.
+"""
 
 
 def refused_by_store(
     settings: StoreSettings, action: str, bucket: str, setting: str, error: ClientError | BotoCoreError
 ) -> DepositError:
-    """The error for one of a store's client; `setting` is the one that names the bucket."""
-    kind, sentence = _SENTENCES[refusal_of(error)]
+    """Convert an error of a boto3 client to one of ours; `setting` is the setting that names the bucket."""
+    kind, sentence = _MESSAGES[refusal_of(error)]
     if settings.endpoint_url:
         where = settings.endpoint_url
         start = f"{remedy(urlsplit(where).hostname)}, or correct DEPOSIT_STORE__ENDPOINT_URL"

@@ -1,7 +1,7 @@
-"""Where pieces of work that know nothing of each other run: threads of this process, or the workers of a Dask cluster.
+"""Run independent tasks in threads of this process, or on the workers of a Dask cluster.
 
-Results come in the order of the calls, a bounded number of them is under way, and a worker that is lost costs its
-pieces' time alone: Dask gives them to another. `distributed` is imported only where a scheduler is set.
+Results come in the order of the calls, and the number of tasks in flight is bounded. If a worker is lost, Dask runs its
+tasks on another one. `distributed` is imported only if a scheduler is set.
 """
 
 import hashlib
@@ -31,28 +31,29 @@ _LIBRARIES = (
     "cloudpickle", "dask", "distributed", "msgspec", "numpy", "optuna", "pandas", "pyarrow", "scikit-learn", "scipy",
     "xgboost-cpu", "xgboost",
 )  # fmt: skip
-"""What makes the numbers, and what brings them over the wire."""
+"""Libraries that determine the numbers, or serialise them for the wire."""
 _AHEAD = 2
-"""Pieces of work for each thread of a worker: one that it does, and the next."""
+"""Tasks in flight for each thread of a worker: the running one and the next."""
 _CONNECT_SECONDS = 10.0
-_LOOK_SECONDS = 5.0
+_POLL_SECONDS = 5.0
 
 
 class Pool(Protocol):
-    """What does pieces of work."""
+    """Runs tasks."""
 
     def share(self, value: R) -> R:
-        """A value that many calls of `map` are given, to stand for it there; it travels once to each worker."""
+        """Return a stand-in for an argument of many calls of `map`; the value is sent to each worker only once."""
 
     def map(self, function: Callable[P, R], calls: Iterable[tuple[Any, ...]]) -> Generator[R]:
-        """What a function gives for the arguments of each call, in this order; what it raises is raised."""
+        """Yield the function's result for the arguments of each call, in order; re-raise what the function raises."""
 
 
 @contextmanager
 def pool(settings: ComputeSettings, threads: int) -> Iterator[Pool]:
-    """The workers of the scheduler that is set, else so many threads.
+    """The workers of the configured scheduler or, without one, `threads` threads of this process.
 
-    Raises ConfigError (they run other code or other packages) or UpstreamError (no scheduler, or no worker).
+    Raises ConfigError if the workers run other code or packages, UpstreamError if the scheduler does not answer or has
+    no worker.
     """
     if settings.scheduler is None:
         with ThreadPoolExecutor(threads, thread_name_prefix="compute") as executor:
@@ -88,13 +89,13 @@ def _cluster(address: str, patience: float) -> Iterator["_Cluster"]:
         raise ConfigError(
             "DEPOSIT_COMPUTE__SCHEDULER is set, but Dask is not installed: `uv sync --group dask`"
         ) from error
-    # a training's rows are no graph that somebody made too large
+    # training rows are large task arguments on purpose: no reason for a warning
     dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GB"})
     for name in ("distributed", "distributed.client"):
-        logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # what they would say is said as an error of ours
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # their failures are raised as errors of ours
     try:
         client: Any = Client(address, timeout=_CONNECT_SECONDS, set_as_default=False, direct_to_workers=True)  # type: ignore[no-untyped-call]
-    except (OSError, RuntimeError, TypeError, ValueError) as error:  # TypeError: certificates that are not there
+    except (OSError, RuntimeError, TypeError, ValueError) as error:  # TypeError: missing certificates
         raise UpstreamError(
             f"no Dask scheduler answers at {address}: start it, or leave DEPOSIT_COMPUTE__SCHEDULER empty", [error]
         ) from error
@@ -105,18 +106,18 @@ def _cluster(address: str, patience: float) -> Iterator["_Cluster"]:
 
 
 class _Cluster:
-    """The workers of a scheduler, seen to run what this process runs.
+    """The workers of a scheduler, checked to run the same code and packages as this process.
 
     Args:
-        client: connected.
-        address: of the scheduler.
-        patience: seconds that there may be no worker.
+        client: connected Dask client.
+        address: address of the scheduler.
+        patience: seconds that the scheduler may have no worker.
     """
 
     def __init__(self, client: Any, address: str, patience: float) -> None:
         self._client, self._address, self._patience = client, address, patience
         self._versions = versions()
-        with self._losses():
+        with self._translated():
             try:
                 client.wait_for_workers(1, timeout=patience)
             except TimeoutError as error:
@@ -126,12 +127,12 @@ class _Cluster:
             refuse_other(self._versions, answer if isinstance(answer, dict) else {"deposit": "none"}, worker)
 
     def share(self, value: R) -> R:
-        # as a task's argument it stays with the scheduler: a worker that is lost with it is no loss
+        # the packed value is a task argument, which the scheduler keeps: a lost worker does not lose the value
         return cast(R, self._client.submit(unpack, pack(value), pure=False))
 
     def map(self, function: Callable[P, R], calls: Iterable[tuple[Any, ...]]) -> Generator[R]:
         waiting: deque[Any] = deque()
-        with self._losses():
+        with self._translated():
             for call in calls:
                 waiting.append(self._submit(function, call))
                 if len(waiting) > self._width():
@@ -140,13 +141,13 @@ class _Cluster:
                 yield self._result(waiting.popleft())
 
     def _submit(self, function: Callable[..., Any], call: tuple[Any, ...]) -> Any:
-        """What is no shared value travels packed: through the scheduler, which keeps it for when a worker is lost."""
+        """Submit one call; its unshared arguments go packed through the scheduler, which keeps them for a rerun."""
         from distributed import Future as Shared
 
         places = [place for place, each in enumerate(call) if isinstance(each, Shared)]
         packed = pack([None if place in places else each for place, each in enumerate(call)])
         shared = [call[place] for place in places]
-        key = f"{function.__name__}-{uuid4().hex}"  # by its beginning the dashboard groups what runs
+        key = f"{function.__name__}-{uuid4().hex}"  # the dashboard groups tasks by this prefix
         return self._client.submit(_checked, self._versions, function, packed, places, *shared, key=key)
 
     def _width(self) -> int:
@@ -157,9 +158,9 @@ class _Cluster:
         alone_since: float | None = None
         while True:
             try:
-                return future.result(timeout=_LOOK_SECONDS)
+                return future.result(timeout=_POLL_SECONDS)
             except TimeoutError:
-                if future.done():  # it is the work's own
+                if future.done():  # raised by the function itself
                     raise
             now = time.monotonic()
             alone_since = None if self._client.scheduler_info(n_workers=-1)["workers"] else (alone_since or now)
@@ -167,8 +168,8 @@ class _Cluster:
                 raise self._no_worker()
 
     @contextmanager
-    def _losses(self) -> Iterator[None]:
-        """Dask's own failures as errors of ours."""
+    def _translated(self) -> Iterator[None]:
+        """Convert Dask's own failures to errors of ours."""
         from distributed import CancelledError, KilledWorker
         from distributed.comm.core import CommClosedError
 
@@ -176,23 +177,24 @@ class _Cluster:
             yield
         except KilledWorker as error:
             raise UpstreamError(
-                f"several workers of the Dask scheduler {self._address} died of the same piece of work: give them more "
-                "memory (their logs tell), then start again; what is done so far is kept"
+                f"several workers of the Dask scheduler {self._address} died while running the same task: give them "
+                "more memory (see their logs), then start again; finished work is kept"
             ) from error
         except (CancelledError, CommClosedError) as error:
             raise UpstreamError(
-                f"the Dask scheduler {self._address} went away: start it, then start again; what is done so far is kept"
+                f"the connection to the Dask scheduler {self._address} was lost: start the scheduler, then start "
+                "again; finished work is kept"
             ) from error
 
     def _no_worker(self) -> UpstreamError:
         return UpstreamError(
             f"the Dask scheduler {self._address} has had no worker for {self._patience:.0f} s: start one, then start "
-            "again; what is done so far is kept"
+            "again; finished work is kept"
         )
 
 
 def _checked(expected: Versions, function: Callable[..., R], packed: bytes, places: list[int], *shared: Any) -> R:
-    """Runs on a worker: also on one that joined after the others were asked."""
+    """Run a call on a worker; checks the versions again, since the worker may have joined after the first check."""
     refuse_other(expected, versions(), platform.node())
     arguments = unpack(packed)
     for place, each in zip(places, shared, strict=True):
@@ -201,19 +203,19 @@ def _checked(expected: Versions, function: Callable[..., R], packed: bytes, plac
 
 
 def pack(value: object) -> bytes:
-    """Pickled and compressed: columns of customers repeat themselves, and a quarter of the bytes is left."""
+    """Pickle and compress a value: customer columns repeat values, so a quarter of the bytes remains."""
     content = pickle.dumps(value, protocol=5)
     return len(content).to_bytes(8) + bytes(pa.compress(content, "lz4_raw"))
 
 
 def unpack(packed: bytes) -> Any:
-    """What was packed, by another process of the same cluster."""
+    """Restore a value that another process of the same cluster packed."""
     content = pa.decompress(packed[8:], int.from_bytes(packed[:8]), "lz4_raw")
-    return pickle.loads(content)  # noqa: S301 - of the wire, whose ends run each other's code anyway (decision 30)
+    return pickle.loads(content)  # noqa: S301 - both ends of the wire run each other's code anyway (decision 30)
 
 
 def refuse_other(expected: Versions, got: Versions, worker: str) -> None:
-    """Raise ConfigError if a worker's versions are not those expected."""
+    """Raise ConfigError if a worker's versions differ from the expected ones."""
     other = [
         f"{name} {got.get(name, 'none')} instead of {expected.get(name, 'none')}"
         for name in sorted(expected.keys() | got.keys())
@@ -230,7 +232,7 @@ def refuse_other(expected: Versions, got: Versions, worker: str) -> None:
 
 @cache
 def versions() -> dict[str, str]:
-    """Of this process: Python, the code of this package, and the libraries that make the numbers."""
+    """Versions in this process: Python, the code of this package, and the libraries of `_LIBRARIES`."""
     present = {"python": platform.python_version(), "deposit": _code()}
     for name in _LIBRARIES:
         with suppress(PackageNotFoundError):

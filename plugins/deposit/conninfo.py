@@ -1,6 +1,6 @@
-"""How PostgreSQL is connected to: what an URL says, TLS against a given authority, IAM tokens in a password's place.
+"""Connection parameters for PostgreSQL: the URL, TLS verification, and IAM tokens instead of passwords.
 
-Needs no SQLAlchemy: the shipper and services do without.
+Needs no SQLAlchemy, so that the shipper and the services need not import it.
 """
 
 from typing import Any
@@ -17,9 +17,9 @@ _LIKE = f"like {_WITHOUT_DRIVER}user:password@host:5432/name"
 
 
 def connection_parameters(url: str, setting: str, database: DatabaseSettings) -> dict[str, Any]:
-    """What `psycopg.connect` takes for an URL; an IAM token among it is good for 15 minutes.
+    """Parameters of `psycopg.connect` for a URL; an IAM token among them is valid for 15 minutes.
 
-    `setting` names where the URL is from. Raises ConfigError if it is none of PostgreSQL, or as `secured` does.
+    `setting` is the setting that holds the URL. Raises ConfigError if it is not a PostgreSQL URL, or as `secured` does.
     """
     scheme, _, rest = url.partition("://")
     if scheme.partition("+")[0] not in ("postgresql", "postgres"):
@@ -32,9 +32,10 @@ def connection_parameters(url: str, setting: str, database: DatabaseSettings) ->
 
 
 def secured(parameters: dict[str, Any], database: DatabaseSettings) -> dict[str, Any]:
-    """What the settings add to the parameters of one connection: a verified server, a fresh token.
+    """Parameters that the settings add for one connection: server verification and a fresh IAM token.
 
-    Raises ConfigError if AWS gives this machine no credentials, or no region is set.
+    Raises ConfigError if this machine has no AWS credentials or no region is set, UpstreamError if AWS does not provide
+    the credentials.
     """
     added: dict[str, Any] = verified(database)
     if database.iam:
@@ -43,12 +44,12 @@ def secured(parameters: dict[str, Any], database: DatabaseSettings) -> dict[str,
 
 
 def verified(database: DatabaseSettings) -> dict[str, Any]:
-    """The options by which libpq verifies the server, where its authorities are given."""
+    """Options with which libpq verifies the server's certificate; none if no CA file is set."""
     return {"sslmode": "verify-full", "sslrootcert": str(database.ca_file)} if database.ca_file else {}
 
 
 def _token(host: str, port: int, user: str) -> str:
-    """A password for RDS: a request that this machine's credentials have signed; made without asking anybody."""
+    """An IAM token for RDS, which replaces the password: a request that is signed locally and never sent."""
     import boto3
     from botocore.exceptions import BotoCoreError, NoCredentialsError, NoRegionError
 
@@ -60,7 +61,7 @@ def _token(host: str, port: int, user: str) -> str:
         ) from error
     except NoCredentialsError as error:
         raise ConfigError(
-            "DEPOSIT_DATABASE__IAM needs credentials of AWS, there are none: give the task a role, or set AWS_PROFILE"
+            "DEPOSIT_DATABASE__IAM needs AWS credentials, there are none: give the task a role, or set AWS_PROFILE"
         ) from error
     except BotoCoreError as error:
         raise UpstreamError(f"AWS gives no credentials for DEPOSIT_DATABASE__IAM ({error}): renew them") from error

@@ -1,4 +1,4 @@
-"""What a person sees of a command: progress, tables, one-line errors, JSON on request."""
+"""Terminal output of commands: progress, tables, one-line errors, JSON on request."""
 
 import dataclasses
 import logging
@@ -21,12 +21,12 @@ from deposit.errors import DepositError
 from deposit.progress import Progress
 
 _PLAIN_WIDTH = 160
-"""Of tables that go to a file or a pipe, where no terminal tells its width."""
+"""Width of tables that are written to a file or a pipe, which have none of their own."""
 
-_MOST_LETTERS, _MOST_DETAILS = 200, 10
+_MAX_CHARACTERS, _MAX_DETAILS = 200, 10
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-"""An option that commands share."""
+"""The option `--json` that commands share."""
 
 out = Console(highlight=False, width=None if sys.stdout and sys.stdout.isatty() else _PLAIN_WIDTH)
 err = Console(stderr=True, highlight=False)
@@ -71,7 +71,7 @@ def table(title: str, columns: list[str], rows: list[list[Any]]) -> None:
 
 
 def shown(value: object) -> str:
-    """A figure, or the text beside it, as a cell; a dash where there is none, or where it could not be measured."""
+    """Format a number or a text as a table cell; a dash for None and NaN."""
     if value is None or value != value:  # NaN is not itself
         return "-"
     if isinstance(value, float):
@@ -85,23 +85,23 @@ def json(value: Any) -> None:
 
 
 def error(message: str) -> None:
-    """Print an error as one line of at most 200 letters; of a longer one the middle is left out, and all is above."""
+    """Print an error as one line of at most 200 characters; a longer one in full, then again without its middle."""
     sentence = " ".join(message.split())
     line = f"error: {sentence}"
-    if len(line) > _MOST_LETTERS:
+    if len(line) > _MAX_CHARACTERS:
         _print_plain(sentence)
-        half = (_MOST_LETTERS - 3) // 2  # what is wrong stands first in a message, what to do last
+        half = (_MAX_CHARACTERS - 3) // 2  # messages begin with what is wrong and end with what to do
         line = f"{line[:half]} … {line[-half:]}"
     err.print(line, style="bold red", markup=False, soft_wrap=True)
 
 
 def report(failure: DepositError) -> None:
-    """Print an error of our own: ten of its details at most, where the rest is, and its sentence last."""
+    """Print an error of our own: at most ten details, where all of them are, and the message last."""
     lines = [" ".join(str(detail).split()) for detail in failure.details]
-    for line in lines[:_MOST_DETAILS]:
-        _print_plain(f"  {line if len(line) <= _MOST_LETTERS else line[: _MOST_LETTERS - 1] + '…'}")
-    if len(lines) > _MOST_DETAILS or (failure.kept and lines):
-        more = f"and {len(lines) - _MOST_DETAILS} more; " if len(lines) > _MOST_DETAILS else ""
+    for line in lines[:_MAX_DETAILS]:
+        _print_plain(f"  {line if len(line) <= _MAX_CHARACTERS else line[: _MAX_CHARACTERS - 1] + '…'}")
+    if len(lines) > _MAX_DETAILS or (failure.kept and lines):
+        more = f"and {len(lines) - _MAX_DETAILS} more; " if len(lines) > _MAX_DETAILS else ""
         _print_plain(f"  {more}all of them: {failure.kept or _written(lines)}")
     error(str(failure))
 
@@ -111,7 +111,7 @@ def _print_plain(line: str) -> None:
 
 
 def _written(lines: list[str]) -> Path:
-    """A file with all details of an error."""
+    """Write all details of an error to a temporary file, and return its path."""
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", prefix="deposit-", suffix=".txt", delete=False) as file:
         file.writelines(f"{line}\n" for line in lines)
     return Path(file.name)
@@ -120,7 +120,7 @@ def _written(lines: list[str]) -> Path:
 def run(app: Callable[[], Any]) -> None:
     """Run a command; our own errors, and files of another user, end in one line and exit code 1.
 
-    Anything else keeps its trace.
+    Any other exception keeps its traceback.
     """
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
@@ -129,7 +129,7 @@ def run(app: Callable[[], Any]) -> None:
         report(failure)
         raise SystemExit(1) from None
     except PermissionError as failure:
-        error(f"{failure.filename}: {failure.strerror}: run this as the user who made the stack, or correct the rights")
+        error(f"{failure.filename}: {failure.strerror}: run this as the owner of the stack, or correct the permissions")
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         error("interrupted; run the command again to go on")

@@ -1,4 +1,4 @@
-"""The `deposit` database: its engine, its transactions, its migrations.
+"""The `deposit` database: engine, transactions, migrations.
 
 Needs no model library, so that Airflow's environment can import it.
 """
@@ -21,26 +21,28 @@ if TYPE_CHECKING:
 
 
 _SETTINGS = "deposit_settings"
-"""Of an engine's options: the names of the settings that its connections come from, the URL's first."""
-_AUTHORITIES = "DEPOSIT_DATABASE__CA_FILE"
-_ADDRESSED = re.compile(r"^(?:connection failed: )?(?:connection to server at .+?, port \d+ failed: )?(?:FATAL: +)?")
-"""What libpq puts before a reason: an address, which stands in the URL too."""
+"""Execution option of an engine with the names of the settings that its connections depend on, the URL's first."""
+_CA_FILE = "DEPOSIT_DATABASE__CA_FILE"
+_LIBPQ_PREFIX = re.compile(r"^(?:connection failed: )?(?:connection to server at .+?, port \d+ failed: )?(?:FATAL: +)?")
+"""Prefix of libpq's messages: the server's address, which the URL shows as well."""
 
 
 def connect(settings: DatabaseSettings) -> Engine:
-    """An engine for the `deposit` database. Raises ConfigError if its URL is missing or malformed."""
+    """Create an engine for the `deposit` database. Raises ConfigError if its URL is missing or malformed."""
     if settings.url is None:
         raise ConfigError(f"DEPOSIT_DATABASE__URL is not set: {remedy(None)}, or set it")
     return engine_for(settings.url.get_secret_value(), "DEPOSIT_DATABASE__URL", settings)
 
 
 def engine_for(url: str, setting: str, database: DatabaseSettings | None = None) -> Engine:
-    """An engine for any SQLAlchemy URL; plain `postgresql://` means psycopg 3. Raises ConfigError.
+    """Create an engine for any SQLAlchemy URL; plain `postgresql://` means psycopg 3.
+
+    Raises ConfigError if the URL is malformed or its driver is not installed.
 
     Args:
-        url: of the database.
-        setting: where the URL is from, for messages.
-        database: how the server is verified and the password made; None leaves both to the URL.
+        url: URL of the database.
+        setting: name of the setting that holds the URL, for messages.
+        database: settings for TLS and IAM tokens; None if the URL alone decides.
     """
     try:
         parsed = make_url(url)
@@ -57,50 +59,50 @@ def engine_for(url: str, setting: str, database: DatabaseSettings | None = None)
     except ImportError as error:
         raise ConfigError(f"{setting}: no driver for {parsed.drivername!r} is installed") from error
     if database is not None:
-        # at each connection: a token is good for minutes, an engine for days
+        # for each connection: a token is valid for minutes, an engine lives for days
         event.listen(engine, "do_connect", lambda _d, _r, _a, given: given.update(secured(given, database)))
     return engine
 
 
 def _settings(setting: str, database: DatabaseSettings | None) -> tuple[str, ...]:
-    """What to correct where a connection fails, beginning with what a refused login is about."""
+    """What to correct if a connection fails; what a refused login depends on comes first."""
     names = [setting]
     if database is not None and database.iam:
         names.append("the role's rds-db:connect")
     if database is not None and database.ca_file:
-        names.append(_AUTHORITIES)
+        names.append(_CA_FILE)
     return tuple(names)
 
 
 @contextmanager
 def reachable(engine: Engine) -> Iterator[None]:
-    """Turn a lost or refused connection inside the block into UpstreamError, LoginError if it is for the password."""
+    """Convert database errors inside the block to UpstreamError, or to LoginError if the password was refused."""
     try:
         yield
     except OperationalError as error:
         kind = LoginError if _used_password(error) else UpstreamError
-        raise kind(_unusable(engine, error)) from error
+        raise kind(_describe_failure(engine, error)) from error
     except DBAPIError as error:
         raise UpstreamError(f"the database refused a statement: {str(error.orig).splitlines()[0]}") from error
 
 
-def _unusable(engine: Engine, error: OperationalError) -> str:
-    """Why a database cannot be used, where it is, and what to do; the reason first, for an address may be long."""
-    # a password may stand in the query too
+def _describe_failure(engine: Engine, error: OperationalError) -> str:
+    """Describe why a database cannot be used and what to do; the reason comes first, since a URL may be long."""
+    # the query string may contain a password too
     url = engine.url.set(query={})
-    reason = _ADDRESSED.sub("", str(error.orig).splitlines()[0])
+    reason = _LIBPQ_PREFIX.sub("", str(error.orig).splitlines()[0])
     settings = engine.get_execution_options().get(_SETTINGS, ("its address",))
     if _used_password(error):
-        todo = f"correct {' or '.join(name for name in settings if name != _AUTHORITIES)}"
+        todo = f"correct {' or '.join(name for name in settings if name != _CA_FILE)}"
     else:
         todo = f"{remedy(url.host)}, or correct {' or '.join(settings)}"
     return f"cannot use the database: {reason} ({url.render_as_string(hide_password=True)}); {todo}"
 
 
 def _used_password(error: OperationalError) -> bool:
-    """Whether a connection was refused after its password was asked for: the server runs, its certificate was verified.
+    """Whether the server asked for the password and then refused the connection: it runs, its certificate is verified.
 
-    Not so for a connection that was lost later.
+    False for a connection that was lost later.
     """
     used = getattr(getattr(error.orig, "pgconn", None), "used_password", False)
     return bool(used) and error.statement is None and not error.connection_invalidated
@@ -108,7 +110,7 @@ def _used_password(error: OperationalError) -> bool:
 
 @contextmanager
 def transaction(settings: DatabaseSettings) -> Iterator[Connection]:
-    """One transaction in the `deposit` database, by an engine of its own. Raises ConfigError or UpstreamError."""
+    """Open one transaction in the `deposit` database on a temporary engine. Raises ConfigError or UpstreamError."""
     engine = connect(settings)
     try:
         with reachable(engine), engine.begin() as connection:
@@ -118,17 +120,17 @@ def transaction(settings: DatabaseSettings) -> Iterator[Connection]:
 
 
 def revisions(connection: Connection) -> "Config":
-    """What Alembic needs to go from one revision of the schema to another on this connection."""
+    """Alembic's configuration for migrating the schema on this connection."""
     from alembic.config import Config
 
     config = Config(attributes={"connection": connection})
-    # by the package's name: in a path, a `%` would be the configuration's own
+    # by package name: in a path, the configuration would interpolate a `%`
     config.set_main_option("script_location", "deposit:migrations")
     return config
 
 
 def migrate(engine: Engine) -> None:
-    """Bring the schema to the newest revision; safe to repeat and to run twice at once."""
+    """Upgrade the schema to the newest revision; idempotent, and safe to run concurrently."""
     from alembic import command
 
     with reachable(engine), engine.begin() as connection:

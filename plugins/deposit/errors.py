@@ -2,16 +2,16 @@
 
 DepositError
 ├── ConfigError       a setting or the machine is wrong: the operator acts
-├── DataError         the input is wrong: whoever sent it acts
-│   ├── SourceError       a source cannot be read, or not as what it claims to be
+├── DataError         the input is wrong: its sender acts
+│   ├── SourceError       a source cannot be read, or is not what it claims to be
 │   ├── ContractError     rows or columns break the data contract
-│   ├── TooLargeError     more than is taken at once
+│   ├── TooLargeError     the input exceeds a size limit
 │   └── IntegrityError    bytes differ from their recorded sha256
 ├── UpstreamError     a server that we depend on does not answer: wait or start it
-│   └── LoginError        it answers and refuses the login: waiting does not help, whoever set it acts
-├── LogError          the prediction log cannot be written or read: nothing is answered meanwhile; it recovers by itself
-│   └── SpoolError        its spool on the disk: free some space
-├── GateError         there is no model that may become (or stay) champion
+│   └── LoginError        the server refuses the login: waiting does not help, the operator corrects the login
+├── LogError          the prediction log cannot be written or read: requests fail until it recovers by itself
+│   └── SpoolError        the spool on the disk cannot be written or read: free some space
+├── GateError         no model may become (or stay) champion
 └── ReleaseError      a release was refused or failed: the old one goes on serving
 """
 
@@ -23,12 +23,12 @@ _FEW = 3
 
 
 class DepositError(Exception):
-    """Base of all errors that are shown to a person: one sentence, below what it is about.
+    """Base of all errors that are shown to a person: one sentence, and details if there are several faults.
 
     Args:
-        sentence: what is wrong, where, and what to do, in at most 200 letters.
-        details: each thing that is wrong, as a value whose text is a line.
-        kept: where all details stand already, a file or an object; None if nowhere.
+        sentence: what is wrong, where, and what to do, in at most 200 characters.
+        details: the single faults; `str` of each is one line.
+        kept: file or object that already holds all details; None if there is none.
     """
 
     def __init__(self, sentence: str = "", details: Sequence[object] = (), kept: str | None = None) -> None:
@@ -38,7 +38,7 @@ class DepositError(Exception):
 
     @property
     def whole(self) -> str:
-        """The sentence and a few details, for a place that has one field for both."""
+        """The sentence and the first few details, for a field that holds both."""
         return "; ".join([str(self), *map(str, self.details[:_FEW])])
 
 
@@ -59,7 +59,7 @@ class ContractError(DataError):
 
 
 class TooLargeError(DataError):
-    """More bytes or rows than are taken at once."""
+    """The input has more bytes or rows than the limit."""
 
 
 class IntegrityError(DataError):
@@ -67,15 +67,15 @@ class IntegrityError(DataError):
 
 
 class UpstreamError(DepositError):
-    """A server that this one depends on does not answer."""
+    """A server that this process depends on does not answer or refuses a request."""
 
 
 class LoginError(UpstreamError):
-    """A server that this one depends on refuses the login."""
+    """A server that this process depends on refuses the login."""
 
 
 class LogError(DepositError):
-    """The prediction log cannot be written or read; the next attempt may succeed."""
+    """The prediction log cannot be written or read; a retry may succeed."""
 
 
 class SpoolError(LogError):
@@ -87,12 +87,12 @@ class GateError(DepositError):
 
 
 class ReleaseError(DepositError):
-    """A release was refused or failed; what served before goes on serving."""
+    """A release was refused or failed; the model that served before goes on serving."""
 
 
 @contextmanager
 def located(where: str) -> Iterator[None]:
-    """Put the name of a file or an address before what is wrong with the data inside the block."""
+    """Prefix the messages of data errors inside the block with a file name or an address."""
     try:
         yield
     except DataError as error:
@@ -100,7 +100,7 @@ def located(where: str) -> Iterator[None]:
 
 
 def remedy(host: str | None) -> str:
-    """What brings a server back that does not answer: a stack's own by its command; another is somebody else's.
+    """What to do about a server that does not answer: start the stack if the server is part of it, else check it.
 
     >>> remedy("127.0.0.1") == remedy("postgres") == remedy(None)
     True
@@ -113,7 +113,7 @@ def remedy(host: str | None) -> str:
 
 
 def _is_the_stacks_own(host: str) -> bool:
-    """A machine's loopback, or a name of compose's, which has no domain."""
+    """Whether a host is a loopback address, or a service name of compose, which has no domain."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

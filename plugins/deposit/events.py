@@ -1,4 +1,4 @@
-"""Steps of the loop that release nothing, runs that failed, and the timeline that shows them beside the releases.
+"""Events: rejected challengers, requested retrainings, failed runs, restarts; and their timeline with the releases.
 
 Needs no model library, so that Airflow's environment can import it.
 """
@@ -25,7 +25,7 @@ _WEBHOOK_SECONDS = 10.0
 
 
 class EventKind(StrEnum):
-    """A challenger that was refused; a retraining that was requested; a run of a DAG that failed; parts restarted."""
+    """Rejected challenger, requested retraining, failed DAG run, restarted service."""
 
     CHALLENGE = "challenge"
     RETRAINING = "retraining"
@@ -35,13 +35,14 @@ class EventKind(StrEnum):
 
 @dataclass(frozen=True)
 class Event:
-    """What makes a step the same step again, however it is described.
+    """The identity of an event: two events with equal fields are the same event, whatever their reasons say.
 
     Args:
-        model_id: the challenger, or the model that has decayed.
-        champion: of a challenge, the model that it was held against; empty if there was none.
-        period: of a retraining, the month or day in which the model has decayed.
-        day: of a retraining, the day on which monitoring saw it.
+        kind: kind of the event.
+        model_id: challenger, or model that has decayed; empty for failures and restarts.
+        champion: for a challenge, the champion that the challenger was compared with; empty if there was none.
+        period: for a retraining, the month or day in which the model has decayed.
+        day: for a retraining, the day on which monitoring found the decay.
     """
 
     kind: EventKind
@@ -53,7 +54,7 @@ class Event:
 
 @dataclass(frozen=True)
 class TimelineEntry:
-    """One row of the view `timeline`; an event has no `release_id`, and stays in the state `noted`."""
+    """One row of the view `timeline`; an event has no `release_id`, and its state is always `noted`."""
 
     at: datetime
     kind: str
@@ -67,18 +68,18 @@ class TimelineEntry:
 
 
 def is_recorded(connection: Connection, event: Event) -> bool:
-    """Whether this step was taken before."""
+    """Whether this event has been recorded before."""
     same = [events.c[name].is_not_distinct_from(value) for name, value in vars(event).items()]
     return connection.scalar(select(events.c.id).where(*same).limit(1)) is not None
 
 
 def record(connection: Connection, event: Event, reason: str, details: Mapping[str, Any] | None = None) -> None:
-    """A new row; `reason` is for people, `details` are values for queries."""
+    """Insert an event; `reason` is for people, `details` are values for queries."""
     connection.execute(insert(events).values(**vars(event), reason=reason, details=dict(details or {})))
 
 
 def record_failure(connection: Connection, dag: str, run: str, reason: str) -> None:
-    """A new row for a run that failed, once however often it is reported; it is of no model."""
+    """Insert an event for a failed DAG run, once however often the failure is reported."""
     details = {"dag": dag, "run": run}
     condition = (events.c.kind == EventKind.FAILURE) & (events.c.details == details)
     if connection.scalar(select(events.c.id).where(condition).limit(1)) is None:
@@ -89,11 +90,14 @@ _HOUR = timedelta(hours=1)
 
 
 def record_restart(connection: Connection, part: str, at: datetime, total: int | None, before: int | None) -> None:
-    """Add to an hour's row what a part was restarted since it was last seen; a restart that is known adds nothing.
+    """Count the restarts of a service, in one event per hour; a restart that is already counted adds nothing.
 
-    `at` is of its newest restart: one of more than an hour ago that is not known is left out. `total` counts since the
-    part was made, None where nobody counts, so that each look sees one at most; `before` is that total as it was seen
-    last, None where the newest row has it, if there is one.
+    Args:
+        connection: connection inside a transaction.
+        part: name of the service.
+        at: time of its newest restart; ignored if more than an hour ago.
+        total: restarts since the service was created; None if nothing counts them, and a poll sees at most one.
+        before: `total` at the previous poll; None to take it from the newest event, if there is one.
     """
     mine = (events.c.kind == EventKind.RESTART) & (events.c.details["part"].astext == part)
     last = connection.execute(select(events).where(mine).order_by(events.c.id.desc()).limit(1)).first()
@@ -111,36 +115,36 @@ def record_restart(connection: Connection, part: str, at: datetime, total: int |
 
 
 def _more(total: int | None, before: int | None) -> int:
-    """At least the one that was seen; the count of a part that was made anew begins anew."""
+    """Restarts since the previous poll, at least one: the count of a re-created service starts again at zero."""
     return 1 if total is None or before is None else max(1, total - before)
 
 
 def newest(connection: Connection, kind: EventKind, model_id: str) -> datetime | None:
-    """When the last step of this kind was taken for a model."""
+    """Time of the newest event of this kind for a model; None if there is none."""
     condition = (events.c.kind == kind) & (events.c.model_id == model_id)
     moment: datetime | None = connection.scalar(select(func.max(events.c.at)).where(condition))
     return moment
 
 
 def timeline(connection: Connection, most: int) -> list[TimelineEntry]:
-    """Releases and events, the newest first."""
+    """The newest `most` releases and events, newest first."""
     rows = connection.execute(text("SELECT * FROM timeline ORDER BY at DESC LIMIT :most"), {"most": most}).mappings()
     return [TimelineEntry(**row) for row in rows]
 
 
 def report_failure(database: DatabaseSettings, webhook_url: SecretStr | None, dag: str, run: str, reason: str) -> None:
-    """Record a failed run and post it to the webhook, if there is one; neither keeps the other from being tried."""
+    """Record a failed run, and post it to the webhook if one is set; if either fails, the other is still tried."""
     try:
         with transaction(database) as connection:
             record_failure(connection, dag, run, reason)
     except DepositError as error:
-        logger.error("the failure of %s is not among the events: %s", dag, error)
+        logger.error("the failure of %s could not be recorded as an event: %s", dag, error)
     if webhook_url is not None:
         _post_alert(webhook_url.get_secret_value(), dag, run, reason)
 
 
 def _post_alert(url: str, dag: str, run: str, reason: str) -> None:
-    """The part of the body of Grafana's webhooks that its receivers read. The address may hold a secret."""
+    """Post the fields of Grafana's webhook payload that receivers read; never log the URL, which may hold a secret."""
     labels = {"alertname": "DAG failed", "dag": dag, "run": run}
     alert = {"status": "firing", "labels": labels, "annotations": {"summary": reason}}
     body = {"status": "firing", "title": f"DAG failed: {dag}", "message": reason, "alerts": [alert]}
@@ -148,5 +152,5 @@ def _post_alert(url: str, dag: str, run: str, reason: str) -> None:
         httpx.post(url, json=body, timeout=_WEBHOOK_SECONDS).raise_for_status()
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         logger.error(
-            "the failure of %s cannot be posted to DEPOSIT_MONITOR__WEBHOOK_URL: %s", dag, type(error).__name__
+            "the failure of %s could not be posted to DEPOSIT_MONITOR__WEBHOOK_URL: %s", dag, type(error).__name__
         )

@@ -1,4 +1,4 @@
-"""The files that a stack's processes share: where they are, how they are replaced, what is in them, and locks."""
+"""Files that the processes of a stack share: their paths, atomic replacement, checksums, heartbeats and locks."""
 
 import fcntl
 import hashlib
@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-_LONGEST_HOLDER = 400
+_MAX_HOLDER_BYTES = 400
 
 
 @dataclass(frozen=True)
 class StateFolder:
-    """The folder of a stack's state: the places that its processes share (`deploy.layout` adds its servers' own).
+    """The state folder of a stack: paths that its processes share (`deploy.layout` adds those of its servers).
 
     >>> StateFolder(Path("/srv/deposit")).spool_of(2).as_posix()
     '/srv/deposit/spool/spool-2.sqlite'
@@ -26,41 +26,41 @@ class StateFolder:
 
     @property
     def secrets(self) -> Path:
-        """The secrets of a stack without Docker, as old as it is."""
+        """Secrets of the stack without Docker, created on its first start."""
         return self.root / "secrets.json"
 
     @property
     def settings_file(self) -> Path:
-        """The settings that `deposit` commands read."""
+        """Settings of the running stack, which `deposit` commands read."""
         return self.root / "settings.env"
 
     @property
     def logs(self) -> Path:
-        """Every program's log."""
+        """Log files of all programs."""
         return self.root / "logs"
 
     @property
     def spools(self) -> Path:
-        """The spools of the prediction log: services write them, the shipper empties them."""
+        """Spools of the prediction log: services write them, the shipper empties them."""
         return self.root / "spool"
 
     def spool_of(self, replica: int) -> Path:
-        """The spool of the services of one replica; the first one's is where it was when there was one alone."""
+        """Spool of the services of one replica; the first keeps the name from before there were replicas."""
         return self.spools / ("spool.sqlite" if replica == 1 else f"spool-{replica}.sqlite")
 
     @property
     def uploads(self) -> Path:
-        """Lists that are being ranked, beside the spools: the one place that a service may write to."""
+        """Lists that are being ranked; next to the spools, the only folder that a service may write to."""
         return self.spools / "uploads"
 
     @property
     def catalog(self) -> Path:
-        """The list of the registered models."""
+        """List of the registered models."""
         return self.root / "catalog.json"
 
     @property
     def scoring(self) -> Path:
-        """What batch scoring has not finished."""
+        """Unfinished runs of batch scoring."""
         return self.root / "scoring"
 
     @property
@@ -70,39 +70,39 @@ class StateFolder:
 
     @property
     def workspace(self) -> Path:
-        """What Evidently's UI shows."""
+        """Workspace that Evidently's UI shows."""
         return self.root / "workspace"
 
     @property
     def caddy(self) -> Path:
-        """The gateway's configuration and state."""
+        """Configuration and state of the gateway."""
         return self.root / "caddy"
 
     @property
     def serving(self) -> Path:
-        """The services' Bentos, unpacked."""
+        """Unpacked Bentos of the services."""
         return self.root / "serving"
 
     @property
     def service_key(self) -> Path:
-        """The services' secret key to the object store."""
+        """Secret key of the services for the object store."""
         return self.root / "serving.key"
 
     @property
     def supervisor(self) -> Path:
-        """The supervisor's configuration."""
+        """Configuration of supervisor."""
         return self.root / "supervisor"
 
     @property
     def services(self) -> Path:
-        """The services' programs, as the supervisor reads them."""
+        """Program sections of the services, which supervisor includes."""
         return self.supervisor / "conf.d"
 
 
 def replace_file(path: Path, content: bytes, owner: int | None = None) -> None:
-    """Write a file that only its owner can read: whole and on the disk, or not at all.
+    """Atomically replace a file by one that only its owner can read, and flush its content to disk first.
 
-    `owner` is the user and the group that it is given to before it is there; the process needs the right to.
+    `owner` is the numeric user and group to give the new file to; the process needs the right to do so.
     """
     descriptor, fresh = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     try:
@@ -119,17 +119,17 @@ def replace_file(path: Path, content: bytes, owner: int | None = None) -> None:
 
 
 def beat(path: Path | None) -> None:
-    """Renew the time of a file, if there is one: the sign of life of a loop that has no port to ask."""
+    """Update the modification time of a file, if one is set: the heartbeat of a loop that has no port to probe."""
     if path is not None:
         path.touch()
 
 
 @contextmanager
 def exclusive(lock: Path, on_wait: Callable[[str], None] | None = None) -> Iterator[None]:
-    """One process at a time in this block; `lock` is a file of its own, which is made if need be and stays.
+    """Let one process at a time run this block; `lock` is a file for this purpose alone, created if missing.
 
-    Who has to wait calls `on_wait` once, with which process is in the block and since when, as far as that one took
-    an `on_wait` itself. Raises OSError if the file cannot be made.
+    If the lock is held, `on_wait` is called once with its holder (process, host, time), which is known only if the
+    holder passed an `on_wait` itself. Raises OSError if the file cannot be created.
     """
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -137,7 +137,7 @@ def exclusive(lock: Path, on_wait: Callable[[str], None] | None = None) -> Itera
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if on_wait is not None:
-                on_wait(os.pread(descriptor, _LONGEST_HOLDER, 0).decode(errors="replace") or "another process")
+                on_wait(os.pread(descriptor, _MAX_HOLDER_BYTES, 0).decode(errors="replace") or "another process")
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         if on_wait is not None:
             os.ftruncate(descriptor, 0)
@@ -152,6 +152,6 @@ def _this_process() -> str:
 
 
 def file_sha256(path: Path) -> str:
-    """Of a file's content, which need not fit into memory."""
+    """Hexadecimal sha256 of a file, which need not fit into memory."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,6 +1,6 @@
-"""The API keys: make, list, revoke. A file, or a secret of AWS, holds names, roles and the keys' sha256, never a key.
+"""API keys: create, list, revoke. A file or an AWS secret holds names, roles and sha256 digests, never a key itself.
 
-Shared by the command `deposit keys` and the service, so it needs neither a model library nor a server.
+Shared by the command `deposit keys` and the service, so it depends on neither a model library nor a server.
 """
 
 import hashlib
@@ -20,22 +20,22 @@ from deposit.files import exclusive, replace_file
 from deposit.sections import ServeSettings
 
 Place = Path | str
-"""Where the keys are: a file, or a secret of AWS Secrets Manager by its name or ARN."""
+"""Where the keys are stored: a file, or the name or ARN of a secret in AWS Secrets Manager."""
 
 Role = Literal["predict", "outcomes", "admin"]
 PREDICT, OUTCOMES, ADMIN = ROLES = ("predict", "outcomes", "admin")
 PREFIX = "deposit_"
 ANONYMOUS, RELEASER = "anonymous", "releaser"
-"""Names that no key of a person may have: who asks an open service, and the releaser that tests a new one."""
+"""Reserved names: the clients of an open service, and the releaser, which tests new services."""
 SETTING = "DEPOSIT_SERVE__KEYS_SECRET_ID"
-"""What names the secret, in messages."""
+"""Setting that names the secret, for messages."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 _FORMAT: Literal[1] = 1
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One key; `rate_per_second` and `max_body_bytes` override the service's own, a rate of 0 means no limit."""
+    """One key; `rate_per_second` and `max_body_bytes` override the service's limits, a rate of 0 means no limit."""
 
     name: str
     sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
@@ -46,7 +46,7 @@ class Key(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class KeysFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All keys; `open` says, in so many words, that none is needed. An empty list that is not open refuses all."""
+    """All keys; `open` states explicitly that no key is needed. Without it, an empty list rejects every request."""
 
     format: Literal[1] = _FORMAT
     open: bool = False
@@ -54,29 +54,29 @@ class KeysFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 def place_of(serve: ServeSettings) -> Place | None:
-    """Where the settings say that the keys are; None if no key is needed. Raises ConfigError for two places."""
+    """Where the keys are stored by the settings; None if no key is needed. Raises ConfigError if two places are set."""
     if serve.keys_file and serve.keys_secret_id:
         raise ConfigError(f"DEPOSIT_SERVE__KEYS_FILE and {SETTING} are both set: remove one of them")
     return serve.keys_file or serve.keys_secret_id
 
 
 def digest(key: str) -> str:
-    """Hexadecimal sha256 of a key; keys are 256 random bits, so that neither salt nor slow hash is needed."""
+    """Hexadecimal sha256 of a key; keys have 256 random bits, so neither a salt nor a slow hash is needed."""
     return hashlib.sha256(key.encode()).hexdigest()
 
 
 def new_key() -> str:
-    """A fresh key, kept nowhere."""
+    """Generate a key; it is stored nowhere."""
     return PREFIX + secrets.token_urlsafe(32)
 
 
 def parse(content: bytes | str) -> KeysFile:
-    """The keys in a file's content. Raises ConfigError, which quotes nothing of it."""
+    """Parse the content of a keys file. Raises ConfigError if it is damaged, without quoting it."""
     try:
         file = msgspec.json.decode(content, type=KeysFile)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(
-            f"the keys file is damaged ({error}): restore it, or make it anew with `deposit keys`"
+            f"the keys file is damaged ({error}): restore it, or create it again with `deposit keys`"
         ) from error
     if len({key.name for key in file.keys}) < len(file.keys) or (file.open and file.keys):
         raise ConfigError("the keys file is damaged (a name twice, or keys in an open one): correct it")
@@ -84,14 +84,14 @@ def parse(content: bytes | str) -> KeysFile:
 
 
 def read(place: Place) -> KeysFile:
-    """The keys of a file or secret. Raises ConfigError if it is missing, unreadable or damaged, UpstreamError."""
+    """Read the keys of a file or secret. Raises ConfigError if it is missing, unreadable or damaged, UpstreamError."""
     if not isinstance(place, Path):
         return parse(secretsmanager.fetch(SETTING, place))
     try:
         return parse(place.read_bytes())
     except OSError as error:
         raise ConfigError(
-            f"cannot read the keys file {place} ({error.strerror}): `deposit keys add` makes it"
+            f"cannot read the keys file {place} ({error.strerror}): `deposit keys add` creates it"
         ) from error
 
 
@@ -102,13 +102,13 @@ def add(
     rate_per_second: float | None = None,
     max_body_bytes: int | None = None,
 ) -> tuple[Key, str]:
-    """Make a key, in a new file if there is none; gives what is kept and the key itself, which is not.
+    """Create a key, and the file if it is missing; returns the stored entry, and the key itself, which is not stored.
 
     Raises ConfigError for a name that is taken or malformed, an unknown role or a negative limit, UpstreamError.
     """
     secret = new_key()
     _check_name(name)
-    key = _kept(name, secret, roles, rate_per_second, max_body_bytes)
+    key = _entry(name, secret, roles, rate_per_second, max_body_bytes)
 
     def added(now: tuple[Key, ...]) -> tuple[Key, ...]:
         if any(there.name == name for there in now):
@@ -120,26 +120,26 @@ def add(
 
 
 def remove(place: Place, name: str) -> Key:
-    """Revoke a key. The file stays closed, also when this was the last one. Raises ConfigError if there is none."""
+    """Revoke a key and return its entry; an empty file stays closed. Raises ConfigError if there is no such key."""
     read(place)
-    gone: dict[str, Key] = {}
+    revoked: dict[str, Key] = {}
 
     def removed(now: tuple[Key, ...]) -> tuple[Key, ...]:
-        gone.update((key.name, key) for key in now if key.name == name)
-        if not gone:
+        revoked.update((key.name, key) for key in now if key.name == name)
+        if not revoked:
             raise ConfigError(f"there is no key {name}: `deposit keys list` shows them")
         return tuple(key for key in now if key.name != name)
 
     _change(place, removed)
-    return gone[name]
+    return revoked[name]
 
 
 def admit(place: Place, name: str, secret: str, roles: Sequence[str], rate_per_second: float | None = None) -> bool:
-    """See to it that a part's own key, made elsewhere, is a key under its name; True if it was not.
+    """Make sure that an existing key, such as a service's own, is stored under a name; True if it was not.
 
     Raises ConfigError and UpstreamError as `add` does.
     """
-    key, changed = _kept(name, secret, roles, rate_per_second), False
+    key, changed = _entry(name, secret, roles, rate_per_second), False
 
     def admitted(now: tuple[Key, ...]) -> tuple[Key, ...]:
         nonlocal changed
@@ -152,15 +152,15 @@ def admit(place: Place, name: str, secret: str, roles: Sequence[str], rate_per_s
 
 
 def make_open(path: Path) -> bool:
-    """Make a file that says that no key is needed, unless there is one; True if it was made."""
+    """Create a keys file that needs no key, unless the file exists; True if it was created."""
     return _make(path, KeysFile(open=True))
 
 
 def make_closed(path: Path, given: Mapping[str, tuple[str, Sequence[str]]]) -> bool:
-    """Make a file of keys that were made before, by name with their roles, unless there is one; True if it was made."""
+    """Create a file of existing keys (name to key and roles), unless the file exists; True if it was created."""
     for name in given:
         _check_name(name)
-    return _make(path, KeysFile(keys=tuple(_kept(name, key, roles) for name, (key, roles) in given.items())))
+    return _make(path, KeysFile(keys=tuple(_entry(name, key, roles) for name, (key, roles) in given.items())))
 
 
 def _make(path: Path, content: KeysFile) -> bool:
@@ -171,14 +171,14 @@ def _make(path: Path, content: KeysFile) -> bool:
     return True
 
 
-def _kept(
+def _entry(
     name: str,
     secret: str,
     roles: Sequence[str],
     rate_per_second: float | None = None,
     max_body_bytes: int | None = None,
 ) -> Key:
-    """What is kept of a key. Raises ConfigError for an unknown role or a negative limit."""
+    """The stored entry of a key. Raises ConfigError for an unknown role or a negative limit."""
     try:
         key = msgspec.convert(
             {
@@ -192,7 +192,7 @@ def _kept(
             Key,
         )
     except msgspec.ValidationError as error:
-        raise ConfigError(f"cannot make the key {name}: {error}; roles are {', '.join(ROLES)}") from error
+        raise ConfigError(f"cannot create the key {name}: {error}; roles are {', '.join(ROLES)}") from error
     if not key.roles:
         raise ConfigError(f"the key {name} needs a role: {', '.join(ROLES)}")
     return key
@@ -201,7 +201,7 @@ def _kept(
 def _check_name(name: str) -> None:
     if not _NAME.fullmatch(name) or name in {ANONYMOUS, RELEASER}:
         raise ConfigError(
-            f"{name!r} cannot be the name of a key: take 1 to 64 letters, digits, `.`, `_`, `@` or `-`, "
+            f"{name!r} cannot be the name of a key: use 1 to 64 letters, digits, `.`, `_`, `@` or `-`, "
             f"and neither {ANONYMOUS} nor {RELEASER}"
         )
 
@@ -220,14 +220,14 @@ def _changed(content: bytes | str | None, change: Callable[[tuple[Key, ...]], tu
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """One change at a time; the lock is a file beside, since the keys file itself is replaced."""
+    """Serialise changes; the lock is a separate file, since each change replaces the keys file."""
     with ExitStack() as stack:
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             stack.enter_context(exclusive(path.with_name(path.name + ".lock")))
         except OSError as error:
             raise ConfigError(
-                f"cannot write beside the keys file {path} ({error.strerror}): correct its folder"
+                f"cannot write next to the keys file {path} ({error.strerror}): correct its folder"
             ) from error
         yield
 

@@ -1,4 +1,4 @@
-"""The loop: train, let the challenger compete, ask for a release, ask for a retraining where a model has decayed."""
+"""The loop: train, compare the challenger with the champion, request releases, request retrainings after decay."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -30,26 +30,26 @@ from deposit.training.profiling import profile_reference
 from deposit.training.training import TrainingResult
 
 _METRICS = ("rows", "outcomes_known_share", "roc_auc", "ece")
-"""What a request for a retraining keeps of the period, whose metrics the next night replaces."""
+"""Metrics of the period that a retraining event keeps: the next night's monitoring replaces them."""
 
 
 def train(settings: Settings, dataset: str | None = None, progress: Progress = log_progress) -> TrainingResult:
-    """Train, without the months whose data is broken. Raises as `training.train` does."""
+    """Train on a dataset version without the months whose data is broken. Raises as `training.train` does."""
     return training.train(settings, *trusted_rows(settings, dataset, progress), progress)
 
 
 def evaluate(settings: Settings, dataset: str | None = None, progress: Progress = log_progress) -> Evaluation:
-    """Score policy and recipes forward in time, without those months. Raises as `evaluate_dataset` does."""
+    """Backtest the refit policy and the recipes, without those months. Raises as `evaluate_dataset` does."""
     return evaluate_dataset(settings, *trusted_rows(settings, dataset, progress), progress)
 
 
 def trusted_rows(
     settings: Settings, dataset: str | None = None, progress: Progress = log_progress
 ) -> tuple[str, list[str]]:
-    """A dataset version, by default the one ingested last, and the months of it that nothing may be learned from.
+    """A dataset version, by default the one ingested last, and its months to exclude from training.
 
-    Those are the months in which what the models were sent was broken, unless their ingested rows are good. Raises
-    SourceError (no such version), IntegrityError or UpstreamError.
+    Those are the months in which the requests to the models were broken, unless the ingested rows of the month are
+    good. Raises SourceError if there is no such version, IntegrityError or UpstreamError.
     """
     suspects = status.faulty_periods(settings)
     version = dataset or history.newest_dataset(settings.store).version
@@ -62,7 +62,10 @@ def trusted_rows(
 
 
 def challenge(settings: Settings, training_run: str | None = None, progress: Progress = log_progress) -> Selection:
-    """Hold a training's challenger against the champion, and record it if it is refused. Raises as `select` does."""
+    """Compare the challenger of a training run with the champion, and record an event if it is rejected.
+
+    Raises as `select` does.
+    """
     too_old = fallback.refuse_expired(settings, ModelRegistry(settings), training_run, progress)
     selected = too_old or selection.select(settings, training_run, progress)
     if not selected.is_champion:
@@ -73,10 +76,10 @@ def challenge(settings: Settings, training_run: str | None = None, progress: Pro
 def replace_expired(
     settings: Settings, month: str, dataset: str | None = None, progress: Progress = log_progress
 ) -> Selection | None:
-    """Make the rate table champion where the champion is too old for a month (YYYY-MM); None where nothing is due.
+    """Promote the rate table if the champion is too old for a month (YYYY-MM); None if nothing is due.
 
-    It is fitted on a dataset version, by default the one ingested last, and again on each that has newer labels, until
-    another model passes the gate. Raises as `training.train` and `select` do.
+    The table is fitted on a dataset version, by default the one ingested last, and refitted on each version with newer
+    labels until another model passes the gate. Raises as `training.train` and `select` do.
     """
     models = ModelRegistry(settings)
     champion = fallback.champion_age(models, settings.expiry)
@@ -90,7 +93,7 @@ def replace_expired(
         return None
     trained = training.train(settings, version, excluded, progress, RunRole.FALLBACK)
     registered = selection.register_training(models, settings, trained.run_id, progress)
-    if registered.version == champion.version.version:  # by hand: nothing else is left to take its place
+    if registered.version == champion.version.version:  # promoted manually before: no other model can replace it
         return None
     selected = fallback.promote_fallback(models, registered, champion, reason, month)
     progress(selected.reason)
@@ -100,7 +103,7 @@ def replace_expired(
 def release(
     settings: Settings, model_id: str | None = None, timeout: float | None = None, progress: Progress = log_progress
 ) -> Release:
-    """Ask that a model (the champion by default) be served, and wait for the outcome if there is a timeout in seconds.
+    """Request the release of a model (the champion by default), and wait for its outcome if `timeout` (s) is given.
 
     Raises as `request_release` and `wait` do.
     """
@@ -109,32 +112,33 @@ def release(
 
 
 def request_retrainings(settings: Settings, periods: Sequence[str], day: date) -> list[str]:
-    """Request a retraining where the model that serves has decayed in one of the periods, as seen on `day`.
+    """Request a retraining for each period in which the live model has decayed, as monitored on `day`.
 
-    Returns the periods for which one is wanted; none while the cool-down lasts. Raises UpstreamError.
+    Returns the periods with a request; none during the cool-down. Raises ConfigError or UpstreamError.
     """
     with transaction(settings.database) as connection:
         assessments = status.assessments_of(connection, settings.mlflow.model_name, periods)
     return [each.period for each in assessments if request_retraining(settings.database, settings.monitor, each, day)]
 
 
-def record_rejection(database: DatabaseSettings, refused: Selection) -> None:
-    """Record that a challenger was refused: once for each champion that it was held against."""
-    event = Event(EventKind.CHALLENGE, refused.model_id, champion=refused.champion_before or "")
+def record_rejection(database: DatabaseSettings, rejected: Selection) -> None:
+    """Record that a challenger was rejected, once for each champion that it was compared with."""
+    event = Event(EventKind.CHALLENGE, rejected.model_id, champion=rejected.champion_before or "")
     with transaction(database) as connection:
         repository.lock_requests(connection)
         if not events.is_recorded(connection, event):
-            events.record(connection, event, refused.reason, {"criteria": [_values(each) for each in refused.criteria]})
+            criteria = [_values(each) for each in rejected.criteria]
+            events.record(connection, event, rejected.reason, {"criteria": criteria})
 
 
 def request_retraining(
     database: DatabaseSettings, monitor: MonitorSettings, assessment: PeriodAssessment, day: date
 ) -> bool:
-    """Record that a model has decayed and that another is wanted; whether one is.
+    """Record a request for a retraining if a model has decayed; returns whether there is one.
 
-    None is if it has not decayed, if it does not serve, or while its last such request is younger than the cool-down.
-    A repeat for the same period on the same day is the same request, of a task that was killed: it is answered as the
-    first time, whatever has become known of the period meanwhile.
+    There is none if the model has not decayed, is not live, or has a request that is younger than the cool-down. A
+    second call for the same period and day is a retry of a killed task: it returns True again, even if the assessment
+    of the period has changed since.
     """
     event = Event(EventKind.RETRAINING, assessment.model_id, period=assessment.period, day=day)
     with transaction(database) as connection:
@@ -156,5 +160,5 @@ def request_retraining(
 
 
 def _values(criterion: Criterion) -> dict[str, Any]:
-    """As JSON, which has no NaN: that is a difference of ROC AUC on rows of one outcome."""
+    """A criterion as JSON, which has no NaN: the value of a ROC AUC difference on rows with a single outcome."""
     return asdict(criterion) | {"value": criterion.value if isfinite(criterion.value) else None}

@@ -1,4 +1,4 @@
-"""Progress of long work: plain log lines by default, bars where a terminal is (see `deposit.console`)."""
+"""Progress of long operations: plain log lines by default, bars in a terminal (see `deposit.console`)."""
 
 import logging
 from collections.abc import Callable
@@ -8,21 +8,21 @@ logger = logging.getLogger("deposit")
 
 
 class Progress(Protocol):
-    """Called at each step, with `done` of `total` where a step has parts that can be counted."""
+    """Callback for each step, with `done` of `total` if the step has parts that can be counted."""
 
     def __call__(self, message: str, done: int = 0, total: int = 0) -> None:
         """Report one step."""
 
 
 def log_progress(message: str, done: int = 0, total: int = 0) -> None:
-    """Progress as plain lines of the `deposit` logger."""
+    """Report a step as a line of the `deposit` logger."""
     logger.info("%s (%d of %d)" if total else "%s", *((message, done, total) if total else (message,)))
 
 
 class OnChange:
-    """Passes a message on when it is not what it was the last time; an empty one is passed on to nobody.
+    """Passes a message on if it differs from the previous one; an empty message is never passed on.
 
-    So what is down is reported once, however often it is tried, and again if it has worked meanwhile.
+    An outage is therefore reported once, however often the call is retried, and again after a success.
 
     >>> log = OnChange(print)
     >>> for message in ("down", "down", "", "down"):
@@ -36,7 +36,7 @@ class OnChange:
         self._last = ""
 
     def __call__(self, message: str) -> None:
-        """Log a message, empty where all is well."""
+        """Log a message; an empty one means that all is well."""
         if message and message != self._last:
             self._log(message)
         self._last = message

@@ -1,20 +1,20 @@
-"""Proxies of the environment: the way to the world, never to the stack's own parts."""
+"""Proxy variables of the environment: used for the internet, never for the stack's own services."""
 
 from collections.abc import Mapping, MutableMapping
 from urllib.parse import urlsplit
 
 OWN_HOSTS = ("localhost", "127.0.0.1", "::1")
-"""Where the parts of a stack without Docker are; compose's file names those of a stack with Docker."""
+"""Hosts of the stack without Docker; the compose file names those of the stack with Docker."""
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 _EXCEPT = "no_proxy"
 _UNUSABLE = "socks"
-"""Proxies that not every client here can use; httpx ends at the mere sight of one, whatever it asks for."""
+"""Proxies that not every client supports; httpx fails if such a proxy is set, even for requests that bypass it."""
 
 
 def variables(environ: Mapping[str, str]) -> dict[str, str]:
-    """The proxy variables that a process is to have, in both spellings, each with the same value; no others.
+    """Proxy variables for a process, in lower and upper case with equal values: clients differ in which they prefer.
 
-    Hosts that are spared stay so, and the own ones join them. Clients differ in which spelling they prefer.
+    Hosts in `no_proxy` stay there, and the stack's own are added. SOCKS proxies are left out.
     """
     given = {name: environ.get(name) or environ.get(name.upper()) or "" for name in _PROXIES}
     wanted = {
@@ -26,7 +26,7 @@ def variables(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def settle(environ: MutableMapping[str, str]) -> None:
-    """Make an environment's proxy variables what `variables` says; for a process's own, before it makes clients."""
+    """Set an environment's proxy variables to what `variables` returns; call it before the process creates clients."""
     wanted = variables(environ)
     for name in (*_PROXIES, _EXCEPT):
         for spelled in (name, name.upper()):

@@ -14,14 +14,14 @@ from deposit.errors import ConfigError, UpstreamError
 
 _ARN_REGION = 3
 _FIRST = "00000000-0000-4000-8000-000000000001"
-"""The id of a secret's first version, whoever writes it: of two that do, one is refused."""
+"""Id of every secret's first version: of two concurrent first writes, AWS rejects one."""
 _CURRENT, _NEXT = "AWSCURRENT", "NEXT"
-_TURNS = 20
+_ATTEMPTS = 20
 
 
-@cache  # once a process, however often it reads its settings
+@cache  # once per process, however often the settings are read
 def read_secret(variable: str, reference: str) -> str:
-    """The text that a variable refers to. Raises ConfigError or UpstreamError, which never quote a secret's content."""
+    """Read the value that a variable refers to. Raises ConfigError or UpstreamError, which never quote the secret."""
     name, _, key = reference.partition("#")
     text = fetch(variable, name)
     value = _member(variable, name, key, text) if key else text
@@ -31,45 +31,45 @@ def read_secret(variable: str, reference: str) -> str:
 
 
 def fetch(variable: str, name: str) -> str:
-    """The text of a secret as it is now; `variable` is the setting that names it. Raises as `read_secret` does."""
+    """Fetch the current text of a secret; `variable` is the setting that names it. Raises as `read_secret` does."""
     with _client(variable, name, "read", "GetSecretValue") as client:
         return _text(variable, name, client.get_secret_value(SecretId=name, VersionStage=_CURRENT))
 
 
 def replace(variable: str, name: str, changed: Callable[[str | None], str]) -> None:
-    """Replace a secret's text by what `changed` makes of it; it is given None while the secret has no version.
+    """Replace a secret's text by `changed(text)`; the argument is None if the secret has no version yet.
 
-    A version becomes the current one only in the place of the one that was read. If somebody else was faster, theirs is
-    read and changed, so nobody's change is lost. Raises as `read_secret` does, and what `changed` raises.
+    A new version becomes current only if the version that was read still is. Otherwise the newer one is read and
+    changed, so that no concurrent change is lost. Raises as `read_secret` does, and whatever `changed` raises.
     """
     with _client(variable, name, "written", "PutSecretValue, GetSecretValue and UpdateSecretVersionStage") as client:
-        for _ in range(_TURNS):
+        for _ in range(_ATTEMPTS):
             text, version = _current(variable, name, client)
             if _put(name, client, changed(text), version):
                 return
-    raise UpstreamError(f"{variable}: others keep writing the secret {name}: try again")
+    raise UpstreamError(f"{variable}: other writers keep changing the secret {name}: try again")
 
 
 def _current(variable: str, name: str, client: Any) -> tuple[str | None, str | None]:
-    """A secret's text and its version's id; neither while it has no version."""
+    """The text and version id of a secret; both None if it has no version yet."""
     try:
         answer = client.get_secret_value(SecretId=name, VersionStage=_CURRENT)
     except client.exceptions.ResourceNotFoundException:
-        # or there is no secret at all, which writing will tell
+        # or the secret does not exist: then writing it will fail
         return None, None
     return _text(variable, name, answer), answer["VersionId"]
 
 
 def _put(name: str, client: Any, text: str, version: str | None) -> bool:
-    """Make a text the current version in the place of another, or of none; False if that is not the current one."""
+    """Make a text the current version instead of `version` (None: the first); False if another writer was faster."""
     try:
         if version is None:
             client.put_secret_value(SecretId=name, SecretString=text, ClientRequestToken=_FIRST)
             return True
-        made = str(uuid4())
-        client.put_secret_value(SecretId=name, SecretString=text, ClientRequestToken=made, VersionStages=[_NEXT])
+        fresh = str(uuid4())
+        client.put_secret_value(SecretId=name, SecretString=text, ClientRequestToken=fresh, VersionStages=[_NEXT])
         client.update_secret_version_stage(
-            SecretId=name, VersionStage=_CURRENT, MoveToVersionId=made, RemoveFromVersionId=version
+            SecretId=name, VersionStage=_CURRENT, MoveToVersionId=fresh, RemoveFromVersionId=version
         )
     except (client.exceptions.ResourceExistsException, client.exceptions.InvalidParameterException):
         return False
@@ -78,7 +78,7 @@ def _put(name: str, client: Any, text: str, version: str | None) -> bool:
 
 @contextmanager
 def _client(variable: str, name: str, verb: str, actions: str) -> Iterator[Any]:
-    """A client for the region of a secret; what AWS refuses inside the block becomes an error that says what to do."""
+    """A client for the region of a secret; converts the AWS errors inside the block to errors that say what to do."""
     import boto3
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError, NoRegionError

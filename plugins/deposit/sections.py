@@ -9,19 +9,19 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 CRON = r"^(@(hourly|daily|weekly|monthly|yearly)|\S+( \S+){4})$"
-"""A schedule of a DAG."""
+"""Pattern of a DAG's schedule."""
 RENAMED = {
     "DEPOSIT_TRAIN__DEPOSIT_VALUE": "DEPOSIT_ECONOMICS__DEPOSIT_VALUE",
     "DEPOSIT_TRAIN__CALL_COST": "DEPOSIT_ECONOMICS__CALL_COST",
 }
-"""Old names of settings that are still taken, with those that they have now."""
+"""Old names of settings that are still accepted, with their new names."""
 
 FullPath = Annotated[Path, AfterValidator(Path.absolute)]
-"""A file or folder; relative to where somebody works, absolute for parts that work elsewhere."""
+"""Path that may be given relative to the working directory; made absolute, since services run in other directories."""
 
 _BYTES = {"b": 1, "k": 2**10, "m": 2**20, "g": 2**30}
 _LEAST_MEGABYTES = 6
-"""The engine gives no container less."""
+"""Docker's minimum for the memory limit of a container."""
 
 
 def _memory(text: str) -> str:
@@ -32,50 +32,54 @@ def _memory(text: str) -> str:
 
 
 Memory = Annotated[str, AfterValidator(_memory)]
-"""An amount of memory as the Docker engine's limits are written."""
+"""Amount of memory in the notation of Docker's limits."""
 
 
 class Section(BaseModel):
-    """Values that belong together; frozen, unknown names refused."""
+    """Settings that belong together; frozen, unknown names are rejected."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class DatabaseSettings(Section):
-    """Where the `deposit` database is."""
+    """How to connect to the databases."""
 
     url: SecretStr | None = Field(None, description="SQLAlchemy URL of the `deposit` database")
     writer_url: SecretStr | None = Field(
         None, description="the same database for the shipper's role, which may only add predictions and outcomes"
     )
     admin_url: SecretStr | None = Field(
-        None, description="on RDS: the server's URL for who may make roles and databases; only the preparation asks it"
+        None,
+        description="on RDS: the server's URL for a role that may create roles and databases; only the preparation "
+        "uses it",
     )
     mlflow_url: SecretStr | None = Field(
-        None, description="on RDS: URL of MLflow's database, which the preparation makes and its server uses"
+        None, description="on RDS: URL of MLflow's database, which the preparation creates and MLflow's server uses"
     )
     airflow_url: SecretStr | None = Field(
-        None, description="on RDS: URL of Airflow's database, which the preparation makes and Airflow uses"
+        None, description="on RDS: URL of Airflow's database, which the preparation creates and Airflow uses"
     )
     reader_password: SecretStr | None = Field(
-        None, description="on RDS: password of the role `reader`, by which Grafana reads; the preparation sets it"
+        None, description="on RDS: password of the role `reader`, with which Grafana reads; the preparation sets it"
     )
     ca_file: FullPath | None = Field(
-        None, description="PEM file of the authorities that the server's certificate is verified by, as RDS's bundle"
+        None,
+        description="PEM file of the certificate authorities that the server's certificate is verified against, such "
+        "as RDS's bundle",
     )
     iam: bool = Field(
-        False, description="RDS: each connection's password is a fresh IAM token; the URLs hold none then"
+        False, description="on RDS: log in with a fresh IAM token for each connection; the URLs then hold no password"
     )
 
     @model_validator(mode="after")
     def _token_goes_to_a_verified_server(self) -> Self:
         if self.iam and not self.ca_file:
-            raise ValueError("`iam` needs DEPOSIT_DATABASE__CA_FILE: a token goes to a verified server alone")
+            raise ValueError("`iam` needs DEPOSIT_DATABASE__CA_FILE: a token is sent to a verified server only")
         return self
 
 
 class StoreSettings(Section):
-    """Where the object store is; without an endpoint it is AWS S3 and its usual credentials."""
+    """How to connect to the object store; without an endpoint it is AWS S3, with AWS's default credentials."""
 
     endpoint_url: str | None = Field(None, description="S3 endpoint; empty means AWS")
     region: str = Field("us-east-1", description="S3 region")
@@ -93,7 +97,7 @@ class StoreSettings(Section):
 
 
 class Rule(StrEnum):
-    """What is checked of the months of an ingest, whichever way its rows were dated."""
+    """Checks of the months of an ingest, whichever way its rows were dated."""
 
     MACRO = "macro"
     REPEATED = "repeated"
@@ -102,7 +106,7 @@ class Rule(StrEnum):
 
 
 class IngestSettings(Section):
-    """Where the campaign history comes from and how much of it may be bad."""
+    """Where the campaign history comes from, and how much of it may be invalid."""
 
     source: Literal["bundled", "uci", "kaggle", "file", "s3", "postgres"] = Field(
         "bundled", description="source of the data"
@@ -110,32 +114,34 @@ class IngestSettings(Section):
     schedule: str | None = Field(
         None,
         pattern=CRON,
-        description="when the DAG `deposit_ingest` runs by itself: a cron expression, or @monthly; empty means never",
+        description="schedule of the DAG `deposit_ingest`: a cron expression, or @monthly; empty means none",
     )
-    path: FullPath | None = Field(None, description="source `file`: the file: CSV, .xlsx or Parquet, packed or not")
+    path: FullPath | None = Field(
+        None, description="source `file`: path of the file: CSV, .xlsx or Parquet, compressed or not"
+    )
     charset: str | None = Field(
         None,
-        description="sources `file`, `s3`: charset of a file that is text, such as windows-1252; empty means UTF-8, or "
-        "what a byte-order mark says",
+        description="sources `file`, `s3`: charset of a text file, such as windows-1252; empty means UTF-8, or the "
+        "charset of the byte-order mark",
     )
     s3_uri: str | None = Field(
         None,
         pattern=r"^s3://[^/]+/.+$",
-        description="source `s3`: URI of the object, in which `{month}` is the last month that is over; of a pattern "
-        "with `*`, or of a folder, the newest object",
+        description="source `s3`: URI of the object, in which `{month}` stands for the last complete month; for a "
+        "pattern with `*`, or a folder, the newest object is read",
     )
     sha256: str | None = Field(
-        None, description="sources `file`, `s3`, `kaggle`: sha256 that the CSV, uncompressed, must have"
+        None, description="sources `file`, `s3`, `kaggle`: expected sha256 of the uncompressed CSV"
     )
     url: SecretStr | None = Field(None, description="source `postgres`: SQLAlchemy URL of the bank's database")
     query: str | None = Field(
-        None, description="source `postgres`: query that gives the dataset's columns, oldest first"
+        None, description="source `postgres`: query that returns the dataset's columns, oldest rows first"
     )
     uci_url: str = Field(
         "https://archive.ics.uci.edu/static/public/222/bank+marketing.zip",
-        description="source `uci`: address of the zip",
+        description="source `uci`: URL of the zip file",
     )
-    kaggle_url: str = Field("https://www.kaggle.com", description="source `kaggle`: address of its API")
+    kaggle_url: str = Field("https://www.kaggle.com", description="source `kaggle`: URL of its API")
     kaggle_dataset: str = Field("henriqueyamahata/bank-marketing", description="source `kaggle`: owner/dataset")
     kaggle_token: SecretStr | None = Field(None, description="source `kaggle`: API token (`KGAT_…`), or `username:key`")
     first_year: int | None = Field(
@@ -144,18 +150,21 @@ class IngestSettings(Section):
         le=2100,
         description="year of the first row, if rows have neither `period` nor `date`; the public data set needs none",
     )
-    max_bad_share: float = Field(0.01, ge=0, lt=1, description="a larger share of bad rows fails the ingest")
+    max_bad_share: float = Field(0.01, ge=0, lt=1, description="share of bad rows above which the ingest fails")
     macro_tolerance: float = Field(
-        0.01, ge=0, lt=1, description="share of a month's rows that may have other price and confidence indices"
+        0.01,
+        ge=0,
+        lt=1,
+        description="share of a month's rows that may deviate from the month's price and confidence indices",
     )
     accept: tuple[Rule, ...] = Field(
         (),
-        description="checks of the months that may fail, of macro, repeated, future and gaps, as a JSON list: "
-        "the file is right all the same",
+        description="checks of the months that may fail (macro, repeated, future, gaps), as a JSON list, for a file "
+        "that is right all the same",
     )
 
     def object_pattern(self, day: date) -> str | None:
-        """Source `s3`: the URI as a pattern, for a run of that day; None if it is not set.
+        """The URI of source `s3` as a pattern, for a run on `day`; None if it is not set.
 
         >>> IngestSettings(s3_uri="s3://bank/calls-{month}.csv").object_pattern(date(2026, 1, 5))
         's3://bank/calls-2025-12.csv'
@@ -169,7 +178,7 @@ class IngestSettings(Section):
 
 
 class MlflowSettings(Section):
-    """Where MLflow is."""
+    """MLflow's server, experiment and registered model."""
 
     tracking_uri: str = Field("http://127.0.0.1:5000", description="MLflow tracking server")
     experiment: str = Field("deposit", description="MLflow experiment")
@@ -179,21 +188,21 @@ class MlflowSettings(Section):
 
 
 class TrainSettings(Section):
-    """How candidates are trained and measured."""
+    """How candidates are trained and evaluated."""
 
-    label_delay: int = Field(0, ge=0, le=24, description="months after a month's end until its outcomes are known")
+    label_delay: int = Field(0, ge=0, le=24, description="months from the end of a month until its outcomes are known")
     trials: int = Field(20, ge=1, description="Optuna trials")
     seed: int = Field(7, description="seed of all randomness")
-    threads: int = Field(2, ge=1, description="threads of one training")
-    bootstrap: int = Field(500, ge=100, description="bootstrap resamples of each interval")
+    threads: int = Field(2, ge=1, description="threads of one training run")
+    bootstrap: int = Field(500, ge=100, description="bootstrap resamples per interval")
     executor: str | None = Field(
         None,
-        description="Airflow's executor of the task `train`, by its name in AIRFLOW__CORE__EXECUTOR, as `ecs`; empty "
-        "means the first there",
+        description="Airflow executor of the task `train`, by its name in AIRFLOW__CORE__EXECUTOR, such as `ecs`; "
+        "empty means the first executor there",
     )
     with_faults: bool = Field(
         False,
-        description="learn from every month, even where what the models were sent and what was ingested are broken",
+        description="train on every month, even if both its requests and its ingested rows are broken",
     )
 
 
@@ -206,7 +215,8 @@ class EconomicsSettings(Section):
         None,
         ge=0,
         lt=10**9,
-        description="calls that can be made a month, and so of one list to rank; empty means all that pay",
+        description="calls that can be made per month, and so for one list to rank; empty means every call that pays "
+        "off",
     )
 
 
@@ -215,27 +225,31 @@ class SelectSettings(Section):
 
     rule: Literal["gate", "accuracy_f1"] = Field(
         "gate",
-        description="`gate`: the mixture, by the paired log-loss interval; `accuracy_f1`: the one recipe with the best "
-        "accuracy and F1, by accuracy and F1",
+        description="`gate`: the mixture competes, by the paired log-loss interval; `accuracy_f1`: the single recipe "
+        "with the best accuracy and F1 competes, by these two",
     )
     confidence: float = Field(0.95, gt=0.5, lt=1, description="confidence of the paired interval")
     max_auc_loss: float = Field(
-        0.02, ge=0, description="how much worse the ROC AUC of another table of recipes may be, beyond noise"
+        0.02, ge=0, description="loss of ROC AUC, beyond noise, that is accepted from another table of recipes"
     )
 
 
 class ExpirySettings(Section):
-    """How old a model may become; months count from its last training month to that of a request."""
+    """How old a model may become, in months from its last training month to the month of a request."""
 
     stale_after: int = Field(
         3,
         ge=0,
         le=1200,
-        description="months after its last training month that a model may answer for; beyond them its answers carry "
-        "`stale: true`, and an alert fires",
+        description="age of a model, in months since its last training month, above which its responses carry "
+        "`stale: true` and an alert fires",
     )
     replace_after: int = Field(
-        6, ge=0, le=1200, description="months after its last training month beyond which the rate table replaces it"
+        6,
+        ge=0,
+        le=1200,
+        description="age of a champion, in months since its last training month, above which the rate table replaces "
+        "it",
     )
 
     @model_validator(mode="after")
@@ -246,70 +260,70 @@ class ExpirySettings(Section):
 
 
 class ReleaseSettings(Section):
-    """How a champion gets to traffic."""
+    """How a champion is deployed."""
 
     target: Literal["process", "docker", "ecs", "lambda"] = Field(
         "process",
-        description="where the service runs: a process under supervisor, a container, a service of ECS, "
-        "or a function of Lambda",
+        description="where the service runs: a process under supervisor, a container, an ECS service, or a Lambda "
+        "function",
     )
     replicas: int = Field(
         1,
         ge=1,
         le=12,
-        description="targets `process`, `docker`: services of the live release that share its requests; 1, 2, 3, 4, 6 "
-        "and 12 share them evenly",
+        description="targets `process`, `docker`: replicas of the live release; requests are distributed evenly over "
+        "1, 2, 3, 4, 6 or 12",
     )
     base_image: str = Field(
         "deposit-serving:local",
-        description="image with the locked dependencies of the service: the engine's own for target `docker`, one in "
-        "the registry of `ecr_repository` for `ecs` and `lambda`",
+        description="image with the locked dependencies of the service: in the local Docker engine for target "
+        "`docker`, in the registry of `ecr_repository` for `ecs` and `lambda`",
     )
     ecr_repository: str = Field(
-        "", description="targets `ecs`, `lambda`: repository of the services' images, as host/name, in the ECR"
+        "", description="targets `ecs`, `lambda`: ECR repository of the services' images, as host/name"
     )
     registry_url: str | None = Field(
-        None, description="targets `ecs`, `lambda`: address of the registry's API; empty means https at its host"
+        None, description="targets `ecs`, `lambda`: URL of the registry's API; empty means https at its host"
     )
     architecture: Literal["amd64", "arm64"] = Field(
-        "amd64", description="targets `ecs`, `lambda`: processor that the services run on"
+        "amd64", description="targets `ecs`, `lambda`: processor architecture of the services"
     )
     project: str = Field(
-        "deposit", description="target `docker`: compose project whose networks and volumes services use"
+        "deposit", description="target `docker`: compose project whose networks and volumes the services use"
     )
-    memory_limit: Memory = Field("1g", description="target `docker`: memory that one service may take")
+    memory_limit: Memory = Field("1g", description="target `docker`: memory limit of one service")
     ecs_cluster: str = Field("", description="target `ecs`: cluster of the service, in the region of the store")
     ecs_service: str = Field("", description="target `ecs`: service whose task definition a release replaces")
     ecs_url: str = Field(
-        "", description="target `ecs`: address of the load balancer, where a release is tested once it has its traffic"
+        "", description="target `ecs`: URL of the load balancer, where a release is tested once it receives traffic"
     )
-    ecs_tasks: int = Field(1, ge=1, description="target `ecs`: tasks that a release gives to a service that has none")
+    ecs_tasks: int = Field(1, ge=1, description="target `ecs`: tasks that a release starts in a service without any")
     ecs_timeout: float = Field(
-        900.0, gt=0, description="target `ecs`: seconds that a service has to replace its tasks by new ones"
+        900.0, gt=0, description="target `ecs`: seconds within which a service must have replaced its tasks"
     )
-    gateway_admin: str = Field("", description="Caddy's admin API: a unix socket's path")
+    gateway_admin: str = Field("", description="unix socket of Caddy's admin API")
     lambda_function: str = Field("", description="target `lambda`: name of the function, in the region of the store")
-    lambda_alias: str = Field("live", description="target `lambda`: alias of the function that the HTTP API asks")
+    lambda_alias: str = Field("live", description="target `lambda`: alias of the function that the HTTP API calls")
     lambda_url: str = Field(
         "",
-        description="target `lambda`: address of the HTTP API, where a release is tested once it has its traffic; "
-        "empty leaves that test out",
+        description="target `lambda`: URL of the HTTP API, where a release is tested once it receives traffic; empty "
+        "skips that test",
     )
-    supervisor_socket: str = Field("", description="target `process`: supervisor's unix socket")
+    supervisor_socket: str = Field("", description="target `process`: unix socket of supervisor")
     first_port: int = Field(
-        8101, ge=1024, le=65000, description="target `process`: first of the ports services may take"
+        8101, ge=1024, le=65000, description="target `process`: first of the ports that services may use"
     )
-    poll_seconds: float = Field(1.0, gt=0, description="pause between two looks of the releaser")
-    start_timeout: float = Field(90.0, gt=0, description="seconds a new service has to become ready")
+    poll_seconds: float = Field(1.0, gt=0, description="seconds between two polls of the releaser")
+    start_timeout: float = Field(90.0, gt=0, description="seconds within which a new service must become ready")
     drain_seconds: float = Field(10.0, ge=0, description="seconds between losing traffic and being stopped")
     parity_tolerance: float = Field(
-        1e-6, ge=0, description="largest difference to the training process's probabilities"
+        1e-6, ge=0, description="largest difference allowed from the training process's probabilities"
     )
     service_key: SecretStr | None = Field(
-        None, description="API key by which the releaser tests a service that asks for keys"
+        None, description="API key with which the releaser tests a service that requires keys"
     )
     store_access_key: str | None = Field(
-        None, description="S3 access key for services, which may only read MLflow's bucket"
+        None, description="S3 access key for services, which may only read from MLflow's bucket"
     )
     store_secret_key: SecretStr | None = Field(None, description="target `process`: S3 secret key for services")
 
@@ -317,13 +331,13 @@ class ReleaseSettings(Section):
     def _aws_counts_itself(self) -> Self:
         if self.replicas > 1 and self.target in ("ecs", "lambda"):
             raise ValueError(
-                f"`replicas` is for targets `process` and `docker`: how many serve on `{self.target}`, Terraform says"
+                f"`replicas` is for targets `process` and `docker`: on `{self.target}`, Terraform sets the number"
             )
         return self
 
 
 def bracketed(host: str) -> str:
-    """An IPv6 address as URLs have it; any other host as it is.
+    """Put an IPv6 address in brackets, as URLs need it; return any other host unchanged.
 
     >>> bracketed("::1"), bracketed("localhost")
     ('[::1]', 'localhost')
@@ -331,33 +345,37 @@ def bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-_LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what to ask, not where to listen
+_LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - to connect to, not to listen on
 
 
 class GatewaySettings(Section):
-    """What clients connect to."""
+    """The gateway that clients connect to."""
 
     listen: str = Field("127.0.0.1", description="address that the gateway listens on")
     inside: str | None = Field(
         None,
-        description="host:port where the stack's own parts reach the gateway without TLS, in a network of their own; "
-        "empty means nowhere",
+        description="host:port where the stack's own services reach the gateway without TLS, in a network of their "
+        "own; empty means nowhere",
     )
     mlflow: str | None = Field(
         None,
-        description="host:port of MLflow, whose UI the gateway publishes behind a login; empty means that it does not",
+        description="host:port of MLflow, whose UI the gateway publishes behind a login; empty means not published",
     )
-    evidently: str | None = Field(None, description="the same of Evidently's UI")
-    dask: str | None = Field(None, description="the same of the dashboard of a Dask scheduler")
-    grafana: str | None = Field(None, description="the same of Grafana, which asks for its own login")
+    evidently: str | None = Field(None, description="the same for Evidently's UI")
+    dask: str | None = Field(None, description="the same for the dashboard of a Dask scheduler")
+    grafana: str | None = Field(None, description="the same for Grafana, which has a login of its own")
     tls: Literal["off", "internal", "files"] = Field(
-        "off", description="`internal`: a certificate of the gateway's own authority; `files`: a given one"
+        "off", description="`internal`: a certificate of the gateway's own authority; `files`: a certificate from files"
     )
     names: tuple[str, ...] = Field(
-        ("localhost", "127.0.0.1"), min_length=1, description="TLS: names that the certificate is for, as a JSON list"
+        ("localhost", "127.0.0.1"), min_length=1, description="TLS: names in the certificate, as a JSON list"
     )
-    certificate_file: FullPath | None = Field(None, description="TLS `files`: certificate chain as PEM, in the gateway")
-    key_file: FullPath | None = Field(None, description="TLS `files`: private key as PEM, in the gateway")
+    certificate_file: FullPath | None = Field(
+        None, description="TLS `files`: PEM file of the certificate chain, as the gateway sees its path"
+    )
+    key_file: FullPath | None = Field(
+        None, description="TLS `files`: PEM file of the private key, as the gateway sees its path"
+    )
     access_log: Literal["file", "stdout"] = Field(
         "file", description="where requests are logged: `<state_dir>/logs/access.log`, or standard output"
     )
@@ -369,7 +387,7 @@ class GatewaySettings(Section):
         return self
 
     def url(self, port: int) -> str:
-        """Where the gateway of the stack without Docker answers at one of its ports."""
+        """URL of the gateway of the stack without Docker, for one of its ports."""
         scheme = "http" if self.tls == "off" else "https"
         return f"{scheme}://{bracketed(_LOOPBACK.get(self.listen, self.listen))}:{port}"
 
@@ -377,17 +395,17 @@ class GatewaySettings(Section):
 class LinksSettings(Section):
     """What Airflow's UI links to; empty means no link."""
 
-    api: str | None = Field(None, description="address of the API and its page, for a link in Airflow's UI")
-    mlflow: str | None = Field(None, description="address of MLflow, for a link in Airflow's UI")
-    grafana: str | None = Field(None, description="address of Grafana, for a link in Airflow's UI")
-    store: str | None = Field(None, description="address of the object store's console, for a link in Airflow's UI")
+    api: str | None = Field(None, description="URL of the API and its page, for a link in Airflow's UI")
+    mlflow: str | None = Field(None, description="URL of MLflow, for a link in Airflow's UI")
+    grafana: str | None = Field(None, description="URL of Grafana, for a link in Airflow's UI")
+    store: str | None = Field(None, description="URL of the object store's console, for a link in Airflow's UI")
 
 
 class ApiSettings(Section):
-    """The API as the stack's own clients ask it."""
+    """How the stack's own clients reach the API."""
 
-    url: str | None = Field(None, description="address of the API; empty means the gateway of this machine")
-    key: SecretStr | None = Field(None, description="API key with the role `admin`, where keys are needed")
+    url: str | None = Field(None, description="URL of the API; empty means the gateway of this machine")
+    key: SecretStr | None = Field(None, description="API key with the role `admin`, if keys are required")
 
 
 class ServeSettings(Section):
@@ -397,53 +415,54 @@ class ServeSettings(Section):
     max_body_bytes: int = Field(16 * 2**20, ge=1024, description="bytes in one request body")
     max_rank_rows: int = Field(1_000_000, ge=1, description="customers in one list to rank")
     max_rank_bytes: int = Field(512 * 2**20, ge=1024, description="bytes in one list to rank")
-    request_timeout: float = Field(30.0, gt=0, description="seconds that the next part of a request's body may take")
+    request_timeout: float = Field(30.0, gt=0, description="seconds to wait for more bytes of a request's body")
     keys_file: FullPath | None = Field(
         None, description="file of the API keys (`deposit keys`); empty means that no key is needed"
     )
     keys_secret_id: str | None = Field(
         None,
-        description="secret of AWS Secrets Manager (name or ARN) that holds what the keys file would, for services "
-        "without a disk of their own",
+        description="secret of AWS Secrets Manager (name or ARN) with the content of a keys file, for services without "
+        "a disk of their own",
     )
     releaser_key_sha256: str | None = Field(
         None,
         pattern="^[0-9a-f]{64}$",
-        description="sha256 of the key by which the releaser tests a service (the releaser sets it)",
+        description="sha256 of the key with which the releaser tests a service (the releaser sets it)",
     )
     rate_per_second: float = Field(
         0.0,
         ge=0,
-        description="requests a second of one key, on average, all replicas together; 0 means no limit",
+        description="average requests per second of one key, over all replicas together; 0 means no limit",
     )
     burst: int = Field(
-        100, ge=1, description="requests that one key may send at once before its rate counts, all replicas together"
+        100, ge=1, description="requests that one key may send at once before its rate applies, over all replicas"
     )
     replica: int = Field(
-        1, ge=1, description="which of the replicas this service is, and so which spool it has (the releaser sets it)"
+        1, ge=1, description="number of this service's replica, which determines its spool (the releaser sets it)"
     )
     catalog_file: FullPath | None = Field(
-        None, description="list of the registered models, kept by the releaser; empty means `<state_dir>/catalog.json`"
+        None,
+        description="file of the registered models, written by the releaser; empty means `<state_dir>/catalog.json`",
     )
     catalog_uri: str | None = Field(
         None,
         pattern="^s3://[^/]+/.+",
-        description="the same list as an object (s3://bucket/key), which the releaser keeps too, for services "
-        "without a disk of their own",
+        description="the same file as an object (s3://bucket/key), also written by the releaser, for services without "
+        "a disk of their own",
     )
     max_answer_bytes: int | None = Field(
-        None, ge=1024, description="bytes in one answer to /predict or /rank; more is refused, and nothing recorded"
+        None, ge=1024, description="bytes in one response to /predict or /rank; more is refused, and nothing recorded"
     )
-    models_kept: int = Field(4, ge=1, description="models besides the served one that stay loaded")
+    models_kept: int = Field(4, ge=1, description="models that stay loaded besides the served one")
 
 
 class LogSettings(Section):
-    """The prediction log: a spool on this machine's disk, then PostgreSQL; or PostgreSQL at once."""
+    """The prediction log: a spool on this machine's disk that is shipped to PostgreSQL, or PostgreSQL directly."""
 
     destination: Literal["spool", "database"] = Field(
         "spool",
-        description="where a prediction is before its answer leaves: a spool on the disk, or PostgreSQL "
-        "(for a function on Lambda, which has no disk that stays; it needs DEPOSIT_DATABASE__WRITER_URL)",
+        description="where a prediction is stored before its response is sent: in a spool on the disk, or in "
+        "PostgreSQL (for a Lambda function, which has no lasting disk; it needs DEPOSIT_DATABASE__WRITER_URL)",
     )
     write_timeout: float = Field(
         8.0,
@@ -452,23 +471,26 @@ class LogSettings(Section):
         description="destination `database`: seconds that a statement may take",
     )
     spool_max_bytes: int = Field(
-        4 * 2**30, ge=2**20, description="largest size of the spool's file; beyond it predictions are refused"
+        4 * 2**30, ge=2**20, description="maximum size of the spool file in bytes; beyond it predictions are refused"
     )
     reserve_bytes: int = Field(
         256 * 2**20,
         ge=2**20,
-        description="bytes of disk that the spool leaves free; with fewer, predictions are refused",
+        description="bytes of disk that the spool leaves free; if fewer are free, predictions are refused",
     )
     ship_rows: int = Field(20_000, ge=1, description="rows that the shipper moves to PostgreSQL in one transaction")
-    poll_seconds: float = Field(1.0, gt=0, description="pause of the shipper when the spool is empty")
+    poll_seconds: float = Field(1.0, gt=0, description="seconds between polls of the shipper while the spool is empty")
     stop_seconds: float = Field(
-        0.0, ge=0, le=100, description="seconds that a shipper which is stopped goes on shipping; 0 ends with its batch"
+        0.0,
+        ge=0,
+        le=100,
+        description="seconds for which a shipper goes on shipping after it was stopped; 0 ends it after its batch",
     )
     handover_uri: str | None = Field(
         None,
         pattern="^s3://[^/]+/.+$",
-        description="folder in the object store, as s3://bucket/folder/, for what a shipper could not ship before its "
-        "disk goes away with it; the next one ships it",
+        description="folder in the object store, as s3://bucket/folder/, for entries that a shipper could not ship "
+        "before its disk is deleted; the next shipper ships them",
     )
     retention_days: int | None = Field(
         None, ge=1, description="days after which stored predictions, outcomes and traffic are dropped; empty keeps all"
@@ -476,50 +498,50 @@ class LogSettings(Section):
 
 
 class ScoreSettings(Section):
-    """Batch scoring: what the DAG `deposit_score` reads and writes, and how."""
+    """Batch scoring: input, output and resources of the DAG `deposit_score`."""
 
     schedule: str | None = Field(
         None,
         pattern=CRON,
-        description="when the DAG `deposit_score` runs by itself: a cron expression, or @daily; empty means never",
+        description="schedule of the DAG `deposit_score`: a cron expression, or @daily; empty means none",
     )
     input: str | None = Field(
         None,
-        description="what the DAG `deposit_score` scores unless its form says otherwise: a file, a folder or a "
-        "pattern, or the same as `s3://bucket/…`; `{day}` in it is the day of the run",
+        description="input of the DAG `deposit_score`, unless its form names another: a file, a folder or a pattern, "
+        "local or as `s3://bucket/…`; `{day}` stands for the day of the run",
     )
     output: str | None = Field(
         None,
-        description="folder of the results of the DAG `deposit_score`, with `{day}` as in the input; empty means "
+        description="output folder of the DAG `deposit_score`, with `{day}` as in the input; empty means "
         "`s3://<data bucket>/scores/{day}`",
     )
     charset: str | None = Field(
         None,
-        description="charset of inputs that are text, such as windows-1252; empty means UTF-8, or what a byte-order "
-        "mark says",
+        description="charset of text inputs, such as windows-1252; empty means UTF-8, or the charset of the byte-order "
+        "mark",
     )
     log: bool = Field(
-        False, description="whether scored rows go to the table `predictions`, for monitoring and for outcomes"
+        False, description="whether scored rows are added to the table `predictions`, for monitoring and outcomes"
     )
-    threads: int = Field(2, ge=1, le=64, description="threads that score")
+    threads: int = Field(2, ge=1, le=64, description="number of scoring threads")
     work_dir: FullPath | None = Field(
         None,
-        description="folder for what a run has not finished: 50 bytes a row, and one input of the object store; "
-        "empty means `<state_dir>/scoring`",
+        description="folder for unfinished runs: 50 bytes per row, and one input file from the object store; empty "
+        "means `<state_dir>/scoring`",
     )
 
 
 class ComputeSettings(Section):
-    """Where batch scoring and training do what can be done side by side."""
+    """Where the parallel tasks of batch scoring and training run."""
 
     scheduler: str | None = Field(
         None,
         pattern=r"^(tcp|tls)://[^\s/]+:\d+$",
-        description="address of a Dask scheduler, as tcp://host:8786, whose workers score and train; empty means "
-        "threads of this machine",
+        description="address of a Dask scheduler, such as tcp://host:8786, whose workers score and train; empty means "
+        "threads on this machine",
     )
     patience: float = Field(
-        60.0, gt=0, description="seconds that the scheduler may be without any worker before the work is given up"
+        60.0, gt=0, description="seconds without any worker after which work on the Dask cluster is given up"
     )
 
 
@@ -529,39 +551,42 @@ class ArchiveSettings(Section):
     schedule: str | None = Field(
         None,
         pattern=CRON,
-        description="when the DAG `deposit_archive` runs by itself: a cron expression, or @daily; empty means never",
+        description="schedule of the DAG `deposit_archive`: a cron expression, or @daily; empty means none",
     )
     keep_months: int = Field(
         12,
         ge=3,
         le=1200,
-        description="whole months before the current one whose predictions stay in PostgreSQL; rows that were stored "
-        "later than that stay as well",
+        description="complete months before the current one whose predictions stay in PostgreSQL; an older month stays "
+        "too if any of its rows was stored during them",
     )
     work_dir: FullPath | None = Field(
         None,
-        description="folder for a month that is written or read: about 70 bytes a row, while it lasts; empty means "
+        description="folder for a month while it is written or read: about 70 bytes per row; empty means "
         "`<state_dir>/archive`",
     )
 
 
 class MonitorSettings(Section):
-    """Monitoring: what follows from it; figures and verdicts count everything and need no setting."""
+    """Monitoring: its consequences; its metrics and verdicts cover all rows and need no setting."""
 
     cooldown_days: float = Field(
-        7.0, ge=0, description="days after a retraining for decay in which no other is asked for, of the same model"
+        7.0, ge=0, description="days after a request for a retraining in which no other is made for the same model"
     )
     max_unknown_share: float = Field(
-        0.05, ge=0, le=1, description="a larger share of a client's outcomes that are of no prediction raises an alert"
+        0.05,
+        ge=0,
+        le=1,
+        description="share of a client's outcomes without a known prediction above which an alert fires",
     )
     sample_rows: int = Field(
-        5000, ge=100, description="predictions in a report of Evidently, and rows of training beside them"
+        5000, ge=100, description="predictions in an Evidently report, and training rows that they are compared with"
     )
     webhook_url: SecretStr | None = Field(
-        None, description="address that failed runs of DAGs are posted to, as JSON like Grafana's alerts"
+        None, description="URL to which failed DAG runs are posted, as JSON in the format of Grafana's alerts"
     )
     workspace: FullPath | None = Field(
-        None, description="folder of what Evidently's UI shows; empty means `<state_dir>/workspace`"
+        None, description="workspace folder of Evidently's UI; empty means `<state_dir>/workspace`"
     )
 
 
@@ -569,23 +594,19 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 
 
 class StackSettings(Section):
-    """The stack without Docker: ports, all on 127.0.0.1 but what the gateway publishes; a Grafana that is installed."""
+    """The stack without Docker: ports, all on 127.0.0.1 except those that the gateway publishes, and Grafana."""
 
     gateway_port: Port = Field(8000, description="API and page")
     airflow_port: Port = Field(8080, description="Airflow UI and REST API")
-    mlflow_port: Port = Field(5000, description="MLflow UI, which asks for a login")
-    evidently_port: Port = Field(
-        3001, description="Evidently UI, which asks for the same login: a report of each month"
-    )
-    dask_port: Port = Field(8787, description="dashboard of a Dask scheduler, if one runs, which asks for it too")
+    mlflow_port: Port = Field(5000, description="MLflow UI, behind a login")
+    evidently_port: Port = Field(3001, description="Evidently UI, behind the same login: a report for each month")
+    dask_port: Port = Field(8787, description="dashboard of a Dask scheduler, if one runs, behind the same login")
     store_port: Port = Field(9000, description="object store")
     postgres_port: Port = Field(15432, description="PostgreSQL")
-    internal_port: int = Field(
-        18800, ge=1, le=65526, description="first of 10 ports that are for the stack's own parts"
-    )
+    internal_port: int = Field(18800, ge=1, le=65526, description="first of 10 ports for the stack's internal servers")
     grafana_port: Port = Field(3000, description="Grafana UI, if one is started, with a login of its own")
     grafana: Literal["off"] | FullPath | None = Field(
         None,
-        description="Grafana's program, which is started too; empty means `grafana` or `grafana-server` of the PATH, "
-        "`off` none",
+        description="path of the Grafana program to start; empty means `grafana` or `grafana-server` on the PATH, "
+        "`off` means none",
     )

@@ -1,4 +1,4 @@
-"""Settings: environment variables `DEPOSIT_*`, one frozen object, unknown names refused.
+"""Settings: environment variables `DEPOSIT_*` in one frozen object; unknown names are rejected.
 
 A running stack writes its own settings to `<state_dir>/settings.env`; the environment overrides them.
 Needs no model library, so that Airflow's environment can import it.
@@ -53,7 +53,7 @@ from deposit.variables import PREFIX, hint, read_file, text_of, unknown, with_ne
 logger = logging.getLogger("deposit")
 REPOSITORY = Path(__file__).resolve().parents[2]
 _with_secrets: ContextVar[bool] = ContextVar("with_secrets", default=True)
-"""Whether Secrets Manager is asked; pydantic-settings gives its sources no argument of ours."""
+"""Whether to read Secrets Manager; a context variable because pydantic-settings passes no argument to its sources."""
 
 
 class Settings(BaseSettings):
@@ -71,7 +71,7 @@ class Settings(BaseSettings):
     )
     revision: str | None = Field(None, description="git commit of the code; empty asks git")
     heartbeat_file: FullPath | None = Field(
-        None, description="file whose time the releaser and the shipper renew at each look, for health checks"
+        None, description="file that the releaser and the shipper touch at each poll, for health checks"
     )
     database: DatabaseSettings = DatabaseSettings()
     store: StoreSettings = StoreSettings()
@@ -102,7 +102,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """What is given in code, then the environment with the values that it refers to, then `settings.env`."""
+        """Values passed in code, then the environment with its references resolved, then `settings.env`."""
         if isinstance(env_settings, EnvSettingsSource):
             values = with_references(env_settings.env_vars, _accepted_names(), _with_secrets.get())
             env_settings.env_vars = with_new_names(values, RENAMED)
@@ -113,31 +113,31 @@ class Settings(BaseSettings):
 
     @property
     def gateway_url(self) -> str:
-        """Where the gateway of the stack without Docker answers."""
+        """URL of the gateway of the stack without Docker."""
         return self.gateway.url(self.stack.gateway_port)
 
     @property
     def state(self) -> StateFolder:
-        """The places in the folder of the stack."""
+        """Paths in the state folder."""
         return StateFolder(self.state_dir.resolve())
 
     @property
     def workspace_path(self) -> Path:
-        """Where monitoring leaves what Evidently's UI shows."""
+        """Workspace that monitoring writes and Evidently's UI shows."""
         return self.monitor.workspace or self.state.workspace
 
     @property
     def catalog_path(self) -> Path:
-        """Where the releaser keeps the list of the registered models, and a service looks for it."""
+        """File with the registered models, which the releaser writes and the services read."""
         return self.serve.catalog_file or self.state.catalog
 
     @property
     def spool_path(self) -> Path:
-        """The spool of the prediction log that a service of this replica writes."""
+        """Spool of the prediction log that a service of this replica writes to."""
         return self.state.spool_of(self.serve.replica)
 
     def changed(self, section: str, **values: Any) -> "Settings":
-        """These settings with some of a section's values replaced; None leaves a value. Raises ConfigError."""
+        """A copy with some values of a section replaced; None keeps the present value. Raises ConfigError."""
         before = getattr(self, section)
         content = {name: getattr(before, name) for name in type(before).model_fields}
         content |= {name: value for name, value in values.items() if value is not None}
@@ -148,10 +148,10 @@ class Settings(BaseSettings):
 
 
 def load_settings() -> Settings:
-    """Read the environment, and beneath it the running stack's `settings.env`.
+    """Read the environment, and the running stack's `settings.env` for variables that are not set there.
 
-    `DEPOSIT_X_FILE` names a file that holds the value of `DEPOSIT_X`, `DEPOSIT_X_SECRET` a secret of AWS. Raises
-    ConfigError naming each wrong or unknown variable, and UpstreamError if AWS does not answer.
+    `DEPOSIT_X_FILE` names a file that holds the value of `DEPOSIT_X`, `DEPOSIT_X_SECRET` a secret in AWS. Raises
+    ConfigError naming each invalid or unknown variable, and UpstreamError if AWS does not answer.
     """
     _check_names(os.environ)
     state_dir = with_references(os.environ, _accepted_names(), with_secrets=False).get(f"{PREFIX}STATE_DIR".lower())
@@ -159,14 +159,14 @@ def load_settings() -> Settings:
 
 
 def open_settings() -> Settings:
-    """As `load_settings`, without what is in Secrets Manager: for what is read every minute and uses no secret."""
+    """As `load_settings`, without the values in Secrets Manager: for code that runs often and needs no secret."""
     context = copy_context()
     context.run(_with_secrets.set, False)
     return context.run(load_settings)
 
 
 def chosen_settings() -> Settings:
-    """Read the environment alone, for a stack that is started: what is no longer set there is as by default again.
+    """Read only the environment, to start a stack: a variable that is no longer set gets its default again.
 
     Raises ConfigError as `load_settings` does.
     """
@@ -175,30 +175,30 @@ def chosen_settings() -> Settings:
 
 
 def service_settings() -> Settings:
-    """Read the environment alone: a service must not hold the stack's secrets.
+    """Read only the environment, since a service must not hold the stack's secrets.
 
-    Unknown names are left out, for it is the releaser that gives them: a rollback may start a service that is older
-    than the releaser. Raises ConfigError naming each wrong variable.
+    Unknown names are ignored because the releaser sets them, and a rollback may start a service that is older than the
+    releaser. Raises ConfigError naming each invalid variable.
     """
     for name in unknown(os.environ, _accepted_names()):
         del os.environ[name]
     return _settings(None)
 
 
-def _settings(beneath: Path | None) -> Settings:
+def _settings(env_file: Path | None) -> Settings:
     try:
-        return Settings(_env_file=beneath)
+        return Settings(_env_file=env_file)
     except ValidationError as error:
         raise _wrong(error) from error
     except SettingsError as error:
         lists = ", ".join(name for name, (_, default) in setting_names().items() if isinstance(default, tuple))
-        raise ConfigError(f'a list is written as JSON, like ["one", "two"]: correct what is set of {lists}') from error
+        raise ConfigError(f'a list must be JSON, like ["one", "two"]: correct whichever is set of {lists}') from error
 
 
 def variables(settings: Settings, with_secrets: bool = True) -> dict[str, str]:
-    """The environment variables that make these settings; what is as by default is not among them.
+    """The environment variables for these settings, without those that have their default value.
 
-    A default that was written down would outlive its change. Secrets are in plain text.
+    A default that is written down would hide a later change of that default. Secrets are in plain text.
     """
     result = {}
     for name, (_, default) in setting_names().items():
@@ -224,12 +224,12 @@ def setting_names() -> dict[str, tuple[str, Any]]:
 
 
 def _accepted_names() -> set[str]:
-    """The names of the settings, and those that some had before."""
+    """The names of all settings, old names included."""
     return setting_names().keys() | RENAMED.keys()
 
 
 def _check_names(environ: Mapping[str, str]) -> None:
-    """Refuse unknown names, and say of old ones what they are called now."""
+    """Raise ConfigError for unknown names, and log a warning for old ones."""
     if strange := unknown(environ, _accepted_names()):
         raise ConfigError(f"unknown setting {strange[0]}: {hint(strange[0], setting_names())}", strange)
     names = {name.upper() for name, value in environ.items() if value}
@@ -238,9 +238,9 @@ def _check_names(environ: Mapping[str, str]) -> None:
             _notice(old, new)
 
 
-@cache  # once a process, however often it reads its settings
+@cache  # once per process, however often the settings are read
 def _notice(old: str, new: str) -> None:
-    logger.warning("%s is now called %s: set that instead, the old name will not be taken for ever", old, new)
+    logger.warning("%s is now called %s: use the new name, the old one will be removed", old, new)
 
 
 def _wrong(error: ValidationError, *section: str) -> ConfigError:

@@ -1,4 +1,4 @@
-"""The object store: S3 on AWS, MinIO or SeaweedFS, by settings alone.
+"""The object store: AWS S3, MinIO or SeaweedFS, by its settings only.
 
 Needs no model library, so that Airflow's environment can import it.
 """
@@ -17,26 +17,26 @@ from deposit.aws_errors import Refusal, code_of, refusal_of, refused_by_store
 from deposit.errors import ConfigError, SourceError, UpstreamError
 from deposit.sections import StoreSettings
 
-_HOME = "us-east-1"
-"""The region of AWS whose buckets are made without naming it."""
+_DEFAULT_REGION = "us-east-1"
+"""The AWS region that must not be named when a bucket is created there."""
 
 
 class ObjectStore:
-    """The buckets of one store. Raises UpstreamError when the store does not answer or refuses.
+    """The buckets of one store. Raises UpstreamError if the store does not answer or refuses a request.
 
-    Raises ConfigError where a setting must be corrected first: a bucket that is not there, or is another account's.
+    Raises ConfigError if a setting must be corrected: a bucket does not exist, or belongs to another account.
 
     Args:
-        settings: where it is and the key to it.
+        settings: address of the store and its credentials.
         connect_timeout: seconds.
-        read_timeout: seconds without a byte.
-        retries: how often a request is sent again at most.
+        read_timeout: seconds without receiving a byte.
+        retries: maximum number of retries of a request.
     """
 
     def __init__(
         self, settings: StoreSettings, connect_timeout: float = 5, read_timeout: float = 60, retries: int = 3
     ) -> None:
-        import boto3  # half a second, which a command that needs no object does not wait for
+        import boto3  # takes half a second, which commands without a store need not wait for
         from botocore.config import Config
 
         self.settings = settings
@@ -58,17 +58,17 @@ class ObjectStore:
             )
 
     def buckets(self) -> list[str]:
-        """Names of the buckets that the product uses."""
+        """Names of all buckets in use."""
         return list(_settings_of_buckets(self.settings))
 
     def ensure_buckets(self) -> None:
-        """Create the buckets that are missing; those that are there need no right but to be listed."""
+        """Create the buckets that are missing; existing buckets need only the right to be listed."""
         for name in self.buckets():
             if not self.bucket(name).is_there():
                 self._create(name)
 
     def bucket(self, name: str, setting: str | None = None) -> "Bucket":
-        """A bucket by name; `setting` is the one that names it, if it is none of the product's own."""
+        """A bucket by name; `setting` is the setting that names it, if it is none of `buckets`."""
         translated = self._translated
         named = setting or _settings_of_buckets(self.settings).get(name, "its name")
         key = self.settings.kms_key
@@ -97,13 +97,13 @@ class ObjectStore:
 
     def _create(self, name: str) -> None:
         region = self.settings.region
-        elsewhere = self.settings.endpoint_url is None and region != _HOME
+        elsewhere = self.settings.endpoint_url is None and region != _DEFAULT_REGION
         place = {"CreateBucketConfiguration": {"LocationConstraint": region}} if elsewhere else {}
-        with self._translated("make a bucket", name, _settings_of_buckets(self.settings)[name]):
+        with self._translated("create a bucket", name, _settings_of_buckets(self.settings)[name]):
             try:
                 self._client.create_bucket(Bucket=name, **place)
             except ClientError as error:
-                if code_of(error) != "BucketAlreadyOwnedByYou":  # by another start, meanwhile
+                if code_of(error) != "BucketAlreadyOwnedByYou":  # created meanwhile by a concurrent start
                     raise
 
     @contextmanager
@@ -123,7 +123,7 @@ class ObjectStore:
 
 @dataclass(frozen=True)
 class StoredObject:
-    """An object's key, when it was written, its bytes, and the store's tag of its content."""
+    """An object's key, time of its last write, size in bytes, and ETag."""
 
     key: str
     written_at: datetime
@@ -132,7 +132,7 @@ class StoredObject:
 
 
 class Bucket:
-    """Objects of one bucket by key; `ObjectStore` gives it. Raises as the store does."""
+    """The objects of one bucket by key; created by `ObjectStore.bucket`. Raises as `ObjectStore` does."""
 
     def __init__(
         self,
@@ -147,12 +147,12 @@ class Bucket:
         self._encryption = encryption
 
     def uri(self, key: str) -> str:
-        """Where an object is."""
+        """The URI of an object."""
         return f"s3://{self.name}/{key}"
 
     def is_there(self) -> bool:
-        """Whether the bucket exists; by listing, whose answer says why where `head` has none to say."""
-        with self._translated(f"look at {self.name}"):
+        """Whether the bucket exists; it is listed because the response to `head` has no body with an error code."""
+        with self._translated(f"look up {self.name}"):
             try:
                 self._client.list_objects_v2(Bucket=self.name, MaxKeys=1)
             except ClientError as error:
@@ -168,7 +168,7 @@ class Bucket:
         return self.uri(key)
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
-        """Write an object unless the key exists; one of two racing writers wins. True if this one wrote."""
+        """Write an object unless the key exists; one of two concurrent writers wins. True if this one wrote."""
         with self._translated(f"publish {self.name}/{key}"):
             try:
                 self._client.put_object(Bucket=self.name, Key=key, Body=data, IfNoneMatch="*", **self._encryption)
@@ -179,7 +179,7 @@ class Bucket:
         return True
 
     def get(self, key: str, limit: int | None = None) -> bytes:
-        """Read an object. Raises SourceError if there is none, or if it has more than `limit` bytes."""
+        """Read an object. Raises SourceError if it does not exist, or has more than `limit` bytes."""
         with self._translated(f"read {self.name}/{key}"):
             answer = self._client.get_object(Bucket=self.name, Key=key)
             size = answer["ContentLength"]
@@ -191,7 +191,7 @@ class Bucket:
 
     def exists(self, key: str) -> bool:
         """Whether the key holds an object."""
-        with self._translated(f"look at {self.name}/{key}"):
+        with self._translated(f"look up {self.name}/{key}"):
             try:
                 self._client.head_object(Bucket=self.name, Key=key)
             except ClientError as error:
@@ -216,7 +216,7 @@ class Bucket:
         return [stored.key for stored in self.objects(prefix)]
 
     def delete(self, key: str) -> None:
-        """Remove an object; none there is fine."""
+        """Delete an object, if it exists."""
         with self._translated(f"delete {self.name}/{key}"):
             self._client.delete_object(Bucket=self.name, Key=key)
 
@@ -241,6 +241,6 @@ def split_uri(uri: str) -> tuple[str, str]:
 
 
 def _settings_of_buckets(settings: StoreSettings) -> dict[str, str]:
-    """The buckets that the product uses, with the settings that name them."""
+    """All buckets in use, each with the setting that names it."""
     fields = ("data_bucket", "mlflow_bucket", "bentos_bucket", "reports_bucket", "logs_bucket")
     return {getattr(settings, field): f"DEPOSIT_STORE__{field}".upper() for field in fields}

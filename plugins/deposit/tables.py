@@ -46,7 +46,7 @@ rejects = Table(
     metadata,
     Column("source_sha256", String(64), primary_key=True),
     Column("line", Integer, primary_key=True),
-    # one row for each column that is wrong; empty where the whole row is
+    # one row for each invalid column; empty if the whole row is invalid
     Column("column", Text, primary_key=True, server_default=""),
     Column("rule", Text, nullable=False, server_default="unknown"),
     Column("source", Text, nullable=False),
@@ -61,7 +61,7 @@ releases = Table(
     Column("id", BigInteger, Identity(), primary_key=True),
     Column("kind", String(16), nullable=False),
     Column("model_id", Text, nullable=False),
-    # why it was asked for; `reason` is why it ended
+    # why the release was requested; `reason` says why it ended
     Column("why", Text, nullable=False, server_default=""),
     Column("bento_tag", Text, nullable=False),
     Column("bento_uri", Text, nullable=False),
@@ -75,7 +75,7 @@ releases = Table(
     Index("releases_one_live", "state", unique=True, postgresql_where=text("state = 'live'")),
 )
 
-# steps of the loop that release nothing; the view `timeline` shows them beside the releases
+# events that release nothing; the view `timeline` lists them with the releases
 events = Table(
     "events",
     metadata,
@@ -83,23 +83,23 @@ events = Table(
     Column("at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("kind", String(16), nullable=False),
     Column("model_id", Text, nullable=False),
-    # with the kind and the model, what makes it the same step again
+    # identity of the event, together with kind and model
     Column("champion", Text, nullable=False, server_default=""),
     Column("period", String(10), nullable=False, server_default=""),
     Column("day", Date),
-    # for people, and never compared
+    # for people; never compared
     Column("reason", Text, nullable=False, server_default=""),
     Column("details", JSONB, nullable=False, server_default=text("'{}'")),
     Index("events_by_model", "kind", "model_id"),
 )
 
-# of production's traffic
+# leases of production traffic
 leases = Table(
     "leases",
     metadata,
     Column("id", BigInteger, Identity(), primary_key=True),
     Column("name", Text, nullable=False),
-    # release that was live; null if none was
+    # id of the release that was live before; null if there was none
     Column("before", BigInteger),
     Column("began_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("ended_at", DateTime(timezone=True)),
@@ -113,7 +113,7 @@ predictions = Table(
     Column("request_id", Text, nullable=False),
     Column("customer_id", Text),
     Column("model_id", Text, nullable=False),
-    # the features, with `_` for `.`
+    # features, with `_` in place of `.`
     Column("age", SmallInteger, nullable=False),
     Column("job", Text, nullable=False),
     Column("marital", Text, nullable=False),
@@ -151,21 +151,21 @@ predictions = Table(
     postgresql_partition_by="RANGE (event_time)",
 )
 
-# months of `predictions` in the object store; a month has several if rows of it were stored after the first
+# archived months of `predictions`; a month has several archives if more of its rows were stored after the first
 archives = Table(
     "archives",
     metadata,
     Column("month", String(7), primary_key=True),
-    # what it holds, in 16 hexadecimal digits
+    # digest of the content: 16 hexadecimal digits
     Column("content", String(16), primary_key=True),
     Column("uri", Text, nullable=False),
     Column("rows", BigInteger, nullable=False),
-    # when the last of the rows was stored in PostgreSQL
+    # when the last of its rows was stored in PostgreSQL
     Column("stored_until", DateTime(timezone=True), nullable=False),
     Column("archived_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
 )
 
-# kept by a trigger of `predictions`
+# maintained by a trigger on `predictions`
 predictions_by_minute = Table(
     "predictions_by_minute",
     metadata,
@@ -207,7 +207,7 @@ traffic = Table(
     Column("latency_count", ARRAY(BigInteger), nullable=False),
 )
 
-# kept by a trigger of `traffic`
+# maintained by a trigger on `traffic`
 latencies_by_minute = Table(
     "latencies_by_minute",
     metadata,

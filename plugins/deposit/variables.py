@@ -1,6 +1,6 @@
-"""Settings as environment variables: the text of a value, values given by reference, and a file of variables.
+"""Settings as environment variables: formatting of values, references to values, and files of variables.
 
-The names come from `settings.setting_names`; nothing here knows what they mean.
+The names come from `settings.setting_names`; this module does not know what they mean.
 """
 
 import json
@@ -16,12 +16,12 @@ from deposit.errors import ConfigError
 from deposit.secretsmanager import read_secret
 
 PREFIX = "DEPOSIT_"
-_ALIKE = 0.8
-"""How near a name must be to be suggested."""
+_MIN_SIMILARITY = 0.8
+"""Minimum similarity of a name that is suggested."""
 
 
 def text_of(value: Any) -> str:
-    """A setting's value as its environment variable holds it; a secret in plain text."""
+    """Format a setting's value for its environment variable; a secret is in plain text."""
     if isinstance(value, SecretStr):
         return value.get_secret_value()
     if isinstance(value, tuple):
@@ -32,7 +32,7 @@ def text_of(value: Any) -> str:
 
 
 def unknown(environ: Mapping[str, str], names: Container[str]) -> list[str]:
-    """The variables with the prefix of settings that give none."""
+    """The variables with the prefix of settings that are not settings or references to one."""
     return sorted(
         name
         for name in environ
@@ -41,25 +41,25 @@ def unknown(environ: Mapping[str, str], names: Container[str]) -> list[str]:
 
 
 def hint(name: str, names: Iterable[str]) -> str:
-    """What to do about an unknown variable: the name that is perhaps meant, or where all are.
+    """What to do about an unknown variable: use a similar name, or look the names up.
 
     >>> hint("DEPOSIT_TRAIN__TRAILS", ["DEPOSIT_TRAIN__TRIALS"])
     'did you mean DEPOSIT_TRAIN__TRIALS?'
     """
-    near = get_close_matches(name.upper(), names, 1, _ALIKE)
+    near = get_close_matches(name.upper(), names, 1, _MIN_SIMILARITY)
     return f"did you mean {near[0]}?" if near else "docs/settings.md lists the names"
 
 
 def with_references(
     environ: Mapping[str, str | None], names: Container[str], with_secrets: bool = True
 ) -> dict[str, str | None]:
-    """The variables by lower-case name, those that say where a value is replaced by the value.
+    """The variables by lower-case name, with references replaced by the values that they refer to.
 
     `<setting>_FILE` names a file, `<setting>_SECRET` a secret of AWS Secrets Manager; the latter are left out unless
-    `with_secrets`. Blanks at a value's ends are no part of it, by file or not: an editor or Windows has left
-    them. Raises ConfigError or UpstreamError, which never quote a value.
+    `with_secrets`. Whitespace around a value is removed, in a file too: editors and Windows leave it behind. Raises
+    ConfigError or UpstreamError, which never quote a value.
     """
-    bare = {name.lower(): _bare(name.upper(), value) for name, value in environ.items() if value}
+    bare = {name.lower(): _strip(name.upper(), value) for name, value in environ.items() if value}
     result: dict[str, str | None] = {name: value for name, value in bare.items() if value}
     for variable, reference in list(result.items()):
         setting, suffix = _named_by(variable, names)
@@ -75,9 +75,9 @@ def with_references(
 
 
 def with_new_names(values: Mapping[str, str | None], renamed: Mapping[str, str]) -> dict[str, str | None]:
-    """The variables by lower-case name, those under an old name in `renamed` (old to new) under the new one.
+    """The variables by lower-case name, with the old names in `renamed` (old to new) replaced by the new ones.
 
-    Raises ConfigError where both names have values, and these differ.
+    Raises ConfigError if both names are set, to different values.
 
     >>> with_new_names({"a": "1"}, {"A": "B"})
     {'b': '1'}
@@ -95,13 +95,13 @@ def with_new_names(values: Mapping[str, str | None], renamed: Mapping[str, str])
 
 
 def file_of(variables: Mapping[str, str]) -> str:
-    """A file's content, a variable a line: whatever a value holds, it is read back as it was."""
-    # not by a library of `.env` files: they put other variables' values in the place of `${…}`
+    """The content of a file with one variable per line; `read_file` restores every value exactly."""
+    # not in the format of `.env` libraries, which replace `${…}` in a value
     return "".join(f"{name}={json.dumps(value)}\n" for name, value in variables.items())
 
 
 def read_file(path: Path) -> dict[str, str]:
-    """The variables of a file; none if it is not there. Raises ConfigError, which quotes none of it."""
+    """Read the variables of a file; none if it does not exist. Raises ConfigError, which does not quote it."""
     try:
         lines = path.read_text().splitlines()
     except FileNotFoundError:
@@ -116,13 +116,13 @@ def read_file(path: Path) -> dict[str, str]:
         except ValueError:
             value = None
         if not isinstance(value, str):
-            raise ConfigError(f"{path} is damaged in line {number}: remove it, and `deposit up` writes it anew")
+            raise ConfigError(f"{path} is damaged in line {number}: remove it, and `deposit up` writes it again")
         result[name] = value
     return result
 
 
 def _named_by(variable: str, names: Container[str]) -> tuple[str | None, str]:
-    """The setting whose value is where the variable says, and by which suffix; None if it is a setting itself."""
+    """The setting that a variable is a reference for, and the variable's suffix; None if it is no reference."""
     name = variable.upper()
     for suffix in _READERS:
         setting = name.removesuffix(suffix)
@@ -131,18 +131,18 @@ def _named_by(variable: str, names: Container[str]) -> tuple[str | None, str]:
     return None, ""
 
 
-def _bare(variable: str, value: str) -> str:
-    """A setting's value without blanks at its ends; another variable's as it is.
+def _strip(variable: str, value: str) -> str:
+    """A setting's value without surrounding whitespace; the value of any other variable unchanged.
 
-    Raises ConfigError if it is in quotes, which are no part of any setting.
+    Raises ConfigError if the value is in quotes, which would become part of it.
     """
     if not variable.startswith(PREFIX):
         return value
     bare = value.strip()
     if len(bare) > 1 and bare[0] == bare[-1] and bare[0] in "\"'":
         raise ConfigError(
-            f"{variable} is set to a value in quotes, which would be part of it: remove them; a value that has quotes "
-            "at its ends is given by file (docs/settings.md)"
+            f"{variable} is set to a value in quotes, which would be part of it: remove them; a value that really has "
+            "quotes at its ends can be given by file (docs/settings.md)"
         )
     return bare
 
@@ -171,4 +171,4 @@ def _reason(error: OSError | UnicodeDecodeError) -> str:
 
 _FILE, _SECRET = "_FILE", "_SECRET"
 _READERS: dict[str, Callable[[str, str], str]] = {_FILE: _content, _SECRET: read_secret}
-"""What reads a value, by the suffix of the variable that says where it is."""
+"""Functions that read a referenced value, by the suffix of the variable with the reference."""

@@ -1,4 +1,4 @@
-"""Waiting for what another process does: look, pause, look again, until a deadline."""
+"""Polling and retrying until a deadline, to wait for another process."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -20,25 +20,25 @@ T = TypeVar("T")
 
 
 def wait_until(look: Callable[[], T], seconds: float, pause: float = 0.2, is_enough: Callable[[T], bool] = bool) -> T:
-    """Look until the result is enough, or the seconds have passed; the last result, enough or not.
+    """Call `look` until its result is enough, or `seconds` have passed; returns the last result, enough or not.
 
     >>> left = iter([3, 1, 0])
     >>> wait_until(lambda: next(left), seconds=5, pause=0, is_enough=lambda count: count == 0)
     0
     """
-    return _repeated(look, seconds, pause, retry_if_not_result(is_enough))
+    return _retry(look, seconds, pause, retry_if_not_result(is_enough))
 
 
 def retry_while_down(attempt: Callable[[], T], seconds: float, pause: float = 0.5) -> T:
-    """Try until it works: a server that has just come back may refuse what it will do a second later.
+    """Retry a call until it succeeds: a server that has just started may refuse what it accepts a second later.
 
-    Raises the last UpstreamError when the seconds have passed, and LoginError at once: waiting does not help.
+    Raises the last UpstreamError after `seconds`, and LoginError at once, since waiting does not help.
     """
     down = retry_if_exception_type(UpstreamError) & retry_if_not_exception_type(LoginError)
-    return _repeated(attempt, seconds, pause, down)
+    return _retry(attempt, seconds, pause, down)
 
 
-def _repeated(attempt: Callable[[], T], seconds: float, pause: float, retry: retry_base) -> T:
+def _retry(attempt: Callable[[], T], seconds: float, pause: float, retry: retry_base) -> T:
     retrying = Retrying(
         retry=retry, stop=stop_after_delay(seconds), wait=wait_fixed(pause), retry_error_callback=_last_outcome
     )
@@ -46,5 +46,5 @@ def _repeated(attempt: Callable[[], T], seconds: float, pause: float, retry: ret
 
 
 def _last_outcome(state: RetryCallState) -> Any:
-    """What the last attempt gave or raised, rather than an error of the library's."""
+    """Return or raise the outcome of the last attempt, instead of tenacity's own error."""
     return state.outcome.result() if state.outcome else None

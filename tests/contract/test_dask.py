@@ -200,5 +200,5 @@ def test_a_scheduler_without_workers_is_given_up_and_one_that_goes_away_is_named
             numbers = workers.map(pow, [(number, 2) for number in range(50)])
             assert next(numbers) == 0
             empty.scheduler.kill()
-            with pytest.raises(UpstreamError, match=f"scheduler {empty.address} went away"):
+            with pytest.raises(UpstreamError, match=f"scheduler {empty.address} was lost"):
                 list(numbers)

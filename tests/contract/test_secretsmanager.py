@@ -125,7 +125,7 @@ def test_a_secret_that_others_never_stop_writing_is_given_up(manager: Any) -> No
         manager.put_secret_value(SecretId="busy", SecretString=f"{text}1")
         return "mine"
 
-    with pytest.raises(UpstreamError, match="others keep writing the secret busy"):
+    with pytest.raises(UpstreamError, match="other writers keep changing the secret busy"):
         secretsmanager.replace(VARIABLE, "busy", overtaken)
     assert set(secretsmanager.fetch(VARIABLE, "busy")) == {"0", "1"}
 

@@ -145,7 +145,7 @@ def test_a_rollback_that_names_a_model_is_refused(bag: DagBag, caplog: pytest.Lo
     caplog.set_level("INFO")
     error = _run(bag, "deposit_release", "request", "deposit-v3", True)
     assert _decision(bag, "deposit_release", "request", error).action is RetryAction.FAIL
-    assert "`model` names deposit-v3: give one of them" in caplog.messages[-1]
+    assert "`model` names deposit-v3: give only one" in caplog.messages[-1]
 
 
 @pytest.mark.parametrize(

@@ -56,8 +56,8 @@ def test_a_file_of_another_user_is_named_with_what_to_do(capsys: pytest.CaptureF
     with pytest.raises(SystemExit, match="1"):
         console.run(read)
     assert capsys.readouterr().err == (
-        "error: /srv/deposit/settings.env: Permission denied: run this as the user who made the stack, or correct the "
-        "rights\n"
+        "error: /srv/deposit/settings.env: Permission denied: run this as the owner of the stack, or correct the "
+        "permissions\n"
     )
 
 
@@ -122,5 +122,5 @@ def test_names_of_columns_stand_above_where_a_sentence_does_not_hold_them() -> N
 @pytest.mark.parametrize("command", ["up", "down", "status", "env", "doctor", "demo"])
 def test_an_image_refuses_what_is_for_the_stack_without_docker(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stack_commands, "find_spec", lambda _: None)
-    with pytest.raises(ConfigError, match=rf"`deposit {command}` is of the stack without Docker"):
+    with pytest.raises(ConfigError, match=rf"`deposit {command}` is for the stack without Docker"):
         app([command], standalone_mode=False)

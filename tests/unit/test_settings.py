@@ -214,7 +214,7 @@ def test_a_damaged_file_of_a_stack_is_named_with_its_line(
 
 def test_a_list_that_is_no_json_is_refused_with_how_to_write_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEPOSIT_GATEWAY__NAMES", "bank.example")
-    with pytest.raises(ConfigError, match=r"written as JSON.*DEPOSIT_GATEWAY__NAMES"):
+    with pytest.raises(ConfigError, match=r"must be JSON.*DEPOSIT_GATEWAY__NAMES"):
         load_settings()
 
 

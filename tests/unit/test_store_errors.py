@@ -107,7 +107,7 @@ def test_a_bucket_of_another_account_is_one_sentence(
 ) -> None:
     server.code, server.status = code, status
     monkeypatch.setattr(Bucket, "is_there", lambda _: False)  # of two that make it at once, the other was faster
-    with pytest.raises(DepositError, match=r"another account's.*DEPOSIT_STORE__DATA_BUCKET"):
+    with pytest.raises(DepositError, match=r"another account.*DEPOSIT_STORE__DATA_BUCKET"):
         aws.ensure_buckets()
 
 

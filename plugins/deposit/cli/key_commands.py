@@ -1,4 +1,4 @@
-"""Commands of the API's keys: add, list, remove."""
+"""Commands for API keys: add, list, remove."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,31 +12,31 @@ from deposit.settings import load_settings
 if TYPE_CHECKING:
     from deposit.keys import Place
 
-app = typer.Typer(name="keys", help="API keys of the service: make, list, revoke.", no_args_is_help=True)
+app = typer.Typer(name="keys", help="API keys of the service: create, list, revoke.", no_args_is_help=True)
 
 
 @app.command("add")
 def add_key(
-    name: Annotated[str, typer.Argument(help="Who will use it; stands in logs.")],
-    role: Annotated[list[str], typer.Option(help="predict, outcomes or admin; may be given again.")],
-    rate: Annotated[float | None, typer.Option(help="Requests a second, 0 for no limit; else the setting's.")] = None,
+    name: Annotated[str, typer.Argument(help="Who will use the key; logs show this name.")],
+    role: Annotated[list[str], typer.Option(help="predict, outcomes or admin; may be repeated.")],
+    rate: Annotated[float | None, typer.Option(help="Requests per second, 0 for no limit; else the setting's.")] = None,
     max_body: Annotated[int | None, typer.Option(help="Largest body in bytes; else the routes' own limits.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a key and print it; it is shown once and kept nowhere."""
+    """Create a key and print it; it is shown once and stored nowhere."""
     from deposit.keys import add
 
-    made, secret = add(_keys_place(), name, role, rate, max_body)
+    key, secret = add(_keys_place(), name, role, rate, max_body)
     if as_json:
-        console.json({"name": made.name, "roles": made.roles, "key": secret})
+        console.json({"name": key.name, "roles": key.roles, "key": secret})
         return
-    console.err.print(f"key [bold]{made.name}[/] for {', '.join(made.roles)}; it is not shown again:")
+    console.err.print(f"key [bold]{key.name}[/] for {', '.join(key.roles)}; it is not shown again:")
     typer.echo(secret)
 
 
 @app.command("list")
 def list_keys(as_json: AsJson = False) -> None:
-    """List the keys by name; the keys themselves are kept nowhere."""
+    """List the keys by name; the keys themselves are stored nowhere."""
     from deposit.keys import read
 
     file = read(_keys_place())
@@ -45,7 +45,7 @@ def list_keys(as_json: AsJson = False) -> None:
         console.json({"open": file.open, "keys": [{name: getattr(key, name) for name in fields} for key in file.keys]})
         return
     rows = [[key.name, ", ".join(key.roles), key.created, key.rate_per_second, key.max_body_bytes] for key in file.keys]
-    title = "No key is needed until the first is made" if file.open else "API keys"
+    title = "No key is needed until the first is added" if file.open else "API keys"
     console.table(title, ["name", "roles", "created", "requests a second", "largest body"], rows)
 
 
@@ -56,11 +56,11 @@ def remove_key(
     """Revoke a key; services refuse it within two seconds, on AWS within a minute."""
     from deposit.keys import remove
 
-    gone = remove(_keys_place(), name)
+    key = remove(_keys_place(), name)
     if as_json:
-        console.json({"name": gone.name, "removed": True})
+        console.json({"name": key.name, "removed": True})
         return
-    console.out.print(f"revoked key [bold]{gone.name}[/]")
+    console.out.print(f"revoked key [bold]{key.name}[/]")
 
 
 def _keys_place() -> "Place":

@@ -1,4 +1,4 @@
-"""Commands that make and use models: ingest, train, evaluate, select, promote, score, models."""
+"""Commands that train and use models: ingest, train, evaluate, select, promote, score, models."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def ingest(
     source: Annotated[str | None, typer.Option(help="bundled, uci, kaggle, file, s3 or postgres.")] = None,
     path: Annotated[Path | None, typer.Option(help="The file, for source `file`.")] = None,
-    charset: Annotated[str | None, typer.Option(help="Charset of a file that is text, such as windows-1252.")] = None,
+    charset: Annotated[str | None, typer.Option(help="Charset of a text file, such as windows-1252.")] = None,
     first_year: Annotated[
         int | None, typer.Option(help="Year of the first row, if rows have neither `period` nor `date`.")
     ] = None,
@@ -76,7 +76,7 @@ def evaluate(
     dataset: Annotated[str | None, typer.Option(help="Dataset version; the one ingested last if not given.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Score the refit policy and each recipe, each month by what saw only the labelled months before it."""
+    """Backtest the refit policy and each recipe: each month is scored by models of the labelled months before it."""
     from deposit.loop import evaluate as run
 
     with console.progress() as progress:
@@ -92,11 +92,13 @@ def evaluate(
 def select(
     training: Annotated[
         str | None,
-        typer.Option(help="MLflow run of the training; else the newest of the dataset ingested last, by its settings."),
+        typer.Option(
+            help="MLflow run of the training; else the newest with these settings on the dataset ingested last."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare the challenger with today's champion and make it champion if it has earned it."""
+    """Compare the challenger with the current champion, and promote it if it passes the gate."""
     from deposit.loop import challenge
 
     with console.progress() as progress:
@@ -111,7 +113,7 @@ def select(
 
 def promote(
     model: Annotated[str, typer.Argument(help="Model id like deposit-v3.")],
-    reason: Annotated[str | None, typer.Option(help="Why, for whoever asks later.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Reason, for the record.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a model the champion without the gate, as when the champion's months were dated wrongly."""
@@ -124,7 +126,7 @@ def promote(
     from deposit.selection.report import print_selection
 
     print_selection(result)
-    console.out.print("`deposit release` brings it to traffic")
+    console.out.print("`deposit release` deploys it")
 
 
 def models(as_json: AsJson = False) -> None:
@@ -160,21 +162,21 @@ def score(
     output: Annotated[str, typer.Argument(metavar="OUT", help="Folder of the results, here or as s3://bucket/….")],
     model: Annotated[str | None, typer.Option(help="Model id like deposit-v3; the champion if not given.")] = None,
     period: Annotated[
-        str | None, typer.Option(help="Month or day that logged predictions count as made in; now if not given.")
+        str | None, typer.Option(help="Month or day under which predictions are logged; now if not given.")
     ] = None,
     charset: Annotated[
         str | None,
-        typer.Option(help="Charset of files that are text, such as windows-1252; else DEPOSIT_SCORE__CHARSET."),
+        typer.Option(help="Charset of text files, such as windows-1252; else DEPOSIT_SCORE__CHARSET."),
     ] = None,
     log: Annotated[
         bool | None,
         typer.Option("--log/--no-log", help="Add the rows to `predictions`; else as DEPOSIT_SCORE__LOG says."),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the results of another run.")] = False,
-    restart: Annotated[bool, typer.Option("--restart", help="Begin an unfinished run anew.")] = False,
+    restart: Annotated[bool, typer.Option("--restart", help="Start an unfinished run from the beginning.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Score all rows of some files, of any number, and write them ranked as Parquet."""
+    """Score all rows of any number of files, and write them ranked as Parquet."""
     from deposit.scoring.score import ScoreRequest
     from deposit.scoring.score import score as run
 

@@ -1,4 +1,4 @@
-"""Commands about what was predicted: monitor, archive, replay."""
+"""Commands that work on logged predictions: monitor, archive, replay."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,14 +18,14 @@ def monitor(
     date: Annotated[str | None, typer.Option(help="Day, like 2010-05-17.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare what was predicted with what the models were trained on, assess it, and write reports."""
+    """Compare logged predictions with the models' training data, assess each model, and write reports."""
     from datetime import UTC, datetime
 
     from deposit.data.period import periods_due
     from deposit.monitoring.reporting import monitor_and_report
 
     if period and date:
-        raise ConfigError("--period and --date are two periods: give one")
+        raise ConfigError("--period and --date exclude each other: give only one")
     one, settings = period or date, load_settings()
     with console.progress() as progress:
         due = [one] if one else periods_due(datetime.now(UTC).date())
@@ -52,7 +52,7 @@ def _model(assessment: "PeriodAssessment") -> dict[str, Any]:
 
 def archive(
     month: Annotated[
-        str | None, typer.Option(help="Month, like 2010-05; all that are old enough if not given.")
+        str | None, typer.Option(help="Month, like 2010-05; every month that is old enough if not given.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -79,12 +79,12 @@ def replay(
     ] = True,
     as_json: AsJson = False,
 ) -> None:
-    """Two years of production in minutes, on the running stack: score, tell outcomes, monitor, learn, release."""
+    """Replay two years of production in minutes, on the running stack: score, label, monitor, train, release."""
     import signal
 
     from deposit.replay.replay import replay as run
 
-    # an exception, as by Ctrl-C: production's traffic is given back at once
+    # raise KeyboardInterrupt, as Ctrl-C does, so that the replay returns production's traffic at once
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with console.progress() as progress:
         result = run(load_settings(), first, last, training, progress)

@@ -1,4 +1,4 @@
-"""Commands that bring models to traffic and back, and the processes that do it and keep the log."""
+"""Commands that request releases and rollbacks, and the processes `releaser` and `shipper`."""
 
 import logging
 import signal
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 def release(
     model: Annotated[str | None, typer.Option(help="Model id like deposit-v3; the champion if not given.")] = None,
     renew: Annotated[
-        bool, typer.Option(help="Only give the live model this version's code, where it serves with another's.")
+        bool, typer.Option(help="Only release the live model again if it serves with the code of another version.")
     ] = False,
     wait: Annotated[bool, typer.Option(help="Wait for the releaser's outcome.")] = True,
     timeout: Annotated[float, typer.Option(help="Seconds to wait.")] = 300.0,
     as_json: AsJson = False,
 ) -> None:
-    """Package the champion and ask for its release."""
+    """Package the champion and request its release."""
     from deposit.release import requests
 
     if renew and model:
@@ -44,7 +44,7 @@ def rollback(
     timeout: Annotated[float, typer.Option(help="Seconds to wait.")] = 120.0,
     as_json: AsJson = False,
 ) -> None:
-    """Put the model that served before back to traffic."""
+    """Roll back to the model that served before."""
     from deposit.release import requests
 
     settings = load_settings()
@@ -54,13 +54,13 @@ def rollback(
 
 
 def releaser() -> None:
-    """Carry out releases until stopped: the one part with rights over services."""
+    """Carry out releases until stopped; the only process with rights over services."""
     from deposit.release.part_restarts import watch_parts
     from deposit.release.reconciler import run
 
     logging.getLogger("deposit").setLevel(logging.INFO)
     settings, stop = load_settings(), _stop_on_signal()
-    # of its own: what serves must be watched while an engine takes its time
+    # in its own thread: a slow Docker engine must not delay the watching of services
     threading.Thread(
         target=watch_parts, args=(settings.release, settings.database, stop), name="parts", daemon=True
     ).start()
@@ -72,7 +72,7 @@ def shipper() -> None:
     from deposit.log.shipper import run
 
     logging.getLogger("deposit").setLevel(logging.INFO)
-    # the environment alone: the stack's settings hold the owner's password, which this part must not have
+    # only the environment: the stack's settings hold the owner's password, which the shipper must not have
     run(service_settings(), _stop_on_signal())
 
 

@@ -1,4 +1,4 @@
-"""Commands of the stack without Docker: up, down, status, env, credentials, doctor, demo."""
+"""Commands for the stack without Docker: up, down, status, env, credentials, doctor, demo."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 
 
-def _of_the_stack_without_docker(command: Callable[P, None]) -> Callable[P, None]:
-    """A command that is refused in an image, which has nothing of that stack."""
+def _only_without_docker(command: Callable[P, None]) -> Callable[P, None]:
+    """Decorate a command to raise ConfigError in an image, where this stack is not installed."""
 
     @wraps(command)
     def guarded(*arguments: P.args, **options: P.kwargs) -> None:
         if find_spec("supervisor") is None:
             raise ConfigError(
-                f"`deposit {command.__name__}` is of the stack without Docker, which is not installed here: "
-                "with Docker, `make up`, `make down` and `docker compose ps` do it"
+                f"`deposit {command.__name__}` is for the stack without Docker, which is not installed here: "
+                "with Docker, use `make up`, `make down` and `docker compose ps`"
             )
         command(*arguments, **options)
 
     return guarded
 
 
-@_of_the_stack_without_docker
+@_only_without_docker
 def up(as_json: AsJson = False) -> None:
     """Start the stack without Docker and wait until it is ready."""
     from deposit.deploy.local import lifecycle
@@ -44,7 +44,7 @@ def up(as_json: AsJson = False) -> None:
     _print_status(parts, as_json)
 
 
-@_of_the_stack_without_docker
+@_only_without_docker
 def down() -> None:
     """Stop the stack; its data stays."""
     from deposit.deploy.local import lifecycle
@@ -53,37 +53,37 @@ def down() -> None:
         lifecycle.down(Layout(load_settings().state.root), progress)
 
 
-@_of_the_stack_without_docker
+@_only_without_docker
 def status(as_json: AsJson = False) -> None:
-    """Show the state, pid and URL of each part."""
+    """Show the state, pid and URL of each service."""
     from deposit.deploy.local import lifecycle
 
     _print_status(lifecycle.status(load_settings()), as_json)
 
 
-@_of_the_stack_without_docker
+@_only_without_docker
 def env() -> None:
-    """Print the running stack's settings as KEY=VALUE, secrets included."""
+    """Print the running stack's settings as KEY=VALUE, including secrets."""
     from deposit.deploy.local import lifecycle
 
     for name, value in lifecycle.environment(load_settings()).items():
         typer.echo(f"{name}={value}")
 
 
-@_of_the_stack_without_docker
+@_only_without_docker
 def credentials() -> None:
-    """Print where the running stack's parts are, and their logins: what `make credentials` shows without Docker."""
+    """Print the running stack's URLs and logins, as `make credentials` does with Docker."""
     from deposit.deploy.local import lifecycle
     from deposit.deploy.local.demo import print_logins
 
     settings = load_settings()
     print_logins(settings, lifecycle.status(settings))
-    console.out.print("API keys: `deposit keys list` shows their names; none is asked for until one is added.")
+    console.out.print("API keys: `deposit keys list` shows their names; none is required until one is added.")
 
 
-@_of_the_stack_without_docker
+@_only_without_docker
 def doctor(as_json: AsJson = False) -> None:
-    """Check the machine and the running stack, and say what to do about what is wrong."""
+    """Check the machine and the running stack, and say what to do about each problem."""
     from deposit.deploy.local.doctor import examine
 
     findings = examine(load_settings())
@@ -96,9 +96,9 @@ def doctor(as_json: AsJson = False) -> None:
     raise typer.Exit(0 if all(finding.ok for finding in findings) else 1)
 
 
-@_of_the_stack_without_docker
+@_only_without_docker
 def demo() -> None:
-    """Bring the stack up and take the real data through to a served champion."""
+    """Start the stack and run the DAGs on the real data until a champion is served."""
     from deposit.deploy.local.demo import run
 
     run(chosen_settings())

@@ -1,1 +1,1 @@
-"""The stack laid out: what its two forms, with and without Docker, share."""
+"""Deployment of the stack: what the forms with and without Docker share."""

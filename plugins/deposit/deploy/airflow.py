@@ -1,4 +1,4 @@
-"""Airflow of the embedded stack: its environment, its parts, its database."""
+"""Airflow in the stack without Docker: its environment variables, processes and database."""
 
 import json
 import subprocess
@@ -33,35 +33,35 @@ _FIXED = {
     "AIRFLOW__API__HOST": "127.0.0.1",
     "AIRFLOW__API__WORKERS": "1",
     "AIRFLOW__API__INSTANCE_NAME": "deposit",
-    # a task that waits longer than its token lives is killed
+    # a task that waits longer than its token is valid is killed
     "AIRFLOW__EXECUTION_API__JWT_EXPIRATION_TIME": "86400",
     "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
     "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
     "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "60",
     "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
     "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
-    # macOS forks of a process with threads abort without it
+    # without it, forks of a multi-threaded process abort on macOS
     "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES",
     "PYTHONUNBUFFERED": "1",
 }
-"""What is the same in every stack."""
+"""Configuration that is the same in every stack."""
 
 
 def command(layout: Layout) -> list[str]:
-    """Airflow's program. Raises ConfigError if its environment has not been made."""
+    """The command line of Airflow's program. Raises ConfigError if its virtual environment is missing."""
     if not (AIRFLOW / "bin" / "airflow").exists():
         raise ConfigError(f"Airflow's environment {AIRFLOW} is missing: run `make setup`")
     return layout.script(AIRFLOW, "airflow")
 
 
 def environment(settings: Settings, layout: Layout, secrets: Credentials) -> dict[str, str]:
-    """Airflow's configuration, all as environment variables; holds secrets."""
+    """Airflow's configuration as environment variables; contains secrets."""
     ports = settings.stack
     api = f"http://127.0.0.1:{ports.airflow_port}"
     database = (
         f"postgresql+psycopg2://airflow:{quote(secrets.postgres_airflow)}@127.0.0.1:{ports.postgres_port}/airflow"
     )
-    # what the plugin links to
+    # addresses that the plugin links to
     links = {"api": settings.gateway_url, "mlflow": settings.gateway.url(ports.mlflow_port)}
     if isinstance(ports.grafana, Path):
         links["grafana"] = settings.gateway.url(ports.grafana_port)
@@ -78,7 +78,7 @@ def environment(settings: Settings, layout: Layout, secrets: Credentials) -> dic
         "AIRFLOW__API__SECRET_KEY": secrets.airflow_jwt,
         "AIRFLOW__API_AUTH__JWT_SECRET": secrets.airflow_jwt,
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(layout.logs / "airflow"),
-        # what waits for a file in the object store asks by it
+        # the sensor that waits for a file in the object store uses it
         "AIRFLOW_CONN_AWS_DEFAULT": json.dumps(
             s3_connection(settings.store, f"http://127.0.0.1:{ports.store_port}", "pipeline", secrets.store_pipeline)
         ),
@@ -88,7 +88,7 @@ def environment(settings: Settings, layout: Layout, secrets: Credentials) -> dic
 
 
 def s3_connection(store: StoreSettings, endpoint: str, login: str, password: str) -> dict[str, Any]:
-    """A connection of Airflow's to an object store that is not AWS's."""
+    """An Airflow connection to an object store other than AWS S3."""
     extra = {
         "endpoint_url": endpoint,
         "region_name": store.region,
@@ -98,9 +98,9 @@ def s3_connection(store: StoreSettings, endpoint: str, login: str, password: str
 
 
 def prepare(layout: Layout, secrets: Credentials, variables: Mapping[str, str]) -> None:
-    """Write the admin's password and bring Airflow's database to this version's schema, once a version.
+    """Write the admin's password, and migrate Airflow's database once per version of Airflow.
 
-    `variables` are its `environment`. Raises UpstreamError if the migration fails.
+    `variables` are the result of `environment`. Raises UpstreamError if the migration fails.
     """
     write_private(_passwords(layout), json.dumps({ADMIN: secrets.airflow_admin}))
     stamp = layout.airflow / "migrated"

@@ -1,4 +1,4 @@
-"""Who may do what in the object store: one key a part, with the least that it needs, in no server's words."""
+"""Access rights in the object store: one key per service with the least it needs, independent of the server."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,12 +9,12 @@ from deposit.errors import UpstreamError
 from deposit.sections import StoreSettings
 
 ADMIN = "admin"
-"""Access key of the store's administrator, who makes the buckets; no part holds it."""
+"""Access key of the store's administrator, who creates the buckets; no service has it."""
 
 
 @dataclass(frozen=True)
 class Grant:
-    """A key by its name, and the buckets that it may read objects of, or read, list and write."""
+    """A key, by name, with the buckets it may read objects from, and those it may read, list and write."""
 
     name: str
     secret: str = field(repr=False)
@@ -23,7 +23,7 @@ class Grant:
 
 
 def grants(store: StoreSettings, secrets: Credentials) -> list[Grant]:
-    """MLflow has its bucket, Airflow the logs, the pipeline all others; services read MLflow's and no more."""
+    """One grant per service: MLflow has its bucket, Airflow the logs, the pipeline the rest; serving reads MLflow's."""
     pipeline = (store.data_bucket, store.bentos_bucket, store.reports_bucket)
     return [
         Grant("pipeline", secrets.store_pipeline, writes=pipeline),
@@ -52,13 +52,13 @@ def policy_name(grant: Grant) -> str:
 
 
 def policies(granted: list[Grant]) -> dict[str, dict[str, Any]]:
-    """The policy documents by name: what is not in them is denied."""
+    """The policy documents by name; whatever they do not allow is denied."""
     return {policy_name(grant): {"Version": "2012-10-17", "Statement": _statements(grant)} for grant in granted}
 
 
 def ensure_users(endpoint: str, admin_secret: str, granted: list[Grant]) -> None:
-    """Give each grant its user, with this secret and this policy and no other. Raises UpstreamError."""
-    # for a store that is MinIO alone
+    """Create or update a MinIO user for each grant, with its secret and its policy only. Raises UpstreamError."""
+    # imported here: only needed if the store is MinIO
     from minio import MinioAdmin
     from minio.credentials.providers import StaticProvider
     from minio.error import MinioAdminException
@@ -77,7 +77,7 @@ def ensure_users(endpoint: str, admin_secret: str, granted: list[Grant]) -> None
         for grant in granted:
             name = policy_name(grant)
             admin.policy_add(name, policy=documents[name])
-            # a user without a policy may do nothing, so that a half-made one does no harm
+            # a user without a policy has no rights, so an interruption here does no harm
             admin.user_add(grant.name, grant.secret)
             admin.policy_set(name, user=grant.name)
     except MinioAdminException as error:

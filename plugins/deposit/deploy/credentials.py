@@ -1,4 +1,4 @@
-"""The stack's secrets: random, made on first start, kept in one file that only its owner can read."""
+"""The stack's secrets: random, created on the first start, kept in one file that only its owner can read."""
 
 import base64
 import json
@@ -11,7 +11,7 @@ from deposit import keys
 from deposit.errors import ConfigError
 from deposit.files import replace_file
 
-_YOUNGER = (
+_ADDED_LATER = (
     "store_serving",
     "releaser_key",
     "postgres_writer",
@@ -23,15 +23,15 @@ _YOUNGER = (
     "redis",
     "gateway_admin",
 )
-"""Secrets that a stack made by an earlier version does not have yet."""
+"""Secrets that were added later: a stack of an earlier version does not have them yet."""
 
 SUPERUSER = "postgres"
-"""PostgreSQL's own role, of which every server of it has one."""
+"""The superuser role that every PostgreSQL server has."""
 
 
 @dataclass(frozen=True, repr=False)
 class Credentials:
-    """One secret a role; each part is given only its own. `store_airflow` to `redis` are used with Docker."""
+    """One secret per role; each service gets only its own. `store_airflow` to `redis` are used with Docker."""
 
     postgres_superuser: str
     postgres_deposit: str
@@ -57,22 +57,22 @@ class Credentials:
 
 
 def credentials(path: Path) -> Credentials:
-    """Read the secrets, making those that are not there yet. Raises ConfigError if the file is damaged."""
+    """Read the secrets, and create those that are missing. Raises ConfigError if the file is damaged."""
     fresh = asdict(random_credentials())
     content = _read(path) if path.exists() else fresh
-    complete = _checked(path, {name: fresh[name] for name in _YOUNGER} | content)
+    complete = _checked(path, {name: fresh[name] for name in _ADDED_LATER} | content)
     if not path.exists() or asdict(complete) != content:
         write_private(path, json.dumps(asdict(complete), indent=1))
     return complete
 
 
 def stored_credentials(path: Path) -> Credentials:
-    """Read the secrets and make none. Raises ConfigError if the file is missing, of an earlier version or damaged."""
+    """Read the secrets without creating any. Raises ConfigError if the file is missing, incomplete or damaged."""
     return _checked(path, _read(path))
 
 
 def random_credentials() -> Credentials:
-    """Fresh secrets, kept nowhere."""
+    """Generate new secrets; they are stored nowhere."""
     values = {field.name: secrets.token_hex(20) for field in fields(Credentials)}
     for name in ("api_marketing", "api_admin", "api_airflow"):
         values[name] = keys.new_key()
@@ -81,7 +81,7 @@ def random_credentials() -> Credentials:
 
 
 def write_private(path: Path, content: str) -> None:
-    """Write a file that only its owner can read, whole or not at all."""
+    """Atomically write a file that only its owner can read."""
     replace_file(path, content.encode())
 
 
@@ -90,7 +90,7 @@ def _read(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_bytes())
     except OSError as error:
         raise ConfigError(
-            f"cannot read the secrets {path} ({error.strerror}): start the stack, which makes them"
+            f"cannot read the secrets {path} ({error.strerror}): start the stack, which creates them"
         ) from error
     except ValueError as error:
         raise _damaged(path) from error
@@ -100,7 +100,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _checked(path: Path, content: dict[str, Any]) -> Credentials:
-    """The secrets that a file holds, every one a text that is not empty; quotes none of them."""
+    """Check that every secret is there as non-empty text. Raises ConfigError, which quotes none of them."""
     names = {field.name for field in fields(Credentials)}
     if content.keys() != names or not all(isinstance(value, str) and value for value in content.values()):
         raise _damaged(path)
@@ -108,22 +108,22 @@ def _checked(path: Path, content: dict[str, Any]) -> Credentials:
 
 
 def _damaged(path: Path) -> ConfigError:
-    return ConfigError(f"{path} is damaged: restore it, or remove the whole folder {path.parent} to begin anew")
+    return ConfigError(f"{path} is damaged: restore it, or remove the whole folder {path.parent} to start over")
 
 
 _UI_ROUNDS = 10
-"""2^10 rounds, 0.05 s: the password is random, and each wrong one costs the gateway as much."""
+"""2^10 rounds, 0.05 s: enough for a random password, and the gateway spends as long on each wrong one."""
 
 
 def admit_to_uis(login_file: Path, password: str) -> None:
-    """Have the gateway know this password by its hash; what is there is kept where it is of this password already."""
-    import bcrypt  # Airflow's environment, which reads credentials too, has none
+    """Store the bcrypt hash of the UIs' password for the gateway, unless the file holds a hash of it already."""
+    import bcrypt  # not installed in Airflow's environment, which imports this module too
 
     known = login_file.read_bytes() if login_file.exists() else b""
     try:
         if bcrypt.checkpw(password.encode(), known):
             return
-    except ValueError:  # none, or damaged
+    except ValueError:  # no hash, or a damaged one
         pass
     login_file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     write_private(login_file, bcrypt.hashpw(password.encode(), bcrypt.gensalt(_UI_ROUNDS)).decode())

@@ -1,4 +1,4 @@
-"""Where the stack without Docker keeps what: one folder, and a short one for sockets where its path is odd."""
+"""Folders and files of the stack without Docker: its state folder, and a short one for sockets if needed."""
 
 import hashlib
 import os
@@ -13,24 +13,24 @@ from deposit.files import StateFolder
 from deposit.settings import REPOSITORY
 
 MODELS, AIRFLOW = Path(sys.prefix), REPOSITORY / ".venv-airflow"
-"""The environments that the parts run in."""
+"""The virtual environments that the services run in."""
 _SOCKET_FOLDER_LIMIT = 80
 """Unix sockets' paths hold 107 bytes (104 on macOS); supervisor adds a suffix of its own while it starts."""
 _PLAIN = re.compile(r"[\w./+-]+", re.ASCII)
-"""Paths that every part reads alike; in the address of a socket Caddy has a meaning for `|` and `{`."""
+"""Paths that every service reads alike; in the address of a socket `|` and `{` have a meaning for Caddy."""
 _SHORT = Path("/tmp")  # noqa: S108 - the folder in it is private, and checked
-"""Not TMPDIR nor XDG_RUNTIME_DIR: they differ from shell to shell, and the latter goes when its user logs out."""
+"""Not TMPDIR or XDG_RUNTIME_DIR: they differ between shells, and the latter is removed when its user logs out."""
 _UNUSABLE = re.compile(r"[*?\[{}$\n]")
-"""What is no text to one of the parts: to supervisor a pattern or a line's end, to Caddy and Airflow a variable."""
+"""Characters with a meaning for a service: a pattern or a line end for supervisor, a variable for Caddy and Airflow."""
 
 
 @dataclass(frozen=True)
 class Layout(StateFolder):
-    """The folders and files of one stack, those of its servers included."""
+    """The folders and files of one stack, including those of its servers."""
 
     @property
     def cluster(self) -> Path:
-        """PostgreSQL's data."""
+        """PostgreSQL's data directory."""
         return self.root / "postgres"
 
     @property
@@ -45,7 +45,7 @@ class Layout(StateFolder):
 
     @property
     def guard(self) -> Path:
-        """What keeps strangers from the object store's inner ports."""
+        """Security files that protect the object store's internal ports."""
         return self.root / "objectstore"
 
     @property
@@ -55,7 +55,7 @@ class Layout(StateFolder):
 
     @property
     def grafana(self) -> Path:
-        """Grafana's data, and what it reads at its start."""
+        """Grafana's data and provisioning files."""
         return self.root / "grafana"
 
     @property
@@ -65,12 +65,12 @@ class Layout(StateFolder):
 
     @property
     def lock(self) -> Path:
-        """Held by who starts or stops the stack."""
+        """Lock file, held while the stack is started or stopped."""
         return self.root / "stack.lock"
 
     @property
     def sockets(self) -> Path:
-        """Unix sockets: in the state folder, or in a private short one if that path is too long or too odd."""
+        """Folder of the unix sockets: in the state folder, or a short private one if its path is too long or odd."""
         inside = self.root / "run"
         if len(os.fsencode(inside)) <= _SOCKET_FOLDER_LIMIT and _PLAIN.fullmatch(str(inside)):
             return inside
@@ -78,9 +78,9 @@ class Layout(StateFolder):
         return _SHORT / f"deposit-{os.getuid()}-{digest}"
 
     def script(self, environment: Path, name: str) -> list[str]:
-        """The command of a Python program in an environment, by a path that all it imports can bear.
+        """The command line of a Python program in a virtual environment, by a symbolic link if its path is odd.
 
-        Alembic, in MLflow and Airflow, takes a `%` in its packages' path for its own: an odd path goes by a link.
+        Alembic, in MLflow and Airflow, would interpolate a `%` in the path of its packages.
         """
         folder = self._by_plain_path(environment) / "bin"
         return [str(folder / "python"), str(folder / name)]
@@ -99,7 +99,7 @@ class Layout(StateFolder):
         return self.sockets / "caddy.sock"
 
     def make(self) -> None:
-        """Make the folders that are missing. Raises ConfigError if the path, or what is there, cannot be used."""
+        """Create the folders that are missing. Raises ConfigError if the path or an existing folder cannot be used."""
         if _UNUSABLE.search(str(self.root)):
             raise ConfigError(
                 f"the stack cannot keep its data in {str(self.root)!r}: a path with one of * ? [ {{ }} $ or the end of "
@@ -118,7 +118,7 @@ class Layout(StateFolder):
                 link.symlink_to(environment)
 
     def clear_sockets(self) -> None:
-        """Remove what a stack that has ended left among its sockets, and their folder where it is a short one."""
+        """Remove the sockets that a stopped stack left behind, and their folder if it is the short one."""
         if not self.sockets.is_dir():
             return
         _require_private(self.sockets)
@@ -129,7 +129,7 @@ class Layout(StateFolder):
 
 
 def _require_private(folder: Path) -> None:
-    """Raise ConfigError if a folder is another user's or open to others: who made it could listen in it."""
+    """Raise ConfigError if a folder belongs to another user or is open to others, who could listen on its sockets."""
     status = folder.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o077:
-        raise ConfigError(f"{folder} is not a private folder of this user (0700): remove it, it is for sockets alone")
+        raise ConfigError(f"{folder} is not a private folder of this user (0700): remove it, it is only for sockets")

@@ -1,4 +1,4 @@
-"""The embedded object store: SeaweedFS, one process, one identity per part with the least it needs."""
+"""The embedded object store: SeaweedFS in one process, with one identity per service and the least rights it needs."""
 
 import hashlib
 import hmac
@@ -22,13 +22,13 @@ from deposit.errors import ConfigError
 from deposit.sections import StoreSettings
 
 INTERNAL_PORTS = 7
-"""How many neighbouring ports the server's own parts take."""
+"""Number of consecutive ports for the server's own components."""
 _ALL = ("Read", "Write", "List", "Tagging")
 
 
 @dataclass(frozen=True)
 class Identity:
-    """A key and what it may do, in SeaweedFS's words (`Read:bucket`, `Write:bucket`, `List:bucket`, `Admin`)."""
+    """A key and its rights in SeaweedFS's terms (`Read:bucket`, `Write:bucket`, `List:bucket`, `Admin`)."""
 
     name: str
     access_key: str
@@ -37,7 +37,7 @@ class Identity:
 
 
 def identities(store: StoreSettings, secrets: Credentials) -> list[Identity]:
-    """The stack's keys."""
+    """The identities of the administrator and of each service."""
     of_parts = [
         Identity(grant.name, grant.name, grant.secret, (*_may(("Read",), grant.reads), *_may(_ALL, grant.writes)))
         for grant in grants(store, secrets)
@@ -46,7 +46,7 @@ def identities(store: StoreSettings, secrets: Credentials) -> list[Identity]:
 
 
 def identities_file(identities: list[Identity]) -> str:
-    """The content of the server's identities file; holds secrets."""
+    """The content of the server's identities file; contains secrets."""
     content = {
         "identities": [
             {
@@ -61,9 +61,9 @@ def identities_file(identities: list[Identity]) -> str:
 
 
 def configure(place: Layout, identities: list[Identity], secret: str, internal_port: int) -> None:
-    """Write what the server reads at its start, readable by its owner alone; `secret` guards its inner ports.
+    """Write the server's configuration files, readable by their owner only; `secret` protects its internal ports.
 
-    Raises ConfigError if another user's sockets are in its way.
+    Raises ConfigError if sockets of another user are in the way.
     """
     foreign = [path for path in _sockets(internal_port) if path.is_socket() and path.lstat().st_uid != os.geteuid()]
     if foreign:
@@ -76,16 +76,16 @@ def configure(place: Layout, identities: list[Identity], secret: str, internal_p
 
 
 def _sockets(internal_port: int) -> list[Path]:
-    """Sockets beside the ports of gRPC, where the server has them whatever it is given."""
+    """Sockets that the server creates for its gRPC ports at these paths; no option changes them."""
     parts = {"master": 1, "volume": 3, "filer": 5, "s3": 6}
     return [Path(f"/tmp/seaweedfs-{part}-grpc-{internal_port + place}.sock") for part, place in parts.items()]  # noqa: S108
 
 
 def command(place: Layout, port: int, internal_port: int) -> list[str]:
-    """The server's command line, to be run in `place.root`, whose own path may hold a comma, which it would split at.
+    """The server's command line, with paths relative to `place.root`: it would split an absolute one at a comma.
 
-    127.0.0.1 only; takes `internal_port` and the 6 after it for its own parts, which `place.guard` keeps strangers
-    from. The folders must exist. SIGTERM stops it within some 15 s.
+    It listens on 127.0.0.1 only. Its components use `internal_port` and the next 6, which `place.guard` protects. The
+    folders must exist. SIGTERM stops it within about 15 s.
     """
     guard, logs, objects, identities = (
         path.relative_to(place.root) for path in (place.guard, place.logs, place.objects, place.identities)
@@ -94,16 +94,16 @@ def command(place: Layout, port: int, internal_port: int) -> list[str]:
     return [
         str(Path(sys.executable).parent / "weed"), f"-config_dir={guard}", f"-logdir={logs}",
         "server", f"-dir={objects}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
-        # the master's HTTP hands out volumes' tokens, the filer's is another door to the same objects
+        # the master's HTTP API issues tokens for volumes, the filer's gives access to the same objects
         "-disableHttp",
         f"-master.port={master}", f"-master.port.grpc={master + 1}",
-        # small volumes, as many as the disk holds: the default 8 are full after one bucket
+        # small volumes, as many as fit on the disk: one bucket would use up the default of 8
         "-master.volumeSizeLimitMB=256", "-volume.max=0", "-master.telemetry=false",
         f"-volume.port={volume}", f"-volume.port.grpc={volume + 1}", "-volume.preStopSeconds=0",
         "-filer", f"-filer.port={filer}", f"-filer.port.grpc={filer + 1}",
         f"-filer.localSocket={place.sockets / 'filer.sock'}",
         "-s3", f"-s3.port={port}", f"-s3.port.grpc={internal_port + 6}", f"-s3.config={identities}",
-        # no Iceberg or Lance catalogue, no IAM server, no socket in a folder that two stacks would share
+        # no Iceberg or Lance catalogue, no IAM server, no socket in a folder that stacks share
         "-s3.port.iceberg=0", "-s3.port.lance=0", "-iam=false", f"-s3.localSocket={place.sockets / 's3.sock'}",
     ]  # fmt: skip
 
@@ -119,14 +119,14 @@ _FROM, _UNTIL = datetime(2020, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=
 
 
 def files(folder: Path, secret: str) -> dict[str, str]:
-    """The server's security files by name, always the same for a secret; they hold secrets.
+    """The server's security files by name, always the same for the same secret; they contain secrets.
 
     Args:
-        folder: where the server will see them.
-        secret: that all keys are derived from.
+        folder: folder in which the server will see the files.
+        secret: secret that all keys are derived from.
     """
     key = Ed25519PrivateKey.from_private_bytes(_derived(secret, "certificate"))
-    # JSON's strings are TOML's, but for surrogates
+    # JSON strings are valid in TOML, except for surrogates
     certificate, private = (json.dumps(str(folder / name), ensure_ascii=False) for name in (_CERTIFICATE, _KEY))
     sections = [f"[grpc]\nca = {certificate}\n"]
     sections += [f"[grpc.{part}]\ncert = {certificate}\nkey = {private}\n" for part in _PARTS]
@@ -139,7 +139,7 @@ def files(folder: Path, secret: str) -> dict[str, str]:
 
 
 def write(folder: Path, secret: str) -> None:
-    """Write the security files, readable by their owner alone."""
+    """Write the security files, readable by their owner only."""
     for name, content in files(folder, secret).items():
         write_private(folder / name, content)
 
@@ -149,7 +149,7 @@ def _derived(secret: str, purpose: str) -> bytes:
 
 
 def _certificate(key: Ed25519PrivateKey) -> x509.Certificate:
-    """Server's, client's and authority's at once: both ends of every connection are one process."""
+    """One certificate for server, client and authority, since both ends of every connection are in one process."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "deposit object store")])
     return (
         x509.CertificateBuilder()

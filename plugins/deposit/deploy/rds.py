@@ -1,8 +1,8 @@
-"""The one-shot that prepares a database server of RDS: databases, roles, schema, by the URLs that the parts use.
+"""One-shot preparation of an RDS server: databases, roles and schema, from the URLs that the services use.
 
-Where the API keys are in a secret of AWS, the keys of Airflow and of the releaser are admitted there too. Run it as
-`python -m deposit.deploy.rds`; it may be killed anywhere and repeated at will. A password that has changed in its URL
-is set anew, and so is a key.
+If the API keys are in an AWS secret, the keys of Airflow and the releaser are added to it. Run it as `python -m
+deposit.deploy.rds`; it is idempotent and may be killed at any time. A password or key that has changed in the settings
+is updated.
 """
 
 from collections.abc import Callable
@@ -23,11 +23,11 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 def prepare_rds(database: DatabaseSettings, progress: Callable[[str], None] = log_progress) -> None:
-    """Make of an empty server what the stack needs, and of a used one what this version needs.
+    """Prepare an empty server for the stack, or upgrade a used one to this version.
 
     Raises ConfigError naming the setting that is missing, or UpstreamError.
     """
-    # the administrator's own password is none of IAM's
+    # the administrator logs in with a password, never with an IAM token
     by_password = database.model_copy(update={"iam": False})
     admin_url = _required(database.admin_url, "DEPOSIT_DATABASE__ADMIN_URL")
     owner, writer, mlflow, airflow = _urls(database)
@@ -55,7 +55,7 @@ def prepare_rds(database: DatabaseSettings, progress: Callable[[str], None] = lo
 def admit_parts(
     serve: ServeSettings, api: ApiSettings, release: ReleaseSettings, progress: Progress = log_progress
 ) -> None:
-    """Make the keys that the stack's own parts have keys of the API, in the secret of the keys, if there is one.
+    """Add the API keys of Airflow and the releaser to the secret with the API keys, if there is one.
 
     Raises ConfigError naming the setting that is missing, or UpstreamError.
     """
@@ -66,12 +66,12 @@ def admit_parts(
     releaser = _required(release.service_key, "DEPOSIT_RELEASE__SERVICE_KEY")
     progress(f"API keys of Airflow and the releaser in {secret}")
     keys.admit(secret, "airflow", airflow, keys.ROLES)
-    # a release is tested whatever rate the others share
+    # no rate limit: a release must be tested whatever the default limit is
     keys.admit(secret, keys.RELEASER, releaser, (keys.ADMIN,), rate_per_second=0)
 
 
 def _urls(database: DatabaseSettings) -> list[URL]:
-    """Of owner, writer, MLflow and Airflow; each names a role and a database, and a password unless IAM is one."""
+    """The URLs of owner, writer, MLflow and Airflow. Raises ConfigError if a role, database or password is missing."""
     named = {
         "DEPOSIT_DATABASE__URL": (database.url, database.iam),
         "DEPOSIT_DATABASE__WRITER_URL": (database.writer_url, database.iam),

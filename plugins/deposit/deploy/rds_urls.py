@@ -1,6 +1,6 @@
-"""The URLs by which MLflow and Airflow reach their databases on RDS, with their drivers and the server verified.
+"""Database URLs for MLflow and Airflow on RDS, with their drivers and with TLS verification.
 
-Airflow asks by `python -m deposit.deploy.rds_urls`, as a command in its configuration (`…_CMD`).
+Airflow runs `python -m deposit.deploy.rds_urls` as a command in its configuration (`…_CMD`).
 """
 
 from enum import StrEnum
@@ -20,16 +20,16 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 class Driver(StrEnum):
-    """What a program connects with; psycopg 3 does so asynchronously too, and reads the same options of TLS."""
+    """SQLAlchemy driver; psycopg 3 also works asynchronously, and takes the same TLS options."""
 
     PSYCOPG = "postgresql+psycopg"
     PSYCOPG2 = "postgresql+psycopg2"
 
 
 def driver_url(secret: SecretStr | None, setting: str, driver: Driver, database: DatabaseSettings) -> str:
-    """A database's URL for a driver; holds the password. Raises ConfigError if it is not set."""
+    """The URL of a database for a driver; contains the password. Raises ConfigError if it is not set."""
     if secret is None:
-        raise ConfigError(f"{setting} is not set: give it, or {setting}_SECRET")
+        raise ConfigError(f"{setting} is not set: set it, or {setting}_SECRET")
     url = make_url(secret.get_secret_value()).set(drivername=driver).update_query_dict(verified(database))
     return url.render_as_string(hide_password=False)
 
@@ -39,7 +39,7 @@ def main(asynchronous: Annotated[bool, typer.Option(help="For Airflow's asynchro
     """Print the URL of Airflow's database."""
     database = load_settings().database
     driver = Driver.PSYCOPG if asynchronous else Driver.PSYCOPG2
-    # Airflow takes a line's end for a part of the URL
+    # no line end: Airflow would take it as part of the URL
     typer.echo(driver_url(database.airflow_url, "DEPOSIT_DATABASE__AIRFLOW_URL", driver, database), nl=False)
 
 

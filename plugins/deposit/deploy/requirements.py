@@ -1,4 +1,4 @@
-"""What a machine needs for the stack, with Docker and without; the README's table is held to it by a test."""
+"""Requirements of the stack, with and without Docker; a test compares the README's table with them."""
 
 import os
 import platform
@@ -11,19 +11,19 @@ from deposit.errors import ConfigError
 
 GIB = 2**30
 PYTHON = ((3, 11), (3, 13))
-"""Oldest and newest."""
+"""Oldest and newest supported version."""
 ENGINE, COMPOSE = "25", "2.24"
-"""Oldest versions of Docker's engine and of its compose."""
+"""Oldest supported versions of Docker Engine and Docker Compose."""
 SYSTEMS = {("Linux", "x86_64"), ("Linux", "aarch64"), ("Darwin", "arm64")}
-"""For which everything in the lock comes as a wheel."""
+"""Platforms for which every locked package has a wheel."""
 
 START_DISK = 2 * GIB
-"""Free where the stack without Docker keeps its data, each time that it is started."""
+"""Free bytes that the state folder's disk needs at each start of the stack without Docker."""
 
 
 @dataclass(frozen=True)
 class Requirements:
-    """Processors; memory and disk in GiB, the latter with images or environments."""
+    """Processors; memory and disk in GiB, the latter including images or virtual environments."""
 
     processors: int
     memory: int
@@ -36,7 +36,7 @@ WITHOUT_DOCKER = Requirements(processors=2, memory=4, disk=5)
 
 @dataclass(frozen=True)
 class Machine:
-    """What this machine has; memory in bytes."""
+    """The platform and resources of a machine; memory in bytes."""
 
     system: str
     processor: str
@@ -45,14 +45,14 @@ class Machine:
 
     @classmethod
     def this(cls) -> "Machine":
-        """The one that this runs on; a container sees its host's."""
+        """The machine that this process runs on; in a container, the host's resources."""
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         return cls(platform.system(), platform.machine(), os.cpu_count() or 1, memory)
 
 
 @dataclass(frozen=True)
 class Shortfall:
-    """Something of which a machine has too little."""
+    """A resource of which a machine has too little."""
 
     what: str
     present: float
@@ -60,7 +60,7 @@ class Shortfall:
 
 
 def shortfalls(needed: Requirements, machine: Machine) -> Iterator[Shortfall]:
-    """What the machine has too little of. A twentieth of the memory is the kernel's own, and does not count."""
+    """Resources of which the machine has too little; 5 % of the memory is tolerated, which the kernel keeps."""
     if machine.processors < needed.processors:
         yield Shortfall("processors", machine.processors, needed.processors)
     if machine.memory < 0.95 * needed.memory * GIB:
@@ -68,7 +68,7 @@ def shortfalls(needed: Requirements, machine: Machine) -> Iterator[Shortfall]:
 
 
 def require_disk(folder: Path) -> int:
-    """Bytes free where the stack keeps its data. Raises ConfigError if they are too few to start."""
+    """Free bytes on the disk of a folder. Raises ConfigError if they are too few to start the stack."""
     free = shutil.disk_usage(folder).free
     if free < START_DISK:
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""The preparation of the servers, embedded or not: databases, roles, schema, buckets. Every step may be repeated."""
+"""Preparation of the servers, embedded or not: databases, roles, schema, buckets. Every step is idempotent."""
 
 from urllib.parse import quote
 
@@ -21,9 +21,9 @@ def database_url(address: str, role: str, password: str, database: str = "deposi
 
 
 def prepare_databases(address: str, secrets: Credentials) -> None:
-    """Make the databases with their owners, bring `deposit` to the newest schema, make its other roles.
+    """Create the databases with their owners, migrate `deposit`, and create its other roles.
 
-    Passwords that have changed are set anew. `address` is `host:port`. Raises UpstreamError.
+    Passwords that have changed are updated. `address` is `host:port`. Raises UpstreamError.
     """
     admin = engine_for(database_url(address, SUPERUSER, secrets.postgres_superuser, "postgres"), "the server's address")
     for name, password in (
@@ -43,15 +43,15 @@ def prepare_databases(address: str, secrets: Credentials) -> None:
 
 
 def prepare_buckets(store: StoreSettings, endpoint: str, secrets: Credentials) -> None:
-    """Make the buckets that are missing, as the store's administrator. Raises UpstreamError."""
+    """Create the buckets that are missing, as the store's administrator. Raises UpstreamError."""
     admin = {"endpoint_url": endpoint, "access_key": ADMIN, "secret_key": secrets.store_admin}
     ObjectStore(StoreSettings.model_validate(store.model_dump() | admin)).ensure_buckets()
 
 
 def ensure_database(engine: Engine, name: str, owner: str, password: str | None) -> None:
-    """A database owned by a role that may log in with this password and do nothing elsewhere.
+    """Create a database and its owner, a role that can log in and has no rights on other databases.
 
-    Without a password it logs in with IAM tokens, as RDS has it.
+    Without a password the role logs in with IAM tokens, on RDS.
     """
     with reachable(engine), engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         _ensure_role(connection, owner, password)
@@ -62,7 +62,7 @@ def ensure_database(engine: Engine, name: str, owner: str, password: str | None)
 
 
 def ensure_reader(engine: Engine, database: str, owner: str, reader: str, password: str) -> None:
-    """A role that may only SELECT from what `owner` makes in `database`; `engine` is connected to that database."""
+    """Create a role that may only SELECT from the tables of `owner` in `database`, which `engine` is connected to."""
     with reachable(engine), engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         _ensure_role(connection, reader, password)
         names = {"database": sql.Identifier(database), "owner": sql.Identifier(owner), "reader": sql.Identifier(reader)}
@@ -76,9 +76,9 @@ def ensure_reader(engine: Engine, database: str, owner: str, reader: str, passwo
 
 
 def ensure_writer(engine: Engine, database: str, writer: str, password: str | None) -> None:
-    """The shipper's role, which may only add to the log; `engine` is connected to `database`, which is migrated.
+    """Create the shipper's role, which may only add to the log, in the migrated `database` that `engine` connects to.
 
-    Without a password it logs in with IAM tokens, as RDS has it.
+    Without a password the role logs in with IAM tokens, on RDS.
     """
     with reachable(engine), engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         _ensure_role(connection, writer, password)
@@ -87,7 +87,7 @@ def ensure_writer(engine: Engine, database: str, writer: str, password: str | No
             "GRANT CONNECT, TEMPORARY ON DATABASE {database} TO {writer}",
             "GRANT USAGE ON SCHEMA public TO {writer}",
             "GRANT INSERT ON public.predictions, public.outcomes, public.traffic, public.spool_states TO {writer}",
-            # to recognise a report of what is known already
+            # to recognise outcomes that are already stored
             "GRANT SELECT (id, prediction_id, subscribed, at, received_at) ON public.outcomes TO {writer}",
             "GRANT EXECUTE ON FUNCTION public.make_prediction_days(date[]), public.drop_prediction_day(integer),"
             " public.drop_old_outcomes(integer), public.drop_old_traffic(integer) TO {writer}",
@@ -104,10 +104,10 @@ def _ensure_role(connection: Connection, role: str, password: str | None) -> Non
     else:
         _execute(connection, sql.SQL("ALTER ROLE {} PASSWORD {}").format(name, sql.Literal(password)))
     if not connection.scalar(text("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")):
-        # who is no superuser, as on RDS, gives away what belongs to a role only as its member
+        # without superuser rights, as on RDS, only a member of a role may create objects that belong to it
         _execute(connection, sql.SQL("GRANT {} TO CURRENT_USER").format(name))
 
 
 def _execute(connection: Connection, statement: sql.Composed) -> None:
-    """Run a statement of identifiers and literals, which bound parameters cannot carry."""
+    """Run a statement composed of identifiers and literals, which cannot be bound parameters."""
     connection.connection.cursor().execute(statement)

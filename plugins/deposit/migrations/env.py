@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the revisions on the connection that `deposit.database.migrate` passes."""
+"""Alembic's entry point: runs the revisions on the connection that `deposit.database.migrate` passes."""
 
 from alembic import context
 

@@ -1,1 +1,1 @@
-"""The stack with Docker: what compose runs before and beside the servers."""
+"""The stack with Docker: programs that compose runs before and beside the servers."""

@@ -1,4 +1,4 @@
-"""How the parts of the compose file reach each other: names of its services, and their ports."""
+"""Addresses in the stack with Docker: how the compose services reach each other, and how people reach them."""
 
 import json
 from collections.abc import Mapping
@@ -17,50 +17,50 @@ REDIS = "redis:6379"
 
 
 def connections(store: StoreSettings, secrets: Credentials) -> str:
-    """JSON of all connections; holds secrets, each of the least that the connection needs."""
+    """Airflow's connections as JSON; contains secrets, each with the least rights that the connection needs."""
     by_name = {
         "deposit_store": {
             **s3_connection(store, STORE, "airflow", secrets.store_airflow),
-            "description": "The object store; this key reads and writes the tasks' logs alone",
+            "description": "The object store; this key reads and writes only task logs",
         },
         "aws_default": {
             **s3_connection(store, STORE, "pipeline", secrets.store_pipeline),
-            "description": "The object store; what waits for a file there asks by it",
+            "description": "The object store; the sensor that waits for a file uses it",
         },
     }
     return json.dumps(by_name, indent=1)
 
 
-_SEEN_AS_LOCALHOST = ("127.0.0.1", "0.0.0.0", "::")  # noqa: S104 - what people ask, not where something listens
+_SEEN_AS_LOCALHOST = ("127.0.0.1", "0.0.0.0", "::")  # noqa: S104 - compared with, not listened on
 
 
 class Publication(Section):
-    """What is compose's own, no setting of ours: where ports are published, two of them, whether there is a store."""
+    """Variables of the compose file that are not settings of ours: published addresses, and whether a store runs."""
 
     bind_address: str = "127.0.0.1"
     grafana_port: int = 3000
-    # 0 where the object store has no console, and its S3 is all there is
+    # 0 if the object store has no console, only the S3 API
     store_console_port: int = 9001
-    # whether the store is a part of the stack: it is not in front of AWS
+    # whether the stack runs the object store: not if it uses AWS
     object_store: bool = True
 
 
 def publication(environ: Mapping[str, str]) -> Publication:
-    """From variables by these names in capitals. Raises ConfigError naming those that are wrong."""
+    """Read a `Publication` from variables of the same names in capitals. Raises ConfigError naming the invalid ones."""
     values = {name: environ[name.upper()] for name in Publication.model_fields if environ.get(name.upper())}
     try:
         return Publication.model_validate(values)
     except ValidationError as error:
         names = ", ".join(str(fault["loc"][0]).upper() for fault in error.errors())
-        raise ConfigError(f"{names} cannot be: a port is a number; correct it in .env") from error
+        raise ConfigError(f"invalid value of {names}: a port must be a number; correct it in .env") from error
 
 
 def urls(
     gateway: GatewaySettings, links: LinksSettings, stack: StackSettings, published: Publication
 ) -> dict[str, str]:
-    """Addresses by part. Those that a person set under `links` stand; the rest follows from what is published."""
+    """URLs by service: those set in `links`, the others derived from the published addresses and ports."""
     host = url_host(published.bind_address)
-    # the certificate is for these names alone
+    # the certificate is valid for these names only
     behind = f"http://{host}" if gateway.tls == "off" else f"https://{bracketed(gateway.names[0])}"
     store_port = published.store_console_port or stack.store_port
     return {
@@ -75,7 +75,7 @@ def urls(
 
 
 def url_host(bind_address: str) -> str:
-    """The host that people of this machine write into a URL for a bound address.
+    """The host to use in a URL on this machine for an address that a port is published on.
 
     >>> url_host("0.0.0.0"), url_host("192.0.2.7"), url_host("2001:db8::7")
     ('localhost', '192.0.2.7', '[2001:db8::7]')

@@ -1,8 +1,8 @@
-"""The part that removes the services' containers when the stack is taken down and the releaser cannot.
+"""Compose service that removes the serving containers when the stack is taken down and the releaser cannot.
 
-They are none of compose's own, so its `down` leaves them, with the networks and volumes that they hold. Run it as
-`python -m deposit.deploy.compose.cleanup PROJECT ADMIN_SOCKET`: it reads no settings, since wrong ones may be what
-ended the releaser.
+Compose did not start these containers, so `down` leaves them, and the networks and volumes that they use. Run it as
+`python -m deposit.deploy.compose.cleanup PROJECT ADMIN_SOCKET`: it reads no settings, since wrong settings may be why
+the releaser ended.
 """
 
 import signal
@@ -12,8 +12,8 @@ _ENDS = {signal.SIGTERM, signal.SIGINT}
 
 
 def clean(project: str, admin: str) -> None:
-    """Remove the services of a project whose gateway is gone; while it answers, only this part is being stopped."""
-    # imported when it is needed: until then this part is nothing but a few MB that wait
+    """Remove a project's serving containers, unless its gateway still answers: then only this process is stopped."""
+    # imported late, so that the waiting process needs only a few MB
     from deposit.release.gateway import listens
     from deposit.release.targets.docker import clear
 

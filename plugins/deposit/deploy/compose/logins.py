@@ -1,6 +1,6 @@
-"""What a person needs of a stack with Docker Compose: addresses, users, passwords, API keys.
+"""Print the addresses, users, passwords and API keys of a stack with Docker Compose.
 
-Run it as `python -m deposit.deploy.compose.logins` where the vault is; it prints secrets.
+Run it as `python -m deposit.deploy.compose.logins` in a container with the vault; it prints secrets.
 """
 
 import os
@@ -20,12 +20,12 @@ from deposit.settings import open_settings
 
 GRAFANA_ADMIN = "admin"
 HANDED_OUT = {"marketing": "predict, rank, state outcomes", "admin": "all, and send past or trial requests"}
-"""The API keys that are for people, and what each may do."""
+"""API keys that are meant for people, and what each may do."""
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 def logins(addresses: dict[str, str], secrets: Credentials) -> dict[str, dict[str, str]]:
-    """By part: its URL, and its user and password, or the API's keys by name."""
+    """The URL of each service with its user and password; for the API, its keys by name."""
     by_part = {
         "api": {"marketing": secrets.api_marketing, "admin": secrets.api_admin},
         "airflow": {"user": AIRFLOW_ADMIN, "password": secrets.airflow_admin},
@@ -58,7 +58,7 @@ def main(
     keys = [[name, by_part["api"][name], may] for name, may in HANDED_OUT.items()]
     console.table("API keys, for the page and for `Authorization: Bearer <key>`", ["name", "key", "may"], keys)
     console.out.print(
-        "\nThe stack was made with these keys and with Grafana's password: `deposit keys list` shows which keys are "
+        "\nThe stack was created with these keys and with Grafana's password: `deposit keys list` shows which keys are "
         "valid now, and Grafana keeps a password that was changed in its UI."
     )
 

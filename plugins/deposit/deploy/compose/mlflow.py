@@ -1,6 +1,6 @@
-"""MLflow's server as a part of the compose file. Run it as `python -m deposit.deploy.compose.mlflow`.
+"""MLflow's server as a compose service. Run it as `python -m deposit.deploy.compose.mlflow`.
 
-It answers to the name by which the other parts ask it, the gateway among them, and to no other.
+It accepts only the host name that the other services, the gateway among them, use for it.
 """
 
 import json
@@ -34,7 +34,7 @@ def command(store: StoreSettings) -> list[str]:
 
 
 def variables(store: StoreSettings, database: DatabaseSettings) -> dict[str, str]:
-    """The environment of MLflow's server where its database is on RDS, its bucket on AWS; has a secret."""
+    """Environment variables of MLflow's server for a database on RDS and a bucket on AWS; contains a secret."""
     environment = {"AWS_DEFAULT_REGION": store.region}
     if database.mlflow_url:
         environment["MLFLOW_BACKEND_STORE_URI"] = driver_url(
@@ -48,7 +48,7 @@ def variables(store: StoreSettings, database: DatabaseSettings) -> dict[str, str
 
 @app.command()
 def main() -> None:
-    """Become MLflow's server of a stack with Docker Compose."""
+    """Run MLflow's server of a stack with Docker Compose, in place of this process."""
     settings = load_settings()
     line = command(settings.store)
     os.execvpe(line[0], line, os.environ | variables(settings.store, settings.database))  # noqa: S606 - no shell is wanted

@@ -1,4 +1,4 @@
-"""Which part gets which secrets, in which files, as which user; each sees its own folder alone."""
+"""The secret files of each compose service, and the user that may read them; a service sees only its own folder."""
 
 import json
 from collections.abc import Mapping
@@ -16,16 +16,16 @@ from deposit.deploy.servers import OWNER, WRITER, database_url
 from deposit.sections import StoreSettings
 
 DEPOSIT, POSTGRES, REDIS, GRAFANA = 10001, 999, 999, 472
-"""Users that the images' programs run as."""
+"""User ids that the programs in the images run as."""
 LINKED = ("api", "mlflow", "grafana", "store")
-"""The settings under `links`."""
+"""Names of the settings in the section `links`."""
 _MOUNTED = Path("/run/deposit")
-"""Where each part sees its folder."""
+"""Path at which each service sees its folder."""
 
 
 @dataclass(frozen=True)
 class ServiceSecrets:
-    """One part's files by name, and the user who alone may read them."""
+    """The files of one service by name, and the only user that may read them."""
 
     name: str
     user: int
@@ -33,7 +33,7 @@ class ServiceSecrets:
 
 
 def service_secrets(store: StoreSettings, secrets: Credentials, links: Mapping[str, str]) -> list[ServiceSecrets]:
-    """Every part with the secrets that it needs, and no other; Airflow with its links' addresses as well."""
+    """The files of every service: only the secrets that it needs, and for Airflow also the addresses it links to."""
     return [
         ServiceSecrets("postgres", POSTGRES, {"password": secrets.postgres_superuser}),
         ServiceSecrets("store", DEPOSIT, _store(store, secrets)),
@@ -63,7 +63,7 @@ def service_secrets(store: StoreSettings, secrets: Credentials, links: Mapping[s
 
 
 def _store(store: StoreSettings, secrets: Credentials) -> dict[str, str]:
-    """MinIO reads its administrator's key; SeaweedFS reads everybody's, with what each may do."""
+    """MinIO reads the administrator's key; SeaweedFS reads all keys with their rights."""
     return {
         "root_user": STORE_ADMIN,
         "root_password": secrets.store_admin,
@@ -73,7 +73,7 @@ def _store(store: StoreSettings, secrets: Credentials) -> dict[str, str]:
 
 
 def _mlflow(secrets: Credentials) -> dict[str, str]:
-    """A password file of libpq and a credentials file of AWS: neither is on a command line or in a URL."""
+    """A libpq password file and an AWS credentials file, which keep secrets out of command lines and URLs."""
     key = f"aws_access_key_id = mlflow\naws_secret_access_key = {secrets.store_mlflow}"
     return {
         "pgpass": f"{addresses.POSTGRES}:mlflow:mlflow:{secrets.postgres_mlflow}\n",
@@ -82,7 +82,7 @@ def _mlflow(secrets: Credentials) -> dict[str, str]:
 
 
 def _airflow(store: StoreSettings, secrets: Credentials) -> dict[str, str]:
-    """Airflow's own secrets, and those that its tasks work with."""
+    """Airflow's own secrets, and those of its tasks."""
     database = database_url(addresses.POSTGRES, "airflow", secrets.postgres_airflow, "airflow")
     return {
         "sql_alchemy_conn": database.replace("postgresql:", "postgresql+psycopg2:", 1),
@@ -99,7 +99,7 @@ def _airflow(store: StoreSettings, secrets: Credentials) -> dict[str, str]:
 
 
 def _redis(secrets: Credentials) -> str:
-    """A broker that keeps nothing: messages that it loses, Airflow sends again."""
+    """Configuration of a broker without persistence: Airflow resends messages that are lost."""
     return f'bind * -::*\nrequirepass {secrets.redis}\nsave ""\nappendonly no\n'
 
 

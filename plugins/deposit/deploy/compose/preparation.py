@@ -1,6 +1,6 @@
-"""The one-shot `init`: databases, roles, schema, buckets, the object store's users, the gateway's files.
+"""The one-shot service `init`: databases, roles, schema, buckets, the object store's users, the gateway's files.
 
-Run it as `python -m deposit.deploy.compose.preparation`; it may be killed anywhere and repeated at will.
+Run it as `python -m deposit.deploy.compose.preparation`; it is idempotent and may be killed at any time.
 """
 
 from enum import StrEnum
@@ -24,14 +24,14 @@ from deposit.store import ObjectStore
 from deposit.waiting import retry_while_down
 
 TIMEOUT = 90.0
-"""Seconds that a server has to become able to do what it is asked."""
+"""Seconds within which a server must accept a request."""
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 class Store(StrEnum):
-    """The object store's server; SeaweedFS reads its keys from a file that `deposit.deploy.compose.secrets` wrote.
+    """The object store's server; SeaweedFS reads its keys from a file that `deposit.deploy.compose.secrets` writes.
 
-    With S3 the database is on RDS, and neither is this stack's: both are reached by settings.
+    With S3 the database is on RDS; the stack then runs neither of them, and finds both by its settings.
     """
 
     MINIO = "minio"
@@ -48,7 +48,7 @@ def prepare(
     object_store: str = addresses.STORE,
     progress: Progress = log_progress,
 ) -> None:
-    """Make of empty servers what the stack needs, and of used ones what this version needs.
+    """Prepare empty servers for the stack, or upgrade used ones to this version.
 
     Raises UpstreamError if a server does not answer in time or refuses.
     """
@@ -65,15 +65,15 @@ def prepare(
 
 
 def prepare_gateway(gateway: Gateway, secrets: Credentials, progress: Progress = log_progress) -> None:
-    """Write what Caddy reads when it starts, the UIs' login included."""
+    """Write the files that Caddy reads when it starts, including the login of the UIs."""
     progress("the gateway's configuration")
     admit_to_uis(gateway.login_file, secrets.gateway_admin)
     gateway.prepare()
 
 
 def prepare_aws(database: DatabaseSettings, store: StoreSettings, progress: Progress = log_progress) -> None:
-    """Make of RDS and S3 what the stack needs. Raises ConfigError or UpstreamError."""
-    step = OnChange(progress)  # of a server that is waited for, each step once
+    """Prepare RDS and S3 for the stack. Raises ConfigError or UpstreamError."""
+    step = OnChange(progress)  # reports a step once, however often it is retried
     retry_while_down(lambda: prepare_rds(database, step), TIMEOUT)
     progress(f"buckets in S3: {', '.join(ObjectStore(store).buckets())}")
     ObjectStore(store).ensure_buckets()

@@ -1,7 +1,7 @@
-"""The one-shot `secrets`: makes what is missing, and gives each part its own files. Repeat at will.
+"""The one-shot service `secrets`: creates missing secrets, and writes each service's own files. Idempotent.
 
-Run it as `python -m deposit.deploy.compose.secrets`, as root with the capabilities CHOWN, DAC_OVERRIDE and
-FOWNER alone.
+Run it as `python -m deposit.deploy.compose.secrets`, as root with only the capabilities CHOWN, DAC_OVERRIDE and
+FOWNER.
 """
 
 import json
@@ -28,14 +28,14 @@ from deposit.settings import open_settings
 ROOT = Path("/secrets")
 PLACES = Path("/var/lib/deposit")
 GRAFANA_FILES = Path("/grafana")
-_LASTING = {"postgres_superuser", "airflow_fernet", "grafana_admin", "api_marketing", "api_admin", "api_airflow"}
-"""Secrets that data was made with: a renewed one would not open it. API keys are replaced by `deposit keys`, Grafana's
-password in its UI: it keeps it in a database of its own from the first start on."""
+_NOT_RENEWABLE = {"postgres_superuser", "airflow_fernet", "grafana_admin", "api_marketing", "api_admin", "api_airflow"}
+"""Secrets that cannot be renewed here: existing data depends on them. `deposit keys` replaces API keys; Grafana's
+password is changed in its UI, since Grafana keeps it in its own database after the first start."""
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 def vault(root: Path) -> Path:
-    """The file of all secrets."""
+    """The path of the file with all secrets."""
     return root / "vault" / "secrets.json"
 
 
@@ -46,17 +46,17 @@ def make(
     progress: Progress = log_progress,
     renew: Sequence[str] = (),
 ) -> None:
-    """Make the secrets that are missing under `root`, and every part's files where they are not what they should be.
+    """Create the secrets that are missing under `root`, and write the files of every service that differ.
 
-    `links` are what Airflow's UI leads to, `renew` names secrets that are made anew. Raises ConfigError if one cannot
-    be, if the vault is damaged or lost, or if a folder cannot be written.
+    `links` are addresses for Airflow's UI by service, `renew` names secrets to replace. Raises ConfigError if one
+    cannot be renewed, if the vault is damaged or lost, or if a folder cannot be written.
     """
     root_user = os.geteuid() == 0
     if not root_user:
         progress("not run as root: every file stays with this user")
     try:
         vault(root).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # two first starts at once would each make secrets of their own
+        # two concurrent first starts would each create their own secrets
         with exclusive(vault(root).with_suffix(".lock")):
             _refuse_a_lost_vault(root)
             secrets = _renewed(vault(root), renew)
@@ -73,10 +73,10 @@ def make(
         ) from error
 
 
-def give(places: Path) -> None:
-    """Give the folders in which parts keep their data to their user; a new volume belongs to root at times.
+def change_owner(places: Path) -> None:
+    """Change the owner of the services' data folders to their user, since a new volume may belong to root.
 
-    A volume takes the owner of the folder that it first covers, and which container is the first is not certain.
+    A volume takes the owner of the folder that it is first mounted on, and which container is first is not certain.
     """
     for place in places.iterdir():
         if place.is_dir() and os.geteuid() == 0 and place.stat().st_uid != DEPOSIT:
@@ -84,9 +84,9 @@ def give(places: Path) -> None:
 
 
 def open_to_readers(folder: Path) -> None:
-    """Let every user read a folder of the clone, as `chmod -R go+rX` does: a part reads it that is not its owner.
+    """Let every user read a folder of the clone, as `chmod -R go+rX` does: its reader is not its owner.
 
-    Raises ConfigError where this user may not.
+    Raises ConfigError if this user may not change the mode.
     """
     try:
         for path in (folder, *folder.rglob("*")):
@@ -102,7 +102,7 @@ def open_to_readers(folder: Path) -> None:
 
 
 def api_keys(secrets: Credentials) -> dict[str, tuple[str, tuple[str, ...]]]:
-    """The keys that the API begins with, and what each may do."""
+    """The initial API keys by name, with their roles."""
     return {
         "marketing": (secrets.api_marketing, (keys.PREDICT, keys.OUTCOMES)),
         "admin": (secrets.api_admin, (keys.ADMIN,)),
@@ -112,10 +112,10 @@ def api_keys(secrets: Credentials) -> dict[str, tuple[str, tuple[str, ...]]]:
 
 @app.command()
 def main(
-    root: Annotated[Path, typer.Option(help="Folder of the vault and of each part's folder.")] = ROOT,
-    places: Annotated[Path, typer.Option(help="Folder of the volumes that service_secrets keep data in.")] = PLACES,
+    root: Annotated[Path, typer.Option(help="Folder of the vault and of each service's folder.")] = ROOT,
+    places: Annotated[Path, typer.Option(help="Folder of the volumes that services keep data in.")] = PLACES,
     grafana: Annotated[Path, typer.Option(help="Folder that Grafana reads of the clone.")] = GRAFANA_FILES,
-    renew: Annotated[list[str] | None, typer.Option(help="A secret to make anew, like postgres_reader.")] = None,
+    renew: Annotated[list[str] | None, typer.Option(help="A secret to renew, like postgres_reader.")] = None,
 ) -> None:
     """Make the secrets of a stack with Docker Compose."""
     with console.progress() as progress:
@@ -126,23 +126,23 @@ def main(
         settings = open_settings()
         addresses = urls(settings.gateway, settings.links, settings.stack, publication(os.environ))
         make(root, settings.store, addresses, progress, renew or ())
-        give(places)
+        change_owner(places)
         open_to_readers(grafana)
 
 
 def _refuse_a_lost_vault(root: Path) -> None:
-    """New secrets would lock every server out of its data."""
+    """Raise ConfigError if the vault is lost: with new secrets, the servers' existing data could not be used."""
     if not vault(root).exists() and (root / "postgres" / "password").exists():
         raise ConfigError(
-            f"{vault(root)} is gone, and servers know its secrets: restore the volume, "
-            "or remove all volumes to begin anew (`docker compose down --volumes`)"
+            f"{vault(root)} is missing, and the servers use its secrets: restore the volume, "
+            "or remove all volumes to start over (`docker compose down --volumes`)"
         )
 
 
 def _renewed(path: Path, names: Sequence[str]) -> Credentials:
-    """The secrets, those of these names fresh."""
+    """The secrets, with those in `names` renewed. Raises ConfigError if one cannot be renewed."""
     present = credentials(path)
-    renewable = {field.name for field in fields(Credentials)} - _LASTING
+    renewable = {field.name for field in fields(Credentials)} - _NOT_RENEWABLE
     if refused := sorted(set(names) - renewable):
         raise ConfigError(f"cannot renew {', '.join(refused)}: renewable are {', '.join(sorted(renewable))}")
     if not names:
@@ -154,7 +154,7 @@ def _renewed(path: Path, names: Sequence[str]) -> Credentials:
 
 
 def _lay_out(folder: Path, part: ServiceSecrets, owner: int | None) -> int:
-    """Make a part's folder hold its files and nothing else; how many were written."""
+    """Write the files of a service that differ, and remove all others; returns how many were written."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     for path in folder.iterdir():
         if path.name not in part.files and not path.is_dir():
@@ -171,7 +171,7 @@ def _holds(path: Path, content: str) -> bool:
 
 
 def _own(folder: Path, owner: int | None) -> None:
-    """Close a folder and its files to all but their owner."""
+    """Make a folder and its files accessible to their owner only."""
     for path in (folder, *folder.iterdir()):
         now = path.lstat()
         mode = 0o700 if stat.S_ISDIR(now.st_mode) else 0o600

@@ -1,4 +1,4 @@
-"""A client of Airflow's REST API: trigger a DAG, follow its runs, read a task's log."""
+"""Client of Airflow's REST API: trigger DAGs, follow their runs, read task logs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ from deposit.waiting import retry_while_down, wait_until
 FINISHED = {"success", "failed"}
 _TASK_FINISHED = FINISHED | {"skipped", "upstream_failed", "removed"}
 _SECONDS = 30
-"""Patience with one answer."""
+"""Timeout of one request."""
 _BUSY_SECONDS = 300
-"""How long it may not answer while a run is followed."""
+"""How long requests may fail while a run is followed."""
 _DAG_SECONDS = 90
-"""How long a new stack may take to read its DAG files."""
+"""How long a new stack may take to parse its DAG files."""
 T = TypeVar("T")
 
 
@@ -27,9 +27,9 @@ class AirflowApi:
     """Airflow's REST API v2, as one user; a context manager. Raises UpstreamError if it does not answer or refuses."""
 
     def __init__(self, url: str, user: str, password: str) -> None:
-        from airflow_client import client  # its generated models take a second and more to import
+        from airflow_client import client  # its generated models take more than a second to import
 
-        # this machine's own server: no proxy of the environment is asked
+        # a server on this machine: bypass the environment's proxies
         self._client: Any = client.ApiClient(client.Configuration(host=url, proxy=""))
         self._dags, self._runs = client.DAGApi(self._client), client.DagRunApi(self._client)
         self._tasks, self._results = client.TaskInstanceApi(self._client), client.XComApi(self._client)
@@ -43,7 +43,7 @@ class AirflowApi:
         self._client.rest_client.pool_manager.clear()
 
     def call(self, method: str, path: str) -> Any:
-        """One request that no method here makes; returns the JSON answer."""
+        """Send a request that no other method covers; returns the JSON response."""
 
         def request(_request_timeout: float) -> Any:
             response = self._client.call_api(
@@ -55,7 +55,7 @@ class AirflowApi:
         return self._answer(request)
 
     def trigger(self, dag: str, conf: dict[str, Any] | None = None) -> str:
-        """Start a run of a DAG and return its id; waits until Airflow knows the DAG."""
+        """Trigger a DAG and return the id of its run; waits until Airflow has parsed the DAG."""
         from airflow_client.client import TriggerDAGRunPostBody
 
         retry_while_down(lambda: self._answer(self._dags.get_dag, dag), _DAG_SECONDS, pause=1)
@@ -64,13 +64,13 @@ class AirflowApi:
         return run
 
     def newest_run(self, dag: str, since: datetime) -> str | None:
-        """The newest run of a DAG that was queued after a moment, or None."""
-        # its `run_after` may lie before: an asset's events wait for the end of the run that is under way
+        """The id of a DAG's newest run, if it was queued at `since` or later."""
+        # its `run_after` may be earlier: asset events wait for the end of the active run
         runs = self._answer(self._runs.get_dag_runs, dag, order_by=["-id"], limit=1).dag_runs
         return runs[0].dag_run_id if runs and runs[0].queued_at and runs[0].queued_at >= since else None
 
     def is_busy(self, dag: str) -> bool:
-        """Whether a run of a DAG has not ended: until it does, no event of an asset starts another."""
+        """Whether a run of a DAG is queued or running; until it ends, asset events start no other run."""
         return bool(self._answer(self._runs.get_dag_runs, dag, limit=1, state=["queued", "running"]).dag_runs)
 
     def state(self, dag: str, run: str) -> str:
@@ -83,18 +83,18 @@ class AirflowApi:
         return {task.task_id: task.state.value if task.state else "none" for task in tasks}
 
     def result(self, dag: str, run: str, task: str) -> Any:
-        """What a task returned."""
+        """The return value of a task."""
         entry: Any = self._answer(self._results.get_xcom_entry, dag, task, run, "return_value", deserialize=True)
         return entry.actual_instance.value
 
     def log(self, dag: str, run: str, task: str) -> str:
-        """The text of a task's newest try."""
+        """The log of a task's last try."""
         tries = self._answer(self._tasks.get_task_instance, dag, run, task).try_number
         log: Any = self._answer(self._tasks.get_log, dag, run, task, max(tries, 1), accept="application/json")
         return "\n".join(line if isinstance(line, str) else line.event for line in log.content.actual_instance)
 
     def _answer(self, request: Callable[..., T], *arguments: Any, **named: Any) -> T:
-        """What a request gives, made again after a login if that is needed."""
+        """Send a request, log in and repeat it if it was unauthorised, and return the response."""
         from airflow_client.client.exceptions import ApiException, UnauthorizedException
 
         try:
@@ -127,7 +127,7 @@ class AirflowApi:
 
 @dataclass(frozen=True)
 class DagRunResult:
-    """A run that was followed to its end."""
+    """The state of a DAG run and of its tasks."""
 
     dag: str
     run: str
@@ -143,10 +143,10 @@ def wait_for_dag_run(
     timeout: float = 600,
     may_come_back: Callable[[], bool] = lambda: True,
 ) -> DagRunResult:
-    """Report each task's states until the run ends. Raises DepositError after `timeout` seconds.
+    """Follow a run until it ends, and report the states of its tasks. Raises DepositError after `timeout` seconds.
 
-    Airflow may be too busy with the run itself to answer for a while; where it does not, `may_come_back` is asked, and
-    if it may not, that is the end too.
+    Airflow may be too busy with the run to answer for a while. If it does not answer and `may_come_back` returns False,
+    DepositError is raised at once.
     """
     reported: dict[str, str] = {}
 
@@ -156,7 +156,7 @@ def wait_for_dag_run(
             if reported.get(task) != state and state not in ("none", "scheduled", "queued"):
                 progress(f"{dag}.{task}: {state}")
                 reported[task] = state
-        # each answer costs the API server processor time that the run itself could use
+        # fewer requests: each takes processor time from the run itself
         may_have_ended = all(state in _TASK_FINISHED for state in tasks.values())
         return DagRunResult(dag, run, api.state(dag, run) if may_have_ended else "running", tasks)
 
@@ -174,11 +174,11 @@ def _tasks(api: AirflowApi, dag: str, run: str, may_come_back: Callable[[], bool
     except UpstreamError as error:
         if may_come_back():
             raise
-        raise DepositError(f"the stack was stopped before {dag} ended: start again, what is done is kept") from error
+        raise DepositError(f"the stack was stopped before {dag} ended: start again, finished work is kept") from error
 
 
 def wait_for_run(api: AirflowApi, dag: str, since: datetime, timeout: float = 60) -> str:
-    """The run that an asset's event starts. Raises DepositError if none comes in that time and none is under way."""
+    """Wait for a run that an asset event starts. Raises DepositError if none starts in time and no other is active."""
     busy = True
     while busy:
         busy = api.is_busy(dag)
@@ -189,5 +189,5 @@ def wait_for_run(api: AirflowApi, dag: str, since: datetime, timeout: float = 60
 
 
 def now() -> datetime:
-    """The present moment, UTC."""
+    """The current time in UTC."""
     return datetime.now(UTC)

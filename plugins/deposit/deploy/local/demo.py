@@ -1,4 +1,4 @@
-"""`make demo`: the real data through the real DAGs to a served champion, and a summary of what happened."""
+"""`make demo`: run the real DAGs on the real data until a champion is served, and print a summary."""
 
 import json
 import logging
@@ -31,17 +31,17 @@ CUSTOMER = {
 
 
 _PATIENCE = 3600
-"""Seconds for one run: a training of two minutes takes twenty on a machine that others use ten times over."""
+"""Timeout of one DAG run in seconds: a training run of two minutes takes twenty on a machine under tenfold load."""
 
 
 def run(settings: Settings) -> None:
     """Start the stack, run ingest → train → select → release in Airflow, and print a summary.
 
-    `settings` are those of the environment alone, as for `lifecycle.up`.
+    `settings` are those of the environment only, as for `lifecycle.up`.
     Raises DepositError naming the task that failed, with the end of its log.
     """
     began = time.monotonic()
-    # of an Airflow that is away, one sentence is enough
+    # while Airflow does not answer, urllib3 would log every retry
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
     chosen = settings
     with console.progress() as progress:
@@ -53,20 +53,20 @@ def run(settings: Settings) -> None:
         lifecycle.settle(progress)
     _summary(settings, ingested, trained)
     console.out.print(
-        f"\nDone in {time.monotonic() - began:.0f} s. `make stop` ends it; the data stays for the next start."
+        f"\nDone in {time.monotonic() - began:.0f} s. `make stop` stops it; the data stays for the next start."
     )
 
 
 def _chain(
     api: AirflowApi, source: str, progress: Progress, is_up: Callable[[], bool]
 ) -> tuple[dict[str, object], str]:
-    """Run the three DAGs, each started by the asset of the one before; returns ingest's result and the training."""
+    """Run the three DAGs, each started by an asset of the previous one; returns the ingest result and training run."""
     follow = partial(_followed, api, progress, is_up)
     since = now()
     run = api.trigger("deposit_ingest", {"source": source})
     ingest = follow("deposit_ingest", run)
     train = follow("deposit_train", wait_for_run(api, "deposit_train", since))
-    # what the summary brings takes seconds, and a release leaves a processor free
+    # the summary's imports take seconds: do them now, while the release leaves a processor idle
     Thread(target=import_module, args=("deposit.loop",), daemon=True).start()
     if train.tasks["select"] == "success":
         follow("deposit_release", wait_for_run(api, "deposit_release", since))
@@ -87,7 +87,7 @@ def _airflow(login: Mapping[str, str], port: int) -> AirflowApi:
 
 
 def _summary(settings: Settings, ingested: dict[str, object], training_run: str) -> None:
-    from deposit.loop import challenge  # by now: see `_chain`
+    from deposit.loop import challenge  # imported already, by `_chain`
     from deposit.selection.report import print_selection, print_training, print_worth
     from deposit.training.training import recorded
 
@@ -99,7 +99,7 @@ def _summary(settings: Settings, ingested: dict[str, object], training_run: str)
     )
     trained = recorded(settings.mlflow.tracking_uri, training_run)
     print_training(trained)
-    # repeatable: it returns what the DAG's task recorded
+    # idempotent: returns the decision that the DAG's task recorded
     print_selection(challenge(settings, training_run))
     print_worth(trained)
     url, verify = settings.gateway_url, trust(settings.gateway, settings.state)
@@ -120,12 +120,12 @@ def _served(settings: Settings, client: httpx.Client) -> None:
         f"GET /models answers {answer.status_code}"
     )
     if champion is not None and champion.model_id != live.model_id:
-        # somebody rolled back, or released another model by hand: theirs to decide
-        console.out.print(f"The champion is {champion.model_id}; `deposit release` puts it to traffic.")
+        # someone rolled back or released another model manually: do not override that
+        console.out.print(f"The champion is {champion.model_id}; `deposit release` deploys it.")
 
 
 def print_logins(settings: Settings, parts: list[lifecycle.ServiceStatus]) -> None:
-    """Print where each part is, and its user and password. Raises ConfigError if there is no stack."""
+    """Print the URL, user and password of each service. Raises ConfigError if there is no stack."""
     login = lifecycle.environment(settings)
     uis = f"{login['MLFLOW_TRACKING_USERNAME']} / {login['MLFLOW_TRACKING_PASSWORD']}"
     logins = {
@@ -143,7 +143,7 @@ def print_logins(settings: Settings, parts: list[lifecycle.ServiceStatus]) -> No
 def _curl(gateway: GatewaySettings, client: httpx.Client) -> None:
     body = json.dumps({"customers": [CUSTOMER]})
     console.out.print("\n[bold]Ask it[/]")
-    # a plain write: wrapped or marked-up, it would not work when pasted
+    # written without rich: wrapped or marked up, it would not work when pasted
     curl = "curl -s" if gateway.tls == "off" else "curl -sk"
     url = client.base_url.join("/predict")
     console.out.file.write(f"{curl} {url} -H 'Content-Type: application/json' -d '{body}'\n")

@@ -1,4 +1,4 @@
-"""Checks of the machine and the stack, each with what to do about it."""
+"""Checks of the machine and the stack; each failure says what to do about it."""
 
 import sys
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from deposit.store import ObjectStore
 
 @dataclass(frozen=True)
 class Finding:
-    """One check's outcome."""
+    """The result of one check."""
 
     what: str
     ok: bool
@@ -29,7 +29,7 @@ class Finding:
 
 
 def examine(settings: Settings) -> list[Finding]:
-    """Run every check that makes sense now: of the machine, and of the stack if it runs."""
+    """Run the checks of the machine and, if the stack runs, of the stack."""
     place = Layout(settings.state.root)
     is_running = supervision.running(place)
     checks: list[tuple[str, Callable[[], str]]] = [
@@ -104,8 +104,8 @@ def _ports(stack: StackSettings) -> str:
 def _parts(parts: list[lifecycle.ServiceStatus], place: Layout) -> str:
     if left := [part.name for part in parts if part.state == "unsupervised"]:
         raise ConfigError(
-            f"the supervisor was killed, and {len(left)} parts go on without it: `deposit up` starts the stack anew, "
-            "`deposit down` ends it"
+            f"the supervisor was killed, and {len(left)} parts still run: `deposit up` restarts the stack, "
+            "`deposit down` stops it"
         )
     broken = [f"{part.name} is {part.state}" for part in parts if part.state not in ("running", "starting")]
     if broken:

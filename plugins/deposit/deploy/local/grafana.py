@@ -1,4 +1,4 @@
-"""Grafana of the stack without Docker: the one that is installed here, with the dashboards and alerts of compose."""
+"""Grafana of the stack without Docker: the installation on this machine, with the dashboards and alerts of compose."""
 
 import os
 import re
@@ -15,24 +15,24 @@ from deposit.sections import GatewaySettings, LinksSettings, StackSettings
 from deposit.settings import REPOSITORY, Settings
 
 ADMIN = "admin"
-"""Who logs in; the password is Grafana's own from the first start on."""
+"""User name; Grafana keeps the password in its own database after the first start."""
 _OLDEST = 12
-"""The oldest version that the dashboards are made for."""
+"""The oldest major version that the dashboards support."""
 _NAMES = ("grafana", "grafana-server")
-"""The program on the PATH; the second is what Grafana was called before its version 9.2."""
+"""Names of the program on the PATH; the second is its name before Grafana 9.2."""
 _FILES = REPOSITORY / "grafana"
-_HERE = {
+_REPLACEMENTS = {
     "postgres:5432": "$DATABASE_ADDRESS",
     "$__file{/run/deposit/database_password}": "$DATABASE_READER_PASSWORD",
     "/var/lib/deposit/dashboards": "$DASHBOARDS",
 }
-"""What the files say of compose's containers, and the variable that takes its place: Grafana looks it up."""
+"""Texts in the provisioning files that are specific to compose, and the environment variables that replace them."""
 _PACKAGED_PLUGINS = Path("/var/lib/grafana/plugins-bundled")
-"""Where packages for Debian and Red Hat may have the data source's plugin; others have it in Grafana's home."""
+"""Where Debian and Red Hat packages may keep the data source's plugin; others have it in Grafana's home."""
 _SECONDS = 30
-"""Patience with a program that is asked its version."""
-_NOBODY = "http://127.0.0.1:9/"
-"""Who is called where there is no webhook: a contact point without an address would keep Grafana from starting."""
+"""Timeout of the program when it prints its version."""
+_NO_WEBHOOK = "http://127.0.0.1:9/"
+"""Address of the contact point if no webhook is set: without an address Grafana would not start."""
 _FIXED = {
     "GF_LOG_MODE": "console",
     "GF_SERVER_HTTP_ADDR": "127.0.0.1",
@@ -40,7 +40,7 @@ _FIXED = {
     "GF_SECURITY_ADMIN_USER": ADMIN,
     "GF_SECURITY_DISABLE_GRAVATAR": "true",
     "GF_USERS_ALLOW_SIGN_UP": "false",
-    # nothing is asked or sent on the internet, and nothing fetched from there
+    # no requests to the internet
     "GF_ANALYTICS_REPORTING_ENABLED": "false",
     "GF_ANALYTICS_CHECK_FOR_UPDATES": "false",
     "GF_ANALYTICS_CHECK_FOR_PLUGIN_UPDATES": "false",
@@ -51,19 +51,19 @@ _FIXED = {
     "GF_PLUGINS_PUBLIC_KEY_RETRIEVAL_DISABLED": "true",
     "GF_SNAPSHOTS_EXTERNAL_ENABLED": "false",
 }
-"""What is the same in every stack."""
+"""Configuration that is the same in every stack."""
 
 
 @dataclass(frozen=True)
 class Installation:
-    """A Grafana on this machine: its program, and the folder of its `conf` and `public`."""
+    """A Grafana installation on this machine: its program, and the folder with `conf` and `public`."""
 
     program: Path
     home: Path
 
     @classmethod
     def of(cls, program: Path) -> "Installation | None":
-        """The one that a program belongs to: an archive's, a Linux distribution's or Homebrew's; None if it is none."""
+        """The installation of a program, from an archive, a Linux package or Homebrew; None if it is not Grafana's."""
         if not os.access(program, os.X_OK) or program.is_dir():
             return None
         real = program.resolve()
@@ -74,23 +74,23 @@ class Installation:
 
     @property
     def command(self) -> list[str]:
-        """The server, without the configuration of the machine's own Grafana, which a package's script would put in."""
+        """The server's command line; it skips a package's start script, which would use the machine's configuration."""
         own = self.home / "bin" / "grafana"
         binary = own if os.access(own, os.X_OK) else self.program
         server = [] if binary.name == "grafana-server" else ["server"]
         return [str(binary), *server, f"--homepath={self.home}", f"--config={os.devnull}"]
 
     def version(self) -> str:
-        """What it calls itself. Raises ConfigError if it does not run, or is too old for the dashboards."""
+        """The version that the program prints. Raises ConfigError if it fails, or is too old for the dashboards."""
         try:
             done = subprocess.run([*self.command, "-v"], capture_output=True, text=True, check=False, timeout=_SECONDS)
         except (OSError, subprocess.TimeoutExpired) as error:
             raise ConfigError(
-                f"{self.program} does not run ({error}): have DEPOSIT_STACK__GRAFANA name another"
+                f"{self.program} does not run ({error}): set DEPOSIT_STACK__GRAFANA to another program"
             ) from error
         version = re.search(r"(\d+)\.\d+\.\d+\S*", done.stdout)
         if version is None:
-            raise ConfigError(f"{self.program} does not say its version: have DEPOSIT_STACK__GRAFANA name another")
+            raise ConfigError(f"{self.program} prints no version: set DEPOSIT_STACK__GRAFANA to another program")
         if int(version[1]) < _OLDEST:
             raise ConfigError(
                 f"{self.program} is Grafana {version[0]}, the dashboards need {_OLDEST}: install a newer one"
@@ -99,7 +99,7 @@ class Installation:
 
 
 def on_path() -> Installation | None:
-    """The installation whose program is on the PATH."""
+    """The installation whose program is on the PATH; None if there is none."""
     for name in _NAMES:
         program = shutil.which(name)
         if program and (there := Installation.of(Path(program).absolute())):
@@ -108,19 +108,19 @@ def on_path() -> Installation | None:
 
 
 def installation(stack: StackSettings) -> Installation | None:
-    """The one that the settings name."""
+    """The installation that the settings name; None if they name none."""
     program = stack.grafana
     return Installation.of(program) if isinstance(program, Path) else None
 
 
 def with_grafana(settings: Settings, root: Path) -> Settings:
-    """The settings with the program on the PATH where they name none, unless a stranger holds Grafana's port.
+    """The settings with the program on the PATH if they name none, unless another process holds Grafana's port.
 
     Args:
-        settings: of the environment alone.
-        root: the state folder of the stack, which may hold the port itself.
+        settings: settings of the environment only.
+        root: state folder of the stack, whose own Grafana may hold the port.
 
-    Raises ConfigError if they name a program that is no Grafana.
+    Raises ConfigError if the settings name a program that is not Grafana.
     """
     program = settings.stack.grafana
     if program is None:
@@ -130,15 +130,15 @@ def with_grafana(settings: Settings, root: Path) -> Settings:
         return settings.changed("stack", grafana=there.program)
     if isinstance(program, Path) and Installation.of(program) is None:
         raise ConfigError(
-            f"{program} is no Grafana in its own folder: have DEPOSIT_STACK__GRAFANA name its bin/grafana, or `off`"
+            f"{program} is no Grafana in its own folder: set DEPOSIT_STACK__GRAFANA to its bin/grafana, or to `off`"
         )
     return settings
 
 
 def reason_for_none(stack: StackSettings, root: Path) -> str:
-    """Why the stack has no Grafana, and what to do about it."""
+    """Describe why the stack has no Grafana, and what to do about it."""
     if stack.grafana == "off":
-        return "none is started, for DEPOSIT_STACK__GRAFANA is `off`"
+        return "none is started, because DEPOSIT_STACK__GRAFANA is `off`"
     there, port = on_path(), stack.grafana_port
     if there is None:
         return "none is installed here (no `grafana` on the PATH, none named by DEPOSIT_STACK__GRAFANA)"
@@ -148,13 +148,13 @@ def reason_for_none(stack: StackSettings, root: Path) -> str:
 
 
 def environment(settings: Settings, layout: Layout, secrets: Credentials, port: int) -> dict[str, str]:
-    """Grafana's configuration, all as environment variables; holds secrets.
+    """Grafana's configuration as environment variables; contains secrets.
 
     Args:
-        settings: of the stack.
-        layout: where it keeps its data.
-        secrets: the password of the role `reader` and of Grafana's first user are among them.
-        port: of 127.0.0.1, where the gateway reaches it.
+        settings: settings of the stack.
+        layout: paths of the stack.
+        secrets: secrets of the stack: the passwords of the role `reader` and of Grafana's admin are used.
+        port: port on 127.0.0.1, where the gateway reaches Grafana.
     """
     folder, webhook = layout.grafana, settings.monitor.webhook_url
     bundled = {"GF_PATHS_BUNDLED_PLUGINS": str(_PACKAGED_PLUGINS)} if _has_packaged_plugins(settings.stack) else {}
@@ -171,29 +171,29 @@ def environment(settings: Settings, layout: Layout, secrets: Credentials, port: 
         "DASHBOARDS": str(_FILES / "dashboards"),
         "DATABASE_ADDRESS": f"127.0.0.1:{settings.stack.postgres_port}",
         "DATABASE_READER_PASSWORD": secrets.postgres_reader,
-        "ALERT_WEBHOOK_URL": webhook.get_secret_value() if webhook else _NOBODY,
+        "ALERT_WEBHOOK_URL": webhook.get_secret_value() if webhook else _NO_WEBHOOK,
     }  # fmt: skip
 
 
 def url(stack: StackSettings, gateway: GatewaySettings, links: LinksSettings) -> str:
-    """What people open, without a slash at its end."""
+    """The URL that people open, without a trailing slash."""
     return (links.grafana or gateway.url(stack.grafana_port)).rstrip("/")
 
 
 def provisioning() -> dict[str, str]:
-    """What Grafana reads at its start, by the path below its folder: the files of compose, with this stack's places."""
+    """Grafana's provisioning files by relative path: those of compose, with this stack's addresses and paths."""
     source = _FILES / "provisioning"
     files = {}
     for path in sorted(source.rglob("*.yaml")):
         text = path.read_text()
-        for of_compose, variable in _HERE.items():
+        for of_compose, variable in _REPLACEMENTS.items():
             text = text.replace(of_compose, variable)
         files[str(path.relative_to(source))] = text
     return files
 
 
 def lay_out(layout: Layout) -> None:
-    """Write what Grafana reads at its start, and nothing else in its place."""
+    """Replace Grafana's provisioning folder."""
     shutil.rmtree(_provisioned(layout), ignore_errors=True)
     for name, text in provisioning().items():
         path = _provisioned(layout) / name
@@ -211,7 +211,7 @@ def _has_packaged_plugins(stack: StackSettings) -> bool:
 
 
 def _held_by_a_stranger(port: int, root: Path) -> bool:
-    """Whether something that is no part of this stack listens on a port."""
+    """Whether a process outside this stack listens on a port."""
     if processes.is_free(port):
         return False
     process = processes.holder(port)

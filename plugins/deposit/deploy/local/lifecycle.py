@@ -1,4 +1,4 @@
-"""The stack without Docker: up, down, status."""
+"""Start, stop and inspect the stack without Docker."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -31,7 +31,7 @@ _RUNS_DAGS = ("airflow-api-server", "airflow-scheduler", "airflow-dag-processor"
 
 @dataclass(frozen=True)
 class ServiceStatus:
-    """One part of the stack as it is now."""
+    """The current state of one service."""
 
     name: str
     state: str
@@ -41,28 +41,29 @@ class ServiceStatus:
 
 
 def up(settings: Settings, progress: Progress = log_progress) -> list[ServiceStatus]:
-    """Start every part that does not run, or not with these settings, and wait until all are ready; repeat at will.
+    """Start every service that does not run with these settings, and wait until all are ready. Idempotent.
 
     Args:
-        settings: of the environment alone (`chosen_settings`), so that what is no longer set goes back to its default.
-        progress: called at each step.
+        settings: settings of the environment only (`chosen_settings`), so that unset variables have their defaults.
+        progress: callback for each step.
 
-    Raises ConfigError (a port is taken, the disk is full, a setting cannot be followed) or UpstreamError (a part does
-    not come up, with its log).
+    Raises ConfigError if a port is taken, the disk is full or a setting cannot be applied, and UpstreamError naming the
+    log if a service does not start.
     """
     begin(settings, progress)
     return settle(progress)
 
 
 def begin(settings: Settings, progress: Progress = log_progress) -> None:
-    """Start every part, and wait until DAGs can run; what they do not need at once comes up meanwhile. Raises as `up`.
+    """Start every service, and wait only for those that DAG runs need. Raises as `up`.
 
-    Its start costs most parts seconds of processor time, so the one that takes longest, Airflow's, goes before those.
+    Starting a service takes seconds of processor time, so Airflow, which takes longest, starts before those that DAGs
+    do not need.
     """
     place = Layout(settings.state.root)
     with _writable(place):
         place.make()
-    with _alone(place, progress):
+    with _locked(place, progress):
         with _writable(place):
             settings = grafana.with_grafana(settings, place.root)
             require_disk(place.root)
@@ -79,29 +80,29 @@ def begin(settings: Settings, progress: Progress = log_progress) -> None:
 
 
 def settle(progress: Progress = log_progress) -> list[ServiceStatus]:
-    """Wait until all parts of a stack that has begun are ready. Raises as `up`."""
+    """Wait until all services are ready, after `begin`. Raises as `up`."""
     settings = load_settings()
     place = Layout(settings.state.root)
     parts = programs(settings, place, credentials(place.secrets))
-    with _alone(place, progress):
+    with _locked(place, progress):
         _start(place, parts, [part.name for part in parts], progress)
     _renew_code(settings, progress)
     return status(settings)
 
 
 def down(place: Layout, progress: Progress = log_progress) -> None:
-    """Stop every part; their data stays."""
+    """Stop every service; data stays."""
     if not place.root.exists():
         return
-    with _alone(place, progress):
+    with _locked(place, progress):
         progress("stopping the stack")
         supervision.stop(place)
 
 
 def status(settings: Settings) -> list[ServiceStatus]:
-    """Every part with its state (`running`, `starting`, `stopped`, `failed`, `unsupervised`), pid and URL."""
+    """All services with state (`running`, `starting`, `stopping`, `stopped`, `failed`, `unsupervised`), pid and URL."""
     place = Layout(settings.state.root)
-    # looking at a stack that was never started makes none
+    # a status request must not create secrets for a stack that was never started
     secrets = credentials(place.secrets) if place.secrets.exists() else random_credentials()
     by_name = {program.name: program for program in programs(settings, place, secrets)}
     seen = {info["name"]: info for info in supervision.states(place)}
@@ -121,7 +122,7 @@ def status(settings: Settings) -> list[ServiceStatus]:
 
 
 def dashboards(stack: StackSettings, place: Layout, parts: list[ServiceStatus]) -> str:
-    """Where dashboards and alerts are, or why they are nowhere, in a sentence; `parts` as by `status`."""
+    """Describe where dashboards and alerts are, or why there are none; `parts` is the result of `status`."""
     part = next((part for part in parts if part.name == "grafana"), None)
     if part is None:
         return (
@@ -140,7 +141,7 @@ _STATES = {
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """The running stack's settings, secrets included; for the person at the terminal."""
+    """The running stack's settings, including secrets, for the user at the terminal."""
     place = Layout(settings.state.root)
     if not place.secrets.exists():
         raise ConfigError(f"there is no stack in {place.root}: run `deposit up`")
@@ -149,7 +150,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "DEPOSIT_STATE_DIR": str(place.root),
         "AIRFLOW_ADMIN_USER": airflow.ADMIN,
         "AIRFLOW_ADMIN_PASSWORD": secrets.airflow_admin,
-        # as MLflow's clients read them; Evidently's UI has the same login
+        # variables that MLflow's clients read; Evidently's UI has the same login
         "MLFLOW_TRACKING_USERNAME": UI_USER,
         "MLFLOW_TRACKING_PASSWORD": secrets.gateway_admin,
         "GRAFANA_ADMIN_USER": grafana.ADMIN,
@@ -158,10 +159,10 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 @contextmanager
-def _alone(place: Layout, progress: Progress) -> Iterator[None]:
-    """Two that start or stop a stack at once would each undo what the other has just done."""
+def _locked(place: Layout, progress: Progress) -> Iterator[None]:
+    """Hold the stack's lock: concurrent starts and stops would undo each other's changes."""
     with ExitStack() as lock:
-        with suppress(OSError):  # a full disk has no room for it, and its stack must be stopped all the same
+        with suppress(OSError):  # on a full disk there is no lock file, and the stack must still be stopped
             message = "waiting for {}, which starts or stops this stack"
             lock.enter_context(exclusive(place.lock, lambda holder: progress(message.format(holder))))
         yield
@@ -192,12 +193,12 @@ def _lay_out(settings: Settings, place: Layout, secrets: Credentials) -> None:
 
 
 def _begin(place: Layout, parts: list[Program], prepare_servers: Callable[[], None], progress: Progress) -> None:
-    """Start what others lean on, prepare it, and start what DAGs need and no more than that, without waiting for it."""
+    """Start and prepare the foundation, then start what DAG runs need besides it, without waiting."""
     supervision.start(place, parts)
     _start(place, parts, list(supervision.FOUNDATION), progress)
     retry_while_down(prepare_servers, PREPARE_TIMEOUT)
     _start(place, parts, ["mlflow", "gateway"], progress, wait=False)
-    # a gateway that ran before has the settings of before, until the releaser looks
+    # a gateway that was running still has its previous configuration, until the releaser's next poll
     retry_while_down(Gateway(load_settings()).repair, PREPARE_TIMEOUT)
 
 
@@ -207,7 +208,7 @@ def _prepare_servers(stack: StackSettings, store: StoreSettings, secrets: Creden
 
 
 def _renew_code(settings: Settings, progress: Progress) -> None:
-    """Have what is live serve with the code of this version; it goes on as it is where that fails."""
+    """Release the live model with the code of this version; if that fails, it goes on serving as it is."""
     try:
         if renewed := requests.request_renewed_code(settings, progress):
             requests.wait(settings.database, renewed.id, START_TIMEOUT, progress)
@@ -241,6 +242,6 @@ def _runs(place: Layout, part: Program) -> bool:
     info = supervision.supervisor(place).call("getProcessInfo", part.name)
     if info["statename"] == "FATAL":
         raise UpstreamError(f"{part.name} ends as soon as it starts: see {place.logs}/{part.name}.log")
-    # supervisor calls a part running after some seconds alone: what others wait for is looked at again at the end
+    # supervisor reports RUNNING only after some seconds: for what others wait for, `settle` checks again at the end
     early = ["STARTING"] if part.name in supervision.FOUNDATION else []
     return info["statename"] in ["RUNNING", *early]

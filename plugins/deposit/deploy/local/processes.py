@@ -1,4 +1,4 @@
-"""The processes of a stack without Docker, by the mark that all of them inherit from its supervisor."""
+"""Find and end the processes of a stack without Docker, by a variable that they inherit from its supervisor."""
 
 import errno
 import os
@@ -14,11 +14,11 @@ from deposit.errors import ConfigError
 MARK = "STACK_OF_DEPOSIT"
 """Environment variable with the state folder in which the process's stack was started."""
 _PART = "SUPERVISOR_PROCESS_NAME"
-"""Environment variable by which supervisor tells a part its name."""
+"""Environment variable in which supervisor passes a program its name."""
 
 
 def mark_of(process: psutil.Process) -> str | None:
-    """The folder that a process's stack was started in; None if it is no stack's, another user's, or unmarked."""
+    """The state folder in which a process's stack was started; None without the mark, or for another user's process."""
     try:
         return process.environ().get(MARK)
     except psutil.Error:
@@ -26,12 +26,13 @@ def mark_of(process: psutil.Process) -> str | None:
 
 
 def stack_of(process: psutil.Process) -> tuple[Path, int | None] | None:
-    """The state folder, where it is now, and the supervisor's pid, of the stack that a process belongs to.
+    """The current state folder and the supervisor's pid of the stack that a process belongs to.
 
-    Of a stack whose supervisor was killed, the folder is where that was started, and the pid None.
+    If the supervisor was killed, the folder is the one in which the stack was started, and the pid is None.
     """
     with suppress(psutil.Error):
-        # a server that writes its title over its environment has marked parents still; the last of them works there
+        # a server may overwrite its environment with its process title, but its parents are still marked; the topmost
+        # one is the supervisor, whose working directory is the state folder
         marked = [each for each in (process, *process.parents()) if mark_of(each)]
         if marked:
             last = marked[-1]
@@ -41,9 +42,9 @@ def stack_of(process: psutil.Process) -> tuple[Path, int | None] | None:
 
 
 def by_part(root: Path) -> dict[str, int]:
-    """The pid of each part that a stack in a folder has, supervised or not, by the name that supervisor gave it.
+    """The pid of each program of the stack in a folder, supervised or not, by the name that supervisor gave it.
 
-    A server that writes its title over its environment is not among them.
+    Servers that overwrite their environment with a process title are missing.
     """
     parts: dict[str, int] = {}
     for process in psutil.process_iter():
@@ -55,7 +56,7 @@ def by_part(root: Path) -> dict[str, int]:
 
 
 def end_all(root: Path, patience: float) -> None:
-    """End every process of the stack in a folder but the caller's, by force those that run after `patience` seconds."""
+    """Terminate every process of the stack in a folder but the caller, and kill the rest after `patience` seconds."""
     own = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
     left = [process for process in psutil.process_iter() if process.pid not in own and _belongs(root, process)]
     for process in left:
@@ -66,9 +67,9 @@ def end_all(root: Path, patience: float) -> None:
 
 
 def _belongs(root: Path, process: psutil.Process) -> bool:
-    """By the mark, or, where a process title has overwritten that, by where it works.
+    """Whether a process belongs to a stack, by its mark or, if a process title overwrote that, its working directory.
 
-    A person's shell in the state folder has a terminal; no part has.
+    A user's shell in the state folder has a terminal, a program of the stack has none.
     """
     try:
         if mark_of(process) == str(root):
@@ -97,10 +98,10 @@ def is_free(port: int) -> bool:
 
 
 def holder(port: int) -> psutil.Process | None:
-    """Who listens on a port; None where this user may not see it."""
+    """The process that listens on a port; None if there is none, or this user may not see it."""
     try:
         connections = psutil.net_connections(kind="tcp")
-    except psutil.AccessDenied:  # macOS shows them to root alone
+    except psutil.AccessDenied:  # macOS shows them only to root
         return None
     for connection in connections:
         if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port:
@@ -112,10 +113,10 @@ def holder(port: int) -> psutil.Process | None:
 
 
 def require_free(ports: dict[str, int]) -> None:
-    """Raise ConfigError naming every port that is taken, its setting, and who holds it: a stack by its folder.
+    """Raise ConfigError naming every port that is taken, its setting, and its holder, which may be another stack.
 
     Args:
-        ports: setting name → port.
+        ports: ports by setting name.
     """
     taken: dict[tuple[Path, int | None] | None, list[tuple[str, int]]] = {}
     for name, port in ports.items():
@@ -125,7 +126,7 @@ def require_free(ports: dict[str, int]) -> None:
     complaints = [_of_a_stack(stack, held) if stack else _of_others(held) for stack, held in taken.items()]
     if complaints:
         raise ConfigError(
-            "ports that the stack needs are taken: stop what holds them, or set others in the named settings",
+            "ports that the stack needs are taken: stop their holders, or choose others by the named settings",
             complaints,
         )
 
@@ -134,7 +135,7 @@ def _of_a_stack(stack: tuple[Path, int | None], held: list[tuple[str, int]]) -> 
     folder, supervisor = stack
     by = "its supervisor was killed" if supervisor is None else f"supervisord, pid {supervisor}"
     ports = ", ".join(str(port) for _, port in held)
-    # the object store's ports move together
+    # one setting moves all internal ports
     names = ", ".join(dict.fromkeys(name.split()[0] for name, _ in held))
     return (
         f"the stack in {folder} ({by}) holds port {ports} ({names}): "

@@ -1,4 +1,4 @@
-"""The parts of the stack without Docker: what is run, with which environment, and how to see that it is ready."""
+"""The programs of the stack without Docker: their command lines, environments and health checks."""
 
 import hashlib
 import socket
@@ -25,18 +25,18 @@ from deposit.variables import file_of
 _PLACE = "DEPOSIT_STATE_DIR"
 _WRITER = "DEPOSIT_DATABASE__WRITER_URL"
 _MLFLOW, _EVIDENTLY, _GRAFANA = range(objectstore.INTERNAL_PORTS, objectstore.INTERNAL_PORTS + 3)
-"""Places from `internal_port` on, after the object store's, of what people reach by the gateway."""
+"""Offsets from `internal_port`, after the object store's ports, of the UIs that the gateway publishes."""
 INTERNAL_PORTS = objectstore.INTERNAL_PORTS + 3
 _SETTINGS = "SETTINGS_OF_DEPOSIT"
-"""A digest of the files that a part reads: supervisor starts a part anew whose environment has changed."""
+"""Variable with a digest of the files that a program reads: supervisor restarts programs whose environment changed."""
 
 
 @dataclass(frozen=True)
 class Program:
-    """One part under the supervisor.
+    """One program under supervisor.
 
-    `url` is what a person opens; `health` is asked until it answers: an URL, host:port, or `postgresql:port`. All else
-    goes on without a part that is not `needed`.
+    `url` is for people; `health` is polled until it answers: a URL, host:port, or `postgresql:port`. The stack starts
+    even if a program that is not `needed` fails.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Program:
     needed: bool = True
 
     def answers(self) -> bool:
-        """Whether it is ready by its `health`."""
+        """Whether the program is ready, by its `health`."""
         if self.health is None:
             return True
         try:
@@ -65,7 +65,7 @@ class Program:
 
 
 def programs(settings: Settings, layout: Layout, secrets: Credentials) -> list[Program]:
-    """All parts, in the order in which they start."""
+    """All programs, in the order in which they start."""
     return [
         _postgres(settings.stack.postgres_port, layout),
         _store(settings.stack, settings.store, layout, secrets),
@@ -90,7 +90,7 @@ def _postgres(port: int, layout: Layout) -> Program:
         postgres.command(layout.cluster, port),
         {},
         health=f"{postgres.HEALTH}:{port}",
-        # SIGTERM would wait for every client to leave
+        # SIGTERM would wait until every client has disconnected
         stop_signal="INT",
         description="databases deposit, mlflow, airflow",
     )
@@ -140,7 +140,7 @@ def _gateway(gateway: Gateway, url: str, layout: Layout) -> Program:
 
 
 def _shipper(settings: Settings, layout: Layout, secrets: Credentials) -> Program:
-    # the environment is all that it reads: the stack's file holds the owner's password
+    # the shipper reads only its environment: the stack's settings file holds the owner's password
     environment = {
         **user_variables(settings, with_secrets=False),
         "DEPOSIT_STATE_DIR": str(layout.root),
@@ -166,7 +166,7 @@ def _grafana(settings: Settings, layout: Layout, secrets: Credentials) -> list[P
         Program(
             "grafana",
             there.command,
-            # it reads its files when it starts
+            # Grafana reads its provisioning files only at its start
             environment | {_SETTINGS: digest_of(grafana.provisioning())},
             grafana.url(settings.stack, settings.gateway, settings.links),
             f"http://127.0.0.1:{port}/api/health",
@@ -193,7 +193,7 @@ def _airflow(port: int, environment: dict[str, str], layout: Layout) -> list[Pro
 
 
 def wanted_ports(stack: StackSettings) -> dict[str, int]:
-    """Every port the stack listens on, by the setting that moves it."""
+    """Every port that the stack listens on, by the setting that changes it."""
     ports = stack.model_dump(exclude={"grafana"} if isinstance(stack.grafana, Path) else {"grafana", "grafana_port"})
     wanted = {f"DEPOSIT_STACK__{name}".upper(): port for name, port in ports.items()}
     first = wanted.pop("DEPOSIT_STACK__INTERNAL_PORT")
@@ -206,7 +206,7 @@ def _tool(name: str) -> str:
 
 
 def stack_variables(ports: StackSettings, layout: Layout, secrets: Credentials) -> dict[str, str]:
-    """Addresses, sockets and secrets of the stack's own, as environment variables."""
+    """Addresses, sockets and secrets that the stack itself determines, as environment variables."""
     server = f"127.0.0.1:{ports.postgres_port}"
     dashboards = {"DEPOSIT_GATEWAY__GRAFANA": f"127.0.0.1:{ports.internal_port + _GRAFANA}"}
     return (dashboards if grafana.installation(ports) else {}) | {
@@ -228,18 +228,21 @@ def stack_variables(ports: StackSettings, layout: Layout, secrets: Credentials) 
 
 
 def user_variables(settings: Settings, with_secrets: bool = True) -> dict[str, str]:
-    """What differs from its default, as environment variables; the folder, which each part is given, is left out."""
+    """Settings that differ from their defaults, as environment variables, without the state folder.
+
+    Each program gets the state folder separately.
+    """
     changed = variables(settings, with_secrets)
     changed.pop(_PLACE, None)
     return changed
 
 
 def settings_of(settings: Settings, layout: Layout, secrets: Credentials) -> dict[str, str]:
-    """What every command and part of this stack goes by, as environment variables; holds secrets."""
+    """The settings of every command and program of this stack, as environment variables; contains secrets."""
     by_default = {"DEPOSIT_SERVE__KEYS_FILE": str(layout.keys)}
     return by_default | user_variables(settings) | stack_variables(settings.stack, layout, secrets)
 
 
 def digest_of(variables: Mapping[str, str]) -> str:
-    """A digest by which supervisor sees that a program's settings have changed; it reveals none of them."""
+    """A digest from which supervisor sees that a program's settings have changed; it reveals none of them."""
     return hashlib.sha256(file_of(variables).encode()).hexdigest()

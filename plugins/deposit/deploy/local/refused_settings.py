@@ -1,4 +1,4 @@
-"""Settings that the stack without Docker cannot follow, refused by name."""
+"""Settings that the stack without Docker cannot apply, which it rejects by name."""
 
 from deposit.deploy.credentials import Credentials
 from deposit.deploy.layout import Layout
@@ -15,7 +15,7 @@ WITH_DOCKER_ALONE = frozenset(
         "DEPOSIT_STORE__LOGS_BUCKET",
     }
 )
-"""Settings that nothing in the stack without Docker follows."""
+"""Settings that nothing in the stack without Docker uses."""
 ON_AWS_ALONE = frozenset(
     {
         "DEPOSIT_DATABASE__ADMIN_URL",
@@ -44,23 +44,23 @@ ON_AWS_ALONE = frozenset(
         "DEPOSIT_STORE__KMS_KEY",
     }
 )
-"""Settings of servers that the stack without Docker does not use: it has its own. Nor does a shipper's disk go away."""
+"""Settings for servers of AWS, instead of which this stack runs its own, and for a shipper whose disk is deleted."""
 
 
 def require_possible(settings: Settings, layout: Layout, secrets: Credentials) -> None:
-    """Raise ConfigError naming each setting that this stack could not follow."""
+    """Raise ConfigError naming each setting that this stack cannot apply."""
     wanted = variables(settings)
     own = stack_variables(settings.stack, layout, secrets)
     taken = [name for name, value in own.items() if wanted.get(name, value) != value]
     foreign = sorted(WITH_DOCKER_ALONE & wanted.keys())
     reasons = []
     if taken:
-        reasons.append(f"{', '.join(taken)}: the stack without Docker makes its own and takes no other")
+        reasons.append(f"{', '.join(taken)}: the stack without Docker makes its own and takes no others")
     if foreign:
-        reasons.append(f"{', '.join(foreign)}: only the stack with Docker goes by it")
+        reasons.append(f"{', '.join(foreign)}: used only by the stack with Docker")
     if of_aws := sorted(ON_AWS_ALONE & wanted.keys()):
         reasons.append(f"{', '.join(of_aws)}: the stack without Docker has servers of its own, not those of AWS")
     if reasons:
         raise ConfigError(
-            "settings are set that this stack cannot follow: unset what is named above, and start again", reasons
+            "settings are set that this stack cannot apply: unset those named above, and start again", reasons
         )

@@ -1,4 +1,4 @@
-"""The supervisor of the stack without Docker: its configuration, its start and end, its XML-RPC."""
+"""Supervisor in the stack without Docker: its configuration, start, stop, and calls of its XML-RPC API."""
 
 import hashlib
 import os
@@ -25,17 +25,17 @@ from deposit.waiting import wait_until
 _INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
 _ALIVE = ("RUNNING", "STARTING", "STOPPING", "BACKOFF")
 FOUNDATION = ("postgres", "objectstore")
-"""Parts that all others lean on: first to start, last to stop."""
+"""Programs that all others depend on: first to start, last to stop."""
 UNSUPERVISED = "UNSUPERVISED"
-"""The state, beside those of supervisor's own, of a part that goes on though supervisor was killed."""
+"""State, in addition to supervisor's own, of a program that still runs after supervisor was killed."""
 _RETRIES = {True: 10, False: 3}
-"""How often a part is started that ends at once, by whether it is needed: `up` waits until supervisor gives up."""
+"""Start retries of a program, by whether it is needed: `up` waits until supervisor gives up."""
 
 
 def configuration(layout: Layout, programs: list[Program]) -> str:
-    """Supervisord's configuration: paths below the folder that it works in, programs as scripts beside it.
+    """Supervisord's configuration, with paths relative to its working directory and programs in separate scripts.
 
-    So nothing of the folder's own path is in it, which may hold what supervisor's files cannot quote.
+    It does not contain the path of the state folder, which may have characters that supervisor's format cannot quote.
     """
     logs, own = layout.logs.relative_to(layout.root), layout.supervisor.relative_to(layout.root)
     head = f"""[supervisord]
@@ -56,10 +56,10 @@ files={layout.services.relative_to(layout.supervisor)}/*.conf
 
 
 def start(layout: Layout, programs: list[Program]) -> None:
-    """Start supervisord (no part yet), or let a running one take the configuration. Raises UpstreamError."""
+    """Start supervisord without any program, or have a running one reload its configuration. Raises UpstreamError."""
     runs = running(layout)
     if runs and processes.mark_of(_daemon(layout)) != str(layout.root):
-        stop(layout)  # the folder was moved under its feet: its parts hold the paths of before
+        stop(layout)  # the folder was moved while it ran: its programs use the old paths
         runs = False
     for program in programs:
         write_private(layout.supervisor / f"{program.name}.sh", script(program.command, program.environment))
@@ -68,7 +68,7 @@ def start(layout: Layout, programs: list[Program]) -> None:
     if runs:
         _take_changes(layout)
         return
-    _settle_in(layout)
+    _drop_stale_state(layout)
     command = [str(Path(sys.executable).parent / "supervisord"), "-c", str(configuration_file.relative_to(layout.root))]
     environment = own_environment(layout)
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=layout.root)
@@ -77,14 +77,14 @@ def start(layout: Layout, programs: list[Program]) -> None:
 
 
 def make_way(layout: Layout, ports: dict[str, int], progress: Progress) -> None:
-    """Before a start: end what goes on of this stack though its supervisor was killed.
+    """Before a start: end the programs of this stack that outlived a killed supervisor, and check its ports.
 
-    Raises ConfigError if others hold one of the `ports`, which are given by the settings that move them.
+    Raises ConfigError if another process holds one of the `ports`, given by the settings that change them.
     """
     if running(layout):
         return
     if processes.by_part(layout.root):
-        progress("ending what goes on though its supervisor was killed")
+        progress("ending the programs that still run although their supervisor was killed")
     processes.end_all(layout.root, STOP_SECONDS)
     processes.require_free(ports)
 
@@ -101,12 +101,12 @@ def running(layout: Layout) -> bool:
 
 
 def supervisor(layout: Layout) -> Supervisor:
-    """The one of this stack."""
+    """A client of this stack's supervisord."""
     return Supervisor(layout.supervisor_socket)
 
 
 def start_program(layout: Layout, name: str) -> None:
-    """Start one part unless it runs; does not wait until it is ready."""
+    """Start one program unless it runs, without waiting until it is ready."""
     try:
         supervisor(layout).call("startProcess", name, False, ignore=(Faults.ALREADY_STARTED,))
     except UpstreamError as error:
@@ -114,7 +114,7 @@ def start_program(layout: Layout, name: str) -> None:
 
 
 def states(layout: Layout) -> list[dict[str, Any]]:
-    """Supervisor's view of every part: name, statename, pid. Where it was killed, what goes on without it."""
+    """Name, statename and pid of every program; if supervisord was killed, of those that still run."""
     if not running(layout):
         left = processes.by_part(layout.root)
         return [{"name": name, "statename": UNSUPERVISED, "pid": pid} for name, pid in left.items()]
@@ -123,13 +123,13 @@ def states(layout: Layout) -> list[dict[str, Any]]:
 
 
 def stop(layout: Layout) -> None:
-    """Stop every part and the supervisor, and wait until none of their processes is left."""
+    """Stop every program and supervisord, and wait until none of their processes is left."""
     if not running(layout):
         _remove_leftovers(layout)
         return
     daemon = _daemon(layout)
     family = [daemon, *daemon.children(recursive=True)]
-    # all at once, and what they lean on after them; supervisor's own shutdown goes one by one
+    # all at once, then the foundation; supervisor's own shutdown stops one program after the other
     names = [state["name"] for state in states(layout) if state["statename"] in _ALIVE]
     for group in ([name for name in names if name not in FOUNDATION], [name for name in names if name in FOUNDATION]):
         _stop_programs(layout, group)
@@ -142,7 +142,7 @@ def stop(layout: Layout) -> None:
 
 def _stop_programs(layout: Layout, names: list[str]) -> None:
     for name in names:
-        with suppress(UpstreamError):  # it ended by itself meanwhile
+        with suppress(UpstreamError):  # it ended by itself in the meantime
             supervisor(layout).call("stopProcess", name, False)
 
     def are_stopped() -> bool:
@@ -153,7 +153,7 @@ def _stop_programs(layout: Layout, names: list[str]) -> None:
 
 
 def _remove_leftovers(layout: Layout) -> None:
-    """What outlived a killed supervisor, and the sockets."""
+    """End programs that outlived a killed supervisor, and remove the sockets."""
     processes.end_all(layout.root, STOP_SECONDS)
     layout.clear_sockets()
 
@@ -172,7 +172,7 @@ def _take_changes(layout: Layout) -> None:
 
 
 def _section(layout: Layout, program: Program) -> str:
-    # supervisor compares sections, not scripts, to see what has changed
+    # supervisor detects changes in sections, not in scripts
     digest = hashlib.sha256(script(program.command, program.environment).encode()).hexdigest()
     logs, own = layout.logs.relative_to(layout.root), layout.supervisor.relative_to(layout.root)
     return f"""[program:{program.name}]
@@ -193,8 +193,11 @@ stdout_logfile_backups=2
 """
 
 
-def _settle_in(layout: Layout) -> None:
-    """Drop what is of another folder: the services' programs, which the releaser writes anew, and old sockets."""
+def _drop_stale_state(layout: Layout) -> None:
+    """Remove old sockets and, if the state folder was moved or copied, the services' sections.
+
+    The releaser writes these sections again.
+    """
     record, place = layout.supervisor / "place", os.fsencode(layout.root)
     before = record.read_bytes() if record.exists() else None
     if before != place:
@@ -208,10 +211,9 @@ def _settle_in(layout: Layout) -> None:
 
 
 def own_environment(layout: Layout) -> dict[str, str]:
-    """What all parts inherit: nothing of the caller's that could hold a secret, but its proxies.
+    """Environment that all programs inherit: of the caller's, only proxies and variables that cannot hold a secret.
 
-    A folder for temporary files that is not there, or not to be written to, is left out: some parts would make it, or
-    not work without.
+    TMPDIR is left out if it is missing or not writable: some programs would create it, or fail.
     """
     plain = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     if not os.access(plain.get("TMPDIR", ""), os.W_OK | os.X_OK):

@@ -11,7 +11,7 @@ down_revision = None
 
 
 def upgrade() -> None:
-    """Make the tables of ingest and release."""
+    """Create the tables of ingest and release."""
     op.create_table(
         "datasets",
         sa.Column("version", sa.String(64), primary_key=True),
@@ -54,6 +54,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove them."""
+    """Drop the tables."""
     for table in ("releases", "rejects", "datasets"):
         op.drop_table(table)

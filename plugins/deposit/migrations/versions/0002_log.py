@@ -1,4 +1,4 @@
-"""Predictions, by day, and outcomes; functions that let a role without rights over tables make and drop the days.
+"""Predictions, partitioned by day, and outcomes; functions with which an unprivileged role manages the partitions.
 
 Revision ID: 0002
 """
@@ -19,7 +19,7 @@ _FEATURES: dict[Any, tuple[str, ...]] = {
     sa.Double: ("emp_var_rate", "cons_price_idx", "cons_conf_idx", "euribor3m", "nr_employed"),
 }  # fmt: skip
 
-# A partition is attached, not made in place: that waits for no reader and lets none wait.
+# A partition is created as a table and then attached, which needs no lock that conflicts with readers.
 _MAKE_DAYS = """
 CREATE FUNCTION public.make_prediction_days(days date[]) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
@@ -57,7 +57,7 @@ RETURN EXISTS (
     WHERE inhparent = 'public.predictions'::regclass AND inhrelid = to_regclass('public.' || part)
 )
 """
-# One partition a call, so that a lock it has to wait for does not undo the others; looked at again under the lock.
+# One partition per call, so that a lock timeout undoes no other drop; the condition is checked again under the lock.
 _DROP_DAY = """
 CREATE FUNCTION public.drop_prediction_day(keep_days integer) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER
@@ -119,7 +119,7 @@ FROM public.outcomes ORDER BY prediction_id, at DESC, id DESC
 
 
 def upgrade() -> None:
-    """Make the tables of the prediction log."""
+    """Create the tables of the prediction log."""
     op.create_table(
         "predictions",
         sa.Column("prediction_id", sa.Uuid, primary_key=True),
@@ -160,7 +160,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove them."""
+    """Drop the tables, the view and the functions."""
     for function in _FUNCTIONS:
         op.execute(f"DROP FUNCTION public.{function}")
     op.execute("DROP VIEW public.current_outcomes")

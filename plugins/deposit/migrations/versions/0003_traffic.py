@@ -1,4 +1,4 @@
-"""What the services answered and what the spool holds, for dashboards and alerts that read PostgreSQL only.
+"""Request counts of the services and states of the spool, for dashboards and alerts, which read only PostgreSQL.
 
 Revision ID: 0003
 """
@@ -30,7 +30,7 @@ END $$
 
 
 def upgrade() -> None:
-    """Make the tables `traffic` and `spool_states`."""
+    """Create the tables `traffic` and `spool_states`."""
     op.create_table(
         "traffic",
         sa.Column("at", sa.DateTime(timezone=True), primary_key=True),
@@ -59,7 +59,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove them."""
+    """Drop the tables and the function."""
     op.execute("DROP FUNCTION public.drop_old_traffic(integer)")
     for table in ("spool_states", "traffic"):
         op.drop_table(table)

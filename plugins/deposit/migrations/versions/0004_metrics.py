@@ -1,4 +1,4 @@
-"""What monitoring found, by period: one row a figure, so that a new figure needs no new column.
+"""Metrics of monitoring by period: one row per metric, so that a new metric needs no new column.
 
 Revision ID: 0004
 """
@@ -9,7 +9,7 @@ from alembic import op
 revision = "0004"
 down_revision = "0003"
 
-# a dashboard's time filter takes no expression
+# a dashboard's time filter needs a plain column, not an expression
 _MONTHLY = """
 CREATE VIEW public.monthly_metrics AS
 SELECT (period || '-01')::timestamp AT TIME ZONE 'UTC' AS at, period, scope AS model_id, name, "column", value, note
@@ -18,7 +18,7 @@ FROM public.metrics WHERE length(period) = 7 AND scope <> 'service'
 
 
 def upgrade() -> None:
-    """Make the table `metrics`, and a view of the months' for dashboards."""
+    """Create the table `metrics`, and a view of the monthly metrics for dashboards."""
     op.create_table(
         "metrics",
         sa.Column("period", sa.String(10), primary_key=True),
@@ -33,6 +33,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove them."""
+    """Drop the table and the view."""
     op.execute("DROP VIEW public.monthly_metrics")
     op.drop_table("metrics")

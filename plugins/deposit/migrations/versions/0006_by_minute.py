@@ -1,4 +1,4 @@
-"""Counts by minute of predictions and latencies, kept by the database itself; a search by request that reads little.
+"""Counts of predictions and latencies by minute, maintained by triggers; a small index on the request id.
 
 Revision ID: 0006
 """
@@ -24,8 +24,8 @@ FROM {rows}, unnest(latency_upto, latency_count) AS bucket (upto, number) GROUP 
 ORDER BY 1, 2, 3, 4, 5
 ON CONFLICT (minute, route, client, model_id, upto) DO UPDATE SET requests = counted.requests + excluded.requests
 """
-# Of the rows that were really added, in their transaction: shipping again counts nothing twice, and who adds needs no
-# right over the counts. In one order, so that two who add do not wait for each other.
+# A trigger counts only rows that were really inserted, in the same transaction: shipping a batch again counts nothing
+# twice, and the inserting role needs no rights on the counts. The order of rows avoids deadlocks of concurrent inserts.
 _COUNT = """
 CREATE FUNCTION public.count_{table}() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -100,7 +100,7 @@ _FORGET_LATENCIES = """\
 
 
 def upgrade() -> None:
-    """Make the tables, count what is there, and keep counting; index `predictions` by request."""
+    """Create the tables and triggers, count the existing rows, and index `predictions` by request."""
     op.create_table(
         "predictions_by_minute",
         sa.Column("minute", sa.DateTime(timezone=True), primary_key=True),
@@ -122,12 +122,12 @@ def upgrade() -> None:
     for table, counted in _COUNTED.items():
         op.execute(_COUNT.format(table=table, counted=counted.format(rows="added")))
         op.execute(f"REVOKE ALL ON FUNCTION public.count_{table}() FROM PUBLIC")
-        # whoever adds waits from here on until all is counted
+        # inserts wait from here on, until the existing rows are counted
         op.execute(_TRIGGER.format(table=table))
         op.execute(counted.format(rows=f"public.{table}"))
     op.execute(_DROP_DAY.format(forget=_FORGET_DAY))
     op.execute(_DROP_TRAFFIC.format(forget=_FORGET_LATENCIES))
-    # a thousandth of a B-tree, and next to no work to keep: a request's rows lie together
+    # a thousandth of the size of a B-tree and hardly any maintenance, since the rows of a request are stored together
     op.create_index(
         "predictions_by_request", "predictions", ["request_id"],
         postgresql_using="brin", postgresql_ops={"request_id": "text_bloom_ops"},
@@ -136,7 +136,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove them."""
+    """Drop the tables, triggers, functions and the index."""
     op.drop_index("predictions_by_request", "predictions")
     op.execute(_DROP_DAY.format(forget=""))
     op.execute(_DROP_TRAFFIC.format(forget=""))

@@ -1,4 +1,4 @@
-"""Leases of production's traffic, which end with their holder.
+"""Leases of production traffic, which end with their holder.
 
 Revision ID: 0008
 """
@@ -11,7 +11,7 @@ down_revision = "0007"
 
 
 def upgrade() -> None:
-    """Make the table `leases`."""
+    """Create the table `leases`."""
     op.create_table(
         "leases",
         sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
@@ -23,5 +23,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove it."""
+    """Drop the table."""
     op.drop_table("leases")

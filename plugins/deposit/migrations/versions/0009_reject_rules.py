@@ -1,4 +1,4 @@
-"""Rejected rows say which column broke which rule: one row for each violation. Rows of before keep rule `unknown`.
+"""Rejects name the column and the rule that it broke: one row per violation. Existing rows get the rule `unknown`.
 
 Revision ID: 0009
 Revises: 0008
@@ -24,7 +24,7 @@ WHERE (rejects.source_sha256, rejects.line) = (kept.source_sha256, kept.line) AN
 
 
 def upgrade() -> None:
-    """Add what was broken; a line may then be there once for each of its columns."""
+    """Add column and rule; a line may then have one row for each of its invalid columns."""
     op.add_column("rejects", sa.Column("column", sa.Text, nullable=False, server_default=""))
     op.add_column("rejects", sa.Column("rule", sa.Text, nullable=False, server_default="unknown"))
     op.drop_constraint("rejects_pkey", "rejects", type_="primary")
@@ -32,7 +32,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Have each line once again, with all of its reasons."""
+    """Merge the rows of each line into one with all reasons."""
     op.drop_constraint("rejects_pkey", "rejects", type_="primary")
     op.execute(_ONE_A_LINE)
     op.drop_column("rejects", "rule")

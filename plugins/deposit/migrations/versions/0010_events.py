@@ -1,4 +1,4 @@
-"""Steps of the loop that release nothing get a table of their own, and a view that shows them beside the releases.
+"""A table of its own for steps of the loop that release nothing, and a view that shows them with the releases.
 
 Revision ID: 0010
 """
@@ -11,7 +11,7 @@ revision = "0010"
 down_revision = "0009"
 
 _OF_A_BENTO = ("bento_tag", "bento_uri", "bento_sha256", "target")
-# what was told apart by its sentence holds, in it, what it is told apart by from now on
+# the identity of an event was part of its sentence, from which it is extracted here
 _MOVE = """
 INSERT INTO public.events (at, kind, model_id, champion, period, day, reason)
 SELECT requested_at, kind, model_id,
@@ -36,7 +36,7 @@ ORDER BY at DESC, release_id DESC
 
 
 def upgrade() -> None:
-    """Make the table `events`, move the rows of `releases` that release nothing there, and make the view `timeline`."""
+    """Create the table `events` and the view `timeline`; move rows that release nothing from `releases` to `events`."""
     op.create_table(
         "events",
         sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
@@ -58,7 +58,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Move them back, without their details."""
+    """Move the events back to `releases`, without their details."""
     op.execute("DROP VIEW public.timeline")
     for name in _OF_A_BENTO:
         op.alter_column("releases", name, server_default="")

@@ -1,4 +1,4 @@
-"""Old days are recognised by comparing names: the planner may apply a conversion to a date to any relation's name.
+"""Find old partitions by comparing names: the planner may evaluate a conversion to a date for any relation's name.
 
 Revision ID: 0011
 Revises: 0010

@@ -1,4 +1,4 @@
-"""The months of predictions that went to the archive in the object store: what readers look there for.
+"""Months of predictions in the archive in the object store, for readers to look up.
 
 Revision ID: 0012
 Revises: 0011
@@ -12,7 +12,7 @@ down_revision = "0011"
 
 
 def upgrade() -> None:
-    """Make the table `archives`."""
+    """Create the table `archives`."""
     op.create_table(
         "archives",
         sa.Column("month", sa.String(7), primary_key=True),
@@ -25,5 +25,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove it; the archive itself stays in the object store, and `deposit archive` enters it again."""
+    """Drop the table; the archive stays in the object store, and `deposit archive` records it again."""
     op.drop_table("archives")

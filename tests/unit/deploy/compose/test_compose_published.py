@@ -77,5 +77,5 @@ def test_addresses_that_a_person_set_stand() -> None:
 
 
 def test_a_port_that_is_none_is_named() -> None:
-    with pytest.raises(ConfigError, match=r"^GRAFANA_PORT cannot be: a port is a number"):
+    with pytest.raises(ConfigError, match=r"^invalid value of GRAFANA_PORT: a port must be a number"):
         publication({"GRAFANA_PORT": "three"})

@@ -320,6 +320,6 @@ def test_the_command_says_in_one_line_what_is_wrong(tmp_path: Path) -> None:
 def test_places_are_given_to_the_parts_user_and_what_they_hold_is_left(tmp_path: Path) -> None:
     (tmp_path / "objects").mkdir()
     (tmp_path / "objects" / "held").write_text("")
-    secrets.give(tmp_path)
+    secrets.change_owner(tmp_path)
     assert (tmp_path / "objects").stat().st_uid == DEPOSIT
     assert (tmp_path / "objects" / "held").stat().st_uid == 0

@@ -124,7 +124,7 @@ def test_doctor_names_the_version_and_what_is_too_old(tmp_path: Path) -> None:
     there = Installation.of(program)
     assert there is not None
     assert there.version() == "12.4.0"
-    for answer, complaint in (("Version 9.5.2 (commit: 1)", "is Grafana 9.5.2"), ("", "does not say its version")):
+    for answer, complaint in (("Version 9.5.2 (commit: 1)", "is Grafana 9.5.2"), ("", "prints no version")):
         program.write_text(f"#!/bin/sh\necho '{answer}'\n")
         with pytest.raises(ConfigError, match=complaint):
             there.version()
