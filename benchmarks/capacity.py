@@ -1,4 +1,4 @@
-"""What a million predictions cost at each station, in processor time, memory and bytes: `make bench-capacity`."""
+"""The cost of a million predictions at each stage, in CPU time, memory and bytes: `make bench-capacity`."""
 
 import json
 import os
@@ -20,7 +20,7 @@ from benchmarks.contestants import peers
 from benchmarks.machine import describe
 from benchmarks.materials import Materials
 from benchmarks.measurement import LOADS, Bench
-from benchmarks.monitoring import hold_real_rows, training_rows
+from benchmarks.monitoring import create_real_rows, training_rows
 from benchmarks.postgres import Database, database
 from benchmarks.processes import Cores, peak
 from benchmarks.ranking import rank
@@ -38,7 +38,7 @@ ROWS = (100_000, 1_000_000)
 MONTH = "2010-05"
 _RANKED = 1_000_000
 _TRAINED = (1, 10)
-"""How often the real rows are learned from."""
+"""Numbers of copies of the real rows to train on."""
 _SIZES = """
 SELECT c.relname LIKE 'predictions%' AS ours, sum(pg_table_size(c.oid)), sum(pg_indexes_size(c.oid))
 FROM pg_class c WHERE c.relkind = 'r' AND (c.relname ~ '^predictions_\\d' OR c.relname = 'outcomes') GROUP BY 1
@@ -47,29 +47,29 @@ FROM pg_class c WHERE c.relkind = 'r' AND (c.relname ~ '^predictions_\\d' OR c.r
 
 @dataclass
 class Costs:
-    """Rows of the table, as they come."""
+    """Collects the rows of the table."""
 
     rows: list[list[str]] = field(default_factory=list)
 
     def add(
-        self, station: str, size: int, cpu: float | None = None, beside: float | None = None,
+        self, stage: str, size: int, cpu: float | None = None, beside: float | None = None,
         memory: float | None = None, per_row: float | None = None,
     ) -> None:  # fmt: skip
-        """`cpu` and `beside` in seconds for all of `size`, memory in MiB, bytes a row."""
+        """Add a stage; `cpu` and `beside` are seconds for all `size` rows, `memory` is MiB, `per_row` bytes."""
         million = size / 1e6
         values = [None if cpu is None else cpu / million, None if beside is None else beside / million, memory, per_row]
         cells = ["" if value is None else f"{value:,.3g}" if value < 10 else f"{value:,.0f}" for value in values]
-        self.rows.append([station, f"{size:,}", *cells])
+        self.rows.append([stage, f"{size:,}", *cells])
         sys.stderr.write(f"{self.rows[-1]}\n")
 
 
 def main() -> None:
-    """Measure, print and write."""
+    """Run the benchmark, print the table and write CAPACITY.md."""
     parser = ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, nargs="+", default=ROWS)
-    parser.add_argument("--seconds", type=int, default=10, help="of each load on the service")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="folder of CAPACITY.md")
-    parser.add_argument("--child", choices=list(_CHILDREN), help="what one process of the measurement does")
+    parser.add_argument("--seconds", type=int, default=10, help="duration of each load on the service")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="output folder of CAPACITY.md")
+    parser.add_argument("--child", choices=list(_CHILDREN), help="internal: run one measurement in this process")
     options = parser.parse_args()
     if options.child:
         _child(options.child, options.rows[0])
@@ -101,13 +101,13 @@ def main() -> None:
                         costs,
                         "trained: 16 recipes, one fit",
                     )
-    table = Table("What it costs", _COLUMNS, costs.rows)
+    table = Table("Costs", _COLUMNS, costs.rows)
     console.table(table.title, table.columns, table.rows)
     (options.out / "CAPACITY.md").write_text(_markdown(table, machine, options.rows))
 
 
 def _serve(folder: Path, server: Database, seconds: int, costs: Costs, progress: Progress) -> None:
-    """The service under load, what ships its log, and a ranked list."""
+    """Measure the service under load, the shipping of its log, and a ranked list."""
     progress("building the service")
     (folder / "serving").mkdir()
     materials = Materials.make(folder / "serving")
@@ -118,31 +118,31 @@ def _serve(folder: Path, server: Database, seconds: int, costs: Costs, progress:
     for load in LOADS:
         sample = done.samples[service.letter, load]
         rows = sample.result.requests * load.rows
-        bodies = f"{load.rows} row{'s' * (load.rows > 1)} a request, {load.connections} connections"
+        bodies = f"{load.rows} row{'s' * (load.rows > 1)} per request, {load.connections} connections"
         costs.add(f"served: {bodies}", rows, sample.server, None, held)
         costs.add(f"shipped: {bodies}", rows, None, sample.beside)
     _stored(server, "deposit", costs, "stored, as served")
     with bench.started(service, FIRST_PORT) as one:
-        assert service.key is not None  # noqa: S101 - this peer has one
+        assert service.key is not None  # noqa: S101 - the service has a key
         ranked = rank(one.port, service.key, materials.table(_RANKED), _RANKED, one.process)
     costs.add("ranked: `POST /rank`", _RANKED, ranked.cpu, None, ranked.peak)
 
 
-def _stored(server: Database, name: str, costs: Costs, station: str) -> None:
+def _stored(server: Database, name: str, costs: Costs, stage: str) -> None:
     with server.connect(name) as connection:
         for ours, table, indexes in connection.execute(_SIZES).fetchall():
             kind = "predictions" if ours else "outcomes"
             row = connection.execute(f"SELECT count(*) FROM {kind}".encode()).fetchone()  # noqa: S608
             count = row[0] if row else 0
             if count:
-                costs.add(f"{station}: {kind}, table", count, per_row=float(table) / count)
-                costs.add(f"{station}: {kind}, indexes", count, per_row=float(indexes) / count)
+                costs.add(f"{stage}: {kind}, table", count, per_row=float(table) / count)
+                costs.add(f"{stage}: {kind}, indexes", count, per_row=float(indexes) / count)
 
 
 def _month(
     server: Database, settings: Settings, frame: pd.DataFrame, rows: int, costs: Costs, progress: Progress
 ) -> None:
-    """A month in PostgreSQL, monitored there, archived, and monitored from the archive."""
+    """Measure a month of predictions: stored and monitored in PostgreSQL, archived, and monitored from the archive."""
     name = f"month_{rows}"
     progress(f"writing {rows:,} predictions and their outcomes")
     server.make(name)
@@ -153,19 +153,19 @@ def _month(
     for key in bucket.keys(PREFIX):
         bucket.delete(key)
     here = settings.model_copy(update={"database": server.settings(name)})
-    for child, station in (
+    for child, stage in (
         ("monitor", "monitored in PostgreSQL"), ("archive", "archived"), ("monitor", "monitored from the archive"),
     ):  # fmt: skip
-        progress(f"{station}: {rows:,} rows")
-        _run_child(here, child, rows, rows, server, costs, station)
+        progress(f"{stage}: {rows:,} rows")
+        _run_child(here, child, rows, rows, server, costs, stage)
 
 
 def _fill(server: Database, name: str, frame: pd.DataFrame, rows: int) -> None:
-    """The real rows over and over, ids as the service makes them, each with an outcome that agrees with its score."""
+    """Insert copies of the real rows with ids like the service's, and outcomes drawn from their probabilities."""
     with server.connect(name) as connection:
-        # as if of then: what was stored just now is not archived
+        # backdated, because recently stored rows are not archived
         connection.execute("ALTER TABLE predictions ALTER stored_at SET DEFAULT '2010-06-02'")
-        columns = hold_real_rows(connection, frame)
+        columns = create_real_rows(connection, frame)
         connection.execute(
             "INSERT INTO predictions (prediction_id, event_time, request_id, customer_id, model_id, "  # noqa: S608
             f"{columns}, probability, subscribes, threshold, latency_ms, client)"
@@ -190,7 +190,7 @@ def _score(settings: Settings, frame: pd.DataFrame, rows: int, costs: Costs, pro
 
 
 def _run_child(
-    settings: Settings, child: str, rows: int, count: int, server: Database, costs: Costs, station: str
+    settings: Settings, child: str, rows: int, count: int, server: Database, costs: Costs, stage: str
 ) -> None:
     command = [sys.executable, "-W", "ignore", "-m", "benchmarks.capacity", "--child", child, "--rows", str(count)]
     environment = {**{name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH")}, **variables(settings)}
@@ -201,18 +201,18 @@ def _run_child(
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     size = result.get("size")
     costs.add(
-        station, rows, result["cpu"], None if child == "train" else _server_seconds(server) - beside, result["peak"],
+        stage, rows, result["cpu"], None if child == "train" else _server_seconds(server) - beside, result["peak"],
         None if size is None else size / rows,
     )  # fmt: skip
 
 
 def _server_seconds(server: Database) -> float:
-    """Processor time of PostgreSQL so far, also of its processes that are gone."""
+    """Return the CPU time of PostgreSQL so far, including its processes that have ended."""
     total = 0.0
     for process in (server.process, *server.process.children()):
         try:
             times = process.cpu_times()
-        except psutil.NoSuchProcess:  # it is counted by its parent from now on
+        except psutil.NoSuchProcess:  # its time is now included in the parent's
             continue
         total += times.user + times.system
         total += times.children_user + times.children_system if process == server.process else 0.0
@@ -220,7 +220,7 @@ def _server_seconds(server: Database) -> float:
 
 
 def _child(name: str, rows: int) -> None:
-    """Do one thing, and print what it cost this process, its imports apart."""
+    """Run one measurement and print the costs of this process, without its imports."""
     from deposit.settings import load_settings
 
     work = _CHILDREN[name](load_settings(), rows)
@@ -231,7 +231,7 @@ def _child(name: str, rows: int) -> None:
 
 
 def _archive(settings: Settings, _: int) -> Callable[[], int | None]:
-    import duckdb  # noqa: F401 - before the clock runs
+    import duckdb  # noqa: F401 - imported before the clock starts
 
     from deposit.log.archiver import archive_months
 
@@ -248,20 +248,20 @@ def _monitor(settings: Settings, _: int) -> Callable[[], int | None]:
     from deposit.model.expiry import Expiry
     from deposit.model.reference import ReferenceProfile
     from deposit.monitoring import (
-        archived_rows,  # noqa: F401 - before the clock runs
+        archived_rows,  # noqa: F401 - imported before the clock starts
         monitor,
     )
 
     reference = ReferenceProfile.from_json(json.loads((settings.state_dir / REFERENCE).read_text()))
     baseline = monitor.ModelBaseline(reference, THRESHOLD, EXPECTED, Expiry(None, None, 3, 6))
-    setattr(monitor, "_registry", lambda *_: None)  # noqa: B010 - MLflow is not asked
+    setattr(monitor, "_registry", lambda *_: None)  # noqa: B010 - without MLflow
     setattr(monitor, "_baseline", lambda *_: baseline)  # noqa: B010
 
-    def look() -> None:
+    def run() -> None:
         if len(monitor.monitor(settings, MONTH).models) != 1:
             raise SystemExit("error: no model was monitored")
 
-    return look
+    return run
 
 
 def _train(settings: Settings, rows: int) -> Callable[[], int | None]:
@@ -278,22 +278,22 @@ _CHILDREN: Mapping[str, Callable[[Settings, int], Callable[[], int | None]]] = {
     "archive": _archive, "monitor": _monitor, "train": _train,
 }  # fmt: skip
 _COLUMNS = [
-    "station", "rows", "processor s a million", "PostgreSQL and shipper: processor s a million", "peak memory, MiB",
-    "bytes a row",
+    "stage", "rows", "CPU s per million", "PostgreSQL and shipper: CPU s per million", "peak memory, MiB",
+    "bytes per row",
 ]  # fmt: skip
 
 
 def _markdown(table: Table, machine: Mapping[str, str], sizes: Sequence[int]) -> str:
     method = (
-        "Processor time, user and system, which other work on the machine changes little; `RESULTS.md` and "
-        "`SCORING.md` have rates. *Served* is the service's process; *shipped* is the shipper and PostgreSQL until all "
-        "of it is stored. *Monitored* and *archived* are the Python process, its imports apart, and PostgreSQL beside "
-        "it; all predictions have outcomes. *Trained* counts rows of training; a `deposit train` fits each recipe once "
-        "for each month that it is tested on, and some of them more often."
+        "CPU time, user and system, which depends little on other load on the machine. `RESULTS.md` and `SCORING.md` "
+        "have rates. *Served* is the service's process. *Shipped* is the shipper and PostgreSQL until everything is "
+        "stored. *Monitored* and *archived* are the Python process, without its imports, and PostgreSQL separately; "
+        "all predictions have outcomes. *Trained* counts training rows; `deposit train` fits each recipe once for each "
+        "test month, and some recipes more often."
     )
     lines = "\n".join(f"- {subject}: {text}" for subject, text in machine.items())
-    made = f"`make bench-capacity`, with `--rows {' '.join(map(str, sizes))}`"
-    head = f"# Capacity, measured\n\nMade by {made}.\n\n{method}"
+    command = f"`make bench-capacity`, with `--rows {' '.join(map(str, sizes))}`"
+    head = f"# Capacity, measured\n\nGenerated by {command}.\n\n{method}"
     return f"{head}\n\n{table.markdown()}\n## Machine\n\n{lines}\n"
 
 

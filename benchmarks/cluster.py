@@ -1,4 +1,4 @@
-"""A Dask scheduler and workers on given cores, whose workers have a model of a folder."""
+"""A Dask scheduler and workers on given cores, with a model preloaded from a folder."""
 
 import json
 import os
@@ -14,7 +14,7 @@ import psutil
 
 from benchmarks.processes import cpu_seconds, running
 from deposit.model.artifact import ModelArtifact
-from deposit.scoring import batch_scoring  # noqa: F401 - what scores is imported before it is timed
+from deposit.scoring import batch_scoring  # noqa: F401 - scoring code is imported before it is timed
 from deposit.sections import ComputeSettings
 from deposit.settings import REPOSITORY
 
@@ -22,20 +22,20 @@ _START_SECONDS = 180
 
 
 class Cluster(NamedTuple):
-    """What runs, and the settings by which it is used."""
+    """A running cluster, and the settings to use it."""
 
     settings: ComputeSettings
     scheduler: psutil.Process
     workers: list[psutil.Process]
 
     def cpu(self) -> tuple[float, float]:
-        """Processor time so far: of the scheduler, of the workers."""
+        """Return the CPU time so far of the scheduler and of all workers, in seconds."""
         return cpu_seconds(self.scheduler), sum(map(cpu_seconds, self.workers))
 
 
 @contextmanager
 def cluster(workers: int, cores: frozenset[int], folder: Path, model: Path) -> Iterator["Cluster"]:
-    """So many workers of one thread each, with their scheduler on the same cores; what they need is imported."""
+    """Run workers of one thread each, with their scheduler on the same cores, and their imports done."""
     environment = {"PATH": os.defpath, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
     file = folder / "scheduler.json"
     file.unlink(missing_ok=True)
@@ -60,7 +60,7 @@ def _address(file: Path) -> str:
     deadline = time.monotonic() + _START_SECONDS
     while not file.exists() or not file.stat().st_size:
         if time.monotonic() > deadline:
-            raise SystemExit(f"error: no Dask scheduler, see {file.parent / 'scheduler.log'}")
+            raise SystemExit(f"error: the Dask scheduler does not start: see {file.parent / 'scheduler.log'}")
         time.sleep(0.1)
     return str(json.loads(file.read_text())["address"])
 
@@ -76,10 +76,10 @@ def _await(workers: int, address: str, model: Path) -> None:
 
 @cache
 def model_in(folder: str) -> ModelArtifact:
-    """The model of a folder, once a process, which has imported what scores by then."""
+    """Load the model of a folder, once per process; a process that has called this has imported the scoring code."""
     return ModelArtifact.load(Path(folder), threads=1)
 
 
 def loader(folder: Path) -> Callable[[], ModelArtifact]:
-    """What gives the model of a folder, wherever it is asked."""
+    """Return a function that loads the model of a folder in any process."""
     return partial(model_in, str(folder))

@@ -1,4 +1,4 @@
-"""The peers: how each is started, what it must answer, what it must have logged."""
+"""The peers: how each is started, its expected responses and the predictions that it must have logged."""
 
 import os
 import sys
@@ -28,7 +28,7 @@ Probabilities = Callable[[Any], list[float]]
 
 @dataclass(frozen=True)
 class Command:
-    """A command line and its whole environment."""
+    """A command line and its complete environment."""
 
     words: list[str]
     environment: Mapping[str, str]
@@ -39,15 +39,15 @@ class Peer:
     """One contestant.
 
     Args:
-        letter: as the tables name it.
-        title: what it is.
-        command: by the port to listen on.
-        expected: probabilities of `Materials.customers`, from the model directly.
-        probabilities: those in a decoded answer.
-        key: file with the API key, where one is needed.
-        beside: a program that works for it apart from its requests.
-        logged: predictions stored so far; None if it keeps no log.
-        waiting: predictions on the disk that are not stored yet.
+        letter: name in the tables.
+        title: description.
+        command: function from the port to listen on to the command that starts it.
+        expected: probabilities of `Materials.customers`, computed with the model directly.
+        probabilities: function that extracts the probabilities from a decoded response.
+        key: file with the API key, if one is needed.
+        beside: auxiliary program that runs next to the server.
+        logged: function that counts the predictions stored so far; None if there is no log.
+        waiting: function that counts the predictions on disk that are not stored yet.
         rows_counted: whether `logged` counts customers rather than requests.
     """
 
@@ -64,7 +64,7 @@ class Peer:
 
 
 def peers(materials: Materials, database: Database) -> list[Peer]:
-    """All four, with their databases made."""
+    """Return all four peers, after creating their databases."""
     artifact = ModelArtifact.load(materials.model)
     rows = [[customer[name] for name in NAMES] for customer in materials.customers]
     ours = artifact.probabilities(artifact.encoder.encode_rows(rows)).tolist()
@@ -79,7 +79,7 @@ def peers(materials: Materials, database: Database) -> list[Peer]:
 
 
 def service_settings(materials: Materials, database: Database) -> Settings:
-    """Those of peer (c): its own folder and database, a key to be asked for."""
+    """Return the settings of peer (c): its own folder and database, and an API key."""
     state = materials.folder / "state"
     settings = Settings(state_dir=state, database=database.settings("deposit"))
     return settings.changed("serve", keys_file=state / "keys.json")
@@ -90,7 +90,7 @@ def _flask(materials: Materials, database: Database, expected: list[float]) -> P
     words = [sys.executable, str(PEERS / "flask_app.py"), "--model", str(materials.pipeline), "--port"]
     environment = _BASE | database.variables("flask")
     return Peer(
-        "a", "Flask + Waitress (4 threads), scikit-learn pipeline on a DataFrame, one INSERT a request",
+        "a", "Flask + Waitress (4 threads), scikit-learn pipeline on a DataFrame, one INSERT per request",
         lambda port: Command([*words, str(port)], environment), expected, _listed,
         logged=lambda: database.count("flask"),
     )  # fmt: skip
@@ -121,7 +121,7 @@ def _service(materials: Materials, database: Database, expected: list[float]) ->
     shipper = {"DEPOSIT_STATE_DIR": str(settings.state_dir), "DEPOSIT_LOG__POLL_SECONDS": "0.2"}
     shipper |= {"DEPOSIT_DATABASE__WRITER_URL": writer.get_secret_value() if writer else ""}
     return Peer(
-        "c", "this service: key checked, input validated, prediction durable on disk before the answer",
+        "c", "this service: key checked, input validated, prediction durable on disk before the response",
         lambda port: Command([*words, str(port)], environment), expected, _listed, key,
         beside=Command([str(TOOLS / "deposit"), "shipper"], _BASE | shipper),
         logged=lambda: database.count("deposit"), waiting=lambda: spool.state().rows, rows_counted=True,

@@ -1,4 +1,4 @@
-"""The load generator: wrk with 8 or 64 connections that send one request after the other."""
+"""The load generator: wrk with 8 or 64 connections, each of which sends one request after the other."""
 
 import json
 import shutil
@@ -11,14 +11,14 @@ WARM_UP_SECONDS = 1
 
 
 class Load(NamedTuple):
-    """What was asked of a server: customers in a request, connections at the same time."""
+    """A load on a server: customers per request, and concurrent connections."""
 
     rows: int
     connections: int
 
 
 class Result(NamedTuple):
-    """What wrk saw; latencies in milliseconds."""
+    """Measurements of wrk; latencies in milliseconds."""
 
     requests: int
     seconds: float
@@ -29,7 +29,7 @@ class Result(NamedTuple):
 
 
 def require() -> str:
-    """The path of wrk. Exits with a message where there is none."""
+    """Return the path of wrk; exits with a message if it is not installed."""
     program = shutil.which("wrk")
     if program is None:
         raise SystemExit("error: wrk is not installed: apt-get install wrk (or your system's package of that name)")
@@ -37,7 +37,7 @@ def require() -> str:
 
 
 def run(load: Load, port: int, bodies: Path, key: Path | None, seconds: int, cores: frozenset[int]) -> Result:
-    """Send for so many seconds from these cores. Raises CalledProcessError."""
+    """Send requests for `seconds` from these cores. Raises CalledProcessError."""
     command = [
         "taskset", "--cpu-list", ",".join(map(str, sorted(cores))),
         require(), "--threads", "1", "--connections", str(load.connections), "--duration", f"{seconds}s",

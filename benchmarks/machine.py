@@ -1,4 +1,4 @@
-"""The machine that measured, as far as figures depend on it: no names, no paths."""
+"""Description of the machine, as far as measurements depend on it: no names, no paths."""
 
 import os
 import platform
@@ -17,7 +17,7 @@ _PACKAGES = ("xgboost-cpu", "scikit-learn", "pandas", "flask", "waitress", "psyc
 
 
 def describe(folder: Path, postgres: str) -> dict[str, str]:
-    """What to say of it, by subject; `folder` is on the disk that the peers log to."""
+    """Describe the machine by subject; `folder` is on the disk that the peers log to."""
     cores = len(os.sched_getaffinity(0))
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     packages = [f"{name} {version(name)}" for name in _PACKAGES]

@@ -1,4 +1,4 @@
-"""What all peers are made from: real rows, the same recipe trained twice, a Bento, bodies of requests."""
+"""Inputs of all peers: real rows, the same recipe trained twice, a Bento, and request bodies."""
 
 import json
 import os
@@ -28,20 +28,20 @@ from deposit.training.recipes import Recipe, Trees
 
 TAG = "deposit:bench"
 BODIES = {1: 400, 100: 40}
-"""Different bodies by the number of their rows; they are sent in turn."""
+"""Number of different bodies by rows per body; they are sent in rotation."""
 RECIPE = Trees()
 
 
 @dataclass(frozen=True)
 class Materials:
-    """Where everything lies.
+    """Paths of the inputs.
 
     Args:
-        model: folder of the product's artifact.
-        bento: the product's unpacked Bento with that model in it.
-        pipeline: scikit-learn pipeline with the same recipe, as joblib writes it.
-        store: BentoML's home with the pipeline in its model store.
-        customers: real rows as a request holds them, more than any body needs.
+        model: folder of the product's model artifact.
+        bento: folder of the product's unpacked Bento with that model.
+        pipeline: joblib file of the scikit-learn pipeline with the same recipe.
+        store: BentoML home with the pipeline in its model store.
+        customers: real rows in the form of a request, more than any body needs.
     """
 
     folder: Path
@@ -53,7 +53,7 @@ class Materials:
 
     @classmethod
     def make(cls, folder: Path) -> "Materials":
-        """Train and package; a quarter of a minute."""
+        """Train the models and build the Bento, which takes about 15 s."""
         frame = ingest.check(sources.fetch(IngestSettings(), folder, log_progress), log_progress).good
         labels = frame["y"].to_numpy(dtype=np.int8)
         made = cls(
@@ -72,11 +72,11 @@ class Materials:
         return made
 
     def bodies(self, rows: int) -> Path:
-        """File of request bodies with so many rows, one a line."""
+        """Path of the file with request bodies of `rows` rows, one body per line."""
         return self.folder / f"bodies-{rows}.jsonl"
 
     def table(self, rows: int) -> Path:
-        """A CSV file of so many customers, made of the real ones over and over; written when first asked for."""
+        """Path of a CSV file with `rows` customers, repeating the real ones; written on the first call."""
         path = self.folder / f"customers-{rows}.csv"
         if not path.exists():
             lines = pd.DataFrame(self.customers).to_csv(sep=";", index=False).encode().splitlines(keepends=True)
@@ -114,7 +114,7 @@ class Materials:
         )  # fmt: skip
         features = frame[list(NAMES)].astype(dict.fromkeys(CATEGORIES, object))
         joblib.dump(Pipeline([("encode", encoder), ("classify", classifier)]).fit(features, labels), self.pipeline)
-        # BentoML takes its home from the environment once: its own process
+        # in a child process, because BentoML reads its home from the environment only once
         save = (
             f"import bentoml, joblib; bentoml.sklearn.save_model('bank_marketing', joblib.load({str(self.pipeline)!r}))"
         )

@@ -1,4 +1,4 @@
-"""One round: every peer is started, checked, put under load in turn with the others, and ended."""
+"""One round: all peers are started, checked, loaded in turn, and stopped."""
 
 import http.client
 import json
@@ -25,17 +25,17 @@ LOADS = tuple(Load(rows, connections) for rows in (1, 100) for connections in (8
 
 
 class WrongAnswerError(Exception):
-    """A peer that answers wrongly, or not at all, is not timed."""
+    """A peer gives wrong responses or none; it is not timed."""
 
 
 class Sample(NamedTuple):
-    """One peer under one load for some seconds.
+    """One peer under one load.
 
     Args:
         server: CPU seconds of the peer's own processes.
         gateway: CPU seconds of the gateway, if the load went through it.
-        beside: CPU seconds of the database and of the peer's helper, until everything is stored.
-        drained: seconds after the load until all was stored.
+        beside: CPU seconds of the database and of the peer's auxiliary program, until everything is stored.
+        drained: seconds from the end of the load until everything was stored.
     """
 
     result: Result
@@ -47,7 +47,7 @@ class Sample(NamedTuple):
 
 @dataclass
 class Started:
-    """A peer that runs; `cold` is seconds from start to first answer, `gateway` is what listens on its port instead."""
+    """A running peer; `cold` is seconds from start to first response, `gateway` the process that serves its port."""
 
     peer: Peer
     port: int
@@ -59,7 +59,7 @@ class Started:
 
 
 class Round(NamedTuple):
-    """Everything measured in one round, by the peers' letters; the service has a second one, through the gateway."""
+    """All measurements of one round, by letter; the service has a second letter for requests through the gateway."""
 
     cold: dict[str, float]
     memory: dict[str, Memory]
@@ -68,7 +68,7 @@ class Round(NamedTuple):
 
 @dataclass(frozen=True)
 class Bench:
-    """Where and how to measure; `ports` has one for each peer."""
+    """Configuration of the measurement; `ports` has one port per peer."""
 
     materials: Materials
     postgres: psutil.Process
@@ -78,7 +78,7 @@ class Bench:
     progress: Progress
 
     def round(self, peers: list[Peer], stack: Stack | None = None) -> Round:
-        """Start all, then each load on each peer in turn, on the service through a stack's gateway too.
+        """Start all peers and put each load on each peer in turn, on the service also through a stack's gateway.
 
         Raises WrongAnswerError.
         """
@@ -91,13 +91,13 @@ class Bench:
                 self._check(one)
             ways = {one.peer.letter: one for one in started}
             if stack is not None:
-                stack.lead_to(ways[SERVICE].port)
+                stack.route_to(ways[SERVICE].port)
                 ways[GATEWAY] = replace(ways[SERVICE], port=stack.port, sent=0, gateway=stack.gateway)
             samples = {}
-            for asked in LOADS:
+            for level in LOADS:
                 for letter, one in ways.items():
-                    self.progress(f"({letter}) {asked.rows} rows, {asked.connections} connections")
-                    samples[letter, asked] = self._sample(one, asked)
+                    self.progress(f"({letter}) {level.rows} rows, {level.connections} connections")
+                    samples[letter, level] = self._sample(one, level)
             if stack is not None:
                 ways[SERVICE].sent += ways[GATEWAY].sent
             held = {one.peer.letter: memory(one.process) for one in started}
@@ -107,7 +107,7 @@ class Bench:
 
     @contextmanager
     def started(self, peer: Peer, port: int) -> Iterator[Started]:
-        """A peer from its start until the block ends; its first request is answered."""
+        """Run a peer until the block ends; returns after its first response."""
         body = self.materials.bodies(1).read_bytes().split(b"\n")[0]
         command, log = peer.command(port), self.materials.folder / f"{peer.letter}.log"
         with ExitStack() as stack:
@@ -115,7 +115,9 @@ class Bench:
             process = stack.enter_context(running(command.words, command.environment, self.cores.server, log))
             while _status(peer, port, body) != http.client.OK:
                 if time.perf_counter() - begun > START_SECONDS or not process.is_running():
-                    raise WrongAnswerError(f"({peer.letter}) does not start; its log ends: {log.read_text()[-2000:]}")
+                    raise WrongAnswerError(
+                        f"({peer.letter}) does not start; its log ends with: {log.read_text()[-2000:]}"
+                    )
                 time.sleep(0.01)
             cold, helper = time.perf_counter() - begun, None
             if peer.beside is not None:
@@ -123,22 +125,22 @@ class Bench:
                 helper = stack.enter_context(running(words, environment, self.cores.others, log))
             yield Started(peer, port, process, helper, cold)
 
-    def _sample(self, one: Started, asked: Load) -> Sample:
-        bodies, key = self.materials.bodies(asked.rows), one.peer.key
-        warm = load.run(asked, one.port, bodies, key, load.WARM_UP_SECONDS, self.cores.others)
+    def _sample(self, one: Started, level: Load) -> Sample:
+        bodies, key = self.materials.bodies(level.rows), one.peer.key
+        warm = load.run(level, one.port, bodies, key, load.WARM_UP_SECONDS, self.cores.others)
         self._settle(one)
         server, gateway, beside = cpu_seconds(one.process), _gateway_seconds(one), self._beside(one)
-        result = load.run(asked, one.port, bodies, key, self.seconds, self.cores.others)
+        result = load.run(level, one.port, bodies, key, self.seconds, self.cores.others)
         server, gateway = cpu_seconds(one.process) - server, _gateway_seconds(one) - gateway
         drained = self._settle(one)
-        one.sent += (warm.requests + result.requests) * (asked.rows if one.peer.rows_counted else 1)
+        one.sent += (warm.requests + result.requests) * (level.rows if one.peer.rows_counted else 1)
         if result.errors or warm.errors or not result.requests:
             failed = result.errors + warm.errors
-            raise WrongAnswerError(f"({one.peer.letter}) answered {result.requests} requests and failed {failed}")
+            raise WrongAnswerError(f"({one.peer.letter}) answered {result.requests} requests, {failed} failed")
         return Sample(result, server, gateway, self._beside(one) - beside, drained)
 
     def _settle(self, one: Started) -> float:
-        """Wait until the peer is idle: a server goes on with requests whose clients have gone; in seconds."""
+        """Wait until the peer is idle, as servers go on with requests of disconnected clients; returns the seconds."""
         begun = time.perf_counter()
         _answer(one.peer, one.port, self.materials.bodies(1).read_bytes().split(b"\n")[0])
         one.sent += 1
@@ -151,10 +153,10 @@ class Bench:
         return cpu_seconds(self.postgres) + (cpu_seconds(one.helper) if one.helper else 0.0)
 
     def _check(self, one: Started) -> None:
-        """The peer's probabilities are the model's, for every body that will be sent."""
+        """Check that the peer's probabilities equal the model's for every body that will be sent."""
         if one.peer.logged is not None:
             one.sent = -_stored(one.peer)
-        for rows in sorted({asked.rows for asked in LOADS}):
+        for rows in sorted({level.rows for level in LOADS}):
             position = 0
             for body in self.materials.bodies(rows).read_bytes().splitlines():
                 answer = _answer(one.peer, one.port, body)
@@ -163,7 +165,7 @@ class Bench:
                 answered = one.peer.probabilities(answer)
                 near = (abs(a - b) <= TOLERANCE for a, b in zip(answered, expected, strict=True))
                 if not all(near):
-                    raise WrongAnswerError(f"({one.peer.letter}) does not answer what its model says")
+                    raise WrongAnswerError(f"({one.peer.letter}) returns other probabilities than its model")
                 one.sent += rows if one.peer.rows_counted else 1
 
 
@@ -172,7 +174,7 @@ def _gateway_seconds(one: Started) -> float:
 
 
 def _check_log(one: Started) -> None:
-    """What was answered is stored; at the end of a load, wrk leaves requests that are stored and not counted."""
+    """Check that every answered prediction is stored; requests that wrk drops at the end are stored but not counted."""
     if one.peer.logged is None:
         return
     _drain(one)
@@ -186,7 +188,7 @@ def _stored(peer: Peer) -> int:
 
 
 def _drain(one: Started) -> None:
-    """Wait until everything answered is stored."""
+    """Wait until every answered prediction is stored."""
     begun = time.perf_counter()
     while one.peer.waiting():
         if time.perf_counter() - begun > DRAIN_SECONDS:
@@ -204,7 +206,7 @@ def _status(peer: Peer, port: int, body: bytes) -> int | None:
 def _answer(peer: Peer, port: int, body: bytes) -> object:
     status, content = _request(peer, port, body)
     if status != http.client.OK:
-        raise WrongAnswerError(f"({peer.letter}) answers {status}: {content[:500]!r}")
+        raise WrongAnswerError(f"({peer.letter}) returned status {status}: {content[:500]!r}")
     return json.loads(content)
 
 

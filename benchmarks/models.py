@@ -1,6 +1,6 @@
-"""`make bench-models`: every recipe, the refit policy and the naive ways, on the same months of the public history.
+"""`make bench-models`: every recipe, the refit policy and naive approaches, on the same months of the public data set.
 
-Each month is scored by what saw only the months before it, but for the naive ways whose fault is that they do not.
+Each month is scored by models that were fitted on earlier months only, except for the naive approaches that leak.
 """
 
 import os
@@ -15,7 +15,7 @@ import pandas as pd
 
 from benchmarks.candidates import FORGETTING, fit_dynamic
 from benchmarks.models_report import Row, picture, report
-from benchmarks.pairs import Verdicts, judge_pairs
+from benchmarks.pairs import evaluate_gates
 from deposit.data import ingest, periods, sources
 from deposit.data.columns import LEAKAGE_COLUMN
 from deposit.model import metrics
@@ -38,15 +38,15 @@ SEED = 7
 
 
 @dataclass(frozen=True, eq=False)
-class Lived:
-    """A history lived through: who fitted it, what was answered, and what old models would have answered.
+class ScoredHistory:
+    """All months scored by the models of their time, and also by older models.
 
     Args:
-        trainer: of the history.
+        trainer: trainer of the models, with the months' data.
         standing: the mixture month by month.
-        stale: log-odds by the place of the fold that a model was fitted for and that of a later one's month, each of
-            shape (recipes, rows of the month).
-        seconds: of processor and of the clock that scoring took.
+        stale: log-odds by the index of the fold that a model was fitted for and the index of the same or a later fold
+            whose month it scores, each of shape (recipes, rows of the month).
+        seconds: CPU time and elapsed time of scoring, in seconds.
     """
 
     trainer: Trainer
@@ -55,8 +55,8 @@ class Lived:
     seconds: tuple[float, float]
 
 
-def live(frame: pd.DataFrame) -> Lived:
-    """Score each month, and let each month's models answer the later ones too."""
+def score_history(frame: pd.DataFrame) -> ScoredHistory:
+    """Score each month, and score all later months with each month's models too."""
     trainer = Trainer(frame, Fitting(seed=SEED, threads=os.cpu_count() or 1), ForwardCache(), log_progress)
     began = time.process_time(), time.monotonic()
     standing = Standing(trainer.score())
@@ -69,39 +69,44 @@ def live(frame: pd.DataFrame) -> Lived:
         for place in range(origin, len(folds)):
             matrix = encoder.encode_columns(trainer.months[folds[place].period])
             stale[origin, place] = np.array([by_name[recipe].log_odds(encoder, matrix) for recipe in RECIPES])
-    return Lived(trainer, standing, stale, seconds)
+    return ScoredHistory(trainer, standing, stale, seconds)
 
 
-def never_retrained(lived: Lived) -> Predictions:
-    """The first month's mixture, for ever."""
-    weights = lived.standing.weights(lived.standing.forward.folds[0])
+def never_retrained(history: ScoredHistory) -> Predictions:
+    """Predictions of the first month's mixture for all months."""
+    weights = history.standing.weights(history.standing.forward.folds[0])
     by_member = np.array([weights.get(recipe.name, 0.0) for recipe in RECIPES])
-    return _answered(lived, [by_member @ lived.stale[0, place] for place in range(len(lived.standing.forward.folds))])
+    return _answered(
+        history, [by_member @ history.stale[0, place] for place in range(len(history.standing.forward.folds))]
+    )
 
 
-def gated(lived: Lived, recipe: str, score: str) -> Predictions:
-    """One recipe refitted each month, promoted where accuracy or F1 at one half was higher on the newest month."""
-    folds, number = lived.standing.forward.folds, lived.standing.forward.recipes.index(recipe)
+def gated(history: ScoredHistory, recipe: str, score: str) -> Predictions:
+    """Predictions of a recipe refitted every month, promoted if its accuracy or F1 on the newest month is higher.
+
+    Both scores are taken at a threshold of 0.5.
+    """
+    folds, number = history.standing.forward.folds, history.standing.forward.recipes.index(recipe)
     champion, answers = 0, []
     for place, _ in enumerate(folds):
         if place:
-            labels = lived.standing.forward.labels[lived.standing.forward.rows(folds[place - 1].period)]
+            labels = history.standing.forward.labels[history.standing.forward.rows(folds[place - 1].period)]
             scores = [
-                _score(score, labels, lived.stale[origin, place - 1][number] > 0) for origin in (champion, place - 1)
+                _score(score, labels, history.stale[origin, place - 1][number] > 0) for origin in (champion, place - 1)
             ]
             champion = place - 1 if scores[1] > scores[0] else champion
-        answers.append(lived.stale[champion, place][number])
-    return _answered(lived, answers)
+        answers.append(history.stale[champion, place][number])
+    return _answered(history, answers)
 
 
-def dynamic(lived: Lived, forgetting: float) -> Predictions:
-    """A dynamic logistic regression, fitted for each month on the labelled ones before."""
+def dynamic(history: ScoredHistory, forgetting: float) -> Predictions:
+    """Predictions of a dynamic logistic regression, fitted for each month on the labelled months before it."""
     answers = []
-    for fold in lived.standing.forward.folds:
-        rows = EncodedRows.of(pd.concat([lived.trainer.months[month] for month in fold.labelled]))
+    for fold in history.standing.forward.folds:
+        rows = EncodedRows.of(pd.concat([history.trainer.months[month] for month in fold.labelled]))
         coefficients = fit_dynamic(rows, forgetting)
-        answers.append(linear_log_odds(coefficients, rows.encoder.encode_columns(lived.trainer.months[fold.period])))
-    return _answered(lived, answers)
+        answers.append(linear_log_odds(coefficients, rows.encoder.encode_columns(history.trainer.months[fold.period])))
+    return _answered(history, answers)
 
 
 def _score(name: str, labels: np.ndarray, called: np.ndarray) -> float:
@@ -110,20 +115,20 @@ def _score(name: str, labels: np.ndarray, called: np.ndarray) -> float:
     return float(values[0])
 
 
-def _answered(lived: Lived, log_odds: Sequence[Values]) -> Predictions:
-    forward = lived.standing.forward
+def _answered(history: ScoredHistory, log_odds: Sequence[Values]) -> Predictions:
+    forward = history.standing.forward
     return Predictions(forward.periods, forward.labels, sigmoid(np.concatenate(log_odds)))
 
 
 def shuffled(frame: pd.DataFrame, durations: Values | None, seed: int = SEED) -> tuple[float, float]:
-    """ROC AUC and log loss on a random fifth of all rows, the rest learned from; with `duration` if it is given."""
+    """Return ROC AUC and log loss on a random fifth of all rows after training on the rest; `duration` is optional."""
     order = np.random.default_rng(seed).permutation(len(frame))
     cut = len(frame) // 5
     test, train = order[:cut], order[cut:]
     rows = EncodedRows.of(frame.iloc[train])
     matrix = rows.encoder.encode_columns(frame.iloc[test])
     if durations is not None:
-        # the place of a column that nobody misses
+        # replaces the values of a column that matters little
         place = rows.encoder.names().index("cons.conf.idx")
         rows.matrix[:, place], matrix[:, place] = durations[train], durations[test]
     member = fit(Recipe("xgboost", "xgboost"), rows, Trees(), seed)
@@ -132,35 +137,35 @@ def shuffled(frame: pd.DataFrame, durations: Values | None, seed: int = SEED) ->
     return metrics.roc_auc(labels, probabilities), metrics.log_loss(labels, probabilities)
 
 
-def rows_of(lived: Lived) -> Iterator[Row]:
-    """What the table shows, one by one."""
-    forward, standing = lived.standing.forward, lived.standing
-    policy = backtest(lived.trainer, standing, RefitPolicy(SelectSettings()))
+def rows_of(history: ScoredHistory) -> Iterator[Row]:
+    """Yield the rows of the table."""
+    forward, standing = history.standing.forward, history.standing
+    policy = backtest(history.trainer, standing, RefitPolicy(SelectSettings()))
     yield Row("**the refit policy**", "policy", policy.predictions)
     for recipe in RECIPES:
         yield Row(recipe.name, "recipe", member_predictions(forward, recipe.name))
     for title, forgetting in FORGETTING.items():
-        yield Row(title, "candidate", dynamic(lived, forgetting))
-    yield Row("never retrained: the mixture of the first month", "naive", never_retrained(lived))
+        yield Row(title, "candidate", dynamic(history, forgetting))
+    yield Row("never retrained: the mixture of the first month", "naive", never_retrained(history))
     for recipe_name in ("xgboost", "logistic"):
         for score in ("f1", "accuracy"):
             title = f"{recipe_name}, promoted by {'F1' if score == 'f1' else score}"
-            yield Row(title, "naive", gated(lived, recipe_name, score))
+            yield Row(title, "naive", gated(history, recipe_name, score))
 
 
 def main() -> None:
-    """Write the report and its picture."""
+    """Run the benchmark and write the report and its figure."""
     with tempfile.TemporaryDirectory() as folder:
         source = sources.fetch(IngestSettings(), Path(folder), log_progress)
         good = ingest.check(source, log_progress).good
     frame = good.assign(period=periods.assign(good["month"], 2008, 2026)).reset_index(drop=True)
     raw = pd.read_csv(next((REPOSITORY / "data").glob("*.csv.xz")), sep=";")
     durations = raw[LEAKAGE_COLUMN].to_numpy(np.float64)
-    lived = live(frame)
-    verdicts: Verdicts = judge_pairs(lived.standing.forward, lived.stale)
+    history = score_history(frame)
+    gates = evaluate_gates(history.standing.forward, history.stale)
     leaks = {"shuffled split": shuffled(frame, None), "shuffled split, with `duration`": shuffled(frame, durations)}
-    rows = list(rows_of(lived))
-    OUTPUT.write_text(report(rows, verdicts, leaks, lived.standing, lived.seconds))
+    rows = list(rows_of(history))
+    OUTPUT.write_text(report(rows, gates, leaks, history.standing, history.seconds))
     picture(rows).savefig(PICTURE, dpi=110)
     log_progress(f"wrote {OUTPUT}")
 

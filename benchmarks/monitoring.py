@@ -1,4 +1,7 @@
-"""A month's predictions counted in PostgreSQL, beside Evidently on the raw frame, and shown: `make bench` too."""
+"""Monitoring a month of predictions in PostgreSQL, compared with Evidently on the raw frame, and its dashboards.
+
+Part of `make bench`.
+"""
 
 import json
 import os
@@ -33,18 +36,18 @@ PORT = 18_889
 STACK_PORTS = range(18_900, 18_917)
 ROWS = (100_000, 1_000_000)
 _COUNTED_ALONE = 2_000_000
-"""Beyond so many rows Evidently is not asked: it takes minutes and tens of GiB."""
+"""Maximum number of rows for Evidently: beyond, it takes minutes and tens of GiB."""
 _SECONDS = 1800
 _TITLES = {"counted": "`deposit monitor`", "evidently": "Evidently on the raw frame"}
-Looks = dict[tuple[int, str], list[dict[str, float]]]
+Runs = dict[tuple[int, str], list[dict[str, float]]]
 
 
 def main() -> None:
-    """Measure, print and write."""
+    """Run the benchmark, print the tables and write MONITORING.md."""
     parser = ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--rows", type=int, nargs="+", default=ROWS)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="folder of MONITORING.md")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="output folder of MONITORING.md")
     options = parser.parse_args()
     state = REPOSITORY / ".deposit"
     state.mkdir(exist_ok=True)
@@ -53,17 +56,17 @@ def main() -> None:
         training = training_rows(folder)
         with database(folder, PORT, frozenset(os.sched_getaffinity(0))) as server:
             machine = describe(folder, server.version())
-            looks = _measure(folder, server, training, options.rows, options.rounds, progress)
+            runs = _measure(folder, server, training, options.rows, options.rounds, progress)
             shown = _show(server, options.rows, options.rounds, progress)
         whole = _whole_commands(folder, training, max(options.rows), options.rounds, progress)
-    tables = [_table(looks), whole, panels.table(shown)]
+    tables = [_table(runs), whole, panels.table(shown)]
     for table in tables:
         console.table(table.title, table.columns, table.rows)
     (options.out / "MONITORING.md").write_text(_markdown(tables, machine, options.rounds, options.rows))
 
 
 def training_rows(folder: Path) -> pd.DataFrame:
-    """The real rows with a score, as both watchers know them."""
+    """Return the real rows with a score, and write the reference files of both watchers to the folder."""
     good = ingest.check(sources.fetch(IngestSettings(), folder, log_progress), log_progress).good
     frame = good.assign(period=periods.assign(good["month"], 2008, 2026), probability=_scores(len(good)))
     frame["called"] = (frame["probability"] >= watchers.THRESHOLD).astype(int)
@@ -81,8 +84,8 @@ def _scores(rows: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
 
 def _measure(
     folder: Path, server: Database, training: pd.DataFrame, sizes: Sequence[int], rounds: int, progress: Progress
-) -> Looks:
-    looks: Looks = {}
+) -> Runs:
+    runs: Runs = {}
     for rows in sizes:
         progress(f"writing {rows:,} predictions and their outcomes")
         name = _name(rows)
@@ -94,18 +97,20 @@ def _measure(
         for number in range(1, rounds + 1):
             for watcher in who:
                 progress(f"{watcher}: {rows:,} predictions, round {number} of {rounds}")
-                looks.setdefault((rows, watcher), []).append(_look(server, name, watcher, folder))
-    return looks
+                runs.setdefault((rows, watcher), []).append(_run_watcher(server, name, watcher, folder))
+    return runs
 
 
-def _show(server: Database, sizes: Sequence[int], rounds: int, progress: Progress) -> dict[int, list[panels.Look]]:
-    shown: dict[int, list[panels.Look]] = {}
+def _show(
+    server: Database, sizes: Sequence[int], rounds: int, progress: Progress
+) -> dict[int, list[panels.QueryTimes]]:
+    shown: dict[int, list[panels.QueryTimes]] = {}
     for rows in sizes:
         with server.connect(_name(rows)) as connection:
             panels.fill(connection)
             for number in range(1, rounds + 1):
                 progress(f"dashboards: {rows:,} predictions, round {number} of {rounds}")
-                shown.setdefault(rows, []).append(panels.look(connection))
+                shown.setdefault(rows, []).append(panels.time_queries(connection))
     return shown
 
 
@@ -113,8 +118,11 @@ def _name(rows: int) -> str:
     return f"month_{rows}"
 
 
-def hold_real_rows(connection: psycopg.Connection[Any], frame: pd.DataFrame) -> str:
-    """Make the days of May 2010 and the temporary table `real_rows`, numbered from 0; its columns, as SQL."""
+def create_real_rows(connection: psycopg.Connection[Any], frame: pd.DataFrame) -> str:
+    """Create the partitions of May 2010 and the temporary table `real_rows`, numbered from 0.
+
+    Returns the feature columns as an SQL list.
+    """
     columns = ", ".join(f'"{column.sql_name}"' for column in FEATURES)
     connection.execute(
         "SELECT make_prediction_days((SELECT array_agg(d::date) FROM generate_series("
@@ -130,8 +138,8 @@ def hold_real_rows(connection: psycopg.Connection[Any], frame: pd.DataFrame) -> 
 
 
 def _fill(connection: psycopg.Connection[Any], training: pd.DataFrame, rows: int, days: int) -> None:
-    """The real rows over and over, spread over days of May, each with an outcome that agrees with its score."""
-    columns = hold_real_rows(connection, training)
+    """Insert copies of the real rows over the first `days` of May, with outcomes drawn from their probabilities."""
+    columns = create_real_rows(connection, training)
     connection.execute(
         "INSERT INTO predictions (prediction_id, event_time, request_id, model_id, "  # noqa: S608
         f"{columns}, probability, subscribes, threshold, latency_ms, client)"
@@ -148,7 +156,7 @@ def _fill(connection: psycopg.Connection[Any], training: pd.DataFrame, rows: int
 
 
 def _whole_commands(folder: Path, training: pd.DataFrame, rows: int, rounds: int, progress: Progress) -> Table:
-    """What a person waits for who watches a day, and one without predictions, on a stack with a champion."""
+    """Time the whole command for a day with predictions and a day without, on a stack with a champion."""
     progress("starting a stack, training its champion")
     with stack(folder, STACK_PORTS) as around:
         for word in ("ingest", "train", "select"):
@@ -162,15 +170,15 @@ def _whole_commands(folder: Path, training: pd.DataFrame, rows: int, rounds: int
                 progress(f"deposit monitor: {size:,} predictions, round {number} of {rounds}")
                 costs[size].append(around.cost("monitor", "--date", date))
     return Table(
-        "The command `deposit monitor --date`, whole, with its report",
-        ["predictions of the day", "s", "processor s of the command", "peak memory, MiB"],
+        "The whole command `deposit monitor --date`, with its report",
+        ["predictions of the day", "s", "CPU s of the command", "peak memory, MiB"],
         [[f"{size:,}", *(spread(each) for each in zip(*samples, strict=True))] for size, samples in costs.items()],
     )
 
 
-def _look(server: Database, name: str, watcher: str, folder: Path) -> dict[str, float]:
+def _run_watcher(server: Database, name: str, watcher: str, folder: Path) -> dict[str, float]:
     url = server.settings(name).url
-    assert url is not None  # noqa: S101 - made with one
+    assert url is not None  # noqa: S101 - `settings` always sets it
     environment = {**os.environ, watchers.URL: url.get_secret_value(), "DO_NOT_TRACK": "1"}
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-m", "benchmarks.watchers", watcher, str(folder)],
@@ -181,42 +189,42 @@ def _look(server: Database, name: str, watcher: str, folder: Path) -> dict[str, 
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
-def _table(looks: Looks) -> Table:
+def _table(runs: Runs) -> Table:
     rows = [
         [
             f"{size:,}",
             _TITLES[watcher],
-            spread(look["seconds"] for look in samples),
-            spread(look["peak"] for look in samples),
+            spread(run["seconds"] for run in samples),
+            spread(run["peak"] for run in samples),
             spread(
-                theirs["seconds"] / ours["seconds"]
-                for ours, theirs in zip(looks[size, "counted"], samples, strict=True)
+                theirs["seconds"] / ours["seconds"] for ours, theirs in zip(runs[size, "counted"], samples, strict=True)
             ),
         ]
-        for (size, watcher), samples in looks.items()
+        for (size, watcher), samples in runs.items()
     ]
-    columns = ["predictions", "by", "s", "peak memory of the Python process, MiB", "times as long"]
+    columns = ["predictions", "tool", "s", "peak memory of the Python process, MiB", "relative time"]
     return Table("A month of one model", columns, rows)
 
 
 def _markdown(tables: Sequence[Table], machine: Mapping[str, str], rounds: int, sizes: Sequence[int]) -> str:
     method = (
-        "A month of predictions by one model, the real rows over and over, all with outcomes, in PostgreSQL. "
-        "`deposit monitor` counts it there: drift of 20 columns and the score, quality, performance with intervals, "
-        "the verdict, figures stored (the model itself is at hand: MLflow is not asked). Evidently reads the rows into "
-        "a frame and computes its presets for drift, summary and classification with their defaults, no HTML. "
-        f"Each is a process of its own, timed after its imports; {rounds} rounds, one after the other in turn, on all "
-        "cores, PostgreSQL's work included. Cells show the median and, in brackets, the lowest and the highest.\n\n"
-        "Then the whole command on a stack, from its start to its end: imports, the model from MLflow, counts, the "
-        "report by Evidently into the object store; of a day with all of the predictions, and of one without any.\n\n"
-        "Then the dashboards are asked for all they show of that month, beside 803,520 rows of traffic: every panel, "
-        "variable and mark, of its last day, its last week and all of it, with everything open and with a client or an "
-        "id chosen, one query after the other, in as many rounds."
+        "A month of predictions by one model in PostgreSQL: copies of the real rows, all with outcomes. "
+        "`deposit monitor` aggregates them there: drift of 20 columns and the score, data quality, performance with "
+        "intervals, the assessment and its stored metrics (the model is already loaded, MLflow is not used). Evidently "
+        "reads the rows into a frame and computes its presets for drift, summary and classification with their "
+        "defaults, without HTML. Each runs in its own process and is timed after its imports, including the work of "
+        f"PostgreSQL; {rounds} rounds, alternating, on all cores. Cells show the median and, in parentheses, the "
+        "lowest and the highest.\n\n"
+        "Then the whole command on a stack, from start to end: imports, the model from MLflow, aggregation, and the "
+        "Evidently report into the object store; for a day with all of the predictions and for a day without any.\n\n"
+        "Then the dashboards' queries on that month, with 803,520 rows of traffic: every panel, variable and "
+        "annotation, for the last day, the last week and the whole month, without a filter and filtered by client or "
+        "id, one query after the other, in as many rounds."
     )
     lines = "\n".join(f"- {subject}: {text}" for subject, text in machine.items())
     body = "\n".join(table.markdown() for table in tables)
-    made = f'`make bench BENCH_ROWS="{" ".join(map(str, sizes))}"`'
-    return f"# Monitoring, timed\n\nMade by {made}.\n\n{method}\n\n{body}\n## Machine\n\n{lines}\n"
+    command = f'`make bench BENCH_ROWS="{" ".join(map(str, sizes))}"`'
+    return f"# Monitoring, timed\n\nGenerated by {command}.\n\n{method}\n\n{body}\n## Machine\n\n{lines}\n"
 
 
 if __name__ == "__main__":

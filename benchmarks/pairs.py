@@ -1,4 +1,4 @@
-"""Gates on all pairs of champion and challenger: judged on a labelled month, right or wrong by the next one. Pure."""
+"""Promotion gates on all pairs of champion and challenger: decided on one labelled month, checked on the next. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from deposit.training.rolling_origin import ForwardPredictions
 from deposit.training.weighting import sigmoid
 
 STALENESS = (0, 1, 3, 6)
-"""Months by which a champion is older than its challenger."""
+"""Numbers of months by which a champion is older than its challenger."""
 MAX_AUC_LOSS = 0.02
 _RESAMPLES, _SEED = 200, 7
 
 
 @dataclass(frozen=True)
 class GateRecord:
-    """How a gate did over all pairs: shares, with an interval that resamples the months."""
+    """Track record of a gate over all pairs: shares, with an interval from resampling months."""
 
     promotes: float
     right: float
@@ -30,8 +30,8 @@ class GateRecord:
 
 
 @dataclass(frozen=True)
-class Verdicts:
-    """The gates' records by name, how many pairs there were, and in how many months."""
+class GateRecords:
+    """Track records by gate, the number of pairs, and the number of months."""
 
     records: Mapping[str, GateRecord]
     pairs: int
@@ -40,7 +40,7 @@ class Verdicts:
 
 @dataclass(frozen=True, eq=False)
 class _Month:
-    """One month's figures of each model that had not seen it, in one order."""
+    """Metrics of one month for all models that were not fitted on it, in the same order."""
 
     losses: Values
     samples: Values
@@ -49,13 +49,13 @@ class _Month:
     accuracy: Values
 
 
-def judge_pairs(forward: ForwardPredictions, stale: Mapping[tuple[int, int], Values]) -> Verdicts:
-    """Every gate on every pair: recipes against recipes, the champion up to six months older."""
+def evaluate_gates(forward: ForwardPredictions, stale: Mapping[tuple[int, int], Values]) -> GateRecords:
+    """Evaluate every gate on every pair: all recipes against each other, with champions up to six months older."""
     folds, count = forward.folds, len(forward.recipes)
     rows = [forward.rows(fold.period) for fold in folds]
     decisions: dict[str, list[list[tuple[bool, bool]]]] = {}
-    judged = [place for place in range(len(folds) - 1) if min(rows[place].sum(), rows[place + 1].sum()) >= MONTH_ROWS]
-    for place in judged:
+    places = [place for place in range(len(folds) - 1) if min(rows[place].sum(), rows[place + 1].sum()) >= MONTH_ROWS]
+    for place in places:
         origins = [place - age for age in STALENESS if place >= age]
         now, after = (_month(forward, rows[each], [stale[o, each] for o in origins]) for each in (place, place + 1))
         month: dict[str, list[tuple[bool, bool]]] = {}
@@ -70,7 +70,7 @@ def judge_pairs(forward: ForwardPredictions, stale: Mapping[tuple[int, int], Val
         for name, pairs in month.items():
             decisions.setdefault(name, []).append(pairs)
     records = {name: _record(months) for name, months in decisions.items()}
-    return Verdicts(records, sum(len(pairs) for pairs in next(iter(decisions.values()))), len(judged))
+    return GateRecords(records, sum(len(pairs) for pairs in next(iter(decisions.values()))), len(places))
 
 
 def _month(forward: ForwardPredictions, rows: np.ndarray, log_odds: list[Values]) -> _Month:

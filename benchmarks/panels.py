@@ -1,4 +1,4 @@
-"""What the dashboards ask, timed over a month of predictions and traffic."""
+"""The dashboards' queries, timed on a month of predictions and traffic."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,12 +13,12 @@ from grafana import DASHBOARDS, Value, annotation_queries, defaults, expand, pan
 from benchmarks import watchers
 from benchmarks.report import Table, spread
 
-Look = dict[str, float]
+QueryTimes = dict[str, float]
 """Seconds of each query in one round."""
 _END = datetime(2010, 6, 1, tzinfo=UTC)
-_SHOWN = {timedelta(days=1): "1m", timedelta(days=7): "15m", timedelta(days=31): "1h"}
-"""Times to show, and how far apart a chart's points then are."""
-_CHOSEN: Sequence[Mapping[str, Value]] = [
+_RANGES = {timedelta(days=1): "1m", timedelta(days=7): "15m", timedelta(days=31): "1h"}
+"""Dashboard time ranges, each with the interval of its charts."""
+_FILTERS: Sequence[Mapping[str, Value]] = [
     {}, {"client": ["bench"]}, {"client": ["nobody"]}, {"customer": "nobody"}, {"request": "r-none"},
     {"prediction": "00000000-0000-0000-0000-000000000000"},
 ]  # fmt: skip
@@ -36,41 +36,41 @@ FROM generate_series('2010-05-01'::timestamptz, '2010-05-31 23:59:59', '15 secon
 
 
 def fill(connection: psycopg.Connection[Any]) -> None:
-    """A month in which every ten seconds something was asked on each of three ways."""
+    """Insert a month of traffic, three kinds of requests every ten seconds, and of spool states every 15 seconds."""
     connection.execute(_FILL.encode())
     connection.execute("VACUUM ANALYZE")
 
 
-def look(connection: psycopg.Connection[Any]) -> Look:
-    """Seconds of every panel, variable and mark of every dashboard, for each time and choice."""
+def time_queries(connection: psycopg.Connection[Any]) -> QueryTimes:
+    """Time the query of every panel, variable and annotation of every dashboard, by time range and filter."""
     return {name: _seconds(connection, sql) for name, sql in _queries()}
 
 
-def table(looks: Mapping[int, Sequence[Look]]) -> Table:
-    """The slowest query by number of predictions; a query's time is the median of the rounds."""
+def table(measured: Mapping[int, Sequence[QueryTimes]]) -> Table:
+    """Build the table of the slowest query by number of predictions; a query's time is the median of all rounds."""
     rows = []
-    for size, rounds in looks.items():
-        times = {name: median(look[name] for look in rounds) for name in rounds[0]}
+    for size, rounds in measured.items():
+        times = {name: median(each[name] for each in rounds) for name in rounds[0]}
         slowest = max(times, key=times.__getitem__)
-        of_slowest = spread(look[slowest] for look in rounds)
+        of_slowest = spread(each[slowest] for each in rounds)
         rows.append([f"{size:,}", f"{len(times)}", f"{median(times.values()):.3f}", of_slowest, slowest])
     return Table(
-        "Dashboards over a month", ["predictions", "queries", "half of them within, s", "slowest, s", "which"], rows
+        "Dashboards over a month", ["predictions", "queries", "median query, s", "slowest, s", "slowest query"], rows
     )
 
 
 def _queries() -> Iterator[tuple[str, str]]:
     for path in DASHBOARDS:
-        asked = [(f"{query.title} ({query.kind})", query.sql) for query in panel_queries(path)]
-        asked += [*variable_queries(path).items(), *annotation_queries(path).items()]
+        queries = [(f"{query.title} ({query.kind})", query.sql) for query in panel_queries(path)]
+        queries += [*variable_queries(path).items(), *annotation_queries(path).items()]
         opened = defaults(path)
-        possible = [chosen for chosen in _CHOSEN if chosen.keys() <= opened.keys()]
-        for (shown, interval), chosen, (title, sql) in product(_SHOWN.items(), possible, asked):
-            name = f"{path.stem}: {title}, {shown.days} d{_described(chosen)}"
+        possible = [chosen for chosen in _FILTERS if chosen.keys() <= opened.keys()]
+        for (shown, interval), chosen, (title, sql) in product(_RANGES.items(), possible, queries):
+            name = f"{path.stem}: {title}, {shown.days} d{_describe(chosen)}"
             yield name, expand(sql, _END - shown, _END, {**opened, **chosen}, interval)
 
 
-def _described(chosen: Mapping[str, Value]) -> str:
+def _describe(chosen: Mapping[str, Value]) -> str:
     return "".join(f", {name} {value if isinstance(value, str) else ' '.join(value)}" for name, value in chosen.items())
 
 

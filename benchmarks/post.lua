@@ -1,5 +1,5 @@
--- wrk script: POSTs the bodies of a file, one a line, in turn; arguments: the file, a file with the API key (or "").
--- Prints one line of JSON last.
+-- wrk script: POSTs the bodies of a file (one per line) in rotation. Arguments: that file, a file with the API key (or "").
+-- The last line of its output is JSON.
 
 local requests, position = {}, 0
 

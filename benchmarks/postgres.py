@@ -1,4 +1,4 @@
-"""The real PostgreSQL that peers log into: the embedded one, as the stack runs it."""
+"""The PostgreSQL server that peers log to: the embedded one, run as the stack runs it."""
 
 import secrets
 import time
@@ -22,7 +22,7 @@ START_SECONDS = 30
 
 
 class Database:
-    """One server, a database for each peer that logs."""
+    """A PostgreSQL server with one database per logging peer."""
 
     def __init__(self, port: int, password: str, process: psutil.Process) -> None:
         self.process = process
@@ -30,39 +30,39 @@ class Database:
         self._password = password
 
     def make(self, name: str) -> None:
-        """An empty database."""
+        """Create an empty database."""
         with self.connect("postgres") as connection:
             connection.execute(f"CREATE DATABASE {name}")
 
     def settings(self, name: str) -> DatabaseSettings:
-        """The same as the product's settings."""
+        """Return the product's settings for a database."""
         url = URL.create("postgresql+psycopg", SUPERUSER, self._password, "127.0.0.1", self._port, database=name)
         text = url.render_as_string(hide_password=False)
         return DatabaseSettings(url=text, writer_url=text)
 
     def migrate(self, name: str) -> None:
-        """Make the product's tables in it."""
+        """Create the product's tables in a database."""
         engine = engine_of(self.settings(name))
         migrate(engine)
         engine.dispose()
 
     def variables(self, name: str) -> dict[str, str]:
-        """The same as libpq's environment variables."""
+        """Return libpq's environment variables for a database."""
         return {
             "PGHOST": "127.0.0.1", "PGPORT": str(self._port), "PGUSER": SUPERUSER,
             "PGPASSWORD": self._password, "PGDATABASE": name,
         }  # fmt: skip
 
     def count(self, name: str) -> int:
-        """Rows of its table `predictions`."""
+        """Return the number of rows in a database's table `predictions`."""
         return int(self._scalar(name, "SELECT count(*) FROM predictions"))
 
     def version(self) -> str:
-        """Of the server."""
+        """Return the server's version."""
         return str(self._scalar("postgres", "SHOW server_version"))
 
     def connect(self, name: str) -> psycopg.Connection[tuple[Any, ...]]:
-        """A connection that commits each statement."""
+        """Open a connection in autocommit mode."""
         return psycopg.connect(
             host="127.0.0.1", port=self._port, user=SUPERUSER, password=self._password, dbname=name,
             autocommit=True, connect_timeout=5,
@@ -76,7 +76,7 @@ class Database:
 
 @contextmanager
 def database(folder: Path, port: int, cores: frozenset[int]) -> Iterator[Database]:
-    """A server for as long as the block lasts, on these cores."""
+    """Run a server on these cores until the block ends."""
     password = secrets.token_hex(16)
     postgres.initialise(folder / "cluster", password)
     command = postgres.command(folder / "cluster", port)

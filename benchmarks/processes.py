@@ -1,4 +1,4 @@
-"""Processes under measurement: started on given cores, looked at from outside, ended with all their children."""
+"""Processes under measurement: pinned to given cores, measured from outside, stopped with all their children."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,20 +12,20 @@ STOP_SECONDS = 20
 
 
 class Cores(NamedTuple):
-    """Which cores the measured server has, and which everything else: load, database, shipper."""
+    """Cores of the measured server, and cores of everything else: load generator, database, shipper."""
 
     server: frozenset[int]
     others: frozenset[int]
 
     @classmethod
     def split(cls) -> "Cores":
-        """One core for the server; on a machine with a single one all share it."""
+        """Reserve one core for the server; on a machine with a single core, all share it."""
         first, *rest = sorted(os.sched_getaffinity(0))
         return cls(frozenset([first]), frozenset(rest or [first]))
 
 
 class Memory(NamedTuple):
-    """Of a process and its children, in MiB: resident, and with shared pages divided among those that share them."""
+    """Memory of a process and its children in MiB: resident (RSS), and proportional (PSS)."""
 
     rss: float
     pss: float
@@ -35,7 +35,7 @@ class Memory(NamedTuple):
 def running(
     command: Sequence[str], environment: Mapping[str, str], cores: frozenset[int], log: Path
 ) -> Iterator[psutil.Process]:
-    """A process on these cores, all threads and children included, with only this environment."""
+    """Run a process, with its threads and children, on these cores and with only this environment."""
     allowed = os.sched_getaffinity(0)
     with log.open("ab") as output:
         os.sched_setaffinity(0, cores)
@@ -50,7 +50,7 @@ def running(
 
 
 def cpu_seconds(process: psutil.Process) -> float:
-    """User and system time so far of a process and its living children."""
+    """Return the user and system time so far of a process and its running children, in seconds."""
     total = 0.0
     for member in _family(process):
         with suppress(psutil.NoSuchProcess):
@@ -60,18 +60,18 @@ def cpu_seconds(process: psutil.Process) -> float:
 
 
 def memory(process: psutil.Process) -> Memory:
-    """What a process and its children hold now."""
+    """Return the current memory of a process and its children."""
     held = [member.memory_full_info() for member in _family(process)]
     return Memory(sum(part.rss for part in held) / 2**20, sum(part.pss for part in held) / 2**20)
 
 
-def forget_peak(process: psutil.Process) -> None:
-    """Let `peak` count from now."""
+def reset_peak(process: psutil.Process) -> None:
+    """Reset the peak that `peak` returns to the current size."""
     Path(f"/proc/{process.pid}/clear_refs").write_text("5")
 
 
 def peak(process: psutil.Process) -> float:
-    """Largest resident size so far of the process alone, in MiB."""
+    """Return the peak resident size of the process itself, in MiB."""
     lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:"))
 

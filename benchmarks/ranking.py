@@ -1,4 +1,4 @@
-"""`POST /rank` of a million rows: rows a second, when the answer begins, and how far memory rises."""
+"""`POST /rank` of a million rows: throughput, time to the first byte, and peak memory."""
 
 import http.client
 import secrets
@@ -9,14 +9,14 @@ from typing import NamedTuple
 
 import psutil
 
-from benchmarks.processes import cpu_seconds, forget_peak, memory, peak
+from benchmarks.processes import cpu_seconds, memory, peak, reset_peak
 
 _BLOCK = 2**20
 _SECONDS = 300
 
 
 class Ranked(NamedTuple):
-    """One list ranked: seconds from the first byte sent to the first and the last received; memory in MiB, resident."""
+    """Measurements of one ranking: seconds to the first and last byte of the response, resident memory in MiB."""
 
     rows: int
     first: float
@@ -28,14 +28,14 @@ class Ranked(NamedTuple):
 
 
 def rank(port: int, key: Path, table: Path, rows: int, process: psutil.Process) -> Ranked:
-    """Send the table as a form's file and read the ranked list as CSV. Raises ValueError for an answer with gaps."""
+    """Upload the table in a form and read the ranked list as CSV. Raises ValueError if the response is incomplete."""
     before, cpu = memory(process).rss, cpu_seconds(process)
-    forget_peak(process)
+    reset_peak(process)
     begun = time.perf_counter()
     lines, received, first = _send(port, key, table, begun)
     seconds = time.perf_counter() - begun
     if lines != rows + 1:
-        raise ValueError(f"POST /rank of {rows} rows answered {lines} lines")
+        raise ValueError(f"POST /rank of {rows} rows returned {lines} lines")
     return Ranked(rows, first, seconds, cpu_seconds(process) - cpu, before, peak(process), received)
 
 
@@ -54,7 +54,7 @@ def _send(port: int, key: Path, table: Path, begun: float) -> tuple[int, int, fl
         connection.request("POST", "/rank", _parts(start, table, end), headers)
         response = connection.getresponse()
         if response.status != http.client.OK:
-            raise ValueError(f"POST /rank answered {response.status}: {response.read(500)!r}")
+            raise ValueError(f"POST /rank returned status {response.status}: {response.read(500)!r}")
         lines = received = 0
         first = 0.0
         while block := response.read1(_BLOCK):

@@ -1,4 +1,4 @@
-"""`make bench`: the service beside what most people would write, on this machine, now."""
+"""`make bench`: compares the service with what most people would write, on this machine."""
 
 import tempfile
 from argparse import ArgumentParser
@@ -24,17 +24,19 @@ RANKED_ROWS = 1_000_000
 
 
 def main() -> None:
-    """Measure, print and write."""
+    """Run the benchmark, print the tables and write the report."""
     parser = ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=int, default=5, help="of each load on each peer in each round")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="folder of RESULTS.md and results.json")
+    parser.add_argument("--seconds", type=int, default=5, help="duration of each load on each peer in each round")
+    parser.add_argument(
+        "--out", type=Path, default=Path(__file__).parent, help="output folder of RESULTS.md and results.json"
+    )
     options = parser.parse_args()
     load.require()
     state = REPOSITORY / ".deposit"
     state.mkdir(exist_ok=True)
     try:
-        # on the disk that the stack's state lies on, since a folder for temporary files may be memory
+        # on the same disk as the stack's state, because the default temporary folder may be in memory
         with tempfile.TemporaryDirectory(prefix="bench-", dir=state) as folder:
             report = measure(Path(folder), options.rounds, options.seconds)
     except (DepositError, WrongAnswerError) as error:
@@ -46,14 +48,14 @@ def main() -> None:
 
 
 def measure(folder: Path, rounds: int, seconds: int) -> Report:
-    """All rounds, then the ranked lists, in turn with and without the gateway."""
+    """Measure all rounds, then the ranked lists, alternately without and with the gateway."""
     cores = Cores.split()
     with console.progress() as progress:
         progress("training the models, building the Bento")
         materials = Materials.make(folder)
         with database(folder, POSTGRES_PORT, cores.others) as server:
             machine = describe(folder, server.version())
-            progress("starting the stack that has the gateway")
+            progress("starting the stack with the gateway")
             with stack(folder, STACK_PORTS) as around:
                 ports = range(FIRST_PORT, FIRST_PORT + 4)
                 bench = Bench(materials, server.process, cores, ports, seconds, progress)
@@ -73,9 +75,9 @@ def measure(folder: Path, rounds: int, seconds: int) -> Report:
 def _ranked(bench: Bench, service: Peer, through: Stack | None) -> Ranked:
     table = bench.materials.table(RANKED_ROWS)
     with bench.started(service, bench.ports[0]) as one:
-        assert service.key is not None  # noqa: S101 - this peer has one
+        assert service.key is not None  # noqa: S101 - the service has a key
         if through is not None:
-            through.lead_to(one.port)
+            through.route_to(one.port)
         port = one.port if through is None else through.port
         return rank(port, service.key, table, RANKED_ROWS, one.process)
 

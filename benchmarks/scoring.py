@@ -1,4 +1,4 @@
-"""Batch scoring from Parquet to Parquet in a local S3, beside XGBoost alone on arrays in memory: `make bench-score`."""
+"""Batch scoring of Parquet files in a local S3, compared with XGBoost alone on arrays in memory: `make bench-score`."""
 
 import json
 import os
@@ -42,23 +42,24 @@ PORT = 18_970
 ROWS = (1_000_000, 10_000_000)
 _FILE_ROWS = 1_000_000
 _ALONE_ROWS = 3_000_000
-"""The same matrix again and again has the same rate from the second time on."""
+"""Maximum number of rows for XGBoost alone: its rate on the same matrix is stable from the second pass on."""
 ONE_CORE = frozenset(sorted(os.sched_getaffinity(0))[:1])
-"""Both have one core for themselves: on two, what `deposit score` does beside its thread of XGBoost slows that down."""
+"""The core that each measured process has to itself: on two cores, the other work of `deposit score` slows down its
+XGBoost thread."""
 _START_SECONDS = 60
 _CLUSTER_ROWS = 1_000_000
-_CLUSTERS = {"a worker, on one core": (1, 1), "two workers, on two cores": (2, 2), "a worker, on two cores": (1, 2)}
-"""Workers and cores; the command and the scheduler are on the same."""
+_CLUSTERS = {"1 worker on 1 core": (1, 1), "2 workers on 2 cores": (2, 2), "1 worker on 2 cores": (1, 2)}
+"""Numbers of workers and cores; the command and the scheduler run on the same cores."""
 Measured = dict[tuple[int, str], list[dict[str, float]]]
 
 
 def main() -> None:
-    """Measure, print and write."""
+    """Run the benchmark, print the tables and write SCORING.md."""
     parser = ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--rows", type=int, nargs="+", default=ROWS)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="folder of SCORING.md")
-    parser.add_argument("--child", help="what one process of the measurement does")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="output folder of SCORING.md")
+    parser.add_argument("--child", help="internal: run one measurement in this process")
     options = parser.parse_args()
     if options.child:
         sys.stdout.write(json.dumps(_CHILDREN[options.child](options.rows[0])) + "\n")
@@ -68,7 +69,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bench-", dir=state) as name, object_store(Path(name)) as store:
         settings = Settings(
             state_dir=Path(name), store=store, score=ScoreSettings(threads=1), train=TrainSettings(threads=1)
-        )  # one thread, so that what is compared is the work of one core
+        )  # one thread, so that rates per core are comparable
         measured = _measure(settings, Path(name), options.rows, options.rounds)
         tables = [_table(measured, options.rows), _cluster_table(_on_clusters(settings, Path(name), options.rounds))]
     for table in tables:
@@ -78,7 +79,7 @@ def main() -> None:
 
 @contextmanager
 def object_store(folder: Path, port: int = PORT) -> Iterator[StoreSettings]:
-    """A local S3 for as long as the block lasts."""
+    """Run a local S3 until the block ends."""
     place = Layout(folder / "objects")
     place.make()
     identity = objectstore.Identity("bench", "bench-key", secrets.token_hex(8), ("Admin",))
@@ -102,7 +103,7 @@ def object_store(folder: Path, port: int = PORT) -> Iterator[StoreSettings]:
 
 
 def _on_clusters(settings: Settings, folder: Path, rounds: int) -> dict[str, list[dict[str, float]]]:
-    """Seconds of each run over Dask, in turn, by what it ran on: of the clock, and of each part's processor time."""
+    """Time all runs over Dask, alternating between clusters: elapsed seconds, and CPU seconds of each component."""
     allowed = sorted(os.sched_getaffinity(0))
     measured: dict[str, list[dict[str, float]]] = {}
     write_rows(settings, history(folder), _CLUSTER_ROWS, folder)
@@ -135,13 +136,13 @@ def _measure(settings: Settings, folder: Path, sizes: Sequence[int], rounds: int
 
 
 def history(folder: Path) -> pd.DataFrame:
-    """The real rows with their months."""
+    """Return the real rows with their months."""
     good = ingest.check(sources.fetch(IngestSettings(), folder, log_progress), log_progress).good
     return good.assign(period=periods.assign(good["month"], 2008, 2026))
 
 
 def mixture_of_all(frame: pd.DataFrame) -> ModelArtifact:
-    """Every recipe of the table with the same weight: as many trees as a champion has that `deposit train` makes."""
+    """Fit a mixture of all recipes with equal weights, which has as many trees as a champion of `deposit train`."""
     learned = EncodedRows.of(frame)
     members = [fit(recipe, learned, Trees(), seed=7) for recipe in RECIPES]
     weights = dict.fromkeys((member.recipe.name for member in members), 1 / len(members))
@@ -149,7 +150,7 @@ def mixture_of_all(frame: pd.DataFrame) -> ModelArtifact:
 
 
 def write_rows(settings: Settings, frame: pd.DataFrame, rows: int, folder: Path) -> None:
-    """The real rows over and over, in another order each time and with another Euribor rate, as files in the store."""
+    """Write random samples of the real rows, with a varied Euribor rate, as Parquet files to the object store."""
     table = pa.Table.from_pandas(frame[list(NAMES)].astype(dict.fromkeys(CATEGORIES, object)), preserve_index=False)
     random, bucket = np.random.default_rng(7), ObjectStore(settings.store).data
     for first in range(0, rows, _FILE_ROWS):
@@ -163,7 +164,7 @@ def write_rows(settings: Settings, frame: pd.DataFrame, rows: int, folder: Path)
 
 
 def run_child(settings: Settings, child: str, rows: int, cores: frozenset[int]) -> dict[str, float]:
-    """The figures of one process of the measurement, which runs on these cores."""
+    """Run one measurement in a child process on these cores, and return its result."""
     command = [sys.executable, "-W", "ignore", "-m", "benchmarks.scoring", "--child", child, "--rows", str(rows)]
     environment = {**{name: os.environ[name] for name in ("PATH", "HOME")}, **variables(settings)}
     allowed = os.sched_getaffinity(0)
@@ -178,7 +179,7 @@ def run_child(settings: Settings, child: str, rows: int, cores: frozenset[int]) 
 
 
 def _alone(rows: int) -> dict[str, float]:
-    """XGBoost on an encoded matrix in memory, again and again until it has had so many rows, or `_ALONE_ROWS`."""
+    """Time XGBoost on an encoded matrix in memory, repeated until `rows` rows are scored, at most `_ALONE_ROWS`."""
     from deposit.data.blocks import check_table
     from deposit.settings import load_settings
 
@@ -196,8 +197,8 @@ def _alone(rows: int) -> dict[str, float]:
 
 
 def _scored(rows: int) -> dict[str, float]:
-    """`deposit score` from the store to the store, with the model at hand: MLflow is not asked."""
-    import boto3  # noqa: F401 - none of these imports is to be timed
+    """Time `deposit score` from S3 to S3, with the model already on disk and without MLflow."""
+    import boto3  # noqa: F401 - imported before the clock starts
     import distributed  # noqa: F401
 
     from deposit.registry.registry import ModelRegistry
@@ -238,7 +239,7 @@ def _table(measured: Measured, sizes: Sequence[int]) -> Table:
             figures = [spread(each[name] for each in runs) for name in ("seconds", "rate", "per_core", "peak")]
             share = statistics.median(each["per_core"] for each in runs) / alone
             rows.append([f"{size:,}", title, *figures, f"{share:.0%}"])
-    columns = ["rows", "by", "s", "rows/s", "rows/s of a core", "peak memory, MiB", "share"]
+    columns = ["rows", "program", "s", "rows/s", "rows/s per core", "peak memory, MiB", "relative rate per core"]
     return Table("Parquet to Parquet", columns, rows)
 
 
@@ -257,7 +258,7 @@ def _cluster_table(measured: dict[str, list[dict[str, float]]]) -> Table:
         cells = [spread(run[part] for run in runs) for part in ("seconds", *parts)]
         rows.append([title, *cells, f"{seconds / medians[title][0]:.2f}", f"{least / medians[title][1]:.2f}"])
     columns = [
-        "by", "s", "processor s: command", "scheduler", "workers", "times the first", "at most, by processor time",
+        "cluster", "s", "CPU s: command", "scheduler", "workers", "speed-up", "maximum speed-up, by CPU time",
     ]  # fmt: skip
     return Table(f"Over Dask, {_CLUSTER_ROWS:,} rows", columns, rows)
 
@@ -265,18 +266,17 @@ def _cluster_table(measured: dict[str, list[dict[str, float]]]) -> Table:
 def _markdown(tables: Sequence[Table], rounds: int) -> str:
     cores = len(os.sched_getaffinity(0))
     return (
-        f"# Batch scoring, timed\n\nMade by `make bench-score`.\n\n"
-        "The real rows in another order each time, in files of a million, in SeaweedFS on the same machine. Each "
-        "has one core for itself; the store has the other. `deposit score` is timed with everything that it does "
-        "(download, check, encode, score, sort, rank, write, upload, manifest) but its imports and MLflow; XGBoost is "
-        "given a matrix that is encoded and in memory, of a million rows, again and again up to "
-        f"{_ALONE_ROWS:,} rows. Rows of a core are those of a second of processor time. "
+        f"# Batch scoring, timed\n\nGenerated by `make bench-score`.\n\n"
+        "Random samples of the real rows, in files of a million rows, in SeaweedFS on the same machine. Each "
+        "measured process has a core of its own, and the store has the other. `deposit score` is timed with all its "
+        "steps (download, check, encode, score, sort, rank, write, upload, manifest) except imports and MLflow. "
+        "XGBoost gets an encoded matrix of a million rows in memory, repeatedly up to "
+        f"{_ALONE_ROWS:,} rows. *Rows/s per core* are rows per second of CPU time. "
         f"The model mixes all {len(RECIPES)} recipes. "
-        f"{rounds} rounds, in turn; cells show the median and, in brackets, the lowest and the highest.\n\n"
+        f"{rounds} rounds, alternating; cells show the median and, in parentheses, the lowest and the highest.\n\n"
         f"{tables[0].markdown()}\n"
-        "Of Dask's workers each has one thread. They check, encode and score; the command, which reads, sorts, ranks "
-        "and writes, and the scheduler have no core of their own, but share those of the workers. At most: if no core "
-        "ever waited.\n\n"
+        "Each Dask worker has one thread. Workers check, encode and score. The command, which reads, sorts, ranks and "
+        "writes, and the scheduler share the workers' cores. *Maximum speed-up* assumes that no core ever waits.\n\n"
         f"{tables[1].markdown()}\n"
         f"{datetime.now(UTC):%Y-%m-%d}, {cores} cores, load {os.getloadavg()[0]:.1f}, "
         f"{platform.system()}, Python {platform.python_version()}.\n"

@@ -1,4 +1,4 @@
-"""The whole stack without Docker, with nothing to do: what stands around the service, and the gateway before it."""
+"""An idle stack without Docker, whose gateway and commands are measured."""
 
 import json
 import os
@@ -21,12 +21,12 @@ from deposit.release.targets.supervisor import Supervisor
 from deposit.sections import StackSettings
 from deposit.settings import Settings
 
-_LOOK_SECONDS = 0.02
+_POLL_SECONDS = 0.02
 _COMMAND = str(Path(sys.executable).with_name("deposit"))
 
 
 class CommandCost(NamedTuple):
-    """What a command took, its start and its imports included: seconds, processor time, largest resident MiB."""
+    """Cost of a command, including start and imports: elapsed seconds, CPU seconds, peak resident memory in MiB."""
 
     seconds: float
     cpu: float
@@ -34,7 +34,7 @@ class CommandCost(NamedTuple):
 
 
 class Stack:
-    """A stack that runs: `gateway` is Caddy's process."""
+    """A running stack; `gateway` is the process of Caddy."""
 
     def __init__(self, settings: Settings, environment: dict[str, str]) -> None:
         self.settings = settings
@@ -43,26 +43,26 @@ class Stack:
         parts = json.loads(self.run("status", "--json"))
         self.gateway = psutil.Process(next(part["pid"] for part in parts if part["name"] == "gateway"))
 
-    def lead_to(self, port: int) -> None:
-        """Have the gateway send requests to a service on this port."""
+    def route_to(self, port: int) -> None:
+        """Make the gateway route requests to a service on this port."""
         Gateway(self.settings).point_to((f"127.0.0.1:{port}",))
 
     def run(self, *words: str) -> str:
-        """What `deposit` prints for these words."""
+        """Run `deposit` with these arguments and return its output."""
         return _run([_COMMAND, *words], self.environment)
 
     def cost(self, *words: str) -> CommandCost:
-        """Run `deposit` with these words once more."""
+        """Run `deposit` with these arguments and measure its cost."""
         with tempfile.TemporaryFile() as output:
             begun = time.perf_counter()
             process = psutil.Popen([_COMMAND, *words], env=self.environment, stdout=output, stderr=output)
             highest, ended = 0.0, 0
             while not ended:
-                # the largest size that `wait4` tells is at least that of the process which began it
-                with suppress(StopIteration):  # it has just ended
+                # polled, because the peak that `wait4` reports is at least the size of the parent process
+                with suppress(StopIteration):  # the process has just ended
                     highest = max(highest, peak(process))
                 ended, status, used = os.wait4(process.pid, os.WNOHANG)
-                time.sleep(_LOOK_SECONDS)
+                time.sleep(_POLL_SECONDS)
             seconds = time.perf_counter() - begun
             if os.waitstatus_to_exitcode(status):
                 output.seek(0)
@@ -70,14 +70,14 @@ class Stack:
         return CommandCost(seconds, used.ru_utime + used.ru_stime, highest)
 
     def connect(self) -> psycopg.Connection[tuple[Any, ...]]:
-        """A connection to its database, as the owner, that commits each statement."""
+        """Open a connection to the stack's database as its owner, in autocommit mode."""
         line = next(line for line in self.run("env").splitlines() if line.startswith("DEPOSIT_DATABASE__URL="))
         return psycopg.connect(line.partition("=")[2].replace("+psycopg", ""), autocommit=True)
 
 
 @contextmanager
 def stack(folder: Path, ports: Sequence[int]) -> Iterator[Stack]:
-    """A stack in a folder of its own, for as long as the block lasts, on 17 ports, without a Grafana."""
+    """Run a stack without Grafana in its own folder, on 17 ports, until the block ends."""
     names = [name for name in StackSettings.model_fields if name not in ("internal_port", "grafana_port", "grafana")]
     chosen = StackSettings(**dict(zip(names, ports, strict=False)), internal_port=ports[len(names)], grafana="off")
     settings = Settings(state_dir=folder / "stack", stack=chosen)
@@ -86,7 +86,7 @@ def stack(folder: Path, ports: Sequence[int]) -> Iterator[Stack]:
     environment |= {f"DEPOSIT_STACK__{name}".upper(): str(port) for name, port in chosen.model_dump().items()}
     try:
         _run([_COMMAND, "up"], environment)
-        # it would lead the gateway back to what was released, which is nothing
+        # stopped, because it would reset the gateway to the released service, of which there is none
         Supervisor(Layout(settings.state.root).supervisor_socket).call("stopProcess", "releaser")
         yield Stack(settings, environment)
     finally:

@@ -1,4 +1,4 @@
-"""Two ways to look at a month of predictions, each as a process of its own: `python -m benchmarks.watchers counted`."""
+"""Two ways to monitor a month of predictions, each in its own process: `python -m benchmarks.watchers NAME FOLDER`."""
 
 import json
 import os
@@ -16,16 +16,16 @@ from deposit.database import connect
 from deposit.sections import DatabaseSettings
 
 URL = "BENCH_URL"
-"""Environment variable with the database's address, which has a password."""
+"""Environment variable with the database URL, which contains a password."""
 PERIOD, MODEL_ID, THRESHOLD = "2010-05", "deposit-v1", 0.3
 REFERENCE, TRAINING = "reference.json", "training.parquet"
-"""Files in the folder that a watcher is given: the product's reference, and the rows that it counts."""
+"""Files in the folder of the watchers: the product's reference profile, and the training rows that it summarises."""
 EXPECTED = {"roc_auc": 0.75, "roc_auc_low": 0.74, "roc_auc_high": 0.76, "ece": 0.02, "ece_low": 0.01, "ece_high": 0.03}
 
 
 def counted(engine: Engine, folder: Path) -> Callable[[], Any]:
-    """What `deposit monitor` does with one model's month, from the first query to the stored figures."""
-    # with everything that the command imports, so that its memory is the command's
+    """Prepare what `deposit monitor` does for one model's month, from the first query to the stored metrics."""
+    # imports everything that the command imports, so that the memory is comparable
     from deposit.data.period import parse_period
     from deposit.model.evaluation import Economics
     from deposit.model.reference import ReferenceProfile
@@ -34,7 +34,7 @@ def counted(engine: Engine, folder: Path) -> Callable[[], Any]:
 
     span = parse_period(PERIOD)
 
-    def look() -> str:
+    def run() -> str:
         reference = ReferenceProfile.from_json(json.loads((folder / REFERENCE).read_text()))
         with engine.begin() as connection:
             observed = profile.profile_period(connection, span, MODEL_ID, reference)
@@ -43,11 +43,11 @@ def counted(engine: Engine, folder: Path) -> Callable[[], Any]:
             metric_rows.replace(connection, span.name, "deposit", kept)
         return assessment.status.title
 
-    return look
+    return run
 
 
 def evidently(engine: Engine, folder: Path) -> Callable[[], Any]:
-    """Evidently's presets with their defaults on the raw frame, as its quickstart has it."""
+    """Prepare Evidently's presets with their defaults on the raw frame, as in its quickstart."""
     import pandas as pd
     from evidently import BinaryClassification, DataDefinition, Dataset, Report
     from evidently.presets import ClassificationPreset, DataDriftPreset, DataSummaryPreset
@@ -61,34 +61,34 @@ def evidently(engine: Engine, folder: Path) -> Callable[[], Any]:
         ],
     )  # fmt: skip
     listed = ", ".join(f'"{column.sql_name}" AS "{column.name}"' for column in FEATURES)
-    # every name is the program's own
+    # safe: all names are constants
     query = (
         f"SELECT {listed}, probability, predictions.subscribes::int AS called, outcomes.subscribed::int AS y"  # noqa: S608
         " FROM predictions JOIN outcomes USING (prediction_id)"
     )
 
-    def look() -> int:
+    def run() -> int:
         current, reference = pd.read_sql(query, engine), pd.read_parquet(folder / TRAINING)
         snapshot = Report([DataDriftPreset(), DataSummaryPreset(), ClassificationPreset()]).run(
             Dataset.from_pandas(current, definition), Dataset.from_pandas(reference, definition)
         )
         return len(snapshot.dict()["metrics"])
 
-    return look
+    return run
 
 
 WATCHERS: Mapping[str, Callable[[Engine, Path], Callable[[], Any]]] = {"counted": counted, "evidently": evidently}
 
 
 def main() -> None:
-    """Look once; seconds, peak memory in MiB and what was found, as JSON."""
+    """Run a watcher once and print seconds, peak memory in MiB and the result as JSON."""
     name, folder = sys.argv[1:]
     engine = connect(DatabaseSettings(url=os.environ[URL]))
-    look = WATCHERS[name](engine, Path(folder))
+    watch = WATCHERS[name](engine, Path(folder))
     begun = time.perf_counter()
-    result = look()
+    result = watch()
     seconds = time.perf_counter() - begun
-    print(json.dumps({"seconds": seconds, "peak": peak(psutil.Process()), "found": result}))  # noqa: T201 - who started it reads this
+    print(json.dumps({"seconds": seconds, "peak": peak(psutil.Process()), "found": result}))  # noqa: T201 - read by the parent process
 
 
 if __name__ == "__main__":

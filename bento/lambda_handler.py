@@ -1,6 +1,7 @@
-"""What AWS Lambda's runtime imports: `lambda_handler.handler`, around the Bento that this file lies in.
+"""Entry point for AWS Lambda: the runtime imports `lambda_handler.handler`, which serves the Bento around this file.
 
-Without BentoML, which would double the time of a cold start and write to its home: what it packaged is a folder.
+BentoML itself is not imported: it would double the cold-start time and write to its home folder. An unpacked Bento is
+a plain folder that can be read without it.
 """
 
 import gc
@@ -13,11 +14,11 @@ from serving.lambda_adapter import front_end
 _BENTO = Path(__file__).resolve().parents[1]
 _NAME, _, _VERSION = Path(__file__).with_name("model.tag").read_text().strip().partition(":")
 
-# the one folder of a function that can be written to, and the one log that outlives it
-os.environ.setdefault("DEPOSIT_STATE_DIR", "/tmp/deposit")  # noqa: S108 - the function's own
+# /tmp is the only writable folder of a function, and PostgreSQL the only log that outlives it
+os.environ.setdefault("DEPOSIT_STATE_DIR", "/tmp/deposit")  # noqa: S108 - private to the function
 os.environ.setdefault("DEPOSIT_LOG__DESTINATION", "database")
 
 handler = front_end(service_settings(), _BENTO / "models" / _NAME / _VERSION)
-# a full collection would walk through all that the start made, and hold a request up
+# otherwise a full collection would traverse every object created at startup and delay a request
 gc.collect()
 gc.freeze()

@@ -1,9 +1,10 @@
-"""Serve the Bento that this file lies in: one process, no arbiter.
+"""Serve the Bento that contains this file in a single process, without BentoML's arbiter.
 
-`bentoml serve` starts a circus arbiter with the worker as its child: SIGKILL of the arbiter leaves a worker behind
-that holds the port, and a second process of 100 MB watches what supervisor watches already. This starts the same
-Bento in the process that supervisor started, and the kernel ends it if supervisor dies. BentoML starts and ends the
-service; requests go straight to the application, since BentoML's layers above it cost more than the model.
+`bentoml serve` starts a circus arbiter with the worker as its child process. If the arbiter is killed, an orphaned
+worker keeps the port, and the arbiter itself takes 100 MB to watch what supervisor watches already. This script runs
+the same Bento in the process that supervisor started, and the kernel terminates it if supervisor dies. BentoML handles
+startup and shutdown. Requests go straight to the application, because BentoML's layers above it cost more than the
+model.
 """
 
 import ctypes
@@ -21,13 +22,13 @@ from _bentoml_impl.loader import load
 
 _PR_SET_PDEATHSIG = 1
 _M_ARENA_MAX = -8
-# longer than the gateway keeps idle connections: it closes them, never this side while a request is on the way
+# longer than the gateway's own keep-alive, so that this side never closes a connection while a request is in flight
 _KEEP_ALIVE_SECONDS = 75
 Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 def main() -> None:
-    """Serve until SIGTERM, then finish what is in flight."""
+    """Serve until SIGTERM, then finish the requests in flight."""
     parser = ArgumentParser(description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
@@ -54,7 +55,7 @@ def main() -> None:
 
 
 def split(application: Asgi, bento: Asgi) -> Asgi:
-    """One ASGI application: start and end are BentoML's, requests the application's."""
+    """Return an ASGI application that sends HTTP requests to `application` and lifespan events to `bento`."""
 
     async def serve(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
@@ -67,16 +68,16 @@ def split(application: Asgi, bento: Asgi) -> Asgi:
 
 def _end_with_parent() -> None:
     parent = os.getppid()
-    if not parent:  # the first process of a container: its engine sees to its end
+    if not parent:  # PID 1 of a container, which the container engine stops
         return
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:
-        raise SystemExit("the supervisor died while this was starting")
+        raise SystemExit("supervisor died while the service was starting")
 
 
 def _share_heaps() -> None:
-    """Two heaps for all threads: glibc has one for each, and what a list freed in one is no use to the next thread."""
-    with suppress(AttributeError):  # another C library
+    """Limit glibc to two heaps (arenas): memory freed in one thread's heap cannot be reused by other threads."""
+    with suppress(AttributeError):  # not glibc
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
 
 

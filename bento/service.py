@@ -1,7 +1,7 @@
-"""The BentoML service: one baked-in model behind a bare ASGI application.
+"""The BentoML service: one baked-in model behind a plain ASGI application.
 
-BentoML packages, versions and starts it and answers /livez and /readyz; its own API layer, access log and metrics
-are off, since they cost more than the model.
+BentoML packages, versions and starts the service and answers /livez and /readyz. Its API layer, access log and metrics
+are off because they cost more than the model.
 """
 
 import gc
@@ -17,7 +17,7 @@ from serving.models import LoadedModel, ModelCache
 from serving.request_counts import Metrics, TrafficLog
 
 MODEL_TAG = Path(__file__).with_name("model.tag").read_text().strip()
-"""The packager writes this file; `:latest` would not do, for a store may hold several versions."""
+"""Tag of the baked-in model. The packager writes this file; `:latest` is ambiguous if a store has several versions."""
 
 settings = service_settings()
 metrics = Metrics()
@@ -35,7 +35,7 @@ application = Application(
 )
 @bentoml.asgi_app(application, path="/")
 class Deposit:
-    """Scores customers with the model that this Bento was built with."""
+    """Scores customers with the model that is baked into this Bento."""
 
     model = bentoml.models.BentoModel(MODEL_TAG)
 
@@ -44,16 +44,16 @@ class Deposit:
         log = prediction_log(settings)
         application.routes = routes(settings, models, log, metrics)
         self._traffic = TrafficLog(metrics.traffic, log)
-        # a full collection would walk through all that start-up made, and hold every request up for 100 ms
+        # otherwise a full collection would traverse every object created at startup and block all requests for 100 ms
         gc.collect()
         gc.freeze()
 
     @bentoml.on_startup  # type: ignore[untyped-decorator]
     async def start_traffic_log(self) -> None:
-        """Begin to log the traffic."""
+        """Start the periodic traffic log."""
         self._traffic.start()
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     async def close_traffic_log(self) -> None:
-        """Log the rest; all requests are answered."""
+        """Log the remaining traffic counts; all requests have been answered."""
         await self._traffic.close()

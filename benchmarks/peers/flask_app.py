@@ -1,6 +1,6 @@
-"""Peer (a), the stack most people would write: Flask, Waitress, a scikit-learn pipeline, one INSERT a request.
+"""Peer (a), what most people would write: Flask, Waitress, a scikit-learn pipeline, one INSERT per request.
 
-The database is the one that libpq's own variables (PGHOST, PGPORT, …) name.
+The database is set by libpq's environment variables (PGHOST, PGPORT, …).
 """
 
 import uuid
@@ -29,7 +29,7 @@ INSERT = "INSERT INTO predictions (request_id, customers, predictions) VALUES (%
 
 
 def create_app(model: Any, pool: ConnectionPool) -> Flask:
-    """The application around a model that is loaded once, and connections that are opened once."""
+    """Create the application with a loaded model and a connection pool."""
     app = Flask(__name__)
     columns = list(model.feature_names_in_)
 

@@ -1,6 +1,6 @@
-"""Peer (d), the lean limit: the service's own decoder, encoder and model in a bare ASGI application, and no more.
+"""Peer (d), the lean limit: only the service's decoder, encoder and model in a plain ASGI application.
 
-No key, no log, no error answers, one call of the model a request.
+No API key, no log, no error responses, one model call per request.
 """
 
 import sys
@@ -17,13 +17,13 @@ MODEL_ID = "lean-v1"
 
 
 class Lean:
-    """POST, any path: customers in, predictions out."""
+    """ASGI application that scores the customers of a POST request to any path."""
 
     def __init__(self, artifact: ModelArtifact) -> None:
-        from serving import request_schemas as customers
+        from serving import request_schemas
 
         self._artifact = artifact
-        self._customers = customers
+        self._request_schemas = request_schemas
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Answer one request."""
@@ -34,21 +34,21 @@ class Lean:
             message = await receive()
             body += message.get("body", b"")
             more = message.get("more_body", False)
-        answer = self._scored(body)
+        answer = self._score(body)
         length = str(len(answer)).encode()
         headers = [(b"content-type", b"application/json"), (b"content-length", length)]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
 
-    def _scored(self, body: bytes) -> bytes:
-        form, artifact = self._customers, self._artifact
-        asked = form.decode_request(body).customers
-        probabilities = artifact.probabilities(artifact.encoder.encode_rows(form.rows(asked))).tolist()
+    def _score(self, body: bytes) -> bytes:
+        schemas, artifact = self._request_schemas, self._artifact
+        customers = schemas.decode_request(body).customers
+        probabilities = artifact.probabilities(artifact.encoder.encode_rows(schemas.rows(customers))).tolist()
         predictions = [
-            form.Prediction(customer.id, "", probability, probability >= artifact.threshold)
-            for customer, probability in zip(asked, probabilities, strict=True)
+            schemas.Prediction(customer.id, "", probability, probability >= artifact.threshold)
+            for customer, probability in zip(customers, probabilities, strict=True)
         ]
-        answer: bytes = form.encode(form.PredictResponse(MODEL_ID, False, predictions))
+        answer: bytes = schemas.encode(schemas.PredictResponse(MODEL_ID, False, predictions))
         return answer
 
 

@@ -1,4 +1,4 @@
-"""Peer (b), BentoML as its quickstart shows it: a service class, a typed API, a model from the model store."""
+"""Peer (b), BentoML as in its quickstart: a service class, a typed API, a model from the model store."""
 
 import bentoml
 import pandas as pd

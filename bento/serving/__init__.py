@@ -1,1 +1,1 @@
-"""The service's inside: bytes in, ranked customers out; no BentoML here."""
+"""The service itself, from request bytes to ranked customers, without BentoML."""

@@ -1,4 +1,4 @@
-"""Who may ask what: API keys, their roles and limits."""
+"""Authentication and authorisation: API keys, their roles and rate limits."""
 
 import logging
 import math
@@ -27,7 +27,7 @@ _LATER = ((b"retry-after", b"5"),)
 
 
 class Client(NamedTuple):
-    """Who asks; `max_body_bytes` is the key's own limit, beside which the route's counts."""
+    """The client of a request; `max_body_bytes` is the key's own limit, which applies in addition to the route's."""
 
     name: str
     roles: frozenset[str]
@@ -50,15 +50,16 @@ _ANYBODY = Client(ANONYMOUS, _ALL_ROLES, _NO_LIMIT)
 
 
 class Access:
-    """Authenticates requests and checks their roles; follows the keys file within a second of its change.
+    """Authenticates requests and checks their roles, with keys that are reloaded while the service runs.
 
-    A secret that holds them is followed within a minute. A damaged or missing keys file never opens the service: the
-    keys read last stay good, and where there were none, all are refused.
+    A change of the keys file takes effect within a second, a change of a secret within a minute. A damaged or missing
+    keys file never opens the service: the keys that were loaded last stay valid, and if none were ever loaded, all
+    requests are rejected.
 
     Args:
-        limits: where the keys are (nowhere: no key is needed), rate and burst.
-        clock: seconds that only go up.
-        replicas: that share a client's requests, and so its limits.
+        limits: location of the keys (if there is none, no key is needed), rate and burst.
+        clock: monotonic clock, in seconds.
+        replicas: number of replicas that share a client's requests, and therefore its rate limit.
     """
 
     def __init__(self, limits: ServeSettings, clock: Callable[[], float] = time.monotonic, replicas: int = 1) -> None:
@@ -71,7 +72,7 @@ class Access:
         self._keys = None if document is None else Reloading(document, self._entries, _log_problem, clock)
 
     def authorise(self, headers: dict[bytes, bytes], role: str | None) -> Client:
-        """The client of a request for which `role` is needed. Raises RequestError 401, 403, 429 or 503."""
+        """Return the client of a request that requires `role`. Raises RequestError 401, 403, 429 or 503."""
         if role is None:
             return _NOBODY
         entry = self._entry(headers)
@@ -90,7 +91,7 @@ class Access:
         keys = self._keys.value()
         if keys is None or (keys.open and not self._keys.is_valid):
             raise http_error(
-                503, "the service cannot read its API keys, so it answers nobody; tell its operator", headers=_LATER
+                503, "the service cannot read its API keys and rejects all requests; tell its operator", headers=_LATER
             )
         return self._anonymous if keys.open else self._authenticate(headers.get(b"authorization"), keys.entries)
 
@@ -104,7 +105,7 @@ class Access:
             raise http_error(401, "the header Authorization must be: Bearer <key>", headers=_CHALLENGE)
         digest = sha256(match[1]).digest()
         owner: _Entry | None = None
-        for entry in entries:  # all of them, so that the time taken reveals nothing
+        for entry in entries:  # compare all of them, so that the duration reveals nothing
             if compare_digest(entry.digest, digest):
                 owner = entry
         if owner is None:
@@ -112,7 +113,7 @@ class Access:
         return owner
 
     def _entries(self, content: bytes) -> _Keys:
-        """Checked keys, ready to be compared. Raises ConfigError."""
+        """Parse and validate a keys file. Raises ConfigError."""
         file = parse(content)
         entries = [
             _Entry(
@@ -137,15 +138,15 @@ def _releaser(key_sha256: str | None) -> tuple[_Entry, ...]:
 
 
 def _log_problem(problem: str) -> None:
-    logger.critical("API KEYS: %s; the keys read before stay good, and if there are none everybody is refused", problem)
+    logger.critical("API KEYS: %s; keys loaded before stay valid, without any every request is rejected", problem)
 
 
 class RateLimiter:
-    """Each client may ask `burst` times at once and, from then on, at its own rate.
+    """Token bucket per client: `burst` requests at once, then requests at the client's own rate.
 
     Args:
-        burst: tokens of a full bucket.
-        clock: seconds that only go up.
+        burst: number of tokens in a full bucket.
+        clock: monotonic clock, in seconds.
     """
 
     def __init__(self, burst: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -154,7 +155,10 @@ class RateLimiter:
         self._buckets: dict[str, tuple[float, float]] = {}
 
     def acquire(self, name: str, rate: float) -> float:
-        """Take a token of a client that gets `rate` a second: 0, or the seconds until there is one."""
+        """Take one token from a client's bucket, which refills at `rate` tokens per second.
+
+        Returns 0, or the seconds until a token is available.
+        """
         now = self._clock()
         tokens, since = self._buckets.get(name, (self._burst, now))
         tokens = min(self._burst, tokens + (now - since) * rate)
@@ -165,5 +169,5 @@ class RateLimiter:
         return 0.0
 
     def keep(self, names: Collection[str]) -> None:
-        """Forget all clients but these."""
+        """Drop the buckets of all clients except these."""
         self._buckets = {name: bucket for name, bucket in self._buckets.items() if name in names}

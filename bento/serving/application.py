@@ -1,4 +1,4 @@
-"""The HTTP side: a bare ASGI application, since each layer above it costs a tenth of the throughput."""
+"""The HTTP layer: a plain ASGI application, because each framework layer above it costs a tenth of the throughput."""
 
 import asyncio
 import logging
@@ -34,9 +34,9 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
 
 class Application:
-    """Routes, access, one shape for all errors, a request id on every answer.
+    """Routes and authorises requests, formats all errors the same way, and sets a request id on every response.
 
-    `routes` is filled once the model is loaded; until then every path answers 503.
+    `routes` is filled once the model is loaded; until then every path returns 503.
     """
 
     def __init__(self, access: Access, metrics: Metrics, body_timeout: float) -> None:
@@ -65,7 +65,7 @@ class Application:
     async def _answer(
         self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, request_id: bytes
     ) -> tuple[Answer, str]:
-        """The answer, and the name of who gets it; empty if that is not known."""
+        """Return the response and the client's name, which is empty if the client is unknown."""
         name = ""
         try:
             route = self._route(scope["method"], scope["path"])
@@ -76,7 +76,9 @@ class Application:
             return Answer(encode(Error(error.problems)), JSON, error.headers, error.status), error.client or name
         except Exception:
             logger.exception("request %s failed: %s %s", request_id.decode(), scope["method"], scope["path"])
-            problem = Problem(None, None, f"the service failed; tell its operator request id {request_id.decode()}")
+            problem = Problem(
+                None, None, f"internal error; tell the service's operator request id {request_id.decode()}"
+            )
             return Answer(encode(Error([problem])), JSON, (), 500), name
 
     def _route(self, method: str, path: str) -> Route:
@@ -85,7 +87,7 @@ class Application:
         route = self.routes.get(path)
         if route is None:
             paths = ", ".join(path for path in self.routes if not path.startswith("/assets/"))
-            raise http_error(404, f"there is no such path here; try {paths}")
+            raise http_error(404, f"unknown path; try {paths}")
         if method != route.method and not (method == "HEAD" and route.method == "GET"):
             allow = ((b"allow", route.allowed.encode()),)
             raise http_error(405, f"{method} is not allowed here; use {route.allowed}", headers=allow)
@@ -97,7 +99,7 @@ async def _send(answer: Answer, request_id: bytes, head: bool, send: Send) -> No
     body = answer.body
     start = {"type": "http.response.start", "status": answer.status, "headers": headers}
     if isinstance(body, bytes):
-        if answer.status != 304:  # whose length would be that of the body it spares
+        if answer.status != 304:  # its content-length would be that of the omitted body
             headers.append((b"content-length", str(len(body)).encode()))
         await send(start)
         await send({"type": "http.response.body", "body": b"" if head else body})
@@ -117,7 +119,7 @@ def _request_id(headers: dict[bytes, bytes], attempt: Attempt | None) -> bytes:
 
 
 def routes(settings: Settings, models: ModelCache, log: PredictionLog, metrics: Metrics) -> Mapping[str, Route]:
-    """All paths; there are none, so 503 for all, until the model is loaded."""
+    """Return the routes of all paths, once the model is loaded."""
     recorder = Recorder(log)
     batcher = MicroBatcher(recorder, metrics, settings.serve.max_answer_bytes)
     serve, folder = settings.serve, settings.state.uploads

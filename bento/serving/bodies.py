@@ -1,4 +1,4 @@
-"""What comes in: bodies as they are sent, unpacked, decoded and read as JSON."""
+"""Request bodies: decompression, character encodings and JSON parsing."""
 
 import asyncio
 import codecs
@@ -19,12 +19,12 @@ _GZIP, _ZLIB = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS
 _WINDOWS = {"gzip": _GZIP, "x-gzip": _GZIP, "deflate": _ZLIB}
 _GZIP_MARK = b"\x1f\x8b"
 _STEP = 256 * 2**10
-"""Bytes, of the body or of its content, that are worked on at a time: about a millisecond."""
+"""Maximum number of bytes, compressed or decompressed, that are processed at a time; takes about a millisecond."""
 _SHOWN = 40
 
 
 class Decompressor:
-    """The content of one compressed body, whose parts come one after another.
+    """Incremental decompressor for one request body.
 
     Args:
         coding: `gzip`, `x-gzip` or `deflate`.
@@ -35,7 +35,10 @@ class Decompressor:
         self._stream = zlib.decompressobj(_WINDOWS[coding])
 
     def steps(self, part: bytes) -> Iterator[bytes]:
-        """What the next part holds, at most 256 KiB at a time; any may be empty. Raises RequestError 400."""
+        """Decompress the next part of the body, yielding pieces of at most 256 KiB, some of which may be empty.
+
+        Raises RequestError 400 if the body is damaged.
+        """
         try:
             for start in range(0, len(part), _STEP):
                 yield from self._steps(part[start : start + _STEP])
@@ -43,38 +46,41 @@ class Decompressor:
             raise http_error(400, f"the body is damaged, or not compressed as {self._coding}; send it again") from error
 
     def finish(self) -> None:
-        """No more parts come. Raises RequestError 400 if the content is not complete."""
+        """Check that the stream is complete, after its last part. Raises RequestError 400 if it is not."""
         if not self._stream.eof:
-            raise http_error(400, f"the body breaks off before its {self._coding} stream ends; send it again")
+            raise http_error(400, f"the body ends before its {self._coding} stream does; send it again")
 
     def _steps(self, rest: bytes) -> Iterator[bytes]:
         full = False
         while rest or full:
-            if self._stream.eof:  # a file of gzip may hold several streams
+            if self._stream.eof:  # a gzip file may contain several streams
                 self._stream = zlib.decompressobj(_WINDOWS[self._coding])
             piece = self._stream.decompress(rest, _STEP)
             rest = self._stream.unused_data or self._stream.unconsumed_tail
-            # a full step may have left content in the stream when all of the body is in it
+            # after a full piece, the stream may still buffer content although the whole input was consumed
             full = len(piece) == _STEP and not self._stream.eof
             yield piece
 
 
 def decompressor_of(headers: Iterable[tuple[bytes, bytes]]) -> Decompressor | None:
-    """What reads a body with these headers, None if it is not compressed. Raises RequestError 415."""
-    stated = b",".join(value for name, value in headers if name == b"content-encoding").decode("latin-1")
-    codings = [coding for coding in (name.strip().lower() for name in stated.split(",")) if coding]
+    """Return the decompressor for a body with these headers, or None if it is not compressed.
+
+    Raises RequestError 415 if the content coding is not supported.
+    """
+    declared = b",".join(value for name, value in headers if name == b"content-encoding").decode("latin-1")
+    codings = [coding for coding in (name.strip().lower() for name in declared.split(",")) if coding]
     codings = [coding for coding in codings if coding != "identity"]
     if not codings:
         return None
     if len(codings) > 1 or codings[0] not in _WINDOWS:
-        raise _not_read(", ".join(codings))
+        raise _unsupported(", ".join(codings))
     return Decompressor(codings[0])
 
 
 async def decompressed(
     parts: AsyncIterator[bytes], decompressor: Decompressor, limit: int
 ) -> AsyncGenerator[bytes, None]:
-    """The content of a body's parts, none empty. Raises RequestError 400, or 413 above `limit` bytes."""
+    """Yield the decompressed body in non-empty pieces. Raises RequestError 400, or 413 above `limit` bytes."""
     size = 0
     async for part in parts:
         for piece in decompressor.steps(part):
@@ -85,18 +91,18 @@ async def decompressed(
                 )
             if piece:
                 yield piece
-            await asyncio.sleep(0)  # the other requests' turn
+            await asyncio.sleep(0)  # let other requests run
     decompressor.finish()
 
 
-def _not_read(codings: str) -> RequestError:
+def _unsupported(codings: str) -> RequestError:
     names = codings if len(codings) <= _SHOWN else codings[: _SHOWN - 1] + "…"
-    message = f"Content-Encoding: {names} is not read here; send the body as gzip or deflate, or not compressed"
+    message = f"Content-Encoding: {names} is not supported; send the body as gzip or deflate, or uncompressed"
     return http_error(415, message, headers=((b"accept-encoding", b"gzip, deflate"),))
 
 
 def declared_codec(label: str | None) -> str | None:
-    """The codec of a charset that the sender states; None if none is. Raises RequestError 415 for an unknown one."""
+    """Return the codec of the declared charset, or None if none is declared. Raises RequestError 415 if unknown."""
     if not label:
         return None
     codec = codec_of(label)
@@ -107,7 +113,7 @@ def declared_codec(label: str | None) -> str | None:
 
 @contextmanager
 def refusals(status: int, field: str | None) -> Iterator[None]:
-    """Turn what the reader refuses into RequestError: `status`, or 413 for what is too large."""
+    """Convert a reader's DataError to a RequestError with `status`, or with 413 if the data is too large."""
     try:
         yield
     except DataError as error:
@@ -116,16 +122,16 @@ def refusals(status: int, field: str | None) -> Iterator[None]:
 
 _UTF8 = "utf-8"
 _MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
-"""That of UTF-32, little end first, begins like that of UTF-16."""
+"""Byte-order marks; that of UTF-32-LE begins with that of UTF-16-LE."""
 _LONGEST_NUMBER = 400
-"""Digits, more than any double has: Python refuses to read integers of more than 4300."""
+"""Maximum digits of an integer literal, more than any double has; Python raises an error above 4300 digits."""
 
 
 def as_utf8(body: bytes, charset: str | None) -> bytes:
-    """A JSON body in UTF-8 without a byte-order mark; the same bytes if they are that already.
+    """Convert a JSON body to UTF-8 without a byte-order mark; returns the same bytes if it is already that.
 
-    `charset` is the stated one; a byte-order mark, or the zeros of UTF-16 and UTF-32, count for more.
-    Raises RequestError 400 for bytes that do not fit, 415 for an unknown charset.
+    `charset` is the declared one. A byte-order mark, or the zero bytes of UTF-16 and UTF-32, take precedence over it.
+    Raises RequestError 400 if the bytes cannot be decoded, 415 if the charset is unknown.
     """
     codec = declared_codec(charset) or _UTF8
     if body.startswith(_MARKS) or b"\0" in body[:4]:
@@ -139,10 +145,10 @@ def as_utf8(body: bytes, charset: str | None) -> bytes:
 
 
 def read_leniently(body: bytes) -> Any:
-    """The document in a JSON body, with NaN and lone surrogates; a field that stands twice has the value TWICE.
+    """Parse a JSON body, allowing NaN and lone surrogates; a field that occurs twice in an object gets the value TWICE.
 
-    Names of fields may stand in an answer: of a lone surrogate they have a question mark.
-    Raises RequestError 400 telling where it is not JSON.
+    Lone surrogates in field names are replaced by question marks, because a response may quote those names.
+    Raises RequestError 400, with the position, if the body is not JSON.
     """
     if not body.strip():
         raise http_error(400, "the body is empty; send JSON")
@@ -153,7 +159,7 @@ def read_leniently(body: bytes) -> Any:
     except json.JSONDecodeError as error:
         raise http_error(400, f"the body is not JSON: see line {error.lineno}, column {error.colno}") from error
     except RecursionError as error:
-        raise http_error(400, "the body is nested too deeply; see /docs.json for its form") from error
+        raise http_error(400, "the body is nested too deeply; see /docs.json for its schema") from error
 
 
 def _not_text(codec: str, error: UnicodeDecodeError) -> RequestError:
@@ -179,7 +185,7 @@ def _integer(digits: str) -> int | float:
 
 
 def parse_body(body: bytes, charset: str | None, max_customers: int) -> tuple[bytes, PredictRequest]:
-    """The body in UTF-8, as it is logged, and the request in it. Raises RequestError 400, 415 or 422."""
+    """Return the body in UTF-8, as it is logged, and the parsed request. Raises RequestError 400, 415 or 422."""
     text = as_utf8(body, charset)
     try:
         content = decode_request(text)
@@ -194,13 +200,13 @@ def parse_body(body: bytes, charset: str | None, max_customers: int) -> tuple[by
 
 
 def _repeats_fields(document: dict[str, Any]) -> bool:
-    """Whether a field of a request, or of one of its customers, stands more than once."""
+    """Return whether a field of the request, or of one of its customers, occurs more than once."""
     if TWICE in document.values():
         return True
     return any(TWICE in customer.values() for customer in document["customers"])
 
 
 def _explanation(body: bytes) -> RequestError:
-    """Look again, slowly and with a lenient reader, so that NaN and the like are named by row and field."""
+    """Parse the body again with the slower, lenient reader, so that problems like NaN are reported by row and field."""
     problems = problems_of(read_leniently(body))
     return RequestError(422, problems) if problems else http_error(400, "the body is not JSON as RFC 8259 describes it")

@@ -1,4 +1,4 @@
-"""Small documents that somebody else replaces, and where they are: files, secrets of AWS, objects of the store."""
+"""Small documents that are reloaded when they change: files, AWS secrets, and objects in the object store."""
 
 import math
 import time
@@ -18,11 +18,11 @@ _CONNECT_SECONDS, _READ_SECONDS, _ATTEMPTS = 2, 3, 2
 
 
 class Document(ABC):
-    """One document.
+    """A document that may be replaced while the service runs.
 
     Args:
-        name: how messages call it.
-        every: seconds between two looks at it.
+        name: name of the document in messages.
+        every: polling interval in seconds.
     """
 
     def __init__(self, name: str, every: float) -> None:
@@ -31,20 +31,20 @@ class Document(ABC):
 
     @abstractmethod
     def read(self, seen: Any) -> tuple[Any, bytes] | None:
-        """Its version and content, or None if the version is still `seen`. Raises DepositError."""
+        """Return the version and content, or None if the version is still `seen`. Raises DepositError."""
 
 
 class FileDocument(Document):
-    """A file, which is replaced whole."""
+    """A file that is replaced as a whole."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(str(path), 1.0)
         self._path = path
 
     def read(self, seen: Any) -> tuple[Any, bytes] | None:
-        """By its time, inode and size. Raises ConfigError."""
+        """Read the file if its times, inode or size changed. Raises ConfigError."""
         try:
-            # before reading: what is replaced meanwhile looks changed the next time
+            # taken before reading, so that a file replaced in between is read again the next time
             version = _signature(self._path)
             return None if version == seen else (version, self._path.read_bytes())
         except OSError as error:
@@ -52,20 +52,20 @@ class FileDocument(Document):
 
 
 class SecretDocument(Document):
-    """A secret of AWS Secrets Manager by its name or ARN, read with the machine's own role."""
+    """A secret in AWS Secrets Manager, by name or ARN, read with the machine's own IAM role."""
 
     def __init__(self, secret: str) -> None:
         super().__init__(f"the secret {secret}", _REMOTE_SECONDS)
         self._secret = secret
 
     def read(self, seen: Any) -> tuple[Any, bytes] | None:
-        """By its content. Raises ConfigError, UpstreamError."""
+        """Fetch the secret and compare its content. Raises ConfigError, UpstreamError."""
         content = fetch(SETTING, self._secret).encode()
         return None if content == seen else (content, content)
 
 
 class ObjectDocument(Document):
-    """An object of the store by its `s3://bucket/key`."""
+    """An object in the object store, by its URI `s3://bucket/key`."""
 
     def __init__(self, uri: str, store: StoreSettings) -> None:
         super().__init__(uri, _REMOTE_SECONDS)
@@ -73,8 +73,11 @@ class ObjectDocument(Document):
         self._bucket: Any = None
 
     def read(self, seen: Any) -> tuple[Any, bytes] | None:
-        """By its content, which is as small as an answer that it has not changed. Raises SourceError, UpstreamError."""
-        # boto3 takes half a second to import, which a service with a file does without
+        """Fetch the object and compare its content, which is as small as a "not modified" response would be.
+
+        Raises SourceError, UpstreamError.
+        """
+        # imported here because boto3 takes half a second to import, which a service that reads a file can avoid
         from deposit.store import ObjectStore, split_uri
 
         name, key = split_uri(self.name)
@@ -85,7 +88,7 @@ class ObjectDocument(Document):
 
 
 def keys_document(serve: ServeSettings) -> Document | None:
-    """Where the API keys are; None if no key is needed. Raises ConfigError for two places."""
+    """Return the document with the API keys, or None if no key is needed. Raises ConfigError if two are configured."""
     place = place_of(serve)
     if place is None:
         return None
@@ -93,7 +96,7 @@ def keys_document(serve: ServeSettings) -> Document | None:
 
 
 def catalog_document(serve: ServeSettings, store: StoreSettings, path: Path) -> Document:
-    """Where the list of the registered models is; the file at `path` where no object is named."""
+    """Return the document with the model catalog: the configured object, or else the file at `path`."""
     return ObjectDocument(serve.catalog_uri, store) if serve.catalog_uri else FileDocument(path)
 
 
@@ -106,13 +109,13 @@ T = TypeVar("T")
 
 
 class Reloading(Generic[T]):
-    """The parsed content of a document; one look at it per interval at most, and nothing else while it stays the same.
+    """The parsed content of a document, polled at most once per interval and parsed again only if it changed.
 
     Args:
-        document: where it is and how often to look.
-        parse: from content to value; raises DepositError.
-        log: is called once for each thing that is wrong with the document.
-        clock: seconds that only go up.
+        document: document to poll.
+        parse: function that parses the content; raises DepositError.
+        log: function that is called once for each new problem with the document.
+        clock: monotonic clock, in seconds.
     """
 
     def __init__(
@@ -123,7 +126,7 @@ class Reloading(Generic[T]):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.is_valid = False
-        """Whether the document is, as seen last, there and well-formed."""
+        """Whether the document existed and was well-formed when it was last read."""
         self._document = document
         self._parse = parse
         self._log = OnChange(log)
@@ -133,14 +136,14 @@ class Reloading(Generic[T]):
         self._seen: Any = None
 
     def value(self) -> T | None:
-        """The document when it was valid the last time; None if it never was."""
+        """Return the last valid value, or None if the document was never valid."""
         now = self._clock()
         if now >= self._next:
             self._next = now + self._document.every
-            self._look()
+            self._reload()
         return self._value
 
-    def _look(self) -> None:
+    def _reload(self) -> None:
         try:
             read = self._document.read(self._seen)
         except DepositError as error:

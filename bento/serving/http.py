@@ -1,4 +1,4 @@
-"""What handlers see of HTTP: a request, an answer, a route."""
+"""HTTP as handlers see it: requests, responses (`Answer`) and routes."""
 
 import asyncio
 import re
@@ -19,18 +19,18 @@ XLSX = b"application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _ATTEMPT = b"x-deposit-attempt"
 _ATTEMPT_FORM = re.compile(rb"([0-9]{13})-([0-9a-f-]{36})")
 _LONGEST_MS = 60_000
-"""More than a client may take to send a body and the gateway to find a service."""
+"""Maximum age of an attempt: more than sending the body and finding a replica can take."""
 _PARAMETER = re.compile(rb';\s*([^\s=;"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*))')
 
 
 class Request:
-    """One request that may be answered: its client is known and allowed to ask.
+    """A request whose client is authenticated and authorised.
 
     Args:
-        scope: ASGI's connection scope.
-        receive: ASGI's channel of the body's parts.
-        request_id: as sent or made; stands in the answer, the log and every entry of the spool.
-        timeout: seconds that the body's next part may take.
+        scope: ASGI connection scope.
+        receive: ASGI callable that returns the parts of the body.
+        request_id: id sent by the client, or generated; included in the response, the log and every spool entry.
+        timeout: maximum wait for the next part of the body, in seconds.
     """
 
     __slots__ = (
@@ -53,15 +53,15 @@ class Request:
         self._timeout = timeout
 
     async def body(self, limit: int) -> bytes:
-        """The whole body, decompressed.
+        """Return the whole body, decompressed.
 
-        Raises RequestError: 413 above `limit` bytes or the client's own, 400, 408, 415.
+        Raises RequestError: 413 above `limit` bytes or the client's own limit; 400, 408 or 415 if it cannot be read.
         """
         parts = [part async for part in self.chunks(limit)]
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def chunks(self, limit: int) -> AsyncIterator[bytes]:
-        """The body in parts as they come, decompressed, none empty. Raises RequestError as `body` does."""
+        """Yield the body in non-empty parts as they arrive, decompressed. Raises RequestError as `body` does."""
         limit = min(limit, self.client.max_body_bytes)
         received = self._received(limit)
         if b"content-encoding" not in self.headers:
@@ -70,7 +70,7 @@ class Request:
         return received if decompressor is None else decompressed(received, decompressor, limit)
 
     async def _received(self, limit: int) -> AsyncIterator[bytes]:
-        """The body's parts as they were sent."""
+        """Yield the parts of the body as they were sent."""
         declared = self.headers.get(b"content-length", b"0")
         if declared.isdigit() and int(declared) > limit:
             raise _too_large(limit)
@@ -90,14 +90,16 @@ class Request:
             async with asyncio.timeout(self._timeout):
                 message = await self._receive()
         except TimeoutError as error:
-            raise http_error(408, f"no more of the body came for {self._timeout:g} seconds; send it again") from error
+            raise http_error(
+                408, f"no data of the body arrived for {self._timeout:g} seconds; send it again"
+            ) from error
         if message["type"] == "http.disconnect":
-            raise http_error(400, "the client went away before the body was complete")
+            raise http_error(400, "the client disconnected before the body was complete")
         return message
 
 
 class Answer(NamedTuple):
-    """What a handler gives: the whole body, or its parts as they are made; `model_id` of the model that answered."""
+    """A response: the whole body, or its parts as they are generated; `model_id` names the model that was used."""
 
     body: bytes | AsyncGenerator[bytes, None]
     content_type: bytes = JSON
@@ -110,7 +112,7 @@ Handler = Callable[[Request], Awaitable[Answer]]
 
 
 class Route(NamedTuple):
-    """Who may ask what, and who answers; with `role` None, anybody may."""
+    """A route: its method, the role it requires (None for public routes) and its handler."""
 
     method: str
     role: str | None
@@ -118,17 +120,17 @@ class Route(NamedTuple):
 
     @property
     def allowed(self) -> str:
-        """Value of the header Allow."""
+        """Value of the Allow header."""
         return "GET, HEAD" if self.method == "GET" else self.method
 
 
 def content_type(request: Request) -> bytes:
-    """The media type of the request's body, lower case, without parameters."""
+    """Return the media type of the request's body, in lower case, without parameters."""
     return request.headers.get(b"content-type", b"").split(b";")[0].strip().lower()
 
 
 def charset_of(request: Request) -> str | None:
-    """The charset that the Content-Type states, lower case, without quotes; None if it states none."""
+    """Return the charset parameter of the Content-Type, in lower case without quotes, or None if there is none."""
     for name, quoted, plain in _PARAMETER.findall(request.headers.get(b"content-type", b"")):
         if name.lower() == b"charset":
             value: bytes = plain or re.sub(rb"\\(.)", rb"\1", quoted)
@@ -137,10 +139,10 @@ def charset_of(request: Request) -> str | None:
 
 
 def answer_too_large(size: int, limit: int) -> RequestError:
-    """A refusal of an answer of `size` bytes or more, before anything of it is recorded."""
+    """Return the error for a response of at least `size` bytes, which is raised before anything is recorded."""
     return http_error(
         413,
-        f"the answer would have {size:,} bytes or more, {limit:,} can be sent from here; send fewer customers: "
+        f"the answer would have {size:,} bytes or more, but the limit here is {limit:,}; send fewer customers: "
         "nothing was recorded",
     )
 
@@ -154,7 +156,7 @@ _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def event_time_of(request: Request) -> int:
-    """When the prediction counts as made, µs since the epoch: an admin's X-Event-Time, else when the request came.
+    """Return the event time of a prediction in µs since the epoch: an admin's X-Event-Time, or else the arrival time.
 
     Raises RequestError 403 or 422.
     """
@@ -167,12 +169,12 @@ def event_time_of(request: Request) -> int:
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None or not _EARLIEST <= moment <= datetime.now(UTC):
-        raise http_error(422, "must be a past time with its offset, like 2010-05-03T09:30:00Z", "X-Event-Time")
+        raise http_error(422, "must be a past time with its UTC offset, like 2010-05-03T09:30:00Z", "X-Event-Time")
     return int(moment.timestamp() * 1_000_000)
 
 
 def is_dry_run(request: Request) -> bool:
-    """Whether the predictions shall leave no trace in the log, by an admin's X-Dry-Run.
+    """Return whether an admin's X-Dry-Run asks not to log the predictions.
 
     Raises RequestError 403 or 422.
     """
@@ -180,17 +182,17 @@ def is_dry_run(request: Request) -> bool:
         return False
     _require_admin(request, "X-Dry-Run")
     if request.headers[_DRY_RUN] != b"true":
-        raise http_error(422, "must be true, or left out", "X-Dry-Run")
+        raise http_error(422, "must be true, or omitted", "X-Dry-Run")
     return True
 
 
 def _require_admin(request: Request, header: str) -> None:
     if ADMIN not in request.client.roles:
-        raise http_error(403, f"{header} is for keys with the role admin; leave it out", header)
+        raise http_error(403, f"{header} requires a key with the role admin; omit it", header)
 
 
 async def whole(parts: AsyncGenerator[bytes, None], most: int) -> bytes:
-    """All parts of an answer. Raises RequestError 413 if they are more than may be sent."""
+    """Join all parts of a response. Raises RequestError 413 if they exceed `most` bytes."""
     body = bytearray()
     async with aclosing(parts):
         async for part in parts:
@@ -201,30 +203,30 @@ async def whole(parts: AsyncGenerator[bytes, None], most: int) -> bytes:
 
 
 class Attempt(NamedTuple):
-    """The name that the gateway gave to a request, which it sends again if its service is killed before it answers.
+    """Identity of a request at the gateway, which retries the request if a replica is killed before it responds.
 
-    That service may have recorded its predictions already. So what is asked under one name gets the same ids at the
-    same time: in PostgreSQL both are one.
+    The killed replica may have recorded its predictions already. A retry therefore gets the same prediction ids and
+    event time, so that PostgreSQL stores each prediction once.
 
     Args:
-        at: when it came to the gateway, milliseconds since the epoch.
-        key: nobody else's.
+        at: time at which the request reached the gateway, in milliseconds since the epoch.
+        key: idempotency key, unique to the request and the same for its retries.
     """
 
     at: int
     key: bytes
 
     def random(self, model_id: str, body: bytes, size: int) -> bytes:
-        """As many bytes as are wanted, the same ones for the same body and model alone.
+        """Return `size` pseudo-random bytes, determined by the key, the model and the body.
 
-        So whoever reaches a service past the gateway and names two requests alike hides nothing.
+        A client that bypasses the gateway and reuses a key for another request thus cannot hide a prediction.
         """
-        # the body by its digest, which processors have instructions for
+        # hash the body with SHA-256 first, for which processors have instructions
         return shake_128(b"\0".join((self.key, model_id.encode(), sha256(body).digest()))).digest(size)
 
 
 def attempt_of(headers: Mapping[bytes, bytes]) -> Attempt | None:
-    """The gateway's name of a request; None if it did not give one, or not just now."""
+    """Return the identity that the gateway gave to a request, or None if there is none or it is too old."""
     match = _ATTEMPT_FORM.fullmatch(headers.get(_ATTEMPT, b""))
     if match is None:
         return None

@@ -1,4 +1,4 @@
-"""The service as a function on AWS Lambda behind an HTTP API or a function's URL (events of format 2.0)."""
+"""The service as an AWS Lambda function behind an HTTP API or a function URL (payload format 2.0)."""
 
 import re
 from contextlib import suppress
@@ -21,18 +21,19 @@ from serving.problems import RequestError
 from serving.request_counts import Metrics, TrafficLog
 
 MAX_ANSWER_BYTES = 4_500_000
-"""Lambda takes 6 MB of answer, in which the body is base64 if it is large."""
+"""Lambda limits responses to 6 MB, which includes the base64 overhead of large bodies."""
 _AS_TEXT = 256 * 2**10
-"""Larger bodies go as base64, whose size is known; as text, a quote takes two bytes and a letter with an accent six."""
+"""Larger bodies are sent as base64, whose size is predictable; in JSON text a quote takes two bytes, an accented letter
+six."""
 _FORMAT = "2.0"
 
 
 class HttpApiEvent(HTTPGateway):
-    """One event, and the answer to it; the stage's name in its path is nobody's business but the API's."""
+    """Converts one event to ASGI and back, without the stage name that the API puts into the path."""
 
     @classmethod
     def infer(cls, event: dict[str, Any], context: Any, config: LambdaConfig) -> bool:
-        """Whether this is an event of format 2.0."""
+        """Return whether this is an event in payload format 2.0."""
         return event.get("version") == _FORMAT and super().infer(event, context, config)
 
     def __init__(self, event: dict[str, Any], context: Any, config: LambdaConfig) -> None:
@@ -41,14 +42,14 @@ class HttpApiEvent(HTTPGateway):
         super().__init__(event, context, {**config, "api_gateway_base_path": prefix[0] if prefix else "/"})
 
     def __call__(self, response: Response) -> dict[str, Any]:
-        """What Lambda is given."""
+        """Convert a response to Lambda's format."""
         if len(response["body"]) > _AS_TEXT:
             self.config["text_mime_types"] = []
         return super().__call__(response)
 
 
 class LambdaAdapter:
-    """Answers events; what was answered, and what was counted of it, is stored before the function is frozen."""
+    """Handles events; predictions and traffic counts are stored before the function is frozen."""
 
     def __init__(self, application: Application, traffic: TrafficLog, log: PredictionLog) -> None:
         self._application = application
@@ -57,11 +58,11 @@ class LambdaAdapter:
         self._mangum = Mangum(self._serve, lifespan="off", custom_handlers=[HttpApiEvent])
 
     def __call__(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
-        """The answer to an event."""
+        """Return the response to an event."""
         return self._mangum(event, context)
 
     def close(self) -> None:
-        """Give the connection back; Lambda itself never says when a function's time is over."""
+        """Close the database connection; Lambda itself never announces the end of a function."""
         self._log.close()
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,18 +71,18 @@ class LambdaAdapter:
 
 
 def front_end(settings: Settings, model: Path) -> LambdaAdapter:
-    """The whole service around the model in a folder, warm: what the first request needs is there.
+    """Build the service for the model in a folder and warm it up for the first request.
 
-    Raises ConfigError for settings with which what was answered could be lost, or everybody would be answered.
+    Raises ConfigError if, with these settings, predictions could be lost or the service would be open to everybody.
     """
     if settings.log.destination != "database":
         raise ConfigError(
-            "DEPOSIT_LOG__DESTINATION must be `database`: a function is frozen after its answer, its disk goes with it"
+            "DEPOSIT_LOG__DESTINATION must be `database`: a function is frozen after its response and loses its disk"
         )
     if keys_document(settings.serve) is None:
         raise ConfigError(
-            "DEPOSIT_SERVE__KEYS_SECRET_ID is not set: the world can reach an HTTP API; to answer everybody, let "
-            'the secret say {"open": true}'
+            "DEPOSIT_SERVE__KEYS_SECRET_ID is not set, although an HTTP API is public; to allow requests without a "
+            'key, set the secret to {"open": true}'
         )
     if settings.serve.max_answer_bytes is None:
         settings = settings.changed("serve", max_answer_bytes=MAX_ANSWER_BYTES)
@@ -94,7 +95,7 @@ def front_end(settings: Settings, model: Path) -> LambdaAdapter:
 
 
 def _warm(access: Access, models: ModelCache, log: PredictionLog) -> None:
-    """Read keys and catalog, connect to PostgreSQL, call the model; what fails now may work when it is asked for."""
+    """Read keys and catalog, connect to PostgreSQL, call the model; errors are ignored, a later request may succeed."""
     models.listing()
     with suppress(RequestError):
         access.authorise({}, PREDICT)

@@ -1,4 +1,4 @@
-"""Models by id: the baked-in one at once, any other registered one from the object store."""
+"""Models by id: the baked-in model immediately, any other registered model from the object store."""
 
 import asyncio
 import json
@@ -34,18 +34,18 @@ _MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}-v[1-9][0-9]{0,8}")
 _PREVIOUS = "previous"
 _LATER = ((b"retry-after", b"5"),)
 _LOADS = 4
-"""Models that may be on their way from the object store at the same time."""
+"""Maximum number of models that are loaded from the object store at the same time."""
 _WAIT_SECONDS = 30.0
-"""How long a request waits for its model; the load goes on for the next one."""
+"""Maximum time a request waits for its model; loading continues for later requests."""
 
 
 @dataclass(frozen=True, eq=False)
 class LoadedModel:
-    """A model that can answer.
+    """A model that is ready to score.
 
     Args:
-        release: what is known of it: version, created, dataset, metrics.
-        card: its model card as HTML; None of models trained before there were any, and of those not baked in.
+        release: metadata of the model: version, created, dataset, metrics.
+        card: model card as HTML; None for models trained before cards existed and for models that are not baked in.
     """
 
     model_id: str
@@ -56,24 +56,24 @@ class LoadedModel:
 
     @classmethod
     def open(cls, folder: Path, limits: ExpirySettings) -> "LoadedModel":
-        """The model that lies in the Bento. Raises IntegrityError."""
+        """Load the baked-in model from its folder in the Bento. Raises IntegrityError."""
         release, artifact = json.loads((folder / "release.json").read_text()), ModelArtifact.load(folder, threads=1)
         card = folder / "card.html"
         content = card.read_bytes() if card.exists() else None
         return cls(release["model_id"], artifact, release, Expiry.of(artifact.metadata, limits), content)
 
     def is_stale(self, event_time: int) -> bool:
-        """Whether it is too old for a request of that time, in µs since the epoch."""
+        """Return whether the model is too old for a request with this event time, in µs since the epoch."""
         return self.expiry.is_stale(month_number(datetime.fromtimestamp(event_time // 1_000_000, UTC)))
 
 
 class ModelCache:
-    """The served model, and others by id: at most `models_kept` of them stay loaded.
+    """The served model, and an LRU cache of at most `models_kept` other models.
 
     Args:
         served: the baked-in model.
-        settings: catalog, object store (its key needs no more than to read MLflow's bucket), models to keep, and
-            the economics that `listing` shows.
+        settings: catalog, object store (its key only needs read access to MLflow's bucket), cache size, and the
+            economics that `listing` shows.
     """
 
     def __init__(self, served: LoadedModel, settings: Settings) -> None:
@@ -86,15 +86,15 @@ class ModelCache:
         self._catalog = Reloading(catalog, _by_id, partial(logger.warning, "models by id: %s"))
         self._fetcher = Fetcher(settings.store)
         self._threads = ThreadPoolExecutor(max_workers=_LOADS, thread_name_prefix="model")
-        # by place and sha256, so that what was registered anew is loaded anew
+        # keyed by location and sha256, so that a model that was registered again is loaded again
         self._kept: OrderedDict[Files, LoadedModel] = OrderedDict()
         self._loading: dict[Files, asyncio.Task[LoadedModel]] = {}
 
     async def get(self, model_id: str | None) -> LoadedModel:
-        """The served model at once, or the registered one with that id.
+        """Return the served model immediately, or load the registered model with that id.
 
-        Raises RequestError: 422 not an id, 404 not registered (both without asking the object store), 502 its files are
-        not those that were registered, 503 the object store does not answer.
+        Raises RequestError: 422 if it is not an id, 404 if it is not registered (both without contacting the object
+        store), 502 if its files do not match the registered digests, 503 if the object store is unavailable.
         """
         if model_id is None or model_id == self.served.model_id:
             return self.served
@@ -106,9 +106,9 @@ class ModelCache:
         loading = self._loading.get(model.files)
         if loading is None:
             loading = self._loading[model.files] = asyncio.create_task(self._load(model))
-            loading.add_done_callback(partial(self._keep, model.files))
+            loading.add_done_callback(partial(self._on_loaded, model.files))
         try:
-            # one client that goes away must not take the model from the others that wait for it
+            # shielded, so that a client that disconnects does not cancel the load for other waiting requests
             return await asyncio.wait_for(asyncio.shield(loading), _WAIT_SECONDS)
         except TimeoutError as error:
             raise http_error(
@@ -116,7 +116,7 @@ class ModelCache:
             ) from error
 
     def listing(self) -> bytes:
-        """The answer to `GET /models`: the served model, the previous one, then the others, newest first."""
+        """Return the response to `GET /models`: the served model, the previous one, then the others, newest first."""
         registered, month = self._catalog.value() or {}, month_number(datetime.now(UTC))
         served = registered.get(self.served.model_id)
         first = {
@@ -145,7 +145,7 @@ class ModelCache:
             raise http_error(422, "must be a model id like deposit-v7", "model")
         model = (self._catalog.value() or {}).get(model_id)
         if model is None:
-            raise http_error(404, f"there is no model {model_id}; GET /models lists those there are", "model")
+            raise http_error(404, f"there is no model {model_id}; GET /models lists the registered ones", "model")
         return model
 
     async def _load(self, model: CatalogModel) -> LoadedModel:
@@ -154,18 +154,18 @@ class ModelCache:
             artifact = await loop.run_in_executor(self._threads, self._fetcher.fetch, model.files)
         except (UpstreamError, ConfigError) as error:
             logger.warning("model %s cannot be loaded now: %s", model.model_id, error)
-            message = f"model {model.model_id} cannot be loaded now, the object store does not answer; try again"
+            message = f"model {model.model_id} cannot be loaded now: the object store is unavailable; try again"
             raise http_error(503, message, "model", headers=_LATER) from error
         except DataError as error:
-            logger.critical("MODEL %s IS REFUSED: %s", model.model_id, error)
-            message = f"model {model.model_id} is refused: its files are not as registered; tell the operator"
+            logger.critical("MODEL %s IS REJECTED: %s", model.model_id, error)
+            message = f"model {model.model_id} is rejected: its files do not match the registry; tell the operator"
             raise http_error(502, message, "model") from error
         logger.warning("loaded model %s from the object store", model.model_id)
         return LoadedModel(model.model_id, artifact, _facts(model), Expiry.of(artifact.metadata, self._limits))
 
-    def _keep(self, files: Files, loading: "asyncio.Task[LoadedModel]") -> None:
+    def _on_loaded(self, files: Files, loading: "asyncio.Task[LoadedModel]") -> None:
         del self._loading[files]
-        # asking for the error also tells asyncio that it was seen, should all that waited be gone
+        # reading the exception also marks it as retrieved for asyncio, in case no request is waiting any more
         if loading.cancelled() or loading.exception() is not None:
             return
         self._kept[files] = loading.result()
@@ -185,18 +185,18 @@ if TYPE_CHECKING:
     from deposit.store import ObjectStore
 
 _MAX_BYTES = 128 * 2**20
-"""No file of a model may be larger."""
+"""Maximum size of a model file."""
 _CONNECT_SECONDS, _READ_SECONDS, _RETRIES = 2.0, 10.0, 1
 
 
-class _Recorded(msgspec.Struct):
-    """What model.json says of the files beside it."""
+class _Digests(msgspec.Struct):
+    """The digests that model.json lists for the other files of a model."""
 
     sha256: dict[str, str]
 
 
 class Fetcher:
-    """Reads models from the object store; for use in threads."""
+    """Loads models from the object store; thread-safe."""
 
     def __init__(self, settings: StoreSettings) -> None:
         self._settings = settings
@@ -204,24 +204,29 @@ class Fetcher:
         self._store: ObjectStore | None = None
 
     def fetch(self, files: Files) -> ModelArtifact:
-        """The model whose model.json has the registered sha256. Raises IntegrityError, SourceError, UpstreamError."""
+        """Download a model and verify it against its registered sha256.
+
+        Raises IntegrityError, SourceError, UpstreamError.
+        """
         try:
             with TemporaryDirectory(prefix="deposit-model-") as folder:
                 self._download(files, Path(folder))
                 return ModelArtifact.load(Path(folder), threads=1)
         except OSError as error:
-            raise UpstreamError(f"cannot keep the files of a model for a moment: {error}; free some space") from error
+            raise UpstreamError(
+                f"cannot store the files of a model temporarily: {error}; free some disk space"
+            ) from error
 
     def _download(self, files: Files, folder: Path) -> None:
         content = self._checked(files, MODEL, files.sha256)
         try:
-            recorded = msgspec.json.decode(content, type=_Recorded).sha256
+            digests = msgspec.json.decode(content, type=_Digests).sha256
         except msgspec.DecodeError as error:
             raise IntegrityError(f"{files.prefix}/{MODEL} does not list its files: {error}") from error
         (folder / MODEL).write_bytes(content)
         for name in (PARITY, BOOSTER):
-            if name in recorded:
-                (folder / name).write_bytes(self._checked(files, name, recorded[name]))
+            if name in digests:
+                (folder / name).write_bytes(self._checked(files, name, digests[name]))
 
     def _checked(self, files: Files, name: str, expected: str) -> bytes:
         key = f"{files.prefix}/{name}"
@@ -229,12 +234,12 @@ class Fetcher:
         actual = sha256_of(content)
         if actual != expected:
             raise IntegrityError(
-                f"s3://{files.bucket}/{key} has sha256 {actual}, registered was {expected}: restore it or train anew"
+                f"s3://{files.bucket}/{key} has sha256 {actual}, but {expected} is registered: restore it or retrain"
             )
         return content
 
     def _connected(self) -> "ObjectStore":
-        # boto3 takes half a second to import and 30 MB; a service that is never asked for another model does without
+        # imported here because boto3 takes half a second and 30 MB, and most services never load another model
         with self._lock:
             if self._store is None:
                 from deposit.store import ObjectStore

@@ -1,4 +1,4 @@
-"""The OpenAPI document, made from the structures of requests and answers and the column descriptions."""
+"""The OpenAPI document, generated from the request and response structs and the column descriptions."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -36,32 +36,33 @@ _ERRORS = {
     "403": "the key lacks the role, or a header is for admins",
     "404": "no such path or model",
     "405": "wrong method",
-    "408": "the body stopped coming",
+    "408": "timeout while reading the body",
     "413": "body too large once decompressed",
-    "415": "a media type, charset or Content-Encoding that is not read here",
-    "422": "rows or fields are not as they must be",
-    "429": "too many requests of this key; see Retry-After",
-    "500": "the service failed; carries the request id",
-    "503": "the prediction log or a model cannot be reached; see Retry-After",
+    "415": "unsupported media type, charset or Content-Encoding",
+    "422": "invalid rows or fields",
+    "429": "too many requests with this key; see Retry-After",
+    "500": "internal error; the message contains the request id",
+    "502": "the files of a registered model are corrupt",
+    "503": "the prediction log or a model is unavailable; see Retry-After",
 }
 _EVENT_TIME = {
     "name": "X-Event-Time",
     "in": "header",
-    "description": "when the predictions count as made, a past time with its offset; for keys with the role admin",
+    "description": "event time of the predictions, a past time with its UTC offset; for keys with the role admin",
     "schema": {"type": "string", "format": "date-time"},
 }
 _DRY_RUN = {
     "name": "X-Dry-Run",
     "in": "header",
-    "description": "if it is sent, the predictions leave no trace in the log; for keys with the role admin",
+    "description": "if set, the predictions are not logged; for keys with the role admin",
     "schema": {"type": "string", "enum": ["true"]},
 }
 
 _OF_FILES = {
-    "X-Readings": "with a CSV or .xlsx: what was read by its spelling, `readings` of the JSON answer in ASCII",
-    "X-Header-Line": "with a CSV or .xlsx: the line of the sent file on which the columns' names stand",
+    "X-Readings": "for CSV and .xlsx: values read by their spelling, as `readings` in the JSON response, in ASCII",
+    "X-Header-Line": "for CSV and .xlsx: the line of the uploaded file that contains the column names",
 }
-_SHEET = "as /rank gave it with the list: the workbook then has a sheet of what was read by its spelling"
+_SHEET = "X-Readings of the /rank response: adds a sheet with the values that were read by their spelling"
 
 
 def document(max_customers: int) -> dict[str, Any]:
@@ -72,15 +73,15 @@ def document(max_customers: int) -> dict[str, Any]:
             "title": "deposit",
             "version": "1",
             "description": (
-                "Which customers to call with a term-deposit offer. Every answer carries X-Request-Id. "
-                "Bodies may be compressed, with Content-Encoding: gzip or deflate. A whole "
-                "number may be written 41, 41.0 or 4.1e1."
+                "Which customers to call with a term-deposit offer. Every response carries X-Request-Id. "
+                "Bodies may be compressed with Content-Encoding: gzip or deflate. An integer "
+                "may be written 41, 41.0 or 4.1e1."
             ),
         },
         "paths": _paths(),
         "components": {
             "schemas": schemas(max_customers),
-            "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "an API key, where set"}},
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "API key, if configured"}},
         },
         "security": [{"key": []}, {}],
     }
@@ -92,17 +93,17 @@ def _paths() -> dict[str, Any]:
     return {
         "/predict": {
             "post": {
-                "summary": "Score customers; the answers come in the order sent",
+                "summary": "Score customers; predictions are returned in the order sent",
                 "parameters": [_EVENT_TIME, _DRY_RUN],
                 "requestBody": {"required": True, "content": {"application/json": request}},
-                "responses": {"200": _json("one prediction a customer", "PredictResponse"), **problem},
+                "responses": {"200": _json("one prediction per customer", "PredictResponse"), **problem},
             }
         },
         "/rank": _rank(problem),
         "/workbook": _workbook(problem),
         "/outcomes": {
             "post": {
-                "summary": "Tell what came of calls; again, late, early or corrected, all is well",
+                "summary": "Report the outcomes of calls, in any order; repeats and corrections are accepted",
                 "requestBody": {
                     "required": True,
                     "content": {
@@ -111,17 +112,17 @@ def _paths() -> dict[str, Any]:
                         _XLSX: _BYTES,
                     },
                 },
-                "responses": {"200": _json("how many were accepted", "OutcomesResponse"), **problem},
+                "responses": {"200": _json("number of accepted outcomes", "OutcomesResponse"), **problem},
             }
         },
         "/models": _get("The served model and its out-of-time metrics", _json("the models", "Models"), problem),
-        "/card": _get("The served model's card, for people", _plain("text/html"), problem),
+        "/card": _get("The served model's card, as a web page", _plain("text/html"), problem),
         "/metrics": _get("Prometheus metrics", _plain("text/plain"), problem),
         "/docs.json": _get("This document", _plain("application/json")),
-        "/docs": _get("This document, to read and to try", _plain("text/html")),
-        "/": _get("A page for people", _plain("text/html")),
-        "/livez": _get("Whether the process lives", _plain("text/plain")),
-        "/readyz": _get("Whether it can answer", _plain("text/plain")),
+        "/docs": _get("Interactive documentation of this API", _plain("text/html")),
+        "/": _get("The web page", _plain("text/html")),
+        "/livez": _get("Whether the process is alive", _plain("text/plain")),
+        "/readyz": _get("Whether it is ready for requests", _plain("text/plain")),
     }
 
 
@@ -132,18 +133,18 @@ def _rank(problem: dict[str, Any]) -> dict[str, Any]:
             "type": "integer",
             "minimum": 0,
             "maximum": 999_999_999,
-            "description": "call the best so many; a setting if left out",
+            "description": "number of calls; configured by a setting if omitted",
         },
-        "deposit_value": {**amount, "description": "value of a subscription; a setting if left out"},
-        "call_cost": {**amount, "description": "cost of a call; a setting if left out"},
-        "reasons": {"type": "boolean", "description": "tell the reasons for the best 10,000 of those to be called"},
-        "model": {"type": "string", "description": "the registered model to answer by"},
-        "charset": {"type": "string", "description": "of the list's text, like windows-1252; UTF-8 if left out"},
+        "deposit_value": {**amount, "description": "value of a subscription; configured by a setting if omitted"},
+        "call_cost": {**amount, "description": "cost of a call; configured by a setting if omitted"},
+        "reasons": {"type": "boolean", "description": "explain the scores of the customers to call, 10,000 at most"},
+        "model": {"type": "string", "description": "the registered model to use"},
+        "charset": {"type": "string", "description": "encoding of the list, like windows-1252; UTF-8 if omitted"},
     }
     file = {"type": "string", "format": "binary", "description": "the CSV or .xlsx; see docs/ranking.md"}
     form = {"type": "object", "properties": {"file": file, **wishes}, "required": ["file"]}
     query = [
-        {"name": name, "in": "query", "schema": schema, "description": "the same as the form's field"}
+        {"name": name, "in": "query", "schema": schema, "description": "same as the form field"}
         for name, schema in wishes.items()
     ]
     ranked = _json("the list, best calls first", "RankResponse")
@@ -165,7 +166,7 @@ def _rank(problem: dict[str, Any]) -> dict[str, Any]:
 def _workbook(problem: dict[str, Any]) -> dict[str, Any]:
     return {
         "post": {
-            "summary": "Make an .xlsx of a ranked list, as /rank gives it as CSV; nothing is scored or recorded",
+            "summary": "Convert a ranked list from the CSV of /rank to .xlsx; nothing is scored or recorded",
             "parameters": [{"name": "X-Readings", "in": "header", "schema": {"type": "string"}, "description": _SHEET}],
             "requestBody": {"required": True, "content": {"text/csv": _TEXT}},
             "responses": {"200": {"description": "the list", "content": {_XLSX: _BYTES}}, **problem},
@@ -181,17 +182,17 @@ def _plain(media_type: str) -> dict[str, Any]:
     return {"description": "the content", "content": {media_type: {}}}
 
 
-def _get(summary: str, answer: dict[str, Any], refusals: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
-    return {"get": {"summary": summary, "responses": {"200": answer, **refusals}}}
+def _get(summary: str, response: dict[str, Any], errors: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
+    return {"get": {"summary": summary, "responses": {"200": response, **errors}}}
 
 
 def ref(name: str) -> dict[str, str]:
-    """A reference to a component schema."""
+    """Return a reference to a component schema."""
     return {"$ref": _REF.format(name=name)}
 
 
 def schemas(max_customers: int) -> dict[str, Any]:
-    """All component schemas, by name: those of the structures that are read and written."""
+    """Return all component schemas by name, generated from the request and response structs."""
     _, components = msgspec.json.schema_components(_BODIES, ref_template=_REF)
     for schema in components.values():
         schema["additionalProperties"] = False

@@ -1,4 +1,4 @@
-"""`POST /outcomes`: what became of predictions, as JSON or CSV, on the disk before the answer leaves."""
+"""`POST /outcomes`: the outcomes of predictions, as JSON or CSV, durable before the response is sent."""
 
 import asyncio
 import csv
@@ -24,11 +24,11 @@ from serving.request_schemas import encode
 
 _CSV = b"text/csv"
 _LARGE_BODY = 64 * 2**10
-"""Bodies above this are read in a thread, so that the event loop goes on with the predictions."""
+"""Larger bodies, in bytes, are parsed in a thread, so that they do not block predictions in the event loop."""
 
 
 class Outcomes:
-    """Accepts outcomes whole or not at all; whether their predictions are known is nobody's question here."""
+    """Accepts all outcomes of a request or none; does not check whether their predictions exist."""
 
     def __init__(self, recorder: Recorder, limits: ServeSettings) -> None:
         self._recorder = recorder
@@ -36,14 +36,14 @@ class Outcomes:
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="outcomes")
 
     async def __call__(self, request: Request) -> Answer:
-        """The JSON answer `{"accepted": n}`. Raises RequestError with its problems."""
+        """Return the JSON response `{"accepted": n}`. Raises RequestError with all problems found."""
         kind = content_type(request)
         if kind not in {JSON, _CSV, XLSX}:
             raise http_error(415, f"send the outcomes as Content-Type: application/json, text/csv or {XLSX.decode()}")
         received = time.time_ns() // 1000
         body = await request.body(self._limits.max_body_bytes)
         content = kind, body, charset_of(request), received
-        if kind == JSON and len(body) <= _LARGE_BODY:  # a table may be a workbook, which takes a process
+        if kind == JSON and len(body) <= _LARGE_BODY:  # a table may be a workbook, which is read by a child process
             outcomes = self._read(*content)
         else:
             outcomes = await asyncio.get_running_loop().run_in_executor(self._pool, self._read, *content)
@@ -63,39 +63,42 @@ _FIELDS = ("prediction_id", "subscribed", "at")
 _ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _ALIASES = {"y": "subscribed", "deposit": "subscribed"}
 _AHEAD = 24 * 3600 * 1_000_000
-"""Clocks differ, and a date without an hour may be sent as the end of its day."""
+"""Maximum time in the future, in µs: clocks differ, and a date without a time may be sent as the end of its day."""
 
 
 def parse_json(body: bytes, charset: str | None) -> list[Any]:
-    """The rows of `{"outcomes": [...]}`; `charset` is the stated one. Raises RequestError 400, 415 or 422."""
-    # so that `validate` names NaN, fields that stand twice and the like by row and field
+    """Return the rows of `{"outcomes": [...]}`; `charset` is the declared one. Raises RequestError 400, 415 or 422."""
+    # parsed leniently, so that `validate` can report NaN, repeated fields and the like by row and field
     document = read_leniently(as_utf8(body, charset))
     if not isinstance(document, dict) or not isinstance(document.get("outcomes"), list):
         raise http_error(422, 'is required: a list, in an object like {"outcomes": [{…}]}', "outcomes")
     for name in document.keys() - {"outcomes"}:
-        raise http_error(422, "unknown field; the body has `outcomes` and nothing else", name[:64])
+        raise http_error(422, "unknown field; the only field of the body is `outcomes`", name[:64])
     rows: list[Any] = document["outcomes"]
     return rows
 
 
 def parse_csv(body: bytes, limit: int, codec: str | None) -> list[Any]:
-    """The rows of a CSV with a header, packed or not, of at most `limit` bytes. Raises RequestError 400, 413 or 422."""
+    """Return the rows of a CSV file with a header, compressed or not, of at most `limit` bytes.
+
+    Raises RequestError 400, 413 or 422.
+    """
     if not body.strip():
         raise RequestError(422, [Problem(None, name, "is required as a column") for name in _FIELDS[:2]])
     with refusals(400, None):
         file = plain_csv(io.BytesIO(body), io.BytesIO, limit, codec)
         header = read_header(file, _FIELDS, _ALIASES)
-        _refuse_header(header)
+        _check_header(header)
         records = find_records(file, header)
         texts = records.texts(file, 0, len(records))
     try:
         return [_csv_row(header, values) for values in csv.reader(texts, delimiter=header.separator)]
     except csv.Error as error:
-        raise http_error(400, "a cell is longer than 128 KiB: this is no CSV of outcomes") from error
+        raise http_error(400, "a cell is longer than 128 KiB: this is not a CSV file of outcomes") from error
 
 
 def validate(rows: Sequence[Any], limit: int, received: int) -> list[ReportedOutcome]:
-    """The statements in the rows; `received` in µs since the epoch. Raises RequestError 422."""
+    """Validate the rows and return their outcomes; `received` in µs since the epoch. Raises RequestError 422."""
     if not 1 <= len(rows) <= limit:
         raise http_error(422, f"must hold from 1 to {limit} outcomes; got {len(rows) or 'none'}", "outcomes")
     outcomes: list[ReportedOutcome] = []
@@ -121,20 +124,20 @@ def validate(rows: Sequence[Any], limit: int, received: int) -> list[ReportedOut
     return outcomes
 
 
-def _refuse_header(header: Header) -> None:
+def _check_header(header: Header) -> None:
     problems = [
         Problem(None, name[:64], "unknown column; the columns are prediction_id, subscribed and, optionally, at")
         for name in header.unknown
         if plain(name)
     ]
     problems += [Problem(None, name, "is required as a column") for name in _FIELDS[:2] if name not in header.places]
-    problems += [Problem(None, name, "stands twice in the header") for name in header.repeated]
+    problems += [Problem(None, name, "appears twice in the header") for name in header.repeated]
     if problems:
         raise RequestError(422, problems[:MAX_PROBLEMS])
 
 
 def _csv_row(header: Header, values: list[str]) -> Any:
-    """The row as JSON would give it; a word for yes or no as a bool, an empty time left out."""
+    """Convert a row to its JSON form: words for yes or no become a bool, an empty time is omitted."""
     if len(values) != len(header.names):
         return None
     row: dict[str, Any] = {name: bare(values[place]) for name, place in header.places.items()}
@@ -145,7 +148,7 @@ def _csv_row(header: Header, values: list[str]) -> Any:
 
 
 def _repeated(number: int, row: Any) -> list[Problem]:
-    """The fields of a row that stand more than once."""
+    """Return a problem for each field that occurs more than once in a row."""
     fields = row.items() if isinstance(row, dict) else ()
     return [Problem(number, name[:64], SENT_TWICE) for name, value in fields if value is TWICE]
 
@@ -158,20 +161,22 @@ def _problems(number: int, row: Any, received: int) -> Iterator[Problem]:
         yield Problem(number, name[:64], "unknown field; the fields are prediction_id, subscribed and, optionally, at")
     identity = row.get("prediction_id")
     if not isinstance(identity, str) or not _ID.fullmatch(identity):
-        yield Problem(number, "prediction_id", "is required: a prediction's id (a UUID) as it was answered")
+        yield Problem(
+            number, "prediction_id", "is required: the prediction's id (a UUID), as /predict or /rank returned it"
+        )
     if not isinstance(row.get("subscribed"), bool):
         yield Problem(number, "subscribed", "is required: true or false (in a CSV also yes, no, 1, 0)")
     try:
         at = _time(row)
     except ValueError:
-        yield Problem(number, "at", "must be a time with its offset, like 2010-05-03T09:30:00Z, or left out")
+        yield Problem(number, "at", "must be a time with its UTC offset, like 2010-05-03T09:30:00Z, or omitted")
     else:
         if at is not None and not 0 <= at <= received + _AHEAD:
-            yield Problem(number, "at", "must be a time from 1970 until now")
+            yield Problem(number, "at", "must be a time between 1970 and now")
 
 
 def _time(row: dict[str, Any]) -> int | None:
-    """Microseconds since the epoch. Raises ValueError."""
+    """Return the time of the outcome in microseconds since the epoch, None if there is none. Raises ValueError."""
     text = row.get("at")
     if text is None:
         return None

@@ -1,8 +1,8 @@
-"""`POST /predict`: from a request's bytes to checked customers, their scores, and answers that are recorded.
+"""`POST /predict`: validates customers, scores them in micro-batches, and records the predictions before it responds.
 
-Requests that arrive in one turn of the event loop, or while a transaction of the log is on its way, share one call of
-the model and the next transaction. A call of XGBoost costs 160 µs before its first row and 1 µs a row, so batching is
-what makes single rows fast; no request waits for others to come, only for the disk, as its answer would have to.
+Requests that arrive in the same iteration of the event loop, or while a log transaction is running, share one model
+call and the next transaction. An XGBoost call costs 160 µs plus 1 µs per row, so batching is what makes single rows
+fast. No request waits for further requests to arrive; it only waits for the disk, which its response needs anyway.
 """
 
 import asyncio
@@ -24,12 +24,13 @@ from serving.request_schemas import Prediction, PredictResponse, encode, rows
 
 _LARGE_BODY = 64 * 2**10
 _LARGE_BATCH = 256
-"""Bodies of more bytes are read, and requests of more rows scored, in a thread, so that the event loop goes on with the
-small ones. Small ones of so many rows wait for no disk: they keep the processor busy meanwhile."""
+"""Larger bodies (in bytes) are parsed, and larger requests (in rows) scored, in a thread, so that the event loop can
+serve small requests. Small requests are scored without waiting for the disk once they have this many rows together:
+scoring them keeps the processor busy while the transaction runs."""
 
 
 class Predict:
-    """Answers a list of customers in the order sent, each prediction recorded before it leaves."""
+    """Handles `/predict`: returns predictions in the order of the customers, after they are recorded."""
 
     def __init__(self, models: ModelCache, batcher: "MicroBatcher", limits: ServeSettings) -> None:
         self._models = models
@@ -38,7 +39,7 @@ class Predict:
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="large-body")
 
     async def __call__(self, request: http.Request) -> http.Answer:
-        """The JSON answer. Raises RequestError with every problem."""
+        """Return the JSON response. Raises RequestError with all problems found."""
         if http.content_type(request) != http.JSON:
             raise http_error(415, "send the body as Content-Type: application/json")
         event_time, dry_run = http.event_time_of(request), http.is_dry_run(request)
@@ -68,13 +69,13 @@ class Predict:
 
 
 class ScoringRequest(NamedTuple):
-    """One checked request on its way to an answer.
+    """A validated request to be scored.
 
     Args:
-        event_time: microseconds since the epoch, UTC.
-        started: `time.perf_counter()` when the request came.
-        recorded: False leaves no trace in the log, for the checks of a release.
-        attempt: the gateway's name of the request.
+        event_time: event time of the predictions, in microseconds since the epoch, UTC.
+        started: value of `time.perf_counter()` when the request arrived.
+        recorded: whether to log the predictions; False for the checks of a release.
+        attempt: identity of the request at the gateway, None for direct requests.
     """
 
     loaded: LoadedModel
@@ -89,7 +90,7 @@ class ScoringRequest(NamedTuple):
 
 
 class ScoringResult(NamedTuple):
-    """A request's answer and what must be on the disk before it leaves."""
+    """A response, the log entry that must be durable before it is sent, and its number of positive predictions."""
 
     answer: bytes
     entry: Entry
@@ -100,12 +101,12 @@ _Pending = tuple[ScoringRequest, "asyncio.Future[bytes]"]
 
 
 class MicroBatcher:
-    """Scores requests and records them; the answer comes when it is durable.
+    """Scores requests in batches and records the predictions; a response is returned once they are durable.
 
     Args:
-        recorder: keeps what was answered.
-        metrics: counts it.
-        most: bytes of the largest answer; None for any.
+        recorder: recorder of the predictions.
+        metrics: counters of the predictions.
+        most: maximum size of a response in bytes; None for no limit.
     """
 
     def __init__(self, recorder: Recorder, metrics: Metrics, most: int | None = None) -> None:
@@ -117,7 +118,7 @@ class MicroBatcher:
         self._rows = 0
 
     async def score(self, request: ScoringRequest) -> bytes:
-        """The JSON answer. Raises RequestError 503 if the prediction cannot be recorded."""
+        """Return the JSON response. Raises RequestError 503 if the predictions cannot be recorded."""
         loop = asyncio.get_running_loop()
         if len(request.customers) > _LARGE_BATCH:
             results = await loop.run_in_executor(self._pool, score_batch, [request])
@@ -141,7 +142,7 @@ class MicroBatcher:
         for pairs in by_model.values():
             try:
                 self._record(pairs, score_batch([request for request, _ in pairs]))
-            except Exception as error:  # whatever it is, each of these requests must hear of it
+            except Exception as error:  # any error must reach every request of the batch
                 for _, future in pairs:
                     _resolve(future, error)
 
@@ -168,7 +169,7 @@ class MicroBatcher:
 
 
 def score_batch(batch: list[ScoringRequest]) -> list[ScoringResult]:
-    """Answers and log entries of requests to one model, by one call of it."""
+    """Score requests for the same model in one model call; returns their responses and log entries."""
     artifact = batch[0].loaded.artifact
     table = [row for request in batch for row in rows(request.customers)]
     probabilities = artifact.probabilities(artifact.encoder.encode_rows(table)).tolist()
@@ -184,7 +185,7 @@ def score_batch(batch: list[ScoringRequest]) -> list[ScoringResult]:
 
 
 def _prediction_ids(batch: list[ScoringRequest]) -> bytes:
-    """An id a row: new ones, but of what the gateway may ask a second time the same ones again."""
+    """Return one id per row: random for direct requests, reproducible for requests that the gateway may retry."""
     now, moments, random = time.time_ns() // 1_000_000, [], []
     for request in batch:
         count, attempt = len(request.customers), request.attempt
@@ -219,7 +220,7 @@ def _result(request: ScoringRequest, probabilities: list[float], ids: bytes, key
 
 
 def _resolve(future: "asyncio.Future[bytes]", result: bytes | BaseException) -> None:
-    if future.done():  # its client went away
+    if future.done():  # the client disconnected
         return
     if isinstance(result, BaseException):
         future.set_exception(result)

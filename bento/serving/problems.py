@@ -1,4 +1,4 @@
-"""Every problem of a refused request, named by row and field; the slow path after the fast decode failed."""
+"""Problems of a rejected request by row and field: the slow path that runs after the fast decoder has failed."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -16,17 +16,17 @@ _BY_NAME = {column.name: column for column in FEATURES}
 _FIELDS = (*_BY_NAME, "id")
 _BODY = ("customers", "model")
 TWICE = object()
-"""In place of a field's value: its object has the field more than once."""
-SENT_TWICE = "stands more than once; send it once"
+"""Placeholder for the value of a field that occurs more than once in its object."""
+SENT_TWICE = "appears more than once; send it once"
 _ID_ALLOWED = (
     f"must be an integer of 64 bits (7, not 7.0) or a string of at most {MAX_ID_LENGTH} characters without "
-    "lone surrogates, or left out"
+    "lone surrogates, or omitted"
 )
-_LEAK = f"`{LEAKAGE_COLUMN}` is refused: it is known only after the call, so no prediction may use it; leave it out"
+_LEAK = f"`{LEAKAGE_COLUMN}` is rejected: it is known only after the call, so no prediction may use it; omit it"
 
 
 class Problem(msgspec.Struct):
-    """One thing that is wrong; `row` counts from 0 in the request's list, null where no row is meant."""
+    """One problem; `row` is the position in the request's list, counted from 0, or null if no single row is meant."""
 
     row: Annotated[int | None, msgspec.Meta(description="position in `customers`, counted from 0")]
     field: str | None
@@ -34,7 +34,7 @@ class Problem(msgspec.Struct):
 
 
 class Error(msgspec.Struct):
-    """The body of every refusal."""
+    """The body of every error response."""
 
     detail: list[Problem]
 
@@ -43,9 +43,9 @@ Headers = tuple[tuple[bytes, bytes], ...]
 
 
 class RequestError(Exception):
-    """A request that is not answered: an HTTP status, all its problems, headers for the answer.
+    """An error response: HTTP status, all problems, and extra headers.
 
-    `client` is the name of who was refused, where only the one that refuses knows it.
+    `client` is the client's name, if it is known only where the error is raised.
     """
 
     def __init__(self, status: int, problems: list[Problem], headers: Headers = (), client: str = "") -> None:
@@ -59,12 +59,12 @@ class RequestError(Exception):
 def http_error(
     status: int, message: str, field: str | None = None, *, headers: Headers = (), client: str = ""
 ) -> RequestError:
-    """A refusal that concerns the whole request."""
+    """Return an error that concerns the whole request."""
     return RequestError(status, [Problem(None, field, message)], headers, client)
 
 
 def problems_of(document: Any) -> list[Problem]:
-    """The first 20 problems of a decoded body, at most one a field; empty if there is none."""
+    """Return the first 20 problems of a decoded body, at most one per field; empty if the body is valid."""
     return list(islice(_document_problems(document), MAX_PROBLEMS))
 
 
@@ -76,7 +76,7 @@ def _document_problems(document: Any) -> Iterator[Problem]:
         yield Problem(None, name[:64], _unknown(name, _BODY, "the body has `customers` and, optionally, `model`"))
     model, customers = document.get("model"), document.get("customers")
     if not (model is None or (isinstance(model, str) and _encodable(model))):
-        yield Problem(None, "model", _wrong(model, "must be a model id like deposit-v7, or left out"))
+        yield Problem(None, "model", _wrong(model, "must be a model id like deposit-v7, or omitted"))
     if not isinstance(customers, list):
         yield Problem(None, "customers", _wrong(customers, "is required: a list of customers"))
         return
@@ -113,7 +113,7 @@ def _identity_fits(value: Any) -> bool:
 
 
 def _encodable(text: str) -> bool:
-    """Whether UTF-8 can hold it: not so for a lone surrogate, which JSON can write as an escape."""
+    """Return whether the text can be encoded in UTF-8: a lone surrogate, which JSON can escape, cannot."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""Group commit: entries of all requests that wait become durable in one transaction."""
+"""Group commit: the log entries of all waiting requests become durable in one transaction."""
 
 import asyncio
 import logging
@@ -21,7 +21,7 @@ Done = Callable[[BaseException | None], None]
 
 
 class Recorder:
-    """Writes to the log in a thread of its own; while one transaction is on its way, the next one fills."""
+    """Writes to the log in its own thread; while one transaction runs, entries are collected for the next."""
 
     def __init__(self, log: PredictionLog) -> None:
         self._log = log
@@ -31,11 +31,11 @@ class Recorder:
         self._then: list[Callable[[], None]] = []
 
     async def record(self, *entries: Entry) -> None:
-        """Return when the entries are safe. Raises RequestError 503 if they cannot be: then do not answer."""
+        """Wait until the entries are durable. Raises RequestError 503 if they cannot be written."""
         recorded = asyncio.get_running_loop().create_future()
 
         def done(error: BaseException | None) -> None:
-            if recorded.done():  # the client went away
+            if recorded.done():  # the client disconnected
                 return
             if error is None:
                 recorded.set_result(None)
@@ -46,13 +46,13 @@ class Recorder:
         await recorded
 
     def submit(self, entries: Sequence[Entry], done: Done) -> None:
-        """The same for a caller that must not wait: `done` is called in the event loop, with the error if any."""
+        """Record entries without waiting; `done` is called in the event loop, with the error or None."""
         self._waiting.append((entries, done))
         if not self._writing:
             self._write()
 
     def when_free(self, work: Callable[[], None]) -> None:
-        """Call `work` in the event loop, once the transaction is over that is on its way: the next can take it all."""
+        """Call `work` in the event loop once no transaction is running; its entries go into the next transaction."""
         if self._writing:
             self._then.append(work)
         else:
@@ -68,13 +68,15 @@ class Recorder:
     def _written(self, batch: list[tuple[Sequence[Entry], Done]], error: BaseException | None) -> None:
         self._writing = False
         works, self._then = self._then, []
-        for work in works:  # the next transaction takes what these record
+        for work in works:  # their entries go into the next transaction
             work()
         if self._waiting and not self._writing:
             self._write()
         if isinstance(error, LogError):
             logger.error("%s", error)
-            message = f"nothing was answered or kept, since the prediction log cannot be written ({error}); try again"
+            message = (
+                f"nothing was answered or stored, because the prediction log cannot be written ({error}); try again"
+            )
             error = http_error(503, message, headers=((b"retry-after", _RETRY_SECONDS),))
         for _, done in batch:
             done(error)
@@ -82,23 +84,21 @@ class Recorder:
 
 BYTES = 16
 _TIME_BYTES = 6
-
-
 RANDOM_BYTES = BYTES - _TIME_BYTES
-"""Of one identifier."""
+"""Bytes of an id after its timestamp."""
 
 
 def new_ids(count: int) -> bytes:
-    """`count` identifiers of this moment, as `ids_of` makes them."""
+    """Return `count` new ids with the current time, in the format of `ids_of`."""
     return ids_of([(time.time_ns() // 1_000_000, count)], os.urandom(RANDOM_BYTES * count))
 
 
 def ids_of(moments: Iterable[tuple[int, int]], random: bytes) -> bytes:
-    """Identifiers, 16 bytes each: 48 bits of milliseconds, the rest random but for version and variant (UUID 7).
+    """Build UUIDs of version 7, 16 bytes each: 48 bits of milliseconds, then random bits except version and variant.
 
     Args:
-        moments: milliseconds since the epoch, and how many of the identifiers have them.
-        random: 10 bytes an identifier.
+        moments: pairs of a timestamp in milliseconds since the epoch and the number of ids that get it.
+        random: random bytes, 10 per id.
     """
     times = b"".join(at.to_bytes(_TIME_BYTES, "big") * count for at, count in moments)
     count = len(random) // RANDOM_BYTES
@@ -111,12 +111,12 @@ def ids_of(moments: Iterable[tuple[int, int]], random: bytes) -> bytes:
 
 
 _GROUPS = ((0, 8), (8, 12), (12, 16), (16, 20), (20, 32))
-"""Digits of an identifier between its dashes."""
+"""Ranges of the hexadecimal digits between the hyphens of a UUID."""
 TEXT_BYTES = 36
 
 
 def hyphenated(ids: bytes) -> NDArray[np.uint8]:
-    """The identifiers in their usual form, lower case with dashes: letters in ASCII, shape (n, 36)."""
+    """Format ids as UUIDs in lower case with hyphens: ASCII characters, shape (n, 36)."""
     count = len(ids) // BYTES
     digits = np.frombuffer(ids.hex().encode(), np.uint8).reshape(count, 2 * BYTES)
     shown = np.full((count, TEXT_BYTES), ord("-"), np.uint8)
@@ -126,7 +126,7 @@ def hyphenated(ids: bytes) -> NDArray[np.uint8]:
 
 
 def texts(ids: bytes) -> list[str]:
-    """The same as texts.
+    """Format ids as a list of UUID strings.
 
     >>> texts(bytes(range(16)))
     ['00010203-0405-0607-0809-0a0b0c0d0e0f']

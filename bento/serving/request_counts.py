@@ -1,7 +1,7 @@
-"""What is counted: requests, their time, predictions, the spool; `/metrics` shows it, PostgreSQL gets the requests.
+"""Metrics of requests, latencies, predictions and the spool for `/metrics`, and request counts for PostgreSQL.
 
-Requests are counted in memory, and every ten seconds the counts go to the spool. A process that is killed loses those
-of at most these seconds; predictions are in the spool by then.
+Requests are counted in memory, and the counts are written to the spool every ten seconds. A killed process loses the
+counts of at most ten seconds. It loses no predictions: those are in the spool before the response.
 """
 
 import asyncio
@@ -27,12 +27,13 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST.encode()
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _SECONDS = 10.0
 _KEPT = 360
-"""Entries that wait in memory while the spool cannot be written; after that hour only the resolution is lost."""
+"""Maximum number of entries kept in memory while the spool cannot be written: one hour. After that, counts accumulate
+in one entry and lose only their time resolution."""
 _PROBES = frozenset({"/livez", "/readyz", "/metrics"})
-"""Asked by machines all day long, which is nobody's traffic."""
+"""Routes that are polled by monitoring and are not counted as traffic."""
 _STEPS = (1, 1.25, 1.6, 2, 2.5, 3.15, 4, 5, 6.3, 8)
 _UPTO = (*(step * 10.0**power for power in range(-4, 2) for step in _STEPS), 100.0, math.inf)
-"""Upper edges of the buckets, seconds: ten a decade, so that a quantile is known within a quarter."""
+"""Upper bounds of the latency buckets, in seconds: ten per decade, which gives quantiles to within 25 %."""
 
 _Key = tuple[str, int, str, str]
 
@@ -46,13 +47,13 @@ class _Count:
 
 
 class RequestCounters:
-    """What was answered since it was last drained; for one thread."""
+    """Counts of the requests answered since the last `drain`; not thread-safe."""
 
     def __init__(self) -> None:
         self._counts: dict[_Key, _Count] = {}
 
     def count(self, route: str, status: int, client: str, model_id: str, seconds: float) -> None:
-        """One answered request, unless a machine asked for the service's health."""
+        """Count an answered request, unless it is a health check or a metrics scrape."""
         if route in _PROBES:
             return
         key = (route, status, client, model_id)
@@ -64,17 +65,17 @@ class RequestCounters:
         count.buckets[bucket] = count.buckets.get(bucket, 0) + 1
 
     def drain(self) -> list[TrafficCount]:
-        """All counts, which then begin anew."""
+        """Return all counts and reset them."""
         counts, self._counts = self._counts, {}
         return [_as_entry(*key, count) for key, count in counts.items()]
 
 
 class TrafficLog:
-    """Appends the counts to the log, in the event loop that counts.
+    """Appends request counts to the log, in the event loop that counts the requests.
 
     Args:
-        counts: of the service's requests.
-        log: while it cannot be written, what was counted waits here.
+        counts: counters of the service's requests.
+        log: prediction log; while it cannot be written, entries are kept in memory.
     """
 
     def __init__(self, counts: RequestCounters, log: PredictionLog) -> None:
@@ -87,18 +88,18 @@ class TrafficLog:
         self._log_on_change = OnChange(partial(logger.error, "%s"))
 
     def start(self) -> None:
-        """Append every ten seconds from now on."""
+        """Start appending the counts every ten seconds."""
         self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
-        """Append the rest, and no more."""
+        """Stop, and append the remaining counts."""
         self._stop.set()
         if self._task is not None:
             await self._task
         await self.flush()
 
     async def flush(self) -> None:
-        """Append what was counted; a failure keeps it for the next time, and fails no request."""
+        """Append the counts so far; on failure they are kept for the next flush, and no request fails."""
         if len(self._waiting) < _KEPT and (counts := self._counts.drain()):
             traffic = Traffic(self._instance, time.time_ns() // 1000, counts)
             self._waiting.append(encode_entry(traffic, len(counts)))
@@ -107,7 +108,7 @@ class TrafficLog:
         try:
             await asyncio.to_thread(self._log.append, self._waiting)
         except LogError as error:
-            self._log_on_change(f"traffic is counted but cannot be stored: {error}; trying on")
+            self._log_on_change(f"traffic counts cannot be stored: {error}; retrying")
         else:
             self._log_on_change("")
             self._waiting = []
@@ -127,7 +128,7 @@ def _as_entry(route: str, status: int, client: str, model_id: str, count: _Count
 
 
 class Metrics:
-    """Counters of one service process; `traffic` are those that go to PostgreSQL."""
+    """Prometheus metrics of one service process; `traffic` holds the counts that go to PostgreSQL."""
 
     def __init__(self) -> None:
         self.traffic = RequestCounters()
@@ -140,31 +141,33 @@ class Metrics:
             "deposit_predictions", "customers scored", ["model", "decision"], registry=self._registry
         )
 
-        self._spool_rows = self._gauge("rows", "rows that wait in the spool for PostgreSQL")
-        self._spool_oldest = self._gauge("oldest_seconds", "age of the oldest entry that waits, 0 if none does")
-        self._spool_bytes = self._gauge("bytes", "size of the spool's file")
-        self._spool_aside = self._gauge("aside_rows", "rows set aside since the database refuses them")
-        self._spool_ok = self._gauge("ok", "1 if the spool can be read, else 0, and the other figures are old")
-        # a rate over it is the rate of shipping
-        self._spool_shipped = self._gauge("shipped_rows_total", "rows shipped since the spool was made")
-        # finding a label's child anew costs more than counting
+        self._spool_rows = self._gauge("rows", "rows in the spool that are not yet shipped to PostgreSQL")
+        self._spool_oldest = self._gauge(
+            "oldest_seconds", "age of the oldest entry not yet shipped, 0 if there is none"
+        )
+        self._spool_bytes = self._gauge("bytes", "size of the spool file")
+        self._spool_aside = self._gauge("aside_rows", "rows set aside because the database rejects them")
+        self._spool_ok = self._gauge("ok", "1 if the spool can be read; if 0, the other spool metrics are outdated")
+        # its rate is the shipping rate
+        self._spool_shipped = self._gauge("shipped_rows_total", "rows shipped since the spool was created")
+        # looking up a label's child costs more than counting
         self._requests_of = cache(self._requests.labels)
         self._seconds_of = cache(self._seconds.labels)
         self._predictions_of = cache(self._predictions.labels)
 
     def count_request(self, route: str, status: int, client: str, model_id: str, seconds: float) -> None:
-        """One answered request; `route` is a known path or `unknown`, `client` and `model_id` may be empty."""
+        """Count an answered request; `route` is a known path or `unknown`, `client` and `model_id` may be empty."""
         self._requests_of(route, status).inc()
         self._seconds_of(route).observe(seconds)
         self.traffic.count(route, status, client, model_id, seconds)
 
     def count_predictions(self, model_id: str, yes: int, no: int) -> None:
-        """Predictions of one request."""
+        """Count the predictions of one request."""
         self._predictions_of(model_id, "yes").inc(yes)
         self._predictions_of(model_id, "no").inc(no)
 
     def set_spool(self, state: SpoolState | None) -> None:
-        """What the spool holds now; None if it cannot be read."""
+        """Set the spool metrics; `state` is None if the spool cannot be read."""
         self._spool_ok.set(state is not None)
         if state is None:
             return
@@ -175,7 +178,7 @@ class Metrics:
         self._spool_shipped.set(state.shipped_rows)
 
     def render(self) -> bytes:
-        """The Prometheus text."""
+        """Return all metrics in the Prometheus text format."""
         return generate_latest(self._registry)
 
     def _gauge(self, name: str, meaning: str) -> Gauge:

@@ -1,4 +1,4 @@
-"""What requests and answers hold; the strict structure of a customer is made from the column descriptions."""
+"""Request and response structs; the strict struct of a customer is generated from the column descriptions."""
 
 from typing import Annotated, Any, Literal
 
@@ -12,7 +12,7 @@ MAX_ID_LENGTH = 128
 MIN_ID, MAX_ID = -(2**63), 2**63 - 1
 
 _Identity = Annotated[int, Meta(ge=MIN_ID, le=MAX_ID)] | Annotated[str, Meta(max_length=MAX_ID_LENGTH)]
-_SAME_ID = "comes back as it was sent; an integer is written without a decimal point: 7, not 7.0"
+_SAME_ID = "returned exactly as sent; an integer must be written without a decimal point: 7, not 7.0"
 _ID = Annotated[_Identity | None, Meta(description=_SAME_ID)]
 _Uuid = Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
 _Chance = Annotated[float, Meta(ge=0, le=1)]
@@ -27,32 +27,32 @@ Customer = customer_struct(_strict, _ID, forbid_unknown_fields=True)
 
 
 class PredictRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """A list of customers and, if the caller pins one, the model's id."""
+    """A list of customers and, optionally, the id of the model to use."""
 
     customers: list[Customer]  # type: ignore[valid-type]
     model: Annotated[
         str | None,
         Meta(
-            description="the registered model to answer by; the champion if left out. GET /models lists them",
+            description="the registered model to use; the champion if omitted. GET /models lists them",
             examples=["deposit-v7"],
         ),
     ] = None
 
 
 class Prediction(msgspec.Struct):
-    """The answer for one customer."""
+    """The prediction for one customer."""
 
     id: _ID
     prediction_id: Annotated[_Uuid, Meta(description="UUID version 7")]
     probability: _Chance
-    subscribes: Annotated[bool, Meta(description="probability is at or above the model's threshold")]
+    subscribes: Annotated[bool, Meta(description="whether the probability is at or above the model's threshold")]
 
 
-_Stale = Annotated[bool, Meta(description="whether the model is older than it may be for the time of the request")]
+_Stale = Annotated[bool, Meta(description="whether the model had expired at the time of the request")]
 
 
 class PredictResponse(msgspec.Struct):
-    """Predictions in the order of the customers."""
+    """Predictions, in the order of the customers."""
 
     model: str
     stale: _Stale
@@ -60,43 +60,43 @@ class PredictResponse(msgspec.Struct):
 
 
 class Outcome(msgspec.Struct):
-    """What became of one prediction."""
+    """The outcome of one prediction."""
 
-    prediction_id: Annotated[_Uuid, Meta(description="as /predict or /rank gave it")]
+    prediction_id: Annotated[_Uuid, Meta(description="as returned by /predict or /rank")]
     subscribed: bool
     at: Annotated[
         str | None,
         Meta(
-            description="when it became known, with offset; the time of receipt if left out",
+            description="when the outcome became known, with UTC offset; the time of receipt if omitted",
             extra_json_schema={"format": "date-time"},
         ),
     ] = None
 
 
 class OutcomesRequest(msgspec.Struct):
-    """Outcomes, accepted all or none."""
+    """Outcomes, of which all are accepted or none."""
 
     outcomes: list[Outcome]
 
 
 class OutcomesResponse(msgspec.Struct):
-    """How many outcomes were accepted: all that were sent."""
+    """Number of accepted outcomes: all that were sent."""
 
     accepted: Annotated[int, Meta(ge=1)]
 
 
 class Models(msgspec.Struct):
-    """The models and the prices by which their calls are valued."""
+    """The models, and the prices at which calls are valued."""
 
     models: list[dict[str, Any]]
-    deposit_value: Annotated[float, Meta(description="of one subscription, in the unit of call_cost")]
-    call_cost: Annotated[float, Meta(description="of one call")]
-    capacity: Annotated[int | None, Meta(description="calls that can be made a month, if that is set")]
-    break_even: Annotated[float, Meta(description="the probability from which a call pays; above 1 if none can")]
+    deposit_value: Annotated[float, Meta(description="value of a subscription, in the unit of call_cost")]
+    call_cost: Annotated[float, Meta(description="cost of a call")]
+    capacity: Annotated[int | None, Meta(description="number of calls per month, if configured")]
+    break_even: Annotated[float, Meta(description="probability above which a call pays; above 1 if no call can pay")]
 
 
 class Reason(msgspec.Struct):
-    """What one column does to a customer's score; `effect` in log-odds, above 0 speaks for a call."""
+    """The contribution of one column to a customer's score; a positive `effect` (in log-odds) favours a call."""
 
     column: str
     effect: float
@@ -104,10 +104,10 @@ class Reason(msgspec.Struct):
 
 
 class RankedRow(msgspec.Struct, omit_defaults=True):
-    """One customer of a list; `reasons` are there for those to be called, if they were wanted."""
+    """One customer of a list; `reasons` are set for the customers to call, if they were requested."""
 
     rank: Annotated[int, Meta(ge=1)]
-    line: Annotated[int, Meta(ge=2, description="of the file, whose first line is 1")]
+    line: Annotated[int, Meta(ge=2, description="line of the file, counted from 1")]
     id: str | None
     prediction_id: _Uuid
     probability: _Chance
@@ -131,7 +131,7 @@ class ExtraColumn(msgspec.Struct):
 
 
 class CallPlan(msgspec.Struct):
-    """So many calls, and what they are expected to bring."""
+    """A number of calls, with its expected subscriptions and profit."""
 
     calls: _Count
     expected_subscriptions: float
@@ -139,7 +139,7 @@ class CallPlan(msgspec.Struct):
 
 
 class ProfitCurve(msgspec.Struct):
-    """What the best so many calls are expected to bring; lists of one length, with some 200 points at most."""
+    """Expected subscriptions and profit of calling the best n customers: lists of equal length, about 200 points."""
 
     calls: list[_Count]
     expected_subscriptions: list[float]
@@ -147,35 +147,35 @@ class ProfitCurve(msgspec.Struct):
 
 
 class RankOutlook(msgspec.Struct):
-    """What a list's calls are worth beside other choices, at the prices asked for."""
+    """Expected value of the planned calls compared with alternatives, at the requested prices."""
 
-    best: Annotated[CallPlan, Meta(description="the number of calls that earns most")]
+    best: Annotated[CallPlan, Meta(description="the most profitable number of calls")]
     everyone: CallPlan
-    random: Annotated[CallPlan, Meta(description="as many calls as `called`, at random")]
+    random: Annotated[CallPlan, Meta(description="as many calls as `called`, to customers chosen at random")]
     best_choice: Annotated[
         Literal["model", "everyone", "nobody"],
-        Meta(description="what earns most: the calls marked here, calling everyone, or calling nobody"),
+        Meta(description="the most profitable choice: the calls marked here, calling everyone, or calling nobody"),
     ]
     curve: ProfitCurve
 
 
 class RankSummary(msgspec.Struct):
-    """Remarks on a whole list."""
+    """Summary of a whole list."""
 
     model: str
     stale: _Stale
     rows: _Count
     rejected: _Count
     extra_columns: list[ExtraColumn]
-    header_line: Annotated[int, Meta(ge=1, description="of the file, on which the columns' names stand")]
+    header_line: Annotated[int, Meta(ge=1, description="line of the file that contains the column names")]
     readings: Annotated[
         list[Reading],
-        Meta(description="what was read by its spelling; the text … stands for spellings beyond 20 of a column"),
+        Meta(description="values read by their spelling; the text … stands for further spellings, beyond 20 a column"),
     ]
     deposit_value: float
     call_cost: float
     capacity: int | None
-    break_even: Annotated[float, Meta(description="the probability from which a call pays")]
+    break_even: Annotated[float, Meta(description="probability above which a call pays")]
     called: _Count
     expected_subscriptions: float
     expected_profit: float
@@ -183,7 +183,7 @@ class RankSummary(msgspec.Struct):
 
 
 class RankResponse(RankSummary):
-    """A ranked list: the best calls first, then what was rejected, in the file's order."""
+    """A ranked list: customers with the best first, then the rejected rows in the file's order."""
 
     ranked: list[RankedRow]
     rejected_rows: list[RejectedRow]
@@ -194,9 +194,10 @@ encode = msgspec.json.Encoder().encode
 
 
 def may_repeat_fields(body: bytes, request: PredictRequest) -> bool:
-    """Whether a field may stand more than once in a body that was read, of which the last one counts.
+    """Return whether a decoded body may contain a field twice; the fast decoder silently takes the last one.
 
-    A body has as many colons as fields, beside those of its texts; one with escapes or nulls may have more.
+    Without repeated fields, the number of colons equals the number of fields plus the colons inside strings. A body
+    with escapes or nulls may have more colons, so a True result has to be checked by a full parse.
     """
     if b"\\" in body:
         return True
@@ -213,6 +214,6 @@ def may_repeat_fields(body: bytes, request: PredictRequest) -> bool:
 
 
 def rows(customers: list[Any]) -> list[tuple[Any, ...]]:
-    """The customers' values in the encoder's column order."""
+    """Return the customers' values in the encoder's column order."""
     width = len(NAMES)
     return [msgspec.structs.astuple(customer)[:width] for customer in customers]

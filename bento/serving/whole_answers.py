@@ -1,7 +1,7 @@
-"""Answers that reach the socket whole: a process that is killed has sent all of a small one, or nothing.
+"""Atomic writes of small responses: a process that is killed has sent the whole response or nothing of it.
 
-Uvicorn writes an answer's head and its body by one system call each. Killed in between, it would leave a head that the
-gateway has passed on, and cannot take back to ask another replica.
+Uvicorn writes the headers and the body of a response in two system calls. If it is killed in between, the gateway has
+already forwarded the headers and can no longer retry the request on another replica.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ _SMALL = 64 * 2**10
 
 
 class JoinedWrites(asyncio.Transport):
-    """A transport that writes at once what it is given in one turn of the event loop."""
+    """A transport that joins all writes of one event loop iteration into a single write."""
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__()
@@ -23,37 +23,37 @@ class JoinedWrites(asyncio.Transport):
         self._size = 0
 
     def write(self, data: Any) -> None:
-        """Write it at the end of this turn, or as soon as it is no small answer any more."""
+        """Write at the end of this iteration, or immediately once the buffered response is no longer small."""
         if not self._parts:
             self._loop.call_soon(self._flush)
         self._parts.append(data)
         self._size += len(data)
-        if self._size > _SMALL:  # the transport must know how much waits, so as to have its writer pause
+        if self._size > _SMALL:  # so that the transport sees its buffer size and can pause the writer
             self._flush()
 
     def close(self) -> None:
-        """Write what waits, and close when that is sent."""
+        """Flush the buffer, and close once everything is sent."""
         self._flush()
         self._transport.close()
 
     def is_closing(self) -> bool:
-        """As the transport's."""
+        """Delegate to the transport."""
         return self._transport.is_closing()
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """As the transport's."""
+        """Delegate to the transport."""
         return self._transport.get_extra_info(name, default)
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        """As the transport's."""
+        """Delegate to the transport."""
         self._transport.set_protocol(protocol)
 
     def pause_reading(self) -> None:
-        """As the transport's."""
+        """Delegate to the transport."""
         self._transport.pause_reading()
 
     def resume_reading(self) -> None:
-        """As the transport's."""
+        """Delegate to the transport."""
         self._transport.resume_reading()
 
     def _flush(self) -> None:
@@ -63,8 +63,8 @@ class JoinedWrites(asyncio.Transport):
 
 
 class WholeAnswers(HttpToolsProtocol):
-    """HTTP by such transports."""
+    """Uvicorn's HTTP protocol over a transport with joined writes."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """A client has connected."""
+        """Wrap the transport of a new connection."""
         super().connection_made(JoinedWrites(transport, self.loop))

@@ -1,7 +1,7 @@
-"""A ranked list as a workbook: the CSV answer on standard input, an .xlsx on standard output; a process of its own.
+"""Converts a ranked list to a workbook in a separate process: CSV on standard input, .xlsx on standard output.
 
-Its arguments are a folder for temporary files, what was read by its spelling (JSON, null where that is not known), and
-the names of the columns that the service adds, of which the last is the problem of a rejected row.
+Command line arguments: a folder for temporary files, the readings (values read by their spelling) as JSON or null, and
+the names of the columns that the service adds, of which the last holds the problem of a rejected row.
 """
 
 import csv
@@ -27,11 +27,11 @@ from deposit.errors import ContractError
 from serving.worksheet import Column, Workbook
 
 _SECONDS = 900
-"""Of the processor; 100,000 rows of 27 columns take 4."""
+"""CPU time limit; 100,000 rows of 27 columns take 4 s."""
 _PLAIN = re.compile(r"-?(0|[1-9]\d{0,9})(\.\d{0,4}[1-9])?")
-"""Text that a spreadsheet shows again as it stands if it is a number there: `0049` is none."""
+"""Text that a spreadsheet would display unchanged if stored as a number; `0049` would not be."""
 _FORMATS = {"rank": "0", "probability": "0.0%", "expected_value": "#,##0.00"}
-"""Of those columns that the service adds which hold numbers."""
+"""Number formats of the numeric columns that the service adds."""
 _ID = "id"
 _LINE = re.compile(r"line (\d+): (.*)", re.DOTALL)
 _REASON = re.compile(rf"(?:^|; )(?=({'|'.join(map(re.escape, (_ID, *NAMES)))}) (?:must be |is empty|is longer ))")
@@ -42,12 +42,12 @@ _READINGS = [Column("column", str), Column("as written", str), Column("read as",
 
 def main() -> None:
     """Write the workbook; nothing else is written to standard output."""
-    folder, stated, *added = sys.argv[1:]
-    readings = msgspec.json.decode(stated, type=list[Reading] | None)
+    folder, encoded_readings, *added = sys.argv[1:]
+    readings = msgspec.json.decode(encoded_readings, type=list[Reading] | None)
     header = read_header(sys.stdin.buffer, (*NAMES, _ID))
     width = len(header.names) - len(added)
     if list(header.names[width:]) != added:
-        raise ContractError(f"the last columns must be {', '.join(added)}: send a list as /rank answers it")
+        raise ContractError(f"the last columns must be {', '.join(added)}: send a list as /rank returns it")
     columns, problem_columns = _columns(header, width), [Column(name, _value) for name in _REJECTED]
     sheets = {"Ranked": columns[:-1], "Rejected": [*problem_columns, *columns[:width]]}
     if readings is not None:
@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def _fill(book: Workbook, source: IO[bytes], header: Header, width: int) -> None:
-    """The rows of the list, of which the first `width` cells are the sender's, each to its sheet."""
+    """Write the rows of the list to their sheets; the first `width` cells of each row are the sender's own."""
     ranked, rejected = book["Ranked"], book["Rejected"]
     source.seek(header.end)
     for cells in csv.reader(io.TextIOWrapper(source, "utf-8", newline=""), delimiter=header.separator):
@@ -77,7 +77,7 @@ def _fill(book: Workbook, source: IO[bytes], header: Header, width: int) -> None
 
 
 def _columns(header: Header, width: int) -> list[Column]:
-    """All columns of the list, as a sheet has them."""
+    """Return the sheet columns for all columns of the list."""
     as_number = partial(_number_or_text, decimal_comma=header.decimal_comma)
     own = [
         Column(name, as_number if known in _NUMBERS else _value)
@@ -90,18 +90,18 @@ def _columns(header: Header, width: int) -> list[Column]:
 
 
 def _number_or_text(text: str, decimal_comma: bool) -> str | float:
-    """A number in a column of numbers; what is none there as it stands."""
+    """Parse a cell of a numeric column; text that is not a finite number is kept."""
     value = number(text.strip(), decimal_comma)
     return _value(text) if value is None or not math.isfinite(value) else value
 
 
 def _value(text: str) -> str | float:
-    """A number where a spreadsheet shows it as the text stands; else the text."""
+    """Return a number if a spreadsheet would display it like the text, otherwise the text."""
     return float(text) if _PLAIN.fullmatch(text) else text
 
 
 def _problems(text: str) -> Iterator[tuple[str, str, str]]:
-    """Row of the list, column and reason of each thing that is wrong with a row; no column where the row's shape is."""
+    """Yield line number, column and reason of each problem of a row; no column if the row has the wrong shape."""
     line = _LINE.fullmatch(text)
     row, reasons = (line[1], line[2]) if line else ("", text)
     starts = list(_REASON.finditer(reasons))

@@ -1,7 +1,7 @@
-"""Workbooks of large sheets: XlsxWriter makes all that frames the rows; the rows are written here, for speed.
+"""Workbooks with large sheets: XlsxWriter writes everything around the rows, and this module writes the rows for speed.
 
-Written cell by cell by XlsxWriter, they take six times as long. A row is the element `row` of ECMA-376, part 1, section
-18.3.1.73; its texts stand in its cells, so that no table of all texts is kept.
+XlsxWriter, which writes cell by cell, takes six times as long. A row is the element `row` of ECMA-376, part 1, section
+18.3.1.73, with inline strings, so that no table of shared strings has to be kept.
 """
 
 import io
@@ -20,24 +20,24 @@ from deposit.data.tables.formats import cut
 from deposit.errors import ContractError
 
 _MOST_ROWS, _MOST_LETTERS = 2**20, 32_767
-"""Rows, and UTF-16 units in a cell, that Excel opens."""
+"""Excel's limits: rows per sheet, and UTF-16 code units per cell."""
 _WIDEST, _MEASURED = 40, 100
 _BUFFERED = 1000
 _KNOWN = 4096
-"""Values of a column that are kept as cells, since they come again."""
+"""Maximum number of cached cells per column; values often repeat."""
 _ROW = "\0"
-"""Stands for the number of the row in a cell that is kept."""
+"""Placeholder for the row number in a cached cell."""
 _SPECIAL = re.compile(r"[&<>\x00-\x08\x0b-\x1f\ufffe\uffff]|_(?=x[0-9a-fA-F]{4}_)")
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _STYLE = re.compile(rb'<c r="[A-Z]+2" s="(\d+)"/>')
 _PART = "xl/worksheets/sheet{}.xml"
 _LARGE = 2**31
-"""Bytes from which on an archive must note sizes in 64 bits, which not every program reads."""
+"""Size in bytes from which an archive needs 64-bit sizes, which not every program can read."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a sheet: its title, what a text in it stands for, and how numbers are shown."""
+    """A column of a sheet: its title, the conversion of its texts to cell values, and its number format."""
 
     title: str
     value: Callable[[str], str | float]
@@ -45,7 +45,7 @@ class Column:
 
 
 class Workbook:
-    """Sheets by name; in a folder, on the disk, until it is whole."""
+    """A workbook whose sheets are kept in temporary files in a folder until it is saved."""
 
     def __init__(self, sheets: Mapping[str, Sequence[Column]], folder: str) -> None:
         self._sheets = {name: Sheet(name, columns, folder) for name, columns in sheets.items()}
@@ -57,7 +57,7 @@ class Workbook:
         return self._sheets[name]
 
     def save(self, target: IO[bytes]) -> None:
-        """Write the whole; nothing can be added after that."""
+        """Write the whole workbook; no rows can be added afterwards."""
         sheets = {_PART.format(number): sheet for number, sheet in enumerate(self._sheets.values(), 1)}
         with (
             self._frame() as frame,
@@ -77,12 +77,12 @@ class Workbook:
                     written.write(content[end:])
 
     def close(self) -> None:
-        """Let go of the files on the disk."""
+        """Close the temporary files of all sheets."""
         for sheet in self._sheets.values():
             sheet.close()
 
     def _frame(self) -> zipfile.ZipFile:
-        """The workbook as it is without its rows, but for its last one, whose cells are empty."""
+        """Return the workbook without its rows, except for an empty last row."""
         content = io.BytesIO()
         with xlsxwriter.Workbook(content) as book:
             title = book.add_format({"bold": True, "bottom": 1})
@@ -98,7 +98,7 @@ class Workbook:
 
 
 class Sheet:
-    """One sheet, written row by row: header frozen, columns to filter by, as wide as their first rows need."""
+    """One sheet, written row by row, with a frozen header, filters, and column widths that fit the first rows."""
 
     def __init__(self, name: str, columns: Sequence[Column], folder: str) -> None:
         self.name = name
@@ -110,14 +110,14 @@ class Sheet:
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - until `close`
 
     def style(self, styles: Sequence[bytes]) -> None:
-        """Take the workbook's number for the format of each column; before the first row."""
+        """Set the workbook's style number for each column; must be called before the first row."""
         self._cells = [
             _Cells(column, xl_col_to_name(place), style.decode())
             for place, (column, style) in enumerate(zip(self.columns, styles, strict=True))
         ]
 
     def add(self, texts: Sequence[str]) -> None:
-        """The next row, a text for each column. Raises ContractError where Excel takes no more."""
+        """Add a row with one text per column. Raises ContractError above Excel's row limit."""
         self.count += 1
         if self.count == _MOST_ROWS:
             raise ContractError(f"the sheet {self.name} has no room for more than {_MOST_ROWS - 1:,} rows: use CSV")
@@ -129,12 +129,12 @@ class Sheet:
             self._flush()
 
     def rows(self) -> IO[bytes]:
-        """The file with all rows, at its end."""
+        """Return the file with all rows, positioned at its end."""
         self._flush()
         return self._file
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the temporary file."""
         self._file.close()
 
     def _flush(self) -> None:
@@ -143,7 +143,7 @@ class Sheet:
 
 
 class _Cells(dict[str, str]):
-    """The cells of one column by their text."""
+    """Cache of one column's cells (XML) by their text."""
 
     def __init__(self, column: Column, letters: str, style: str) -> None:
         self._value = column.value
@@ -165,7 +165,7 @@ class _Cells(dict[str, str]):
 
 
 def _escaped(text: str) -> str:
-    """A text within an element, no longer than a cell may be; `_x000B_` is a character that XML has not."""
+    """Escape a text for XML and cut it to a cell's maximum length; `_x000B_` encodes a character that XML forbids."""
     if len(text) > _MOST_LETTERS // 2:
         text = cut(text, _MOST_LETTERS - 1 - sum(letter > "\uffff" for letter in text))
     return _SPECIAL.sub(lambda letter: _ENTITIES.get(letter[0]) or f"_x{ord(letter[0]):04X}_", text)

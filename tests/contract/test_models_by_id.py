@@ -369,7 +369,7 @@ def test_files_that_are_not_as_registered_are_refused_before_they_are_read(
     monkeypatch.setattr(ModelArtifact, "load", lambda *_, **__: pytest.fail("it was read"))
     refusals = _get(service, *["deposit-v1"] * 5)
     assert {refusal.status for refusal in refusals} == {502}
-    assert "not as registered" in refusals[0].problems[0].message
+    assert "do not match the registry" in refusals[0].problems[0].message
     assert BUCKET not in refusals[0].problems[0].message
     loud = [record for record in caplog.records if record.levelno == logging.CRITICAL]
     assert len(loud) == 1

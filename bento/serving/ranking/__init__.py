@@ -1,4 +1,4 @@
-"""`POST /rank`: the marketing department's list in, the same list ranked by expected value out."""
+"""`POST /rank`: takes a list of customers and returns it ranked by expected value."""
 
 from serving.ranking.handler import Ranking
 from serving.ranking.workbooks import Workbooks

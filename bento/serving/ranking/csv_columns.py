@@ -1,4 +1,4 @@
-"""Columns of the CSV answer as text: made whole, outside of Python's lock, where an object a cell would cost more."""
+"""Columns of the CSV response as text, built as whole arrays without the GIL; one Python object per cell costs more."""
 
 from typing import IO, Any
 
@@ -12,20 +12,20 @@ from serving.recorder import hyphenated
 
 TEXT = pa.large_string()
 _WINDOW = 4 * 2**20
-"""Bytes of the list that are read at once."""
+"""Maximum number of bytes of the list that are read at a time."""
 _PLAIN = (1e-4, 1e9)
-"""Fractions between which Arrow writes a number as Python does; beyond, one of them has an exponent."""
+"""Range in which Arrow formats fractions as Python does; outside, one of the two uses an exponent."""
 
 
 def own_cells(file: IO[bytes], records: Records, numbers: NDArray[np.int64]) -> pa.Array:
-    """The rows as they stand in the file, in the order given; read in the file's order, some MiB at a time."""
+    """Return rows as they are in the file, in the given order; reads the file sequentially, a few MiB at a time."""
     order = np.argsort(numbers)
     starts, ends = records.starts[numbers[order]], records.ends[numbers[order]]
     pieces, first = [], 0
     while first < len(numbers):
         last = max(first + 1, int(np.searchsorted(ends, starts[first] + _WINDOW, side="right")))
         content = read_at(file, int(starts[first]), int(ends[last - 1] - starts[first]))
-        # rows and what lies between them, in turn
+        # alternately the rows and the bytes between them
         edges = np.stack([starts[first:last], ends[first:last]], axis=1).reshape(-1) - starts[first]
         buffers = [None, pa.py_buffer(edges), pa.py_buffer(content)]
         both = pa.Array.from_buffers(TEXT, len(edges) - 1, buffers)
@@ -39,14 +39,14 @@ def own_cells(file: IO[bytes], records: Records, numbers: NDArray[np.int64]) -> 
 
 
 def identifiers(ids: NDArray[np.uint8]) -> pa.Array:
-    """Identifiers, shape (n, 16), as `recorder.hyphenated` writes them."""
+    """Format ids, shape (n, 16), as UUIDs, like `recorder.hyphenated`."""
     shown = hyphenated(ids.tobytes())
     edges = np.arange(len(ids) + 1, dtype=np.int64) * shown.shape[1]
     return pa.Array.from_buffers(TEXT, len(ids), [None, pa.py_buffer(edges), pa.py_buffer(shown)])
 
 
 def decimals(values: NDArray[np.float64]) -> pa.Array:
-    """Numbers as Python's `repr` writes them, the shortest text that gives the same number."""
+    """Format numbers like Python's `repr`: the shortest text that parses to the same number."""
     size: Any = np.abs(values)
     apart = ~((size >= _PLAIN[0]) & (size < _PLAIN[1]) & (values != np.floor(values)))
     texts = pa.array(values).cast(TEXT)

@@ -27,17 +27,17 @@ if TYPE_CHECKING:
     from serving.ranking.ranked import Ranked
 
 _AT_ONCE = 4
-"""Lists that may be on their way; one is scored at a time."""
+"""Maximum number of lists in progress; they are scored one at a time."""
 _LATER = ((b"retry-after", b"10"),)
 _CSV = b"text/csv"
 _MOST_IN_HEADER = 2000
 _UNPRINTABLE = re.compile(rb"[^\x20-\x7e]")
 _KINDS = {XLSX: (XLSX, b"ranked.xlsx"), _CSV: (b"text/csv; charset=utf-8", b"ranked.csv")}
-"""What Accept may ask for beside JSON: the answer's type, and its name as a file."""
+"""Media types other than JSON that Accept may request: Content-Type and file name of the response."""
 
 
 class Ranking:
-    """Takes a list to the disk, scores it in a thread, and answers when every prediction is recorded."""
+    """Stores a list on disk, scores it in a thread, and responds once every prediction is recorded."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Ranking:
         self._under_way = 0
 
     async def __call__(self, request: Request) -> Answer:
-        """JSON, or the list itself with columns added if `Accept` names CSV or .xlsx. Raises RequestError."""
+        """Return JSON, or the list itself with added columns if `Accept` names CSV or .xlsx. Raises RequestError."""
         if self._under_way >= _AT_ONCE:
             raise http_error(503, f"{_AT_ONCE} lists are being ranked already; try again in a moment", headers=_LATER)
         self._under_way += 1
@@ -89,16 +89,16 @@ class Ranking:
         return _answer(ranked, parts if held is None else body, kind)
 
     async def _ranked(self, request: Request, upload: Upload, held: list[Entry] | None) -> "Ranked":
-        """The list in order, each block recorded, or held where an answer may turn out to be too large."""
+        """Rank the list; each block is recorded, or kept in `held` if the size of the response is limited."""
         options, codec = parse_options(upload.fields, self._economics), declared_codec(upload.charset)
         loaded = await self._models.get(options.model)
-        # 60 MB of memory that a service which never sees a list does without
+        # imported here: 60 MB of memory that a service without ranking requests can save
         from serving.ranking.ranked import RequestOrigin, rank
 
         event_time, dry_run = event_time_of(request), is_dry_run(request)
         origin = RequestOrigin(request.id.decode(), request.client.name, event_time, request.started)
         loop = asyncio.get_running_loop()
-        # the block before, which goes to the disk while one is scored
+        # the previous block, which is written to disk while the next one is scored
         written: list[Future[None]] = []
 
         def plain() -> None:
@@ -123,7 +123,7 @@ class Ranking:
         return ranked
 
     async def _streamed(self, ranked: "Ranked", as_csv: bool) -> AsyncGenerator[bytes, None]:
-        """The answer's parts, each made in a thread; the list's file is gone with the last."""
+        """Yield the parts of the response, each built in a thread; the list's file is closed after the last."""
         from serving.ranking import responses
         from serving.ranking.ranked import give_back_memory
 
@@ -137,7 +137,7 @@ class Ranking:
 
 
 def _answer(ranked: "Ranked", body: bytes | AsyncGenerator[bytes, None], kind: bytes) -> Answer:
-    """JSON, or the list as a file, with what is to be said of it in headers."""
+    """Build the response: JSON, or the list as a file with its summary in headers."""
     model_id = ranked.loaded.model_id
     headers = (
         (b"x-model", model_id.encode()),
@@ -160,5 +160,5 @@ def _answer(ranked: "Ranked", body: bytes | AsyncGenerator[bytes, None], kind: b
 
 
 def _header_text(text: str) -> bytes:
-    """A text in a header, which holds printable ASCII alone and is kept whole by every client up to some kilobytes."""
+    """Convert a text to a header value: printable ASCII, cut to a length that every client accepts."""
     return _UNPRINTABLE.sub(b"?", cut(text, _MOST_IN_HEADER).encode("ascii", "replace"))

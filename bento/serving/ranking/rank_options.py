@@ -1,4 +1,4 @@
-"""What the sender of a list wants: how many calls, at what cost, for what value, with reasons or not."""
+"""Options of a ranking request: number of calls, cost of a call, value of a subscription, reasons, model."""
 
 import math
 from collections.abc import Mapping
@@ -13,14 +13,14 @@ _YES, _NO = {"true", "yes", "1", "on"}, {"", "false", "no", "0", "off"}
 
 @dataclass(frozen=True)
 class RankOptions:
-    """The form's fields, read.
+    """Parsed form fields.
 
     Args:
-        capacity: call the best so many; None calls all with an expected value above 0.
-        deposit_value: of one subscription, in the unit of `call_cost`.
-        call_cost: of one call.
-        reasons: whether to explain the scores of those to be called.
-        model: id of the model to ask; None is the served one.
+        capacity: number of calls; None to call every customer with an expected value above 0.
+        deposit_value: value of a subscription, in the unit of `call_cost`.
+        call_cost: cost of a call.
+        reasons: whether to explain the scores of the customers to call.
+        model: id of the model to use; None for the served model.
     """
 
     capacity: int | None
@@ -31,12 +31,12 @@ class RankOptions:
 
     @property
     def break_even(self) -> float:
-        """The probability from which a call earns more than it costs; above 1 if none can."""
+        """Probability above which a call earns more than it costs; above 1 if no call can."""
         return self.call_cost / self.deposit_value
 
 
 def parse_options(fields: Mapping[str, str], economics: EconomicsSettings) -> RankOptions:
-    """Options from a form's fields; empty ones count as left out. Raises RequestError 422 naming the field."""
+    """Parse options from form fields; an empty field counts as omitted. Raises RequestError 422 naming the field."""
     return RankOptions(
         capacity=_whole(fields.get("capacity", ""), economics.capacity),
         deposit_value=_amount("deposit_value", fields.get("deposit_value", ""), economics.deposit_value),

@@ -1,4 +1,4 @@
-"""A list scored and put in order: the best calls first."""
+"""Scoring and sorting of a list, with the best customers first."""
 
 import ctypes
 import time
@@ -26,18 +26,18 @@ from serving.problems import Problem, RequestError, http_error
 from serving.ranking.rank_options import RankOptions
 from serving.recorder import BYTES, new_ids
 
-# freed memory goes back to the system: Arrow's own allocator would keep tens of MiB of it
+# so that freed memory is returned to the system: Arrow's own allocator would keep tens of MiB
 pa.set_memory_pool(pa.system_memory_pool())
 
 _BLOCK_ROWS = 25_000
-"""Of two blocks at a time all cells are in memory, as text, as values and as the model's matrix."""
+"""Rows per block. The cells of two blocks are in memory at a time: as text, as values and as the model's matrix."""
 _MAX_CELLS = 1000
 _MAX_ROW_PROBLEMS, _MAX_LETTERS, _MOST_NAME = 10, 300, 40
 _LEAK = "known only after the call, so no prediction may use it"
 
 
 class RequestOrigin(NamedTuple):
-    """Where a list comes from, for the log; `event_time` in µs since the epoch, `started` by `time.perf_counter()`."""
+    """The request of a list, for the log; `event_time` in µs since the epoch, `started` from `time.perf_counter()`."""
 
     request_id: str
     client: str
@@ -47,17 +47,17 @@ class RequestOrigin(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Ranked:
-    """A ranked list of n good rows; the rows themselves are in `file`, in UTF-8.
+    """A ranked list of n valid rows; the rows themselves are in `file`, in UTF-8.
 
     Args:
-        numbers: record of each row, best first, shape (n,).
-        probabilities: in the same order, shape (n,).
-        prediction_ids: in the same order, shape (n, 16).
-        ids: in the same order.
-        called: how many, from the first on, are to be called.
-        rejected: the bad rows, in the file's order.
-        stale: whether the model is too old for the time of the request.
-        readings: what of the good rows was read by its spelling.
+        numbers: record number of each row, best first, shape (n,).
+        probabilities: predicted probabilities in the same order, shape (n,).
+        prediction_ids: prediction ids in the same order, shape (n, 16).
+        ids: customer ids in the same order.
+        called: number of customers to call, from the top of the list.
+        rejected: invalid rows, in the file's order.
+        stale: whether the model had expired at the time of the request.
+        readings: values of the valid rows that were read by their spelling.
     """
 
     file: IO[bytes]
@@ -76,11 +76,11 @@ class Ranked:
 
     @property
     def extra(self) -> dict[str, str]:
-        """Columns that are not used, with the reason."""
+        """Columns of the list that are not used, each with the reason."""
         return {name: _LEAK if plain(name) == LEAKAGE_COLUMN else "not used" for name in self.header.unknown}
 
     def expected_values(self, part: slice) -> NDArray[np.float64]:
-        """Of calling each row of a part."""
+        """Return the expected value of calling each customer in a slice of the list."""
         return self.probabilities[part] * self.options.deposit_value - self.options.call_cost
 
 
@@ -92,9 +92,9 @@ def rank(
     max_rows: int,
     record: Callable[[Entry], None],
 ) -> Ranked:
-    """Score all rows, record each block by `record`, and put them in order.
+    """Score all rows, record each block by calling `record`, and sort the rows.
 
-    Raises RequestError 413 for too many rows, 422 for a file that is no such list or has no good row.
+    Raises RequestError 413 if there are too many rows, 422 if the file is not a list of customers or has no valid row.
     """
     header, records = _find_rows(file, max_rows)
     blocks, readings = [], Readings()
@@ -112,10 +112,10 @@ def rank(
         )
     numbers, probabilities, prediction_ids = (np.concatenate([block[part] for block in blocks]) for part in range(3))
     texts = pa.concat_arrays([block[3] for block in blocks])
-    # before the order is made, which takes as much again
+    # freed before sorting, which needs as much memory again
     del blocks
     give_back_memory()
-    # stable, so that equal ones keep the file's order
+    # stable, so that equal probabilities keep the file's order
     order = np.argsort(-probabilities, kind="stable")
     numbers, probabilities = numbers[order], probabilities[order]
     prediction_ids, ids = prediction_ids.reshape(-1, BYTES)[order], texts.take(pa.array(order))
@@ -127,7 +127,7 @@ def rank(
 
 
 def give_back_memory() -> None:
-    """Return to the system what was freed: the C library, if it is glibc, would keep it for what comes next."""
+    """Return freed memory to the system; glibc would otherwise keep it for later allocations."""
     with suppress(AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
 
@@ -143,7 +143,7 @@ def _find_rows(file: IO[bytes], max_rows: int) -> tuple[Header, Records]:
 
 
 def _blocks(file: IO[bytes], records: Records, header: Header) -> Iterator[Block]:
-    """All rows, the next ones being read while some are scored: neither holds Python's lock for long."""
+    """Yield all rows in blocks, reading the next block while one is scored; neither holds the GIL for long."""
     blocks = read_blocks(file, records, header, _BLOCK_ROWS)
     with refusals(422, "file"), ThreadPoolExecutor(max_workers=1, thread_name_prefix="reading") as reading:
         following = reading.submit(next, blocks, None)
@@ -174,13 +174,13 @@ def _entry(
 
 
 def _check_columns(header: Header) -> None:
-    """Raise RequestError 422 naming each column that is missing or there twice."""
+    """Raise RequestError 422 naming each column that is missing or appears twice."""
     if len(header.names) > _MAX_CELLS:
         raise http_error(422, f"the first line has more than {_MAX_CELLS} cells", "file")
     if not header.places.keys() & set(NAMES):
         raise http_error(422, f"the first line must name the columns: {', '.join(NAMES)}", "file")
     problems = [
-        Problem(None, name, f"the list has no such column{_meant(name, header.unknown)}")
+        Problem(None, name, f"the list has no such column{_suggestion(name, header.unknown)}")
         for name in NAMES
         if name not in header.places
     ]
@@ -189,12 +189,12 @@ def _check_columns(header: Header) -> None:
         raise RequestError(422, problems)
 
 
-def _meant(name: str, unknown: list[str]) -> str:
+def _suggestion(name: str, unknown: list[str]) -> str:
     nearest = near(name, unknown)
     return f"; if {cut(nearest, _MOST_NAME)!r} is it, rename that" if nearest else ""
 
 
 def _row_problems(records: Records, rejected: list[Rejected]) -> list[Problem]:
-    """The first bad rows as problems; all columns of an empty row would fill a screen each."""
+    """Return the first invalid rows as problems, shortened, because an empty row names all columns."""
     reasons = [(records.lines[row.record], row.reason) for row in rejected[:_MAX_ROW_PROBLEMS]]
     return [Problem(None, "file", f"line {line}: {cut(text, _MAX_LETTERS)}") for line, text in reasons]

@@ -1,4 +1,4 @@
-"""Answers to /rank: JSON and CSV, with what speaks for a customer and against."""
+"""Responses of /rank as JSON and CSV, with the reasons for and against calling a customer."""
 
 import csv
 import io
@@ -46,11 +46,11 @@ _VALUES = {
     ("poutcome", "success"): "subscribed in an earlier campaign",
     ("poutcome", "failure"): "did not subscribe in an earlier campaign",
 }
-"""Values that say more in words of their own."""
+"""Values that need a wording of their own in the reasons."""
 
 
 def explanations(artifact: ModelArtifact, matrix: Matrix, columns: dict[str, Any]) -> list[list[Reason]]:
-    """The largest contributions of each row, by coefficients, and by SHAP of trees (Lundberg, Lee 2017) and rates."""
+    """Return each row's largest contributions: coefficients, or SHAP (Lundberg, Lee 2017) for trees and rates."""
     used = artifact.encoder.columns
     contributions = contributions_by_column(artifact, matrix)
     best = np.argsort(-np.abs(contributions), axis=1, kind="stable")[:, :TOP]
@@ -61,13 +61,13 @@ def explanations(artifact: ModelArtifact, matrix: Matrix, columns: dict[str, Any
 
 
 def contributions_by_column(artifact: ModelArtifact, matrix: Matrix) -> NDArray[np.float64]:
-    """Effects in log-odds by the encoder's columns, shape (rows, columns); with the base they add up to the score."""
+    """Return contributions in log-odds, shape (rows, encoder columns); with the base value they sum to the score."""
     columns = {name: place for place, name in enumerate(artifact.encoder.columns)}
     owners = np.array([columns[name.partition("=")[0]] for name in artifact.encoder.names()])
     if isinstance(artifact.scorer, Mixture):
         return artifact.scorer.contributions(matrix, owners, columns)
     if isinstance(artifact.scorer, xgboost.Booster):
-        # the last column is the base
+        # the last column is the base value
         contributions = artifact.scorer.predict(xgboost.DMatrix(matrix, nthread=1), pred_contribs=True)[:, :-1]
     else:
         contributions = matrix * artifact.scorer[:-1]
@@ -82,16 +82,16 @@ def _reason(column: str, value: Any, contribution: float) -> Reason:
 
 ADDED = ("rank", "prediction_id", "probability", "expected_value", "call", "reasons", "problem")
 MAX_REASONED = 10_000
-"""Reasons cost 50 times what a score does; so many of the best get them."""
+"""Maximum number of customers with reasons, the best ones: their reasons cost 50 times as much as their scores."""
 _PART = 10_000
 _CSV_PART, _MOST_PASSES = 40_000, 25
-"""Rows of the CSV that are made at once, for which the list is read once from end to end."""
+"""Minimum number of CSV rows built at a time, and maximum number of passes: each batch of rows reads the whole list."""
 _PIECE = 2**20
-"""Bytes that are sent at once."""
+"""Maximum number of bytes sent at a time."""
 
 
 def as_json(ranked: Ranked) -> Iterator[bytes]:
-    """The JSON answer."""
+    """Yield the JSON response in parts."""
     head = encode(summary(ranked))
     yield head[:-1] + b',"ranked":['
     for start in range(0, len(ranked.numbers), _PART):
@@ -103,7 +103,7 @@ def as_json(ranked: Ranked) -> Iterator[bytes]:
 
 
 def as_csv(ranked: Ranked) -> Iterator[bytes]:
-    """The CSV answer: the file's own cells as they were, best first, the rejected rows at the end; UTF-8."""
+    """Yield the CSV response in parts: the file's own cells unchanged, best first, rejected rows last; UTF-8."""
     separator = ranked.header.separator
     yield (_line([*ranked.header.names, *ADDED], separator) + "\n").encode()
     rows = len(ranked.numbers)
@@ -112,18 +112,18 @@ def as_csv(ranked: Ranked) -> Iterator[bytes]:
         lines = memoryview(_lines(ranked, start, min(start + step, rows)))
         for place in range(0, len(lines), _PIECE):
             yield bytes(lines[place : place + _PIECE])
-        del lines  # before the next ones are made
+        del lines  # before the next batch is built
     for bad in ranked.rejected:
         yield (_rejected_line(ranked, bad) + "\n").encode()
 
 
 _HEADER_BYTES = 6 * 1024
 _HEADER_TEXTS = (20, 5, 1, 0)
-"""Texts of a column that a header names, the first number of them that it has room for."""
+"""Numbers of texts per column to list in a header; the first that fits is used."""
 
 
 def readings_header(readings: Iterable[Reading]) -> bytes:
-    """Readings as JSON in ASCII for the header of a list that is sent as a file: of very many, fewer by name."""
+    """Encode readings as ASCII JSON for a response header; if there are too many, fewer texts are listed."""
     for most in _HEADER_TEXTS:
         fewer = Readings(most)
         fewer.add(readings)
@@ -134,7 +134,7 @@ def readings_header(readings: Iterable[Reading]) -> bytes:
 
 
 def summary(ranked: Ranked) -> RankSummary:
-    """Remarks on the whole list."""
+    """Return the summary of the whole list."""
     called = slice(0, ranked.called)
     return RankSummary(
         model=ranked.loaded.model_id,
@@ -187,7 +187,7 @@ def _reasons(ranked: Ranked, start: int, end: int) -> list[list[Reason]]:
 
 
 def _lines(ranked: Ranked, start: int, end: int) -> pa.Buffer:
-    """Some rows of the CSV, each with its line end: made column by column, without an object for any cell."""
+    """Return CSV rows with line ends, built column by column without a Python object per cell."""
     part, places = slice(start, end), np.arange(start, end)
     reasons = [_format_reasons(each) for each in _reasons(ranked, start, end)]
     joined = compute.binary_join_element_wise(
@@ -208,7 +208,7 @@ def _rejected_line(ranked: Ranked, bad: Rejected) -> str:
     separator = ranked.header.separator
     if bad.in_shape:
         own = ranked.records.contents(ranked.file, np.array([bad.record]))[0].decode()
-    else:  # its cells would stand under wrong columns
+    else:  # its cells would be in the wrong columns
         own = separator * (len(ranked.header.names) - 1)
     problem = f"line {ranked.records.lines[bad.record]}: {bad.reason}"
     return own + separator * len(ADDED) + _line([problem], separator)
@@ -225,11 +225,11 @@ def _line(cells: list[str], separator: str) -> str:
 
 
 POINTS = 200
-"""Of a curve, beside those of the numbers that are spoken of."""
+"""Number of points of the profit curve, in addition to the planned and the most profitable number of calls."""
 
 
 def outlook(probabilities: NDArray[np.float64], called: int, options: RankOptions) -> RankOutlook:
-    """Of a list with its probabilities in order, best first, shape (n,)."""
+    """Compute the outlook of a list from its sorted probabilities, best first, shape (n,)."""
     rows = len(probabilities)
     subscriptions = np.append(0.0, np.cumsum(probabilities))
     profits = subscriptions * options.deposit_value - np.arange(rows + 1) * options.call_cost

@@ -1,4 +1,4 @@
-"""An upload on its way to the disk: a multipart form or a bare list, never whole in memory."""
+"""Streams an upload, a multipart form or a bare file, to disk without holding it in memory."""
 
 import tempfile
 from collections.abc import AsyncIterator
@@ -24,13 +24,13 @@ _MAX_PARTS = 20
 
 @dataclass
 class Upload:
-    """A list on the disk, in a file without a name that ends with the process, and the form's other fields.
+    """An uploaded list in an anonymous temporary file, which disappears with the process, and the other form fields.
 
     Args:
-        file: the list as it came.
-        new: makes another such file.
-        fields: by name.
-        part_charset: which the file's own Content-Type states; None if it states none.
+        file: the list as it was sent.
+        new: function that creates another temporary file.
+        fields: form fields by name.
+        part_charset: charset declared by the file's own Content-Type; None if it declares none.
     """
 
     file: IO[bytes]
@@ -40,18 +40,18 @@ class Upload:
 
     @property
     def charset(self) -> str | None:
-        """The charset that the sender states, by the field before the file's Content-Type."""
+        """The declared charset; the form field takes precedence over the file's Content-Type."""
         return self.fields.get(CHARSET) or self.part_charset
 
 
 async def receive(request: Request, folder: Path, limit: int) -> Upload:
-    """The upload. Raises RequestError 400, 413, 415 or 422; then nothing stays on the disk."""
+    """Receive an upload. Raises RequestError 400, 413, 415 or 422, and then leaves nothing on the disk."""
     kind = content_type(request)
     if kind not in (_FORM, _CSV, XLSX):
         raise http_error(
             415,
-            "send a form (multipart/form-data) with the list as `file`, or the list itself: a CSV as text/csv, "
-            f"an .xlsx as {XLSX.decode()}",
+            "send a form (multipart/form-data) with the list as `file`, or the list itself: CSV as text/csv, "
+            f".xlsx as {XLSX.decode()}",
         )
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
@@ -76,7 +76,7 @@ async def receive(request: Request, folder: Path, limit: int) -> Upload:
 async def _read_form(chunks: AsyncIterator[bytes], header: bytes, upload: Upload) -> None:
     boundary = parse_options_header(header)[1].get(b"boundary")
     if not boundary:
-        raise http_error(400, "the form's Content-Type names no boundary")
+        raise http_error(400, "the form's Content-Type has no boundary")
     form = _Form(upload)
     try:
         parser = MultipartParser(boundary, form.callbacks())
@@ -84,15 +84,15 @@ async def _read_form(chunks: AsyncIterator[bytes], header: bytes, upload: Upload
             parser.write(part)
         parser.finalize()
     except (FormParserError, MultipartParseError) as error:
-        raise http_error(400, "the form cannot be read: it is not multipart/form-data as its boundary tells") from error
+        raise http_error(400, "the form cannot be read: it is not multipart/form-data with this boundary") from error
     if not form.complete:
-        raise http_error(400, "the form ends before its last part does; send it again")
+        raise http_error(400, "the form is incomplete; send it again")
     if not form.has_file:
         raise http_error(422, "is required: the list of customers", FILE)
 
 
 class _Form:
-    """Takes the parser's events: the file goes to the disk, small fields to memory."""
+    """Handles the parser's events: the file is written to disk, small fields are kept in memory."""
 
     def __init__(self, upload: Upload) -> None:
         self.has_file = False
@@ -132,7 +132,7 @@ class _Form:
             name = parse_options_header(self._value)[1].get(b"name", b"")
             self._name = name.decode(errors="replace")[:_MAX_FIELD_BYTES]
             if self._name == FILE and self.has_file:
-                raise http_error(422, "is there twice; send one list at a time", FILE)
+                raise http_error(422, "appears twice; send one list at a time", FILE)
             if self._name not in (FILE, *FIELDS):
                 fields = ", ".join(FIELDS)
                 raise http_error(422, f"unknown field; the form has {FILE} and, optionally, {fields}", self._name)

@@ -1,4 +1,4 @@
-"""Ranked lists as workbooks: of an answer to `/rank`, and of one that was planned otherwise, `POST /workbook`."""
+"""Ranked lists as workbooks: for responses of `/rank`, and for replanned lists sent to `POST /workbook`."""
 
 import asyncio
 import tempfile
@@ -21,45 +21,45 @@ from serving.ranking.upload import receive
 
 _PART = 2**20
 _AS_FILE = ((b"content-disposition", b'attachment; filename="ranked.xlsx"'),)
-_FAILED = "no workbook can be made of this: send a list as /rank answers it, in UTF-8"
+_FAILED = "no workbook can be made of this: send a list as /rank returns it, in UTF-8"
 
 
 class Workbooks:
-    """Makes one at a time, by a process of its own."""
+    """Converts ranked lists to workbooks, one at a time, in a child process."""
 
     def __init__(self, limits: ServeSettings, folder: Path) -> None:
         self._folder = folder
         self._limits = limits
-        self._making = ThreadPoolExecutor(max_workers=1, thread_name_prefix="workbooks")
+        self._converting = ThreadPoolExecutor(max_workers=1, thread_name_prefix="workbooks")
 
     async def __call__(self, request: Request) -> Answer:
-        """A list as `/rank` gives it for `Accept: text/csv`, as .xlsx; nothing is scored. Raises RequestError.
+        """Convert a list from the CSV response of `/rank` to .xlsx, without scoring it again. Raises RequestError.
 
-        With the answer's header X-Readings, the workbook has their sheet.
+        If the request has the X-Readings header of that response, the workbook gets a sheet with the readings.
         """
-        readings = _stated_readings(request)
+        readings = _readings_of(request)
         upload = await receive(request, self._folder, self._limits.max_rank_bytes)
         with closing(upload.file):
-            parts = await self._made(upload.file, readings)
+            parts = await self._converted(upload.file, readings)
         most = self._limits.max_answer_bytes
         return Answer(parts if most is None else await whole(parts, most), XLSX, _AS_FILE)
 
     async def of_csv(
         self, parts: AsyncGenerator[bytes, None], readings: Sequence[Reading]
     ) -> AsyncGenerator[bytes, None]:
-        """The parts of a workbook of those of a CSV answer. Raises RequestError."""
+        """Convert the parts of a CSV response to the parts of a workbook. Raises RequestError."""
         with self._new() as file:
             async with aclosing(parts):
                 async for part in parts:
                     file.write(part)
             file.flush()
-            return await self._made(file, readings)
+            return await self._converted(file, readings)
 
-    async def _made(self, file: IO[bytes], readings: Sequence[Reading] | None) -> AsyncGenerator[bytes, None]:
-        return _parts(await asyncio.get_running_loop().run_in_executor(self._making, self._make, file, readings))
+    async def _converted(self, file: IO[bytes], readings: Sequence[Reading] | None) -> AsyncGenerator[bytes, None]:
+        return _parts(await asyncio.get_running_loop().run_in_executor(self._converting, self._convert, file, readings))
 
-    def _make(self, file: IO[bytes], readings: Sequence[Reading] | None) -> IO[bytes]:
-        from serving import workbook_writer  # and its library, which few services need
+    def _convert(self, file: IO[bytes], readings: Sequence[Reading] | None) -> IO[bytes]:
+        from serving import workbook_writer  # imported here: few services need it and its library
         from serving.ranking.responses import ADDED
 
         arguments = (str(self._folder), msgspec.json.encode(readings).decode(), *ADDED)
@@ -73,14 +73,14 @@ class Workbooks:
         return tempfile.TemporaryFile(dir=self._folder)
 
 
-def _stated_readings(request: Request) -> list[Reading] | None:
+def _readings_of(request: Request) -> list[Reading] | None:
     header = request.headers.get(b"x-readings")
     if header is None:
         return None
     try:
         return msgspec.json.decode(header, type=list[Reading])
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise http_error(422, "must be as /rank gave it with the list, or left out", "X-Readings") from error
+        raise http_error(422, "must be unchanged from the /rank response, or omitted", "X-Readings") from error
 
 
 async def _parts(file: IO[bytes]) -> AsyncGenerator[bytes, None]:

@@ -1,9 +1,9 @@
-// Calls to the service: one place for the key, for progress and for what errors mean.
+// Calls to the service: the API key, upload progress and error messages.
 
-/** Where the tab keeps the key. */
+/** Key in sessionStorage under which the API key is stored. */
 export const KEY = "deposit.key";
 const WORDS = {
-  0: "The service does not answer, or it ended the connection. Is the network up? If the list is very large, split it.",
+  0: "The service is unreachable or closed the connection. Check the network; if the list is very large, split it.",
   413: "The list is too large for this service. Split it.",
   429: "Too many requests for now. Wait a moment and try again.",
   502: "The service is being restarted. Try again in a moment.",
@@ -20,7 +20,7 @@ export class Refused extends Error {
   }
 }
 
-/** A problem of the whole request, as the service words them. */
+/** A problem of the whole request, in the service's error format. */
 export function refusal(message, status = 0) {
   return new Refused(status, [{ row: null, field: null, message }]);
 }
@@ -28,7 +28,7 @@ export function refusal(message, status = 0) {
 let askForKey = async () => null;
 let asking = null;
 
-/** How to ask a person for the key; gives it, or null. */
+/** Set the function that asks the user for the key; it resolves to the key, or null if the user cancels. */
 export function onKeyNeeded(ask) {
   askForKey = ask;
 }
@@ -41,13 +41,13 @@ export function forgetKey() {
   sessionStorage.removeItem(KEY);
 }
 
-/** A JSON answer. Asks for the key when the service does. */
+/** GET a JSON document; asks the user for the key if the service requires one. */
 export async function getJson(path) {
   return JSON.parse(await (await call("GET", path)).blob.text());
 }
 
 /**
- * An answer's body as a Blob, and its headers by name. Raises Refused.
+ * Send a request; resolves to the response's body as a Blob and its headers by name. Throws Refused.
  * @param {{body?: any, type?: string, accept?: string, headers?: object, signal?: AbortSignal, onProgress?: (phase: string, done: ?number) => void}} options
  * @returns {Promise<{blob: Blob, header: (name: string) => ?string}>}
  */
@@ -58,7 +58,7 @@ export async function call(method, path, options = {}) {
     if (answer.status >= 200 && answer.status < 300) return answer;
     const problems = await problemsOf(answer);
     if (answer.status !== 401) throw new Refused(answer.status, problems);
-    if (used !== sessionStorage.getItem(KEY)) continue; // another call has asked meanwhile
+    if (used !== sessionStorage.getItem(KEY)) continue; // another call has asked in the meantime
     asking ??= askForKey(used !== null).finally(() => { asking = null; });
     const key = await asking;
     if (key === null) throw new Refused(401, problems);
@@ -68,7 +68,7 @@ export async function call(method, path, options = {}) {
 
 function send(method, path, key, { body, type, accept, headers = {}, signal, onProgress }) {
   return new Promise((resolve, reject) => {
-    const request = new XMLHttpRequest(); // fetch tells no progress of an upload
+    const request = new XMLHttpRequest(); // fetch reports no upload progress
     request.open(method, path);
     request.responseType = "blob";
     if (key !== null) request.setRequestHeader("Authorization", `Bearer ${key}`);
@@ -82,7 +82,7 @@ function send(method, path, key, { body, type, accept, headers = {}, signal, onP
     }
     request.onload = () => resolve({ status: request.status, blob: request.response, header: (name) => request.getResponseHeader(name) });
     request.onerror = () => reject(refusal(WORDS[0]));
-    request.onabort = () => reject(refusal("Cancelled. Nothing is shown of this list."));
+    request.onabort = () => reject(refusal("Cancelled. The list was not ranked."));
     signal?.addEventListener("abort", () => request.abort());
     request.send(body);
   });
@@ -93,7 +93,7 @@ async function problemsOf({ status, blob }) {
     const { detail } = JSON.parse(await blob.text());
     if (Array.isArray(detail) && detail.length) return detail;
   } catch {
-    // not the service's own words: the gateway's, or a proxy's
+    // not an error of the service itself, but of the gateway or a proxy
   }
   return refusal(WORDS[status] ?? `The service answered with status ${status}. Try again in a moment.`).problems;
 }

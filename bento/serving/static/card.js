@@ -1,11 +1,11 @@
-// The model card, in a tab of its own: a link could not bring the key.
+// The model card in a new tab: a plain link could not send the API key.
 
 import { call } from "./api.js";
 import { byId, showProblems } from "./dom.js";
 
 const KEPT_MS = 60_000;
 
-/** Open the card by its button. */
+/** Open the model card when its button is clicked. */
 export function openCardByButton() {
   byId("card").addEventListener("click", async () => {
     try {

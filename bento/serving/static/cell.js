@@ -1,4 +1,4 @@
-// One cell of the table of ranked customers.
+// Table cells of ranked customers.
 
 import { bar, element, number, percent } from "./dom.js";
 
@@ -11,7 +11,7 @@ const makers = {
   own: (text) => element("td", {}, text),
 };
 
-/** The cell of a column; `facts` are the row's rank, whether it is to be called, its chance, and the prices. */
+/** Build the cell of a column; `facts` holds the row's rank, whether to call it, its chance, and the prices. */
 export function cellOf({ kind, place }, cells, facts) {
   return makers[kind](cells[place], facts);
 }

@@ -1,14 +1,14 @@
-// Reading CSV as RFC 4180 has it: a Blob record by record, a record cell by cell.
+// A CSV reader according to RFC 4180: reads a Blob record by record, and a record cell by cell.
 
 const NEWLINE = 10;
 const QUOTE = 34;
 const RETURN = 13;
 
 /**
- * Give each record of a Blob that is not empty; reads it in pieces, so that its size does not matter.
+ * Call `onRecord` for each non-empty record of a Blob, which is read in chunks, so that its size does not matter.
  * @param {Blob} blob
  * @param {string} separator
- * @param {(record: string, start: number, end: number) => void} onRecord text without its newline, and its bytes in the Blob
+ * @param {(record: string, start: number, end: number) => void} onRecord text without its newline, and its byte range in the Blob
  * @param {(share: number) => void} [onProgress]
  */
 export async function eachRecord(blob, separator, onRecord, onProgress = () => {}) {
@@ -16,11 +16,11 @@ export async function eachRecord(blob, separator, onRecord, onProgress = () => {
   const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   const reader = blob.stream().getReader();
   let rest = new Uint8Array(0);
-  let begin = 0; // of `rest` in the Blob
+  let begin = 0; // offset of `rest` in the Blob
   for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {
     const bytes = joined(rest, piece.value);
     const text = decoder.decode(bytes);
-    const plain = text.length === bytes.length; // then a letter is a byte, and all can be decoded at once
+    const plain = text.length === bytes.length; // ASCII: every character is one byte, so the decoded text can be sliced
     const used = eachWhole(bytes, sign, (from, to) => {
       onRecord(plain ? text.slice(from, to) : decoder.decode(bytes.subarray(from, to)), begin + from, begin + to);
     });
@@ -31,7 +31,7 @@ export async function eachRecord(blob, separator, onRecord, onProgress = () => {
   if (rest.length) onRecord(decoder.decode(rest), begin, begin + rest.length);
 }
 
-/** Give the place of each record that ends in these bytes; gives how many bytes they took. A quote opens where a cell begins. */
+/** Call `onPlace` with the range of each complete record; returns the number of bytes consumed. A quote only opens at the start of a cell. */
 function eachWhole(bytes, sign, onPlace) {
   let start = 0;
   let quoted = false;
@@ -54,13 +54,13 @@ function eachWhole(bytes, sign, onPlace) {
   return start;
 }
 
-/** The cells of one record. */
+/** Split a record into its cells. */
 export function cellsOf(record, separator) {
   if (!record.includes('"')) return record.split(separator);
   return placesOf(record, separator).map(([start, end]) => unquoted(record.slice(start, end)));
 }
 
-/** One cell of a record. */
+/** Return one cell of a record. */
 export function cellAt(record, separator, place) {
   if (record.includes('"')) return cellsOf(record, separator)[place];
   let start = 0;
@@ -69,7 +69,7 @@ export function cellAt(record, separator, place) {
   return end < 0 ? record.slice(start) : record.slice(start, end);
 }
 
-/** Where each cell of a record stands: [start, end). */
+/** Return the range of each cell of a record: [start, end). */
 export function placesOf(record, separator) {
   const places = [];
   for (let at = 0; at <= record.length; ) {
@@ -80,7 +80,7 @@ export function placesOf(record, separator) {
   return places;
 }
 
-/** Which separator a header uses. */
+/** Detect the separator of a header. */
 export function separatorOf(header) {
   return [";", ",", "\t"].reduce((best, one) => (header.split(one).length > header.split(best).length ? one : best));
 }

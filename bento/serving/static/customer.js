@@ -1,9 +1,9 @@
-// One customer: the score in words, as a bar, and the reasons.
+// A single customer: the score in words and as a bar, with its reasons.
 
 import { call } from "./api.js";
 import { bar, byId, element, number, percent, showProblems } from "./dom.js";
 
-/** Score the form's customer when it is sent. */
+/** Score the customer when the form is submitted. */
 export function scoreByForm(names, prices) {
   byId("one-form").addEventListener("submit", async (event) => {
     event.preventDefault();
@@ -19,7 +19,7 @@ export function scoreByForm(names, prices) {
       button.disabled = false;
     }
   });
-  // a wrong value in what is folded away must be seen to be corrected
+  // open a folded section that contains an invalid value, so that it can be corrected
   byId("one-form").addEventListener("invalid", (event) => event.target.closest("details")?.setAttribute("open", ""), true);
 }
 
@@ -44,9 +44,9 @@ function show({ ranked: [customer], break_even: least, model }) {
       element("p", {}, `Of 100 customers like this one, about ${number(probability * 100)} would subscribe. A call pays from ${percent(least)} on.`)),
     marked,
     element("p", { class: "note" }, `The line marks ${percent(least)}. Scored by ${model}.`),
-    element("h4", {}, "What counts most"),
+    element("h4", {}, "Most important reasons"),
     element("ol", {}, ...listed(reasons)),
-    element("p", { class: "note" }, "The bars compare how much each one moves the score: to the right for a call, to the left against it."),
+    element("p", { class: "note" }, "The bars show how much each reason changes the score: to the right for a call, to the left against it."),
   );
   byId("one").hidden = false;
   byId("score-title").focus();

@@ -1,4 +1,4 @@
-// The page's side of the worker: questions out, answers in.
+// Client of the worker: sends requests and resolves their results.
 
 const worker = new Worker("/assets/worker.js", { type: "module" });
 const waiting = new Map();
@@ -19,7 +19,7 @@ worker.addEventListener("error", (event) => {
   waiting.clear();
 });
 
-/** Ask the worker; see its `answers` for what there is. */
+/** Send a request to the worker; `kind` is a handler of `worker.js`. */
 export function ask(kind, question = {}, onProgress = () => {}) {
   last += 1;
   const id = last;

@@ -1,4 +1,4 @@
-// The API to read and to try, by Swagger UI, from the service's own document.
+// Interactive API documentation: Swagger UI for the service's OpenAPI document.
 
 import { KEY } from "./api.js";
 
@@ -7,7 +7,7 @@ const paint = () => document.documentElement.classList.toggle("dark-mode", dark.
 dark.addEventListener("change", paint);
 paint();
 
-// What Swagger UI leaves out of its markup for people who hear the page, or use no mouse.
+// Accessibility attributes that Swagger UI's markup lacks, for screen readers and keyboard users.
 const REPAIRS = {
   "select:not([aria-label]), textarea:not([aria-label]), input[type=file]:not([aria-label])": (control) => {
     const row = control.closest("[data-property-name], [data-param-name]");
@@ -34,10 +34,10 @@ const ui = window.SwaggerUIBundle({
   presets: [window.SwaggerUIBundle.presets.apis],
   tryItOutEnabled: true,
   syntaxHighlight: false,
-  // no other server is asked
+  // no requests to other servers
   validatorUrl: null,
   onComplete: () => {
-    // the one that was typed into the page in this tab
+    // the key that was entered on the page in this tab
     const key = sessionStorage.getItem(KEY);
     if (key) ui.preauthorizeApiKey("key", key);
   },

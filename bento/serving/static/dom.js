@@ -1,11 +1,11 @@
-// Small things of the page: elements, numbers, problems, downloads.
+// DOM and formatting helpers: elements, numbers, problems, downloads.
 
-/** A new element; children are nodes or text, never markup. */
+/** Create an element; children are nodes or text, never markup. */
 export function element(name, attributes = {}, ...children) {
-  const made = document.createElement(name);
-  for (const [attribute, value] of Object.entries(attributes)) made.setAttribute(attribute, value);
-  made.append(...children);
-  return made;
+  const created = document.createElement(name);
+  for (const [attribute, value] of Object.entries(attributes)) created.setAttribute(attribute, value);
+  created.append(...children);
+  return created;
 }
 
 export function byId(id) {
@@ -16,12 +16,12 @@ export function number(value, digits = 0) {
   return value.toLocaleString("en", { maximumFractionDigits: digits, minimumFractionDigits: digits });
 }
 
-/** A small count with a digit after the point, a large one without. */
+/** Format an amount, with one decimal if it is below 1000. */
 export function amount(value) {
   return number(value, Math.abs(value) < 1000 ? 1 : 0);
 }
 
-/** A number of things: 1 call, 2 calls. */
+/** Format a count with its noun: 1 call, 2 calls. */
 export function count(value, thing) {
   return `${number(value)} ${thing}${value === 1 ? "" : "s"}`;
 }
@@ -34,26 +34,26 @@ export function day(moment) {
   return new Date(moment).toLocaleDateString("en-GB", { day: "numeric", month: "long", year: "numeric", timeZone: "UTC" });
 }
 
-/** A bar; `shares` (0 to 1) are set as custom properties, which the style sheet reads. */
+/** Create a bar; `shares` (0 to 1) are set as custom properties for the style sheet. */
 export function bar(shares, ...parts) {
-  const made = element("div", { class: "track", "aria-hidden": "true" }, ...parts.map((name) => element("span", { class: name })));
-  for (const [name, share] of Object.entries(shares)) made.style.setProperty(`--${name}`, share);
-  return made;
+  const created = element("div", { class: "track", "aria-hidden": "true" }, ...parts.map((name) => element("span", { class: name })));
+  for (const [name, share] of Object.entries(shares)) created.style.setProperty(`--${name}`, share);
+  return created;
 }
 
-/** Show what was wrong, as the service said it, and bring the reader there. */
+/** Show an error with the service's own messages, and move the focus there. */
 export function showProblems(place, error) {
   const problems = error.problems ?? [{ row: null, field: null, message: `The page failed: ${error.message}` }];
   const lines = problems.map(({ row, field, message }) => {
     const where = [row === null ? "" : `row ${row + 1}`, field ?? ""].filter(Boolean).join(", ");
     return where ? `${where}: ${message}` : message;
   });
-  const told = lines.length === 1 ? element("p", {}, lines[0]) : element("ul", {}, ...lines.map((line) => element("li", {}, line)));
-  place.replaceChildren(element("strong", {}, "That did not work."), told);
+  const content = lines.length === 1 ? element("p", {}, lines[0]) : element("ul", {}, ...lines.map((line) => element("li", {}, line)));
+  place.replaceChildren(element("strong", {}, "That did not work."), content);
   place.focus();
 }
 
-/** Give the person a file. */
+/** Download a Blob as a file. */
 export function save(blob, name) {
   const url = URL.createObjectURL(blob);
   element("a", { href: url, download: name }).click();

@@ -1,4 +1,4 @@
-// The columns of a customer in words, made from the service's own description.
+// The form fields of a customer, generated from the service's OpenAPI document.
 
 import { byId, element } from "./dom.js";
 
@@ -15,7 +15,7 @@ const WORDS = {
   oct: "October", nov: "November", dec: "December", mon: "Monday", tue: "Tuesday", wed: "Wednesday", thu: "Thursday", fri: "Friday",
 };
 
-/** Fields with these defaults, in groups; the economy's, which change rarely, are folded away. */
+/** Create the fields with their defaults, in groups; the economic indicators, which rarely change, are folded away. */
 export function fieldsOf(properties, defaults) {
   const grouped = GROUPS.flatMap(([, names]) => names);
   const others = Object.keys(properties).filter((name) => name !== "id" && !grouped.includes(name));
@@ -27,7 +27,7 @@ export function fieldsOf(properties, defaults) {
   ];
 }
 
-/** List the columns and what they may hold in the dialog. */
+/** List the columns and their allowed values in the dialog. */
 export function describeColumns(properties) {
   const described = Object.entries(properties).filter(([name]) => name !== "id");
   byId("columns-list").replaceChildren(...described.flatMap(([name, { enum: values, minimum, maximum, description }]) => [

@@ -1,4 +1,4 @@
-// The gain curve: what the best n calls are expected to bring, and the n that earns most; a click on it plans n calls.
+// The gain curve: expected subscriptions and profit of the best n calls, with the most profitable n; a click plans n calls.
 
 import { number } from "./dom.js";
 import uPlot from "./uplot.js";
@@ -24,7 +24,7 @@ export class GainCurve {
     this.plot.over.addEventListener("click", () => this.onPick(Math.round(this.plot.posToVal(this.plot.cursor.left, "x"))));
   }
 
-  /** The same list at other prices. */
+  /** Redraw the same list with other prices. */
   reprice(plan) {
     this.plan = plan;
     this.plot?.setData(this.#data());
@@ -76,7 +76,7 @@ export class GainCurve {
     const { subscriptions, profit } = this.plan.outlook(this.calls);
     const x = plot.valToPos(this.calls, "x", true);
     ctx.save();
-    ctx.setLineDash([]); // the last series' is left over
+    ctx.setLineDash([]); // reset the dash pattern of the last series
     ctx.strokeStyle = ctx.fillStyle = this.ink;
     ctx.lineWidth = 1.5 * devicePixelRatio;
     ctx.beginPath();

@@ -1,9 +1,9 @@
-// The dialog that asks for the API key, which stays in this tab.
+// The dialog that asks for the API key, which is kept in this tab only.
 
 import { forgetKey, hasKey, onKeyNeeded } from "./api.js";
 import { byId } from "./dom.js";
 
-/** Ask by a dialog whenever the service wants a key. */
+/** Open the dialog whenever the service requires a key. */
 export function askByDialog() {
   const dialog = byId("key-dialog");
   byId("key-cancel").addEventListener("click", () => dialog.close(""));
@@ -13,8 +13,8 @@ export function askByDialog() {
   });
   onKeyNeeded((again) => new Promise((resolve) => {
     byId("key-told").textContent = again
-      ? "That key is not known here, or it was revoked. Try another."
-      : "The operator of this service gives you one. It is kept in this tab only, until you close it.";
+      ? "This key is not known, or it was revoked. Try another one."
+      : "You get one from the operator of this service. It is kept in this tab only, until you close it.";
     byId("key").value = "";
     dialog.returnValue = "";
     dialog.addEventListener("close", () => resolve(dialog.returnValue === "ok" ? byId("key").value.trim() || null : null), { once: true });
@@ -22,7 +22,7 @@ export function askByDialog() {
   }));
 }
 
-/** Offer to forget the key if there is one. */
+/** Show the button that forgets the key if there is one. */
 export function showKeyState() {
   byId("forget").hidden = !hasKey();
 }

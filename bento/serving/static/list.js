@@ -1,8 +1,8 @@
-// A ranked list: where its rows are in the service's answer, and what the best n of them add up to. No row is kept.
+// A ranked list: byte offsets of its rows in the service's response, and cumulative sums. The rows themselves are not kept.
 
 import { cellsOf, eachRecord, placesOf, separatorOf } from "./csv.js";
 
-/** Columns that the service adds; the last of a name is its own. */
+/** Columns that the service adds; if a name occurs more than once, the last one is the service's. */
 const ADDED = ["rank", "prediction_id", "probability", "expected_value", "call", "reasons", "problem"];
 const HEAD_BYTES = 2 ** 20;
 const PART_ROWS = 20_000;
@@ -13,21 +13,21 @@ export class List {
     this.blob = blob;
     this.columns = [];
     this.header = "";
-    this.starts = []; // byte on which row n begins
+    this.starts = []; // byte offset of row n
     this.ends = [];
-    this.subscriptions = [0]; // [n]: expected among the best n
-    this.called = 0; // as the service marked them
+    this.subscriptions = [0]; // [n]: expected subscriptions among the best n
+    this.called = 0; // rows that the service marked for a call
     this.reasoned = 0;
     this.rejected = []; // [start, end) of each rejected row
-    this.problems = []; // of the first of them
-    this.marked = false; // has letters beyond ASCII, which spreadsheets read only after a byte order mark
+    this.problems = []; // of the first rejected rows
+    this.marked = false; // has non-ASCII characters, which spreadsheets only read after a byte-order mark
   }
 
-  /** The service's CSV answer, read. */
+  /** Read the service's CSV response. */
   static async open(blob, onProgress) {
     const list = new List(blob);
     list.separator = separatorOf((await blob.slice(0, HEAD_BYTES).text()).split("\n", 1)[0]);
-    await eachRecord(blob, list.separator, (record, start, end) => (list.header ? list.#take(record, start, end) : list.#begin(record)), onProgress);
+    await eachRecord(blob, list.separator, (record, start, end) => (list.header ? list.#addRow(record, start, end) : list.#readHeader(record)), onProgress);
     return list;
   }
 
@@ -35,7 +35,7 @@ export class List {
     return this.starts.length;
   }
 
-  /** What a page needs to know of the whole list. */
+  /** Facts about the whole list for the page. */
   summary() {
     const { columns, count, called, reasoned } = this;
     const own = columns.slice(0, columns.length - ADDED.length);
@@ -44,13 +44,13 @@ export class List {
     return { columns, own, added, count, called, reasoned, rejected, problems, subscriptions: Float64Array.from(this.subscriptions) };
   }
 
-  /** The cells of some rows, in the order given. */
+  /** Return the cells of some rows, in the given order. */
   async rows(numbers) {
     const texts = await Promise.all(Array.from(numbers, (row) => this.blob.slice(this.starts[row], this.ends[row]).text()));
     return texts.map((text) => cellsOf(text, this.separator));
   }
 
-  /** Call `onRow` with the text and number of each ranked row; stops early when `wanted` says so. */
+  /** Call `onRow` with the text and number of each ranked row; stops early once `wanted` returns false. */
   async each(onRow, wanted = () => true) {
     for (let first = 0; first < this.count && wanted(); first += PART_ROWS) {
       const last = Math.min(first + PART_ROWS, this.count) - 1;
@@ -59,7 +59,7 @@ export class List {
     }
   }
 
-  /** The list as CSV with the best `calls` marked, and worth what these prices make of them. */
+  /** Return the list as CSV, with the best `calls` marked and expected values at these prices. */
   async csv(calls, prices, asSent) {
     const before = this.starts[0] ?? this.blob.size;
     const after = this.ends[this.count - 1] ?? this.blob.size;
@@ -78,18 +78,18 @@ export class List {
     return new Blob(parts, { type: "text/csv" });
   }
 
-  /** The rejected rows as CSV, each with its problem. */
+  /** Return the rejected rows as CSV, each with its problem. */
   rejectedCsv() {
     const rows = this.rejected.flatMap((place) => [this.blob.slice(...place), "\n"]);
     return new Blob([this.#mark(), this.header, "\n", ...rows], { type: "text/csv" });
   }
 
-  #begin(record) {
+  #readHeader(record) {
     this.header = record;
     this.columns = cellsOf(record, this.separator);
   }
 
-  #take(record, start, end) {
+  #addRow(record, start, end) {
     const cells = cellsOf(record, this.separator);
     const [probability, , call, reasons, problem] = cells.slice(-5);
     this.marked ||= record.length < end - start;

@@ -1,4 +1,4 @@
-// The page: what there is, joined.
+// Entry point: connects the parts of the page.
 
 import { getJson } from "./api.js";
 import { openCardByButton } from "./card.js";
@@ -39,7 +39,7 @@ async function customer() {
 
 let asked = null;
 
-/** What a subscription is worth and a call costs: what the service says, until the person changes it. */
+/** The value of a subscription and the cost of a call: the service's settings, until the user changes them. */
 async function prices() {
   asked ??= model().catch((error) => {
     asked = null;

@@ -1,13 +1,13 @@
-// Which rows a table shows, and in which order: found by reading the list once, in the worker.
+// Filtering and sorting of the table's rows, by reading the list once, in the worker.
 
 import { cellAt, cellsOf } from "./csv.js";
 
 const MOST_COLLATED = 20_000;
 
 /**
- * Numbers of the rows that contain a text, ordered by a column; null when another question overtook this one.
+ * Return the numbers of the rows that contain a text, ordered by a column, or null if a newer request replaced this one.
  * @param {import("./list.js").List} list
- * @param {{column: ?number, down: boolean, text: string, calls: ?[number, number]}} question rows from calls[0] up to calls[1] only
+ * @param {{column: ?number, down: boolean, text: string, calls: ?[number, number]}} question `calls`: only rows from calls[0] up to calls[1]
  * @param {() => boolean} wanted
  */
 export async function order(list, { column, down, text, calls }, wanted) {
@@ -33,7 +33,7 @@ function sequence(from, to, down) {
 
 function contains(list, record, sought) {
   if (!record.toLowerCase().includes(sought)) return false;
-  const cells = cellsOf(record, list.separator); // its own cells only: prediction ids hold any digits one may look for
+  const cells = cellsOf(record, list.separator); // own cells and reasons only: prediction ids would match almost any digits
   return cells.some((cell, place) => place < cells.length - 7 && cell.toLowerCase().includes(sought)) || cells.at(-2).toLowerCase().includes(sought);
 }
 
@@ -46,7 +46,7 @@ function sorted(rows, keys, down) {
   return index.map((n) => rows[n]);
 }
 
-/** The place of each text among all different ones. */
+/** Return the rank of each text among the distinct texts. */
 function places(texts) {
   const different = [...new Set(texts)];
   const { compare } = new Intl.Collator("en", { numeric: true });

@@ -1,14 +1,14 @@
-// What so many calls are expected to bring.
+// Expected subscriptions and profit by number of calls.
 
 export class Plan {
-  /** @param {Float64Array} subscriptions [n]: expected among the best n; @param {{value: number, cost: number}} prices */
+  /** @param {Float64Array} subscriptions [n]: expected subscriptions among the best n; @param {{value: number, cost: number}} prices */
   constructor(subscriptions, prices) {
     this.subscriptions = subscriptions;
     this.prices = prices;
     this.count = subscriptions.length - 1;
   }
 
-  /** Of calling the best `calls`; `random` and `randomProfit` are what as many calls would bring without a ranking. */
+  /** Outlook of calling the best `calls` customers; `random` and `randomProfit` are those of as many random calls. */
   outlook(calls) {
     const subscriptions = this.subscriptions[calls];
     const all = this.subscriptions[this.count];
@@ -23,7 +23,7 @@ export class Plan {
     };
   }
 
-  /** How many calls bring the most: the best are called first, so all whose own chance pays. */
+  /** The most profitable number of calls: rows are sorted by chance, so it is the number of rows whose own call pays. */
   mostProfitable() {
     let low = 0;
     let high = this.count;

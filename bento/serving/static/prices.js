@@ -1,17 +1,17 @@
-// What a subscription is worth and a call costs: a number and a slider each, which follow one another.
+// The value of a subscription and the cost of a call: a number field and a slider each, kept in sync.
 
 import { byId } from "./dom.js";
 
 const NAMES = ["value", "cost"];
-const STEPS = 20; // of a slider, up to what the service says
-const TIMES = 4; // as far as it goes, in what the service says
+const STEPS = 20; // slider steps up to the service's price
+const TIMES = 4; // maximum of a slider, as a multiple of the service's price
 
-/** The prices as they stand on the page. */
+/** The prices currently on the page. */
 export function currentPrices() {
   return { value: byId("value").valueAsNumber, cost: byId("cost").valueAsNumber };
 }
 
-/** Begin with what the service says; the sliders go some way around it. */
+/** Initialise the fields with the service's prices, and the sliders with a range around them. */
 export function startPrices(prices) {
   for (const name of NAMES) {
     const slider = byId(`${name}-slider`);
@@ -21,7 +21,7 @@ export function startPrices(prices) {
   }
 }
 
-/** Call `changed` with each step of a slider, and each number typed that can be a price. */
+/** Call `changed` on each step of a slider and on each valid price typed. */
 export function onPrices(changed) {
   for (const name of NAMES) {
     const [field, slider] = [byId(name), byId(`${name}-slider`)];

@@ -1,8 +1,8 @@
-// What the service read by its spelling: `September` as `sep`. The analyst sees it, and that nothing was misread.
+// Values that the service read by their spelling, like `September` as `sep`, for the user to verify.
 
 import { byId, count, element } from "./dom.js";
 
-const OTHERS = "…"; // the service's text for spellings beyond those that it names
+const OTHERS = "…"; // the service's text for further spellings that it does not list
 
 /** @param {{column: string, text: string, value: string, cells: number}[]} readings */
 export function showReadings(readings) {
@@ -18,7 +18,7 @@ export function showReadings(readings) {
     element("td", { class: "number" }, each.cells.toLocaleString("en")))));
 }
 
-/** One of them, that of most cells. */
+/** An example: the reading with the most cells. */
 function example(readings) {
   const named = readings.filter(({ text }) => text !== OTHERS);
   if (!named.length) return "";
@@ -26,7 +26,7 @@ function example(readings) {
   return `, such as ${column} “${text}” as ${value}`;
 }
 
-/** In which row the columns' names stand, where that is not the first. */
+/** Report the row with the column names if it is not the first. */
 export function headerRow(line) {
-  return line > 1 ? ` The columns are named in row ${line} of the file; what stands above it is left out.` : "";
+  return line > 1 ? ` The columns are named in row ${line} of the file; the rows above are ignored.` : "";
 }

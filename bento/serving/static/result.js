@@ -1,4 +1,4 @@
-// The ranked list as a whole: the plan of so many calls, its figures, the downloads, the rejected rows.
+// The ranked list as a whole: planned calls, figures, downloads and rejected rows.
 
 import { call } from "./api.js";
 import { ask } from "./desk.js";
@@ -10,7 +10,7 @@ import { headerRow, showReadings } from "./readings.js";
 import { Table } from "./table.js";
 import { worthOf } from "./worth.js";
 
-const SAY_PAUSE = 600; // a screen reader hears where a slider stops, not each step
+const SAY_PAUSE = 600; // ms; a screen reader announces where a slider stops, not each step
 
 export class Result {
   constructor() {
@@ -27,7 +27,7 @@ export class Result {
 
   /**
    * Show a list that the worker has read.
-   * @param {{name: string, sent: {value: number, cost: number}, line: number, readings: string}} about `readings` as the service's header has them
+   * @param {{name: string, sent: {value: number, cost: number}, line: number, readings: string}} about `readings` as in the service's header
    */
   async show(summary, { name, sent, line, readings }) {
     Object.assign(this, { summary, sent, readings, name: name.replace(/\.\w+$/, ""), calls: summary.called });
@@ -47,7 +47,7 @@ export class Result {
     byId("result-title").focus();
   }
 
-  /** Plan so many calls: marks, figures, curve and download follow. */
+  /** Set the number of calls, and update marks, figures, curve and download. */
   plan(wanted) {
     this.calls = Math.min(Math.max(0, Math.round(wanted) || 0), this.summary.count);
     for (const id of ["calls", "slider"]) byId(id).value = this.calls;
@@ -69,7 +69,7 @@ export class Result {
     this.table.mark(this.calls, this.outlooks.prices);
   }
 
-  /** The same list at other prices: nothing is asked of the service. A plan of the best number stays one. */
+  /** Recompute the plan for other prices without a request; a plan of the most profitable number follows it. */
   #reprice() {
     if (!this.summary) return;
     const best = this.calls === this.outlooks.mostProfitable();
@@ -78,7 +78,7 @@ export class Result {
     this.plan(best ? this.outlooks.mostProfitable() : this.calls);
   }
 
-  /** Save the list as it is planned; `make` gives the file of its CSV. */
+  /** Download the list as planned; `make` converts its CSV to the file. */
   async #download(id, ending, make) {
     const { value, cost } = this.outlooks.prices;
     const asSent = value === this.sent.value && cost === this.sent.cost;
@@ -104,7 +104,7 @@ export class Result {
   }
 }
 
-/** The service makes workbooks; it keeps nothing of the list. */
+/** Convert a CSV to a workbook with the service, which stores nothing. */
 async function workbookOf(csv, readings) {
   return (await call("POST", "/workbook", { body: csv, type: "text/csv", headers: { "X-Readings": readings } })).blob;
 }

@@ -1,8 +1,8 @@
-// A notice while the model that answers is older than it may be.
+// A notice that is shown while the current model is out of date.
 
 import { byId } from "./dom.js";
 
-/** Show it, or nothing of a model that is fresh. */
+/** Show or hide the notice. */
 export function showStale({ stale, trained_through: last, age_months: months }) {
   const notice = byId("stale");
   notice.hidden = !stale;

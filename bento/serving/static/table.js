@@ -1,4 +1,4 @@
-// The ranked rows: sorted, searched, a page at a time; asks the worker for what it shows.
+// The table of ranked rows with sorting, search and paging; it fetches the visible rows from the worker.
 
 import { ask } from "./desk.js";
 import { byId, element, number } from "./dom.js";
@@ -6,7 +6,7 @@ import { cellOf } from "./cell.js";
 
 const PAGE = 50;
 const SEARCH_PAUSE = 200;
-/** Columns that the service adds; all of them order the rows as the rank does, the best first. */
+/** Columns that the service adds; sorting by any of them is sorting by rank. */
 const RANK = { words: "Rank", kind: "number", place: null };
 const CALL = { words: "Call", kind: "call", place: null, best: "descending" };
 const CHANCE = { words: "Chance", kind: "chance", place: null, best: "descending" };
@@ -14,7 +14,7 @@ const WORTH = { words: "Expected value", kind: "worth", place: null, best: "desc
 
 export class Table {
   constructor() {
-    this.known = new Set(); // the columns that a score is made from
+    this.known = new Set(); // columns that the model uses
     this.table = byId("table");
     this.head = this.table.tHead.rows[0];
     this.body = this.table.tBodies[0];
@@ -43,12 +43,12 @@ export class Table {
     await this.#arrange();
   }
 
-  /** Names of the columns that no score is made from. */
+  /** Names of the columns that the model does not use. */
   unused({ own }) {
     return own.filter((name) => !this.known.has(plain(name)) && plain(name) !== "id");
   }
 
-  /** Let the marks and values follow the plan. */
+  /** Update marks and values to the plan. */
   mark(calls, prices) {
     this.calls = calls;
     this.prices = prices;
@@ -99,7 +99,7 @@ export class Table {
     const part = { all: null, call: [0, this.calls], rest: [this.calls, this.summary.count] }[byId("which").value];
     this.table.setAttribute("aria-busy", "true");
     const rows = await ask("order", { column: place, down, text: byId("filter").value, calls: part });
-    if (rows === null) return; // a newer question is on its way
+    if (rows === null) return; // replaced by a newer request
     this.table.removeAttribute("aria-busy");
     this.rows = rows;
     await this.#turn(0);
@@ -109,7 +109,7 @@ export class Table {
     this.start = start;
     const numbers = this.rows.subarray(start, start + PAGE);
     const cells = await ask("rows", { numbers });
-    if (this.rows.subarray(this.start, this.start + PAGE).join() !== numbers.join()) return; // turned on meanwhile
+    if (this.rows.subarray(this.start, this.start + PAGE).join() !== numbers.join()) return; // another page was requested in the meantime
     this.shown = cells.map((one, place) => ({ cells: one, row: numbers[place] }));
     this.table.closest(".scroll").scrollTop = 0;
     this.#draw();
@@ -130,7 +130,7 @@ export class Table {
   }
 }
 
-/** A column's name as the service reads it: `Emp_Var_Rate` is `emp.var.rate`. */
+/** Normalise a column's name like the service: `Emp_Var_Rate` becomes `emp.var.rate`. */
 function plain(name) {
   return name.trim().toLowerCase().replaceAll("_", ".").replace("day.of.week", "day_of_week");
 }

@@ -1,4 +1,4 @@
-// A list on its way to the service: a file, pasted rows or the example; progress, and what came of it.
+// Uploading a list (a file, pasted rows or the example), with progress and the result.
 
 import { call, refusal } from "./api.js";
 import { ask } from "./desk.js";
@@ -7,7 +7,7 @@ import { byId, number, showProblems } from "./dom.js";
 const WORDS = { sending: "Sending the list", scoring: "Scoring", receiving: "Receiving the ranked list", reading: "Reading the ranked list" };
 const MEGABYTE = 1e6;
 
-/** Make the form work; `result` shows what comes, `prices` are those to rank by. */
+/** Rank a list when the form is submitted; `result` shows it, `prices` returns the prices to rank by. */
 export function rankByForm(result, prices) {
   byId("list-form").addEventListener("submit", (event) => {
     event.preventDefault();
@@ -19,7 +19,7 @@ export function rankByForm(result, prices) {
     const { blob } = await call("GET", "/assets/example.csv");
     rank(new File([blob], "example.csv"), result, prices);
   });
-  // the one chosen last counts
+  // of file and pasted rows, the last one chosen is used
   byId("paste").addEventListener("input", () => { byId("file").value = ""; });
   byId("file").addEventListener("change", () => { byId("paste").value = ""; });
   acceptDrops();
@@ -30,7 +30,7 @@ function chosen() {
   return byId("file").files[0] ?? (pasted ? new File([pasted, "\n"], "pasted.csv") : null);
 }
 
-/** A file may be dropped anywhere on the page: beside the frame, the browser would open it in our place. */
+/** Accept files dropped anywhere on the page; otherwise, the browser would leave the page and open the file. */
 function acceptDrops() {
   for (const kind of ["dragover", "dragleave", "drop"]) {
     document.addEventListener(kind, (event) => {
@@ -52,9 +52,9 @@ async function rank(list, result, prices) {
   begin();
   try {
     const sent = await prices();
-    const { blob, header } = await call("POST", "/rank", { body: formOf(list, sent), accept: "text/csv", signal: stop.signal, onProgress: tell });
+    const { blob, header } = await call("POST", "/rank", { body: formOf(list, sent), accept: "text/csv", signal: stop.signal, onProgress: showProgress });
     byId("cancel").hidden = true;
-    const summary = await ask("open", { blob }, (share) => tell("reading", share));
+    const summary = await ask("open", { blob }, (share) => showProgress("reading", share));
     await result.show(summary, { name: list.name, sent, line: Number(header("X-Header-Line")), readings: header("X-Readings") });
   } catch (error) {
     showProblems(byId("problem"), error);
@@ -72,7 +72,7 @@ function begin() {
   byId("cancel").hidden = false;
   byId("cancel").focus();
   for (const id of ["rank", "example"]) byId(id).disabled = true;
-  tell("sending", 0);
+  showProgress("sending", 0);
 }
 
 function formOf(list, { value, cost }) {
@@ -86,8 +86,8 @@ function formOf(list, { value, cost }) {
   return form;
 }
 
-/** `done`: a share from 0 to 1, but for "receiving" bytes; null if it is not known. */
-function tell(phase, done) {
+/** Show the progress; `done` is a share from 0 to 1, or bytes for "receiving", or null if unknown. */
+function showProgress(phase, done) {
   const share = phase === "receiving" ? null : done;
   const much = phase === "receiving" ? `: ${number(done / MEGABYTE, 1)} MB` : share === null ? "…" : `: ${Math.round(share * 100)} %`;
   byId("progress-text").textContent = WORDS[phase] + much;

@@ -1,4 +1,4 @@
-// Holds the ranked list beside the page, so that a million rows do not make it stand still.
+// Web worker that holds the ranked list, so that a million rows do not block the page.
 
 import { List } from "./list.js";
 import { order } from "./order.js";

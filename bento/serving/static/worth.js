@@ -1,4 +1,4 @@
-// What a plan of so many calls is worth beside the other choices, in words.
+// The value of a plan compared with the alternatives, in words.
 
 import { amount, count } from "./dom.js";
 

@@ -158,7 +158,7 @@ def test_an_answer_that_lambda_cannot_carry_is_refused_and_leaves_nothing(
         event = http_event("POST", "/rank", zipped, headers={**headers, "Content-Encoding": "gzip"})
         refused = function(event, None)
         assert refused["statusCode"] == 413
-        assert "4,500,000 can be sent from here; send fewer customers" in json_of(refused)["detail"][0]["message"]
+        assert "the limit here is 4,500,000; send fewer customers" in json_of(refused)["detail"][0]["message"]
     small = start(settings.changed("serve", max_answer_bytes=1024))
     refused = small(http_event("POST", "/predict", predict(customers[:20]), headers=JSON), None)
     assert refused["statusCode"] == 413
@@ -185,7 +185,7 @@ def test_without_postgresql_nothing_is_answered(
     refused = start(away)(http_event("POST", "/predict", predict(customers[:1]), headers=JSON), None)
     assert (refused["statusCode"], refused["headers"]["retry-after"]) == (503, "5")
     message = json_of(refused)["detail"][0]["message"]
-    assert message.startswith("nothing was answered or kept, since the prediction log cannot be written")
+    assert message.startswith("nothing was answered or stored, because the prediction log cannot be written")
     assert log.count() == 0
 
 

@@ -110,7 +110,7 @@ def test_an_id_that_is_none_is_named(text: str) -> None:
 def test_a_refused_field_that_stands_twice_is_named(first: str, again: str, field: str) -> None:
     body = _body(**{field: first}).replace(b"}]}", f', "{field}": {again}}}]}}'.encode())
     (problem,) = _refused(body).problems
-    assert (problem.row, problem.field, problem.message) == (0, field, "stands more than once; send it once")
+    assert (problem.row, problem.field, problem.message) == (0, field, "appears more than once; send it once")
 
 
 @pytest.mark.parametrize("text", ["5", '"\\ud800"', "NaN", "[]"])
