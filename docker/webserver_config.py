@@ -1,6 +1,6 @@
-"""Airflow's login by an OIDC provider, which FAB's auth manager reads from here (docs/access.md).
+"""Configuration of FAB's auth manager for logins by an OIDC provider (docs/access.md).
 
-Groups of the provider become roles of Airflow at each login; who is in none of the mapped ones may look at nothing.
+The provider's groups are mapped to Airflow's roles at each login. Users in no mapped group have no permissions.
 """
 
 import json
@@ -22,7 +22,7 @@ OAUTH_PROVIDERS = [
         "token_key": "access_token",
         "remote_app": {
             "client_id": os.environ["AIRFLOW_OIDC_CLIENT_ID"],
-            # the API server's alone; the other parts read this file, and log nobody in
+            # only the API server has it; other components read this file too, but handle no logins
             "client_secret": os.environ.get("AIRFLOW_OIDC_CLIENT_SECRET"),
             "server_metadata_url": os.environ["OIDC_ISSUER"].rstrip("/") + "/.well-known/openid-configuration",
             "client_kwargs": {

@@ -36,7 +36,7 @@ def tables(folder: Path) -> str:
     blocks = [(kind, name, arguments(body)) for kind, name, body in BLOCK.findall(text)]
     inputs = [
         f"| `{name}` | {unquoted(given['description'])} | {code(given['type'])} | "
-        f"{code(given['default']) if 'default' in given else 'needed'} |\n"
+        f"{code(given['default']) if 'default' in given else 'required'} |\n"
         for kind, name, given in blocks
         if kind == "variable"
     ]

@@ -1,5 +1,5 @@
-# The bucket of the states, made once for an account; its own state stays in this folder and can be lost:
-# `terraform import module.states.aws_s3_bucket.this BUCKET` finds it again.
+# The bucket of the Terraform states, created once per account. Its own state stays in this folder; if it is lost,
+# `terraform import module.states.aws_s3_bucket.this BUCKET` restores it.
 terraform {
   required_version = ">= 1.11"
 
@@ -18,11 +18,11 @@ provider "aws" {
 }
 
 variable "bucket" {
-  description = "Name of the bucket, unique in the world"
+  description = "Name of the bucket, globally unique"
   type        = string
 }
 
-# a state holds no secret: S3's own keys are enough, which a plan needs no further right for
+# states contain no secrets, so S3-managed keys suffice, for which a plan needs no additional permission
 module "states" {
   source = "../modules/storage"
 
@@ -31,6 +31,6 @@ module "states" {
 }
 
 output "bucket" {
-  description = "Bucket of the states"
+  description = "Bucket of the Terraform states"
   value       = module.states.s3_bucket_id
 }

@@ -1,4 +1,4 @@
-# to try it out: one zone's NAT gateway, a small database, everything may be destroyed
+# for evaluation: a NAT gateway in one zone, a small database, no protection against destruction
 environment        = "dev"
 public_subnets     = true
 enable_nat_gateway = true

@@ -1,4 +1,4 @@
-# one key for all that is kept: who may read a bucket, a secret or a log is said there, and by this key's grants
+# one key for all stored data; access to a bucket, a secret or a log is defined there, and by the grants of this key
 resource "aws_kms_key" "this" {
   description             = "${local.name}: buckets, database, images, secrets, logs"
   enable_key_rotation     = true
@@ -12,7 +12,7 @@ resource "aws_kms_alias" "this" {
 }
 
 data "aws_iam_policy_document" "key" {
-  # without it, nobody could ever change this policy; roles of the account still need a policy of their own
+  # without this statement nobody could change the policy; roles of the account still need policies of their own
   statement {
     sid       = "AccountAdministers"
     actions   = ["kms:*"]

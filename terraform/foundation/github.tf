@@ -1,12 +1,12 @@
-# What workflows on GitHub may do, without a key that lasts: each role is for one kind of run.
+# Permissions of GitHub workflows, without long-lived keys: one role for each kind of run.
 locals {
   github_url = "token.actions.githubusercontent.com"
   github_roles = var.github_repository == "" ? {} : {
-    # a tag pushes images
+    # runs of a tag push images
     images = ["repo:${var.github_repository}:ref:refs/tags/v*"]
-    # a pull request plans
+    # runs of a pull request plan
     plan = ["repo:${var.github_repository}:pull_request", "repo:${var.github_repository}:ref:refs/heads/main"]
-    # a person lets an apply begin, as the environment's reviewer
+    # a reviewer of the environment approves an apply
     apply = ["repo:${var.github_repository}:environment:${var.environment}"]
   }
   github_provider = "arn:aws:iam::${local.account}:oidc-provider/${local.github_url}"
@@ -62,7 +62,7 @@ resource "aws_iam_role_policy" "github" {
   policy = local.github_policies[each.key]
 }
 
-# reads every kind of resource that a plan reads back, and no object, secret or log
+# may read every kind of resource in a plan, but no object, secret value or log
 resource "aws_iam_role_policy_attachment" "github_plan" {
   count = var.github_repository == "" ? 0 : 1
 
@@ -70,7 +70,7 @@ resource "aws_iam_role_policy_attachment" "github_plan" {
   policy_arn = "arn:aws:iam::aws:policy/ReadOnlyAccess"
 }
 
-# makes everything but users, groups and roles; roles of this name are in its own policy
+# may create everything except users, groups and roles; roles with this name prefix are in a separate policy
 resource "aws_iam_role_policy_attachment" "github_apply" {
   count = var.github_repository == "" ? 0 : 1
 
@@ -119,7 +119,7 @@ data "aws_iam_policy_document" "github_plan" {
     resources = ["arn:aws:s3:::${var.state_bucket}/*.tflock"]
   }
 
-  # a plan draws and reads back what it will not write: the provider has no other way to an ephemeral value
+  # a plan generates and reads values that it will not write, because the provider has no other way to an ephemeral value
   statement {
     sid       = "EphemeralValues"
     actions   = ["secretsmanager:GetRandomPassword"]
@@ -150,7 +150,7 @@ data "aws_iam_policy_document" "github_apply" {
     resources = ["arn:aws:iam::${local.account}:role/${local.name}-*"]
   }
 
-  # it must not give itself, or the two others, more
+  # it must not extend its own permissions or those of the two other roles
   statement {
     sid       = "NotThePipelinesOwn"
     effect    = "Deny"

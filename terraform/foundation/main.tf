@@ -19,11 +19,11 @@ locals {
   tags    = merge({ Project = "deposit", Environment = var.environment, State = "foundation" }, var.tags)
 
   zones = slice(data.aws_availability_zones.available.names, 0, var.zones)
-  # what tasks and functions ask, and how they get their images, logs and secrets
+  # endpoints for AWS calls of tasks and functions, and for their images, logs and secrets
   services = ["ecr.api", "ecr.dkr", "ecs", "lambda", "logs", "secretsmanager"]
 }
 
-# nothing in AWS: while it is there, `terraform destroy` of this state is refused, and so is a switch from prod to dev
+# no AWS resource: while it exists, `terraform destroy` of this state and a change from prod to dev are refused
 resource "terraform_data" "guard" {
   count = local.is_prod ? 1 : 0
 
@@ -63,7 +63,7 @@ module "database" {
   vpc_id                   = module.network.vpc_id
   subnet_ids               = module.network.private_subnets
   client_security_group_id = module.network.client_security_group_id
-  # as it was written, not as it was drawn: an apply that is cut off between the two leaves them equal
+  # the value as written, not as generated, so that an apply that is interrupted between the two leaves them equal
   password         = ephemeral.aws_secretsmanager_secret_version.admin.secret_string
   password_version = lookup(var.secret_versions, "database/admin-password", 1)
 }

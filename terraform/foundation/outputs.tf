@@ -1,5 +1,5 @@
 output "name" {
-  description = "Beginning of all names"
+  description = "Prefix of all resource names"
   value       = local.name
 }
 
@@ -9,22 +9,22 @@ output "environment" {
 }
 
 output "region" {
-  description = "Region of everything"
+  description = "AWS region"
   value       = local.region
 }
 
 output "account_id" {
-  description = "Account of everything"
+  description = "AWS account id"
   value       = local.account
 }
 
 output "log_retention_in_days" {
-  description = "Days for which logs are kept"
+  description = "Log retention in days"
   value       = var.log_retention_in_days
 }
 
 output "kms_key_arn" {
-  description = "The key of all that is kept"
+  description = "The KMS key of all stored data"
   value       = aws_kms_key.this.arn
 }
 
@@ -39,22 +39,22 @@ output "private_subnets" {
 }
 
 output "public_subnets" {
-  description = "Subnets of a load balancer that the internet reaches; may be none"
+  description = "Subnets of an internet-facing load balancer; may be empty"
   value       = module.network.public_subnets
 }
 
 output "client_security_group_id" {
-  description = "Security group of tasks and functions: the way to AWS and to the database"
+  description = "Security group of tasks and functions, with access to AWS and the database"
   value       = module.network.client_security_group_id
 }
 
 output "has_nat_gateway" {
-  description = "Whether tasks reach the internet"
+  description = "Whether tasks can reach the internet"
   value       = var.enable_nat_gateway
 }
 
 output "buckets" {
-  description = "Names of the buckets by what they hold"
+  description = "Names of the buckets by purpose"
   value = {
     data    = module.data.s3_bucket_id
     mlflow  = module.mlflow.s3_bucket_id
@@ -86,22 +86,22 @@ output "database" {
 }
 
 output "secret_arns" {
-  description = "ARNs of the secrets by name; the values are in Secrets Manager alone"
+  description = "ARNs of the secrets by name; the values are only in Secrets Manager"
   value       = merge(module.secrets.secret_arns, module.derived_secrets.secret_arns)
 }
 
 output "keys_role_arn" {
-  description = "The role that makes and revokes API keys by `deposit keys`; null without key_administrators"
+  description = "The role that creates and revokes API keys with `deposit keys`; null without key_administrators"
   value       = one(aws_iam_role.keys[*].arn)
 }
 
 output "github_role_arns" {
-  description = "Roles of the workflows: images, plan, apply; empty without github_repository"
+  description = "Roles of the GitHub workflows: images, plan, apply; empty without github_repository"
   value       = { for name, role in aws_iam_role.github : name => role.arn }
 }
 
 output "settings" {
-  description = "What a person's or a part's environment holds to use this: `terraform output -raw settings`; no secret"
+  description = "Settings for the environment of a user or a service of this deployment: `terraform output -raw settings`; no secrets"
   value       = join("", [for name, value in local.settings : "${name}=${value}\n"])
 }
 

@@ -1,4 +1,4 @@
-# no way to the internet: AWS by endpoints alone, the load balancer inside; docs/aws.md says what that costs
+# no connection to the internet: AWS through endpoints only, an internal load balancer; docs/aws.md has the cost
 environment        = "prod"
 public_subnets     = false
 enable_nat_gateway = false

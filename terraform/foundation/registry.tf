@@ -1,4 +1,4 @@
-# the locked base of services, and each release of it
+# the locked serving base, and all releases built on it
 module "serving_images" {
   source = "../modules/registry"
 
@@ -10,7 +10,7 @@ module "serving_images" {
   lambda_function_arns    = ["arn:aws:lambda:${local.region}:${local.account}:function:${local.name}-front"]
 }
 
-# releaser, shipper, MLflow, preparation
+# image of releaser, shipper, MLflow and preparation
 module "deposit_images" {
   source = "../modules/registry"
 

@@ -1,15 +1,15 @@
-# Every value is drawn by Secrets Manager, goes from there into a secret by a write-only argument, and is in no state.
+# Secrets Manager generates every value, which passes into a secret through a write-only argument and is never stored in a state.
 locals {
-  # MLflow learns from its URL by which authorities the server is verified; ours, and Airflow through ours, by a setting
+  # MLflow takes the CA bundle of the server from its URL; our own services, and Airflow through ours, from a setting
   verified = "?sslmode=verify-full&sslrootcert=/opt/deposit/authorities/rds.pem"
-  # who connects as whom to which database; the preparation gives each role the password that its URL holds
+  # driver, role and database of each URL; the preparation task sets each role's password from its URL
   roles = {
     "database/url"         = { role = "deposit", database = "deposit", driver = "postgresql", query = "", of = "the owner of the database deposit" }
     "database/writer-url"  = { role = "writer", database = "deposit", driver = "postgresql", query = "", of = "the shipper and the front end, which may only add to the log" }
     "database/mlflow-url"  = { role = "mlflow", database = "mlflow", driver = "postgresql+psycopg", query = local.verified, of = "MLflow" }
     "database/airflow-url" = { role = "airflow", database = "airflow", driver = "postgresql", query = "", of = "Airflow" }
   }
-  # of the parts that ask the API; the preparation makes them keys of it. People's keys are made by `deposit keys`
+  # keys of the services that call the API; the preparation task adds them to the API keys. `deposit keys` creates people's keys
   api_keys = {
     "api/airflow-key"  = "Airflow's API key"
     "api/releaser-key" = "The API key by which the releaser tests a service before it gets traffic"
@@ -31,7 +31,7 @@ locals {
       "airflow/passwords"  = "The file of passwords of Airflow's simple login"
     },
   )
-  # what follows from others is written when those are there
+  # secrets that are derived from others are written after them
   derived = toset(concat(keys(local.roles), ["database/admin-url", "airflow/passwords"]))
   versioned = {
     for name, description in local.secrets : name => { description = description, version = lookup(var.secret_versions, name, 1) }
@@ -41,7 +41,7 @@ locals {
 ephemeral "aws_secretsmanager_random_password" "this" {
   for_each = local.secrets
 
-  # of these, text of any place is made without quoting; 43 of 62 characters are 256 bits
+  # characters that need no quoting anywhere; 43 of 62 characters are 256 bits
   password_length     = 43
   exclude_punctuation = true
 }
@@ -58,7 +58,7 @@ module "secrets" {
     { for name, password in ephemeral.aws_secretsmanager_random_password.this : name => password.random_password },
     { for name in keys(local.api_keys) : name => "deposit_${ephemeral.aws_secretsmanager_random_password.this[name].random_password}" },
     {
-      # 32 bytes in the alphabet of URLs
+      # 32 bytes in URL-safe base64
       "airflow/fernet-key" = replace(replace(base64encode(substr(
         ephemeral.aws_secretsmanager_random_password.this["airflow/fernet-key"].random_password, 0, 32
       )), "+", "-"), "/", "_")
@@ -103,7 +103,7 @@ module "derived_secrets" {
   )
 }
 
-# --- who makes and revokes API keys ----------------------------------------------------------------------------------------
+# --- role for creating and revoking API keys -------------------------------------------------------------------------------
 resource "aws_iam_role" "keys" {
   count = length(var.key_administrators) > 0 ? 1 : 0
 
@@ -139,7 +139,7 @@ data "aws_iam_policy_document" "keys" {
     resources = [module.derived_secrets.secret_arns["api/keys"]]
   }
 
-  # of the one key, what Secrets Manager asks for that secret
+  # on the KMS key, only what Secrets Manager needs for that secret
   statement {
     sid       = "UseKeyForKeys"
     actions   = ["kms:Decrypt", "kms:GenerateDataKey"]

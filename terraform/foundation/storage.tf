@@ -1,4 +1,4 @@
-# one module a bucket: each has its own lifecycle, and is found by its own name in a plan
+# one module per bucket, because each has its own lifecycle and its own name in a plan
 module "data" {
   source = "../modules/storage"
 

@@ -4,7 +4,7 @@ locals {
   database      = { DBInstanceIdentifier = local.base.database.identifier }
   front         = { FunctionName = module.front.lambda_function_name }
 
-  # each is for a person: what heals by itself, or is Grafana's to show, is not among them
+  # each needs a person; problems that resolve by themselves, or that Grafana shows, are not included
   alarms = {
     serving-errors = {
       description         = "The service answers with 5xx: look at its log group, then `deposit rollback`."
@@ -26,7 +26,7 @@ locals {
       evaluation_periods  = 10
     }
     serving-slow = {
-      description         = "One answer in twenty takes more than 2 s: look at CPU and at the number of tasks."
+      description         = "One response in twenty takes more than 2 s: look at CPU and at the number of tasks."
       namespace           = "AWS/ApplicationELB"
       metric_name         = "TargetResponseTime"
       dimensions          = merge(local.load_balancer, { TargetGroup = module.serving.target_group_arn_suffix })
@@ -36,7 +36,7 @@ locals {
       evaluation_periods  = 10
     }
     serving-memory = {
-      description         = "The service has taken 90 % of its memory: raise serving_memory before it is killed."
+      description         = "The service uses 90 % of its memory: raise serving_memory before it is killed."
       namespace           = "AWS/ECS"
       metric_name         = "MemoryUtilization"
       dimensions          = local.serving
@@ -106,7 +106,7 @@ locals {
       threshold           = 5
     }
     front-throttled = {
-      description         = "The front end refuses requests: raise front_reserved_concurrency, if the database has connections left."
+      description         = "The front end refuses requests: raise front_reserved_concurrency if the database has connections left."
       namespace           = "AWS/Lambda"
       metric_name         = "Throttles"
       dimensions          = local.front

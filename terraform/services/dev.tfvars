@@ -1,3 +1,3 @@
-# one small task of each; the load balancer is open to the internet, the API asks for keys
+# one small task of each service; the load balancer is open to the internet, the API requires keys
 internal       = false
 monthly_budget = 350

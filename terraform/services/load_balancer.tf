@@ -6,7 +6,7 @@ resource "aws_lb" "this" {
   security_groups            = [aws_security_group.load_balancer.id]
   enable_deletion_protection = local.is_prod
   drop_invalid_header_fields = true
-  # a list of a million customers is ranked in more than a minute
+  # ranking a list of a million customers takes more than a minute
   idle_timeout = 300
 
   access_logs {
@@ -20,10 +20,10 @@ resource "aws_lb" "this" {
       error_message = "The foundation has no public subnets: set internal = true, or public_subnets = true there."
     }
 
-    # parts ask the API by its public address then
+    # services then call the API at its public address
     precondition {
       condition     = var.internal || local.base.has_nat_gateway
-      error_message = "Without a NAT gateway, parts in private subnets cannot reach a load balancer in the internet: set internal = true, or enable_nat_gateway = true in the foundation."
+      error_message = "Without a NAT gateway, services in private subnets cannot reach an internet-facing load balancer: set internal = true, or enable_nat_gateway = true in the foundation."
     }
   }
 }
@@ -35,7 +35,7 @@ resource "aws_lb_listener" "https" {
   ssl_policy        = "ELBSecurityPolicy-TLS13-1-2-2021-06"
   certificate_arn   = var.certificate_arn
 
-  # modules add rules for what they lead to
+  # modules add rules for their services
   default_action {
     type = "fixed-response"
 
@@ -54,7 +54,7 @@ resource "aws_security_group" "load_balancer" {
   tags        = { Name = "${local.name}-load-balancer" }
 }
 
-# the only way in from outside the VPC
+# the only access from outside the VPC
 resource "aws_vpc_security_group_ingress_rule" "https" {
   for_each = var.ingress_cidr_blocks
 

@@ -15,7 +15,7 @@ locals {
   catalog     = "s3://${local.base.buckets.bentos}/catalog.json"
   authorities = "/opt/deposit/authorities/rds.pem"
 
-  # what a service is told wherever it runs; a release adds what is its own
+  # settings of the service on every target; a release adds its own
   serve_settings = {
     DEPOSIT_SERVE__KEYS_SECRET_ID = local.base.secret_arns["api/keys"]
     DEPOSIT_SERVE__CATALOG_URI    = local.catalog

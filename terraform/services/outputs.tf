@@ -23,7 +23,7 @@ output "front" {
 }
 
 output "load_balancer" {
-  description = "The load balancer: its own name, to which domain_name must lead, and its ARN"
+  description = "The load balancer: its DNS name, to which domain_name must resolve, and its ARN"
   value       = { dns_name = aws_lb.this.dns_name, arn = aws_lb.this.arn }
 }
 
@@ -33,7 +33,7 @@ output "api_url" {
 }
 
 output "platform" {
-  description = "Addresses in the VPC, ECS services and families of task definitions by part"
+  description = "The platform: addresses in the VPC, ECS services and families of task definitions"
   value = {
     mlflow_url  = module.platform.mlflow_url
     airflow_url = module.platform.airflow_url
@@ -53,7 +53,7 @@ output "run_task_network" {
 }
 
 output "alarm_topic_arn" {
-  description = "Topic that alarms and the budget are published to"
+  description = "Topic of the alarms and the budget notifications"
   value       = module.observability.topic_arn
 }
 

@@ -1,4 +1,4 @@
-# inside the bank's network alone; two tasks of the service at least, in two zones
+# only inside the bank's network; at least two serving tasks, in two zones
 internal                   = true
 serving_cpu                = 1024
 serving_memory             = 2048

@@ -1,10 +1,10 @@
 variable "foundation" {
-  description = "Where the state of the foundation lies: bucket, key and region of its backend"
+  description = "Backend of the foundation's state: bucket, key and region"
   type        = object({ bucket = string, key = string, region = string })
 }
 
 variable "tags" {
-  description = "Tags of everything, besides Project, Environment and State"
+  description = "Tags of all resources, in addition to Project, Environment and State"
   type        = map(string)
   default     = {}
 }
@@ -16,145 +16,145 @@ variable "images" {
 
   validation {
     condition     = alltrue([for image in var.images : can(regex("@sha256:[0-9a-f]{64}$", image))])
-    error_message = "images name digests, not tags: REPOSITORY@sha256:DIGEST."
+    error_message = "images must name digests, not tags: REPOSITORY@sha256:DIGEST."
   }
 }
 
 variable "cpu_architecture" {
-  description = "Processor that the images are for"
+  description = "CPU architecture of the images"
   type        = string
   default     = "X86_64"
 
   validation {
     condition     = contains(["X86_64", "ARM64"], var.cpu_architecture)
-    error_message = "cpu_architecture is X86_64 or ARM64."
+    error_message = "cpu_architecture must be X86_64 or ARM64."
   }
 }
 
-# --- way in --------------------------------------------------------------------------------------------------------------
+# --- load balancer -------------------------------------------------------------------------------------------------------
 variable "certificate_arn" {
   description = "Certificate of the load balancer, in ACM, for domain_name and hosts"
   type        = string
 
   validation {
     condition     = can(regex("^arn:aws:acm:", var.certificate_arn))
-    error_message = "certificate_arn is the ARN of a certificate in ACM."
+    error_message = "certificate_arn must be the ARN of a certificate in ACM."
   }
 }
 
 variable "domain_name" {
-  description = "Name of the API, which the certificate has"
+  description = "Domain name of the API, for which the certificate is valid"
   type        = string
 
   validation {
     condition     = can(regex("^[a-z0-9-]+(\\.[a-z0-9-]+)+$", var.domain_name))
-    error_message = "domain_name is a name like api.example.org."
+    error_message = "domain_name must be a name like api.example.org."
   }
 }
 
 variable "zone_id" {
-  description = "Route 53 zone in which domain_name and hosts are entered; null means that somebody else does"
+  description = "Route 53 zone for the records of domain_name and hosts; null creates no records"
   type        = string
   default     = null
 }
 
 variable "internal" {
-  description = "Whether the load balancer stands in private subnets, where the internet cannot reach it"
+  description = "Whether the load balancer is in private subnets, unreachable from the internet"
   type        = bool
 }
 
 variable "ingress_cidr_blocks" {
-  description = "Who may connect to the load balancer's port 443"
+  description = "IPv4 blocks that may connect to the load balancer's port 443"
   type        = set(string)
   default     = ["0.0.0.0/0"]
 
   validation {
     condition     = alltrue([for block in var.ingress_cidr_blocks : can(cidrnetmask(block))])
-    error_message = "ingress_cidr_blocks are IPv4 blocks like 203.0.113.0/24."
+    error_message = "ingress_cidr_blocks must be IPv4 blocks like 203.0.113.0/24."
   }
 }
 
 variable "hosts" {
-  description = "Names by which the load balancer leads to `airflow`, `grafana` and `mlflow`"
+  description = "Host names under which the load balancer routes to `airflow`, `grafana` and `mlflow`"
   type        = map(string)
   default     = {}
 
   validation {
     condition     = var.internal || !contains(keys(var.hosts), "mlflow")
-    error_message = "hosts has mlflow, which asks for no login, and the load balancer is open to the internet: set internal = true, or leave mlflow out."
+    error_message = "hosts has mlflow, which has no login, and the load balancer is open to the internet: set internal = true, or remove mlflow."
   }
 }
 
 # --- serving -------------------------------------------------------------------------------------------------------------
 variable "release_target" {
-  description = "Where the releaser releases to: `ecs`, or `lambda`"
+  description = "Release target of the releaser: `ecs` or `lambda`"
   type        = string
   default     = "ecs"
 }
 
 variable "serving_cpu" {
-  description = "CPU units of a task of the service"
+  description = "CPU units of a serving task"
   type        = number
   default     = 512
 }
 
 variable "serving_memory" {
-  description = "MiB of memory of a task of the service"
+  description = "MiB of memory of a serving task"
   type        = number
   default     = 2048
 }
 
 variable "autoscaling_min_capacity" {
-  description = "Fewest tasks of the service"
+  description = "Minimum number of serving tasks"
   type        = number
   default     = 1
 }
 
 variable "autoscaling_max_capacity" {
-  description = "Most tasks of the service"
+  description = "Maximum number of serving tasks"
   type        = number
   default     = 2
 }
 
 variable "front_reserved_concurrency" {
-  description = "Most instances of the front end at once; each holds a connection to the database"
+  description = "Maximum number of concurrent instances of the Lambda front end; each has one database connection"
   type        = number
   default     = 10
 }
 
 # --- platform ------------------------------------------------------------------------------------------------------------
 variable "worker_cpu" {
-  description = "CPU units of a task of Airflow's"
+  description = "CPU units of an Airflow task"
   type        = number
   default     = 2048
 }
 
 variable "worker_memory" {
-  description = "MiB of memory of a task of Airflow's"
+  description = "MiB of memory of an Airflow task"
   type        = number
   default     = 8192
 }
 
 variable "settings" {
-  description = "Further settings of all parts, `DEPOSIT_*` as in docs/settings.md; no secret"
+  description = "Additional settings of all services, `DEPOSIT_*` as in docs/settings.md; no secrets"
   type        = map(string)
   default     = {}
 }
 
 variable "alert_webhook_url" {
-  description = "Where Grafana sends alerts; the default is nobody"
+  description = "Address that Grafana sends alerts to; nothing listens on the default"
   type        = string
   default     = "http://127.0.0.1:9/"
 }
 
 # --- alarms --------------------------------------------------------------------------------------------------------------
 variable "alarm_emails" {
-  description = "Who is written to when a person must answer"
+  description = "Email addresses that alarms are sent to"
   type        = set(string)
   default     = []
 }
 
 variable "monthly_budget" {
-  description = "US dollars a month, of which alarms are made"
+  description = "Monthly budget in US dollars, of which notifications are sent"
   type        = number
 }

@@ -94,8 +94,8 @@ def test_a_moved_clone_makes_its_environments_again_and_says_so(clone: Path) -> 
     stale.touch()
     moved = clone.rename(clone.with_name("moved"))
     output = setup(moved)
-    assert f".venv was made in another folder, {clone}: it is made again" in output
-    assert f".venv-airflow was made in another folder, {clone}: it is made again" in output
+    assert f".venv was made in another folder, {clone}: rebuilding it" in output
+    assert f".venv-airflow was made in another folder, {clone}: rebuilding it" in output
     assert not (moved / ".venv" / "stale").exists()
     assert "making" not in setup(moved)
 
@@ -136,17 +136,19 @@ def test_another_python_that_is_named_makes_both_environments_again_and_a_stack_
 
 def test_a_python_of_the_machine_that_does_not_fit_gives_way_to_one_that_uv_has_or_fetches(clone: Path) -> None:
     program(clone / "bin" / "python3", "echo 3.14")
-    assert "python3 is Python 3.14, which does not fit: uv takes one from 3.11 to 3.13" in setup(clone)
+    assert "python3 is Python 3.14, which is not supported: uv uses an installed Python from 3.11 to 3.13" in setup(
+        clone
+    )
     assert pythons(clone) == [">=3.11,<3.14"] * 2
 
 
 @pytest.mark.parametrize(
     ("named", "message"),
     [
-        ("3.14", "error: Python 3.14 does not fit: name one from 3.11 to 3.13, as PYTHON=3.13\n"),
-        ("3.1", "error: Python 3.1 does not fit: name one from 3.11 to 3.13, as PYTHON=3.13\n"),
-        ("python3.14", "error: Python 3.14 does not fit: name one from 3.11 to 3.13, as PYTHON=3.13\n"),
-        ("python8", "error: python8 is not there: install Python 3.11 to 3.13, or name one with PYTHON=\n"),
+        ("3.14", "error: Python 3.14 is not supported: choose one from 3.11 to 3.13, for example PYTHON=3.13\n"),
+        ("3.1", "error: Python 3.1 is not supported: choose one from 3.11 to 3.13, for example PYTHON=3.13\n"),
+        ("python3.14", "error: Python 3.14 is not supported: choose one from 3.11 to 3.13, for example PYTHON=3.13\n"),
+        ("python8", "error: python8 was not found: install Python 3.11 to 3.13, or choose one with PYTHON=\n"),
     ],
 )
 def test_a_python_that_is_named_and_does_not_fit_is_refused(clone: Path, named: str, message: str) -> None:
@@ -238,10 +240,10 @@ def test_what_is_for_the_stack_without_docker_runs_there(clone: Path, command: s
 def test_the_wrapper_tells_of_the_other_stack_where_a_command_is_of_the_one_without_docker(clone: Path) -> None:
     done = wrapper(clone, "1234", "doctor")
     assert done.returncode == 1
-    assert done.stderr.startswith("error: this clone's stack runs with Docker, and `doctor` is of the one without: ")
+    assert done.stderr.startswith("error: this clone's stack runs with Docker, and `doctor` is for the stack without: ")
 
 
 def test_the_wrapper_says_how_to_start_a_stack(clone: Path) -> None:
     done = wrapper(clone, "", "models")
     assert done.returncode == 1
-    assert done.stderr == "error: no stack of this clone runs: make up starts it with Docker, make demo without\n"
+    assert done.stderr == "error: this clone's stack is not running: make up starts it with Docker, make demo without\n"

@@ -105,7 +105,7 @@ class RegisteredVersions:
             )
         raise GateError(
             f"there is no champion any more: {last} was deleted in MLflow; promote one of those that `deposit models` "
-            f"lists, for example the newest: `deposit promote {versions[-1].model_id}"
+            f"lists, for example the newest: `deposit promote {versions[-1].model_id}`"
         )
 
     def _registered_model(self) -> "_RegisteredModel | None":

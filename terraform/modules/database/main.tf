@@ -16,7 +16,7 @@ resource "aws_db_parameter_group" "this" {
     value = "1"
   }
 
-  # a query over years of predictions locks every day's partition and indexes
+  # a query over years of predictions locks the partition and indexes of each day
   parameter {
     name         = "max_locks_per_transaction"
     value        = "256"
@@ -43,7 +43,7 @@ resource "aws_db_parameter_group" "this" {
   }
 }
 
-# RDS would make it without an end
+# RDS would create the log group without a retention
 resource "aws_cloudwatch_log_group" "postgresql" {
   name              = "/aws/rds/instance/${var.identifier}/postgresql"
   retention_in_days = var.log_retention_in_days
@@ -100,7 +100,7 @@ resource "aws_db_instance" "this" {
   depends_on = [aws_cloudwatch_log_group.postgresql]
 }
 
-# --- who may connect -----------------------------------------------------------------------------------------------------
+# --- network access ------------------------------------------------------------------------------------------------------
 resource "aws_security_group" "this" {
   name        = "${var.identifier}-database"
   description = "PostgreSQL"
@@ -126,7 +126,7 @@ resource "aws_vpc_security_group_egress_rule" "clients_to_database" {
   to_port                      = 5432
 }
 
-# --- figures of the operating system -------------------------------------------------------------------------------------
+# --- enhanced monitoring -------------------------------------------------------------------------------------------------
 resource "aws_iam_role" "monitoring" {
   count = var.monitoring_interval > 0 ? 1 : 0
 

@@ -19,7 +19,7 @@ output "db_instance_port" {
 }
 
 output "db_instance_resource_id" {
-  description = "Identifier that a policy names who may connect by an IAM token"
+  description = "Resource id for IAM policies that allow connecting with an IAM token"
   value       = aws_db_instance.this.resource_id
 }
 

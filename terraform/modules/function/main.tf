@@ -39,11 +39,11 @@ resource "aws_lambda_function" "this" {
   }
 
   lifecycle {
-    # a release's own
+    # owned by releases
     ignore_changes = [image_uri]
   }
 
-  # without them it is not started in its subnets
+  # without these policies the function cannot start in its subnets
   depends_on = [aws_iam_role_policy.this]
 }
 
@@ -58,7 +58,7 @@ resource "aws_lambda_alias" "live" {
   }
 }
 
-# --- way in ----------------------------------------------------------------------------------------------------------------
+# --- HTTP API --------------------------------------------------------------------------------------------------------------
 resource "aws_cloudwatch_log_group" "api" {
   name              = "/aws/apigateway/${var.function_name}"
   retention_in_days = var.cloudwatch_logs_retention_in_days
@@ -101,7 +101,7 @@ resource "aws_apigatewayv2_stage" "this" {
 
   access_log_settings {
     destination_arn = aws_cloudwatch_log_group.api.arn
-    # of who asks, the address; of what is asked, no body
+    # logs the client's address, and no request body
     format = jsonencode({
       requestId = "$context.requestId", time = "$context.requestTime", ip = "$context.identity.sourceIp", method = "$context.httpMethod",
       path      = "$context.path", status = "$context.status", bytes = "$context.responseLength", milliseconds = "$context.responseLatency",

@@ -9,7 +9,7 @@ output "lambda_function_arn" {
 }
 
 output "lambda_alias_name" {
-  description = "Alias that the HTTP API asks"
+  description = "Alias that the HTTP API invokes"
   value       = aws_lambda_alias.live.name
 }
 
@@ -24,6 +24,6 @@ output "api_endpoint" {
 }
 
 output "api_id" {
-  description = "The HTTP API, for figures"
+  description = "Id of the HTTP API, for metrics"
   value       = aws_apigatewayv2_api.this.id
 }

@@ -28,7 +28,7 @@ data "aws_iam_policy_document" "this" {
     resources = ["${aws_cloudwatch_log_group.function.arn}:*"]
   }
 
-  # EC2 knows no resource for them: Lambda calls them to put an instance into the subnets
+  # EC2 supports no resources for these actions, with which Lambda places instances in the subnets
   statement {
     sid = "NetworkInterfaces"
     actions = [
@@ -38,7 +38,7 @@ data "aws_iam_policy_document" "this" {
     resources = ["*"]
   }
 
-  # they are Lambda's: what runs in the function may not call them
+  # they are for Lambda itself; code in the function may not call them
   statement {
     sid    = "NotFromInside"
     effect = "Deny"

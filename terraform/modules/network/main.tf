@@ -14,7 +14,7 @@ resource "aws_vpc" "this" {
   tags                 = merge(var.tags, { Name = var.name })
 }
 
-# the group that AWS gives whatever names none: it lets nothing through
+# the default security group, which AWS uses if no other is given: it allows nothing
 resource "aws_default_security_group" "this" {
   vpc_id = aws_vpc.this.id
   tags   = merge(var.tags, { Name = "${var.name}-unused" })
@@ -38,7 +38,7 @@ resource "aws_subnet" "public" {
   tags              = merge(var.tags, { Name = "${var.name}-public-${each.key}" })
 }
 
-# --- ways out ----------------------------------------------------------------------------------------------------------
+# --- outgoing routes ---------------------------------------------------------------------------------------------------
 resource "aws_internet_gateway" "this" {
   count = length(local.public) > 0 ? 1 : 0
 
@@ -114,7 +114,7 @@ resource "aws_vpc_endpoint" "s3" {
   tags              = merge(var.tags, { Name = "${var.name}-s3" })
 }
 
-# nothing leaves for a bucket of somebody else; who of the account may do what, roles say
+# allows no access to buckets of other accounts; within the account, roles decide
 data "aws_iam_policy_document" "s3" {
   statement {
     sid = "OwnBuckets"
@@ -142,7 +142,7 @@ data "aws_iam_policy_document" "s3" {
     }
   }
 
-  # the registry keeps images in a bucket of its own
+  # ECR stores images in a bucket of its own
   statement {
     sid       = "LayersOfImages"
     actions   = ["s3:GetObject"]
@@ -167,7 +167,7 @@ resource "aws_vpc_endpoint" "interface" {
   tags                = merge(var.tags, { Name = "${var.name}-${each.value}" })
 }
 
-# --- who may go out ------------------------------------------------------------------------------------------------------
+# --- security groups -----------------------------------------------------------------------------------------------------
 resource "aws_security_group" "clients" {
   name        = "${var.name}-clients"
   description = "What runs in the private subnets: may reach AWS, and what other modules add; nothing reaches it"
@@ -220,7 +220,7 @@ resource "aws_vpc_security_group_egress_rule" "clients_to_internet" {
   to_port           = 443
 }
 
-# --- what was refused ------------------------------------------------------------------------------------------------------
+# --- log of rejected connections -------------------------------------------------------------------------------------------
 resource "aws_cloudwatch_log_group" "flow" {
   name              = "/${var.name}/flow"
   retention_in_days = var.flow_log_retention_in_days

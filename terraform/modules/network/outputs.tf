@@ -4,7 +4,7 @@ output "vpc_id" {
 }
 
 output "vpc_cidr_block" {
-  description = "Its IPv4 addresses"
+  description = "IPv4 block of the VPC"
   value       = aws_vpc.this.cidr_block
 }
 
@@ -19,7 +19,7 @@ output "public_subnets" {
 }
 
 output "client_security_group_id" {
-  description = "Security group of what runs in the private subnets"
+  description = "Security group of the workloads in the private subnets"
   value       = aws_security_group.clients.id
 
   depends_on = [
@@ -30,6 +30,6 @@ output "client_security_group_id" {
 }
 
 output "nat_public_ips" {
-  description = "Addresses by which private subnets appear in the internet"
+  description = "Public addresses of traffic from the private subnets"
   value       = aws_eip.nat[*].public_ip
 }

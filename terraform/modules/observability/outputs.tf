@@ -1,5 +1,5 @@
 output "topic_arn" {
-  description = "Topic that alarms and the budget are published to"
+  description = "Topic of the alarms and the budget notifications"
   value       = aws_sns_topic.alarms.arn
 }
 

@@ -1,11 +1,11 @@
 locals {
   airflow_environment = merge(local.settings, {
-    # tasks keep nothing here: what they make goes to S3, MLflow and PostgreSQL
+    # tasks store nothing locally: their results go to S3, MLflow and PostgreSQL
     DEPOSIT_STATE_DIR = "/tmp/deposit"
-    # Airflow connects by two drivers, which are told of TLS in two ways
+    # Airflow uses two drivers, which configure TLS differently
     AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_CMD       = "/opt/deposit/.venv/bin/python -m deposit.deploy.rds_urls"
     AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC_CMD = "/opt/deposit/.venv/bin/python -m deposit.deploy.rds_urls --asynchronous"
-    # the role of the task is all that is needed: no key, no connection to make
+    # the task's role suffices: no key and no connection
     AIRFLOW_CONN_AWS_DEFAULT                          = "aws://"
     AIRFLOW__CORE__DAGS_FOLDER                        = "/opt/deposit/dags"
     AIRFLOW__CORE__PLUGINS_FOLDER                     = "/opt/deposit/plugins"
@@ -28,7 +28,7 @@ locals {
     AIRFLOW__API__BASE_URL                            = try("https://${var.hosts["airflow"]}", "http://airflow.${local.domain}:${local.ports.airflow}")
     AIRFLOW__API__WORKERS                             = "1"
     AIRFLOW__API__INSTANCE_NAME                       = var.name
-    # a task that waits longer than its token lives is killed
+    # a task that waits longer than its token's lifetime is killed
     AIRFLOW__EXECUTION_API__JWT_EXPIRATION_TIME       = "86400"
     AIRFLOW__LOGGING__REMOTE_LOGGING                  = "True"
     AIRFLOW__LOGGING__REMOTE_BASE_LOG_FOLDER          = "s3://${var.buckets.logs}/airflow"
@@ -47,7 +47,7 @@ locals {
     AIRFLOW__API__SECRET_KEY      = var.secret_arns["airflow/jwt-secret"]
   }
 
-  # what tasks work with, and the page in Airflow's UI
+  # used by tasks and by the page in Airflow's UI
   deposit_secrets = {
     DEPOSIT_DATABASE__URL = var.secret_arns["database/url"]
     DEPOSIT_API__KEY      = var.secret_arns["api/airflow-key"]
@@ -66,7 +66,7 @@ locals {
     statements  = local.may_write.logs
   }
 
-  # parts without a server of their own: Airflow's knows when they last beat
+  # components without an HTTP server: Airflow's API server knows their last heartbeat
   beats = {
     for part in ["dag_processor", "triggerer"] : part => ["CMD", "python", "-c", join("", [
       "import json, sys, urllib.request as r; ",
@@ -78,7 +78,7 @@ locals {
   airflow = {
     airflow-api-server = merge(local.airflow_part, {
       entry_point = ["sh", "-ec"]
-      # its login reads a file
+      # its auth manager reads the passwords from a file
       command = ["umask 077 && printf %s \"$AIRFLOW_PASSWORDS\" > /var/lib/airflow/passwords.json && unset AIRFLOW_PASSWORDS && exec airflow api-server"]
       port    = local.ports.airflow
       secrets = merge(local.airflow_secrets, local.deposit_secrets, { AIRFLOW_PASSWORDS = var.secret_arns["airflow/passwords"] })
@@ -89,7 +89,7 @@ locals {
     airflow-scheduler = merge(local.airflow_part, {
       command = ["scheduler"]
       health  = ["CMD", "python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8974/health', timeout=8)"]
-      # begins and ends workers, and nothing else
+      # may only start and stop workers
       statements = concat(local.may_write.logs, [
         {
           sid       = "RunWorkers"
@@ -118,15 +118,15 @@ locals {
     airflow-triggerer = merge(local.airflow_part, {
       command = ["triggerer"]
       health  = local.beats["triggerer"]
-      # waits for files that are dropped into a bucket
+      # waits for files in a bucket
       statements = concat(local.may_write.logs, local.may_read.data)
     })
   }
 
-  # started by the scheduler, or once by hand: no service keeps them
+  # started by the scheduler, or once manually; not ECS services
   tasks = {
     airflow-worker = merge(local.airflow_part, {
-      # the executor gives the whole command, and the image's own program is `airflow`
+      # the executor passes the whole command, but the image's entry point is `airflow`
       entry_point = ["/usr/bin/env"]
       command     = ["true"]
       cpu         = var.worker_cpu

@@ -1,5 +1,5 @@
 locals {
-  # it keeps nothing: dashboards and the data source are in its image (terraform/images/grafana)
+  # Grafana stores nothing: dashboards and the data source are in its image (terraform/images/grafana)
   grafana = {
     grafana = {
       image       = var.images.grafana

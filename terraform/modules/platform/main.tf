@@ -7,7 +7,7 @@ locals {
   region  = data.aws_region.current.name
   domain  = "${var.name}.internal"
   ports   = { mlflow = 5000, airflow = 8080, grafana = 3000 }
-  # who leads to which part by its name
+  # services that the load balancer routes to by host name
   named = { mlflow = "mlflow", airflow = "airflow-api-server", grafana = "grafana" }
 
   settings = merge({
@@ -25,7 +25,7 @@ locals {
     DEPOSIT_RELEASE__TARGET       = var.release_target
   }, { for part, host in var.hosts : "DEPOSIT_LINKS__${upper(part)}" => "https://${host}" if part != "airflow" }, var.settings)
 
-  # --- what roles may do with a bucket -----------------------------------------------------------------------------------
+  # --- permissions on buckets --------------------------------------------------------------------------------------------
   may_read = {
     for use, bucket in var.buckets : use => [
       { sid = "List${title(use)}", actions = ["s3:ListBucket", "s3:GetBucketLocation"], resources = ["arn:aws:s3:::${bucket}"], condition = null },
@@ -100,7 +100,7 @@ locals {
   containers = {
     for name, part in local.parts : name => [
       {
-        # Fargate gives new volumes to root, and the part runs as somebody else
+        # Fargate creates volumes owned by root, but the service runs as another user
         name                   = "volumes"
         image                  = var.images.deposit
         essential              = false
@@ -142,7 +142,7 @@ resource "aws_ecs_service" "this" {
   task_definition = aws_ecs_task_definition.this[each.key].arn
   launch_type     = "FARGATE"
   desired_count   = 1
-  # one of each, and never two: the old one goes before the new one comes
+  # exactly one task of each service: the old one stops before the new one starts
   deployment_minimum_healthy_percent = 0
   deployment_maximum_percent         = 100
   health_check_grace_period_seconds  = contains(local.led_to, each.key) ? 180 : null
@@ -150,7 +150,7 @@ resource "aws_ecs_service" "this" {
   propagate_tags                     = "SERVICE"
   tags                               = var.tags
 
-  # no circuit breaker, which would give up for good: a part that waits for the preparation, or for another, is tried again
+  # no circuit breaker, which would give up permanently: a service that waits for the preparation task or another service is retried
   network_configuration {
     subnets          = var.subnet_ids
     security_groups  = [aws_security_group.this.id, var.client_security_group_id]
@@ -175,6 +175,6 @@ resource "aws_ecs_service" "this" {
     }
   }
 
-  # a target group that no rule names is refused, and a task without its policies does not start
+  # a target group without a listener rule is rejected, and a task without its policies does not start
   depends_on = [aws_lb_listener_rule.this, aws_iam_role_policy.execution, aws_iam_role_policy.task]
 }

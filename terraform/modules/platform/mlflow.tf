@@ -6,7 +6,7 @@ locals {
       command = [
         "server", "--host=0.0.0.0", "--port=${local.ports.mlflow}", "--workers=1", "--serve-artifacts",
         "--artifacts-destination=s3://${var.buckets.mlflow}",
-        # any other name could be a page from elsewhere that asks through a person's browser
+        # requests with any other host name could come from a foreign page through a user's browser (DNS rebinding)
         "--allowed-hosts=${join(",", concat(["localhost:*", "127.0.0.1:*", "mlflow.${local.domain}:${local.ports.mlflow}"], local.mlflow_hosts))}",
         "--cors-allowed-origins=${join(",", concat(["http://mlflow.${local.domain}:${local.ports.mlflow}"], [for host in local.mlflow_hosts : "https://${host}"]))}",
       ]

@@ -1,4 +1,4 @@
-# --- names inside ----------------------------------------------------------------------------------------------------------
+# --- private DNS names -----------------------------------------------------------------------------------------------------
 resource "aws_service_discovery_private_dns_namespace" "this" {
   name        = local.domain
   description = "Parts of ${var.name}"
@@ -24,7 +24,7 @@ resource "aws_service_discovery_service" "this" {
   }
 }
 
-# --- who may ask whom --------------------------------------------------------------------------------------------------------
+# --- connections between services --------------------------------------------------------------------------------------------
 resource "aws_security_group" "this" {
   name        = "${var.name}-platform"
   description = "Parts of ${var.name}"
@@ -72,7 +72,7 @@ resource "aws_vpc_security_group_ingress_rule" "load_balancer_from_platform" {
   to_port                      = 443
 }
 
-# the releaser tests a task of the service before the load balancer knows it
+# the releaser tests a serving task before the load balancer routes to it
 resource "aws_vpc_security_group_egress_rule" "to_service" {
   security_group_id            = aws_security_group.this.id
   description                  = "Tests of a release"
@@ -91,7 +91,7 @@ resource "aws_vpc_security_group_ingress_rule" "service_from_platform" {
   to_port                      = 8000
 }
 
-# --- ways in, where a host is given --------------------------------------------------------------------------------------------
+# --- routes from the load balancer, for services in `hosts` ----------------------------------------------------------------------
 locals {
   led_to = [for name in keys(var.hosts) : local.named[name]]
   looks  = { mlflow = "/health", airflow = "/api/v2/version", grafana = "/api/health" }

@@ -1,15 +1,15 @@
 output "service_names" {
-  description = "Names of the ECS services by part"
+  description = "Names of the ECS services"
   value       = { for part, service in aws_ecs_service.this : part => service.name }
 }
 
 output "task_definition_families" {
-  description = "Families of all task definitions by part; `preparation` and `migration` are run once, before the parts work"
+  description = "Families of all task definitions by service; run `preparation` and `migration` once, before the services can work"
   value       = { for part, definition in aws_ecs_task_definition.this : part => definition.family }
 }
 
 output "security_group_id" {
-  description = "Security group of the parts"
+  description = "Security group of the services"
   value       = aws_security_group.this.id
 }
 
@@ -29,6 +29,6 @@ output "grafana_url" {
 }
 
 output "settings" {
-  description = "Settings of all parts; no secret"
+  description = "Settings of all services; no secrets"
   value       = local.settings
 }

@@ -23,7 +23,7 @@ locals {
         DEPOSIT_RELEASE__BASE_IMAGE      = var.images.base
         DEPOSIT_RELEASE__ARCHITECTURE    = var.cpu_architecture == "ARM64" ? "arm64" : "amd64"
         DEPOSIT_RELEASE__POLL_SECONDS    = "5"
-        # a task on Fargate takes a minute to begin
+        # a Fargate task takes a minute to start
         DEPOSIT_RELEASE__START_TIMEOUT = "180"
       })
       secrets = {
@@ -31,7 +31,7 @@ locals {
         DEPOSIT_RELEASE__SERVICE_KEY = var.secret_arns["api/releaser-key"]
       }
       health = ["CMD-SHELL", "find /tmp/heartbeat -mmin -3 | grep -q ."]
-      # the only part that may change what is served
+      # the only service that may change releases
       statements = concat(
         local.may_read.mlflow,
         local.may_write.bentos,
@@ -55,14 +55,14 @@ locals {
             condition = null
           },
           {
-            # it knows no resource but a container instance, and Fargate has none
+            # the action supports only container instances as resources, which Fargate does not have
             sid       = "ListTasks"
             actions   = ["ecs:ListTasks"]
             resources = ["*"]
             condition = { test = "ArnEquals", variable = "ecs:cluster", values = [var.cluster_arn] }
           },
           {
-            # ECS knows no resource for them
+            # ECS supports no resources for these actions
             sid       = "TaskDefinitions"
             actions   = ["ecs:DescribeTaskDefinition", "ecs:ListTaskDefinitions", "ecs:DeregisterTaskDefinition"]
             resources = ["*"]
@@ -81,7 +81,7 @@ locals {
             condition = { test = "StringEquals", variable = "iam:PassedToService", values = ["ecs-tasks.amazonaws.com"] }
           },
           {
-            # a token is of the account, not of a repository
+            # a token is for the account, not for a repository
             sid       = "SignIn"
             actions   = ["ecr:GetAuthorizationToken"]
             resources = ["*"]
@@ -106,7 +106,7 @@ locals {
             condition = null
           },
           {
-            # versions that no alias points at; not the function
+            # versions without an alias, but not the function itself
             sid       = "VersionsOfTheFunction"
             actions   = ["lambda:DeleteFunction"]
             resources = ["${var.function.arn}:*"]

@@ -9,7 +9,7 @@ data "aws_iam_policy_document" "trust" {
   }
 }
 
-# --- what starts a task: its images, its secrets, its log ----------------------------------------------------------------------
+# --- execution roles: images, secrets, logs ------------------------------------------------------------------------------------
 resource "aws_iam_role" "execution" {
   for_each = local.roles
 
@@ -19,7 +19,7 @@ resource "aws_iam_role" "execution" {
 }
 
 locals {
-  # by name alone: the roles of one part are named in the policy of another
+  # built from names, because the policy of one service refers to the roles of another
   roles = toset(["mlflow", "grafana", "releaser", "airflow-api-server", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer", "airflow-worker", "migration", "preparation"])
 }
 
@@ -34,7 +34,7 @@ resource "aws_iam_role_policy" "execution" {
 data "aws_iam_policy_document" "execution" {
   for_each = local.parts
 
-  # a token is of the account, not of a repository
+  # a token is for the account, not for a repository
   statement {
     sid       = "SignIn"
     actions   = ["ecr:GetAuthorizationToken"]
@@ -66,7 +66,7 @@ data "aws_iam_policy_document" "execution" {
   }
 }
 
-# --- what runs in a task ---------------------------------------------------------------------------------------------------------
+# --- task roles ------------------------------------------------------------------------------------------------------------------
 resource "aws_iam_role" "task" {
   for_each = local.roles
 
@@ -106,7 +106,7 @@ data "aws_iam_policy_document" "task" {
     }
   }
 
-  # objects are encrypted by it
+  # the key encrypts objects
   statement {
     sid       = "UseKey"
     actions   = ["kms:Decrypt", "kms:GenerateDataKey"]

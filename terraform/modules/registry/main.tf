@@ -21,22 +21,22 @@ resource "aws_ecr_lifecycle_policy" "this" {
     rules = concat([
       {
         rulePriority = 1
-        description  = "images that lost their tag, or never had one"
+        description  = "untagged images"
         selection    = { tagStatus = "untagged", countType = "sinceImagePushed", countUnit = "days", countNumber = 14 }
         action       = { type = "expire" }
       },
       ], length(var.keep_tag_prefixes) == 0 ? [] : [
       {
-        # an image that a rule knows is out of reach of the rules after it
+        # an image that matches a rule is not considered by later rules
         rulePriority = 2
-        description  = "all but the newest of those that others stand on"
+        description  = "all but the newest base images"
         selection    = { tagStatus = "tagged", tagPrefixList = var.keep_tag_prefixes, countType = "imageCountMoreThan", countNumber = var.keep_images }
         action       = { type = "expire" }
       },
       ], [
       {
         rulePriority = 3
-        description  = "all but the newest"
+        description  = "all but the newest images"
         selection    = { tagStatus = "any", countType = "imageCountMoreThan", countNumber = var.keep_images }
         action       = { type = "expire" }
       },

@@ -4,7 +4,7 @@ variable "repository_name" {
 
   validation {
     condition     = can(regex("^[a-z0-9]+([._/-][a-z0-9]+)*$", var.repository_name))
-    error_message = "repository_name is lower-case letters and digits, parted by one of . _ / -."
+    error_message = "repository_name must be lower-case letters and digits, separated by one of . _ / -."
   }
 }
 
@@ -14,36 +14,36 @@ variable "repository_kms_key" {
 }
 
 variable "repository_force_delete" {
-  description = "Whether destroying the repository destroys its images"
+  description = "Whether destroying the repository also deletes its images"
   type        = bool
   default     = false
 }
 
 variable "keep_images" {
-  description = "Tagged images that are kept: the newest; a rollback needs its image"
+  description = "Number of tagged images to keep, newest first; a rollback needs its image"
   type        = number
   default     = 100
 
   validation {
     condition     = var.keep_images >= 10
-    error_message = "keep_images is 10 or more: what is served and what a rollback goes back to must be among them."
+    error_message = "keep_images must be 10 or more, to include the live image and those for rollbacks."
   }
 }
 
 variable "keep_tag_prefixes" {
-  description = "Beginnings of tags that are counted for themselves: as many of them are kept, whatever else is pushed"
+  description = "Tag prefixes that are counted separately: the same number of their images is kept, regardless of other images"
   type        = list(string)
   default     = []
 }
 
 variable "lambda_function_arns" {
-  description = "Functions that are started from images here"
+  description = "Functions that run images of this repository"
   type        = list(string)
   default     = []
 }
 
 variable "tags" {
-  description = "Tags of everything here"
+  description = "Tags of all resources of this module"
   type        = map(string)
   default     = {}
 }

@@ -8,7 +8,7 @@ resource "aws_secretsmanager_secret" "this" {
   tags                    = var.tags
 }
 
-# of a secret whose value others write, no version is Terraform's: it would take each new one for a loss of its own
+# a secret whose value is written elsewhere has no version in Terraform, which would treat each new version as drift
 resource "aws_secretsmanager_secret_version" "this" {
   for_each = { for name, secret in var.secrets : name => secret if secret.version > 0 }
 

@@ -7,7 +7,7 @@ resource "aws_appautoscaling_target" "this" {
   tags               = var.tags
 
   lifecycle {
-    # AWS fills in its service-linked role
+    # AWS sets its service-linked role
     ignore_changes = [role_arn]
   }
 }

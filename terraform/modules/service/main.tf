@@ -2,7 +2,7 @@ data "aws_region" "current" {}
 
 locals {
   port = 8000
-  # the user of the images
+  # the user in the images
   user  = 10001
   spool = "/var/lib/deposit/spool"
   log = {
@@ -20,7 +20,7 @@ locals {
 
   containers = [
     {
-      # Fargate gives new volumes to root, and the others run as somebody else
+      # Fargate creates volumes owned by root, but the other containers run as another user
       name                   = "volumes"
       image                  = var.shipper_image
       essential              = false
@@ -32,7 +32,7 @@ locals {
       logConfiguration       = local.log
     },
     {
-      # stops after the service, which depends on it: what is in the spool then is shipped in its stop timeout
+      # stops after the service, which depends on it, and ships the rest of the spool within its stop timeout
       name                   = "shipper"
       image                  = var.shipper_image
       essential              = false
@@ -81,7 +81,7 @@ resource "aws_cloudwatch_log_group" "this" {
   tags              = var.tags
 }
 
-# the first of its family: each release registers the next, from the one that is in service
+# the first revision of its family: each release registers the next one
 resource "aws_ecs_task_definition" "this" {
   family                   = var.name
   requires_compatibilities = ["FARGATE"]
@@ -116,7 +116,7 @@ resource "aws_ecs_service" "this" {
   cluster         = var.cluster_arn
   task_definition = aws_ecs_task_definition.this.arn
   launch_type     = "FARGATE"
-  # until the first release there is nothing to serve
+  # before the first release there is nothing to serve
   desired_count                      = 0
   deployment_minimum_healthy_percent = 100
   deployment_maximum_percent         = 200
@@ -143,15 +143,15 @@ resource "aws_ecs_service" "this" {
   }
 
   lifecycle {
-    # a release changes the one, it and the autoscaling the other
+    # a release changes the task definition; releases and autoscaling change the number of tasks
     ignore_changes = [task_definition, desired_count]
   }
 
-  # a target group that no rule names is refused, and a task without its policies does not start
+  # a target group without a listener rule is rejected, and a task without its policies does not start
   depends_on = [aws_lb_listener_rule.this, aws_iam_role_policy.execution, aws_iam_role_policy.task]
 }
 
-# --- way in ----------------------------------------------------------------------------------------------------------------
+# --- load balancer and network access --------------------------------------------------------------------------------------
 resource "aws_lb_target_group" "this" {
   name                 = var.name
   vpc_id               = var.vpc_id

@@ -14,7 +14,7 @@ output "task_definition_family" {
 }
 
 output "role_arns" {
-  description = "The roles that a release passes on: execution and task"
+  description = "Roles that a release passes to tasks: execution role and task role"
   value       = [aws_iam_role.execution.arn, aws_iam_role.task.arn]
 }
 
@@ -24,7 +24,7 @@ output "target_group_arn" {
 }
 
 output "target_group_arn_suffix" {
-  description = "End of its ARN, for figures"
+  description = "ARN suffix of the target group, for metrics"
   value       = aws_lb_target_group.this.arn_suffix
 }
 

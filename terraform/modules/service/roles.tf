@@ -9,7 +9,7 @@ data "aws_iam_policy_document" "trust" {
   }
 }
 
-# --- what starts a task: its images, its secrets, its log ----------------------------------------------------------------------
+# --- execution role: images, secrets, logs -------------------------------------------------------------------------------------
 resource "aws_iam_role" "execution" {
   name               = "${var.name}-execution"
   assume_role_policy = data.aws_iam_policy_document.trust.json
@@ -23,7 +23,7 @@ resource "aws_iam_role_policy" "execution" {
 }
 
 data "aws_iam_policy_document" "execution" {
-  # a token is of the account, not of a repository
+  # a token is for the account, not for a repository
   statement {
     sid       = "SignIn"
     actions   = ["ecr:GetAuthorizationToken"]
@@ -59,7 +59,7 @@ data "aws_iam_policy_document" "execution" {
   }
 }
 
-# --- what runs in a task ---------------------------------------------------------------------------------------------------------
+# --- task role -------------------------------------------------------------------------------------------------------------------
 resource "aws_iam_role" "task" {
   name               = "${var.name}-task"
   assume_role_policy = data.aws_iam_policy_document.trust.json

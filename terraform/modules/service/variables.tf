@@ -4,7 +4,7 @@ variable "name" {
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{1,29}[a-z0-9]$", var.name))
-    error_message = "name is 3 to 31 lower-case letters, digits and hyphens, beginning with a letter."
+    error_message = "name must be 3 to 31 lower-case letters, digits and hyphens, beginning with a letter."
   }
 }
 
@@ -19,12 +19,12 @@ variable "cluster_name" {
 }
 
 variable "container_image" {
-  description = "Image of the container `service` in the first task definition, by digest; releases bring their own"
+  description = "Image of the container `service` in the first task definition, by digest; releases deploy their own"
   type        = string
 
   validation {
     condition     = can(regex("@sha256:[0-9a-f]{64}$", var.container_image))
-    error_message = "container_image names a digest, not a tag: REPOSITORY@sha256:DIGEST."
+    error_message = "container_image must name a digest, not a tag: REPOSITORY@sha256:DIGEST."
   }
 }
 
@@ -34,12 +34,12 @@ variable "shipper_image" {
 
   validation {
     condition     = can(regex("@sha256:[0-9a-f]{64}$", var.shipper_image))
-    error_message = "shipper_image names a digest, not a tag: REPOSITORY@sha256:DIGEST."
+    error_message = "shipper_image must name a digest, not a tag: REPOSITORY@sha256:DIGEST."
   }
 }
 
 variable "repository_arns" {
-  description = "Repositories whose images the task may be started from"
+  description = "Repositories of the task's images"
   type        = list(string)
 }
 
@@ -50,7 +50,7 @@ variable "cpu" {
 
   validation {
     condition     = contains([256, 512, 1024, 2048, 4096, 8192, 16384], var.cpu)
-    error_message = "cpu is one that Fargate has: 256, 512, 1024, 2048, 4096, 8192 or 16384."
+    error_message = "cpu must be a size of Fargate: 256, 512, 1024, 2048, 4096, 8192 or 16384."
   }
 }
 
@@ -61,58 +61,58 @@ variable "memory" {
 
   validation {
     condition     = var.memory >= 2 * var.cpu && var.memory <= 8 * var.cpu
-    error_message = "memory is 2 to 8 MiB for each unit of cpu, which Fargate asks for."
+    error_message = "memory must be 2 to 8 MiB for each unit of cpu, as Fargate requires."
   }
 }
 
 variable "cpu_architecture" {
-  description = "Processor that the images are for"
+  description = "CPU architecture of the images"
   type        = string
   default     = "X86_64"
 
   validation {
     condition     = contains(["X86_64", "ARM64"], var.cpu_architecture)
-    error_message = "cpu_architecture is X86_64 or ARM64."
+    error_message = "cpu_architecture must be X86_64 or ARM64."
   }
 }
 
 variable "ephemeral_storage" {
-  description = "GiB of a task's own disk, with the spool on it"
+  description = "GiB of a task's ephemeral disk, which contains the spool"
   type        = number
   default     = 21
 
   validation {
     condition     = var.ephemeral_storage >= 21 && var.ephemeral_storage <= 200
-    error_message = "ephemeral_storage is 21 to 200."
+    error_message = "ephemeral_storage must be 21 to 200."
   }
 }
 
 variable "environment" {
-  description = "Variables of the container `service` in the first task definition"
+  description = "Environment variables of the container `service` in the first task definition"
   type        = map(string)
   default     = {}
 }
 
 variable "shipper_environment" {
-  description = "Variables of the container `shipper`"
+  description = "Environment variables of the container `shipper`"
   type        = map(string)
   default     = {}
 }
 
 variable "shipper_secrets" {
-  description = "Variables of the container `shipper` that come from secrets, by ARN"
+  description = "Environment variables of the container `shipper` that come from secrets, by ARN"
   type        = map(string)
   default     = {}
 }
 
 variable "readable_secret_arns" {
-  description = "Secrets that the service itself reads"
+  description = "Secrets that the service may read"
   type        = list(string)
   default     = []
 }
 
 variable "readable_object_arns" {
-  description = "Objects that the service itself reads, like `arn:aws:s3:::BUCKET/*`"
+  description = "Objects that the service may read, such as `arn:aws:s3:::BUCKET/*`"
   type        = list(string)
   default     = []
 }
@@ -124,7 +124,7 @@ variable "readable_bucket_arns" {
 }
 
 variable "writable_object_arns" {
-  description = "Objects that the shipper writes when it cannot reach the database"
+  description = "Objects that the shipper may write when it cannot reach the database"
   type        = list(string)
   default     = []
 }
@@ -145,7 +145,7 @@ variable "subnet_ids" {
 }
 
 variable "client_security_group_id" {
-  description = "Security group by which tasks reach AWS and the database"
+  description = "Security group for access to AWS and the database"
   type        = string
 }
 
@@ -155,72 +155,72 @@ variable "load_balancer_security_group_id" {
 }
 
 variable "listener_arn" {
-  description = "Listener of the load balancer that gives this service whatever no other rule takes"
+  description = "Listener of the load balancer whose default route leads to this service"
   type        = string
 }
 
 variable "load_balancer_arn_suffix" {
-  description = "End of the load balancer's ARN, for requests per target"
+  description = "ARN suffix of the load balancer, for the metric of requests per target"
   type        = string
 }
 
 variable "autoscaling_min_capacity" {
-  description = "Fewest tasks"
+  description = "Minimum number of tasks"
   type        = number
   default     = 1
 
   validation {
     condition     = var.autoscaling_min_capacity >= 1
-    error_message = "autoscaling_min_capacity is 1 or more."
+    error_message = "autoscaling_min_capacity must be 1 or more."
   }
 }
 
 variable "autoscaling_max_capacity" {
-  description = "Most tasks"
+  description = "Maximum number of tasks"
   type        = number
   default     = 4
 
   validation {
     condition     = var.autoscaling_max_capacity >= var.autoscaling_min_capacity
-    error_message = "autoscaling_max_capacity is not less than autoscaling_min_capacity."
+    error_message = "autoscaling_max_capacity must not be less than autoscaling_min_capacity."
   }
 }
 
 variable "autoscaling_cpu_target" {
-  description = "Per cent of CPU that tasks are kept at"
+  description = "Target CPU utilisation of tasks in per cent"
   type        = number
   default     = 60
 
   validation {
     condition     = var.autoscaling_cpu_target >= 10 && var.autoscaling_cpu_target <= 90
-    error_message = "autoscaling_cpu_target is 10 to 90."
+    error_message = "autoscaling_cpu_target must be 10 to 90."
   }
 }
 
 variable "autoscaling_requests_target" {
-  description = "Requests a minute that each task is kept at"
+  description = "Target number of requests per minute and task"
   type        = number
   default     = 12000
 
   validation {
     condition     = var.autoscaling_requests_target >= 60
-    error_message = "autoscaling_requests_target is 60 or more."
+    error_message = "autoscaling_requests_target must be 60 or more."
   }
 }
 
 variable "cloudwatch_log_group_retention_in_days" {
-  description = "Days for which logs are kept"
+  description = "Log retention in days"
   type        = number
   default     = 30
 
   validation {
     condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731], var.cloudwatch_log_group_retention_in_days)
-    error_message = "cloudwatch_log_group_retention_in_days is one of the periods that CloudWatch Logs knows, like 30 or 365."
+    error_message = "cloudwatch_log_group_retention_in_days must be a period that CloudWatch Logs supports, such as 30 or 365."
   }
 }
 
 variable "tags" {
-  description = "Tags of everything here"
+  description = "Tags of all resources of this module"
   type        = map(string)
   default     = {}
 }

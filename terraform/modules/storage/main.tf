@@ -34,7 +34,7 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
   bucket = aws_s3_bucket.this.id
 
   rule {
-    # one call to KMS for many objects
+    # one KMS request for many objects
     bucket_key_enabled = var.kms_key_arn != null
 
     apply_server_side_encryption_by_default {

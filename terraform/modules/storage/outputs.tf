@@ -2,7 +2,7 @@ output "s3_bucket_id" {
   description = "Name of the bucket"
   value       = aws_s3_bucket.this.id
 
-  # who is given the name may write at once, and finds the bucket closed, versioned and encrypted
+  # users of this output wait until the bucket is private, versioned and encrypted
   depends_on = [
     aws_s3_bucket_ownership_controls.this,
     aws_s3_bucket_policy.this,

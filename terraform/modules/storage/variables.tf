@@ -1,33 +1,33 @@
 variable "bucket" {
-  description = "Name of the bucket, unique in the world"
+  description = "Name of the bucket, globally unique"
   type        = string
 
   validation {
     condition     = can(regex("^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$", var.bucket))
-    error_message = "bucket is 3 to 63 lower-case letters, digits and hyphens."
+    error_message = "bucket must be 3 to 63 lower-case letters, digits and hyphens."
   }
 }
 
 variable "kms_key_arn" {
-  description = "KMS key that encrypts objects; null means S3's own keys, the only ones that the load balancer's logs allow"
+  description = "KMS key that encrypts objects; null means S3-managed keys, which load balancer logs require"
   type        = string
   default     = null
 }
 
 variable "force_destroy" {
-  description = "Whether destroying the bucket destroys what is in it"
+  description = "Whether destroying the bucket also deletes its objects"
   type        = bool
   default     = false
 }
 
 variable "noncurrent_version_expiration_days" {
-  description = "Days for which a replaced or deleted object can be restored"
+  description = "Days during which a replaced or deleted object can be restored"
   type        = number
   default     = 30
 
   validation {
     condition     = var.noncurrent_version_expiration_days >= 1
-    error_message = "noncurrent_version_expiration_days is 1 or more."
+    error_message = "noncurrent_version_expiration_days must be 1 or more."
   }
 }
 
@@ -38,7 +38,7 @@ variable "expiration_days" {
 
   validation {
     condition     = var.expiration_days == null ? true : var.expiration_days >= 1
-    error_message = "expiration_days is 1 or more, or null."
+    error_message = "expiration_days must be 1 or more, or null."
   }
 }
 
@@ -49,12 +49,12 @@ variable "attach_lb_log_delivery_policy" {
 
   validation {
     condition     = !var.attach_lb_log_delivery_policy || var.kms_key_arn == null
-    error_message = "attach_lb_log_delivery_policy allows no kms_key_arn: load balancers write to buckets with S3's own keys alone."
+    error_message = "attach_lb_log_delivery_policy excludes kms_key_arn: load balancers write only to buckets with S3-managed keys."
   }
 }
 
 variable "tags" {
-  description = "Tags of everything here"
+  description = "Tags of all resources of this module"
   type        = map(string)
   default     = {}
 }

@@ -1,4 +1,4 @@
-# what a plan reads, where there is no AWS: without these, a mocked provider makes up text that is no JSON
+# values of data sources in a plan without AWS; by default, a mocked provider generates text that is not JSON
 mock_data "aws_caller_identity" {
   defaults = {
     account_id = "123456789012"

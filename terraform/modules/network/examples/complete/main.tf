@@ -1,4 +1,4 @@
-# two zones, a NAT gateway for the one and endpoints for the secrets, which need not go that way
+# two zones, a NAT gateway in the first, and endpoints for secrets, whose traffic need not use it
 module "network" {
   source = "../.."
 

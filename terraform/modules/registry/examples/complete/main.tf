@@ -1,4 +1,4 @@
-# images of a service, from which a function is started too
+# images of a service, which a function runs too
 module "images" {
   source = "../.."
 

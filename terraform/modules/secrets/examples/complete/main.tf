@@ -1,6 +1,6 @@
-# a root draws the value, and gives it on without keeping it
+# the root module generates the value and passes it on without storing it
 variable "token" {
-  description = "What is kept"
+  description = "Value of the secret"
   type        = string
   ephemeral   = true
   default     = "for a plan"

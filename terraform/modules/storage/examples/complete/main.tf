@@ -1,4 +1,4 @@
-# a bucket of drafts: restorable for two months, gone after a year
+# a bucket of drafts: restorable for two months, deleted after a year
 module "drafts" {
   source = "../.."
 
@@ -9,7 +9,7 @@ module "drafts" {
   tags                               = { Team = "marketing" }
 }
 
-# where load balancers write their access logs
+# a bucket for access logs of load balancers
 module "access" {
   source = "../.."
 
