@@ -16,6 +16,11 @@ ACTIONLINT_VERSION := 1.7.12
 ZIZMOR_VERSION := 1.32.0
 UV := .tools/bin/uv
 RUN := $(UV) run --frozen --no-sync
+# uv does not run without a cache folder; if it cannot create one in the user's home, such as for a container's user, the clone has one
+ifeq ($(shell own="$${UV_CACHE_DIR:-$${XDG_CACHE_HOME:-$${HOME:-/dev/null}/.cache}/uv}"; \
+  until [ -e "$$own" ]; do own="$$(dirname -- "$$own")"; done; [ -d "$$own" ] && [ -w "$$own" ] && echo yes),)
+export UV_CACHE_DIR := $(CURDIR)/.tools/cache
+endif
 
 # the Python of both environments: an interpreter or, as in `make PYTHON=3.13 test`, a version that uv has or downloads. The default is
 # the one that they were created with

@@ -32,6 +32,7 @@ class Refusal(StrEnum):
     REGION = "region"
     KEY = "key"
     CLOCK = "clock"
+    FAILED = "failed"
     SILENCE = "silence"
     OTHER = "other"
 
@@ -52,6 +53,7 @@ _CODES = {
         "IllegalLocationConstraintException", "InvalidLocationConstraint",
     },
     Refusal.CLOCK: {"RequestTimeTooSkewed", "RequestExpired"},
+    Refusal.FAILED: {"500", "507", "InternalError", "XMinioStorageFull"},
 }  # fmt: skip
 _BY_CODE = {code: refusal for refusal, codes in _CODES.items() for code in codes}
 _WITHOUT_CREDENTIALS = (
@@ -89,6 +91,7 @@ _MESSAGES: dict[Refusal, tuple[type[DepositError], str]] = {
     ),
     Refusal.KEY: (UpstreamError, "the KMS key cannot be used ({reason}): correct DEPOSIT_STORE__KMS_KEY"),
     Refusal.CLOCK: (UpstreamError, "this machine's clock is wrong ({reason}): set it"),
+    Refusal.FAILED: (UpstreamError, "the object store failed ({reason}): {retry}"),
     Refusal.SILENCE: (UpstreamError, "the object store does not answer ({reason}): {start}"),
     Refusal.OTHER: (UpstreamError, "{words}"),
 }
@@ -115,6 +118,10 @@ def refused_by_store(
         reason=code_of(error) if isinstance(error, ClientError) else type(error).__name__,
         renew=f"correct {_KEYS}" if settings.access_key else f"renew the role's or AWS_PROFILE's, or set {_KEYS}",
         start=start,
+        # SeaweedFS does not say that its disk is full; it checks the disk every minute
+        retry="see that its disk has free space, and try again in a minute"
+        if settings.endpoint_url
+        else "try again later",
         words=error,
     )
     return kind(f"cannot {action} on {where}: {reason}")

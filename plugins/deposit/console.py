@@ -1,6 +1,7 @@
 """Terminal output of commands: progress, tables, one-line errors, JSON on request."""
 
 import dataclasses
+import errno
 import logging
 import sys
 import tempfile
@@ -24,6 +25,16 @@ _PLAIN_WIDTH = 160
 """Width of tables that are written to a file or a pipe, which have none of their own."""
 
 _MAX_CHARACTERS, _MAX_DETAILS = 200, 10
+
+_FREE_SPACE = "free some space for the stack's data and for temporary files (TMPDIR), and run the command again"
+_REMEDIES = {
+    errno.EROFS: "make it writable, or set DEPOSIT_STATE_DIR or TMPDIR, whichever is on it",
+    errno.ENOSPC: _FREE_SPACE,
+    errno.EDQUOT: _FREE_SPACE,
+    errno.EFBIG: "raise this shell's limit for the size of a file (ulimit -f), and run the command again",
+    errno.EMFILE: "raise this shell's limit for open files (ulimit -n 1024), and run the command again",
+}
+"""What to do about errors of the operating system that are no bugs, by errno; `run` handles PermissionError itself."""
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 """The option `--json` that commands share."""
@@ -118,7 +129,7 @@ def _written(lines: list[str]) -> Path:
 
 
 def run(app: Callable[[], Any]) -> None:
-    """Run a command; our own errors, and files of another user, end in one line and exit code 1.
+    """Run a command; our own errors, and those of the operating system with a remedy, end in one line and exit code 1.
 
     Any other exception keeps its traceback.
     """
@@ -130,6 +141,12 @@ def run(app: Callable[[], Any]) -> None:
         raise SystemExit(1) from None
     except PermissionError as failure:
         error(f"{failure.filename}: {failure.strerror}: run this as the owner of the stack, or correct the permissions")
+        raise SystemExit(1) from None
+    except OSError as failure:
+        if failure.errno not in _REMEDIES:
+            raise
+        where = f"{failure.filename}: " if failure.filename else ""  # writing to an open file names none
+        error(f"{where}{failure.strerror}: {_REMEDIES[failure.errno]}")
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         error("interrupted; run the command again to go on")

@@ -104,7 +104,7 @@ def record_restart(connection: Connection, part: str, at: datetime, total: int |
     known: dict[str, Any] = last.details if last else {"last": "", "total": None}
     if at < datetime.now(UTC) - _HOUR or known["last"] == at.isoformat():
         return
-    row = last if last and last.at > at - _HOUR else None
+    row = last if last and abs(last.at - at) < _HOUR else None
     restarts = _more(total, known["total"] if before is None else before) + (row.details["restarts"] if row else 0)
     details = {"part": part, "last": at.isoformat(), "total": total, "restarts": restarts}
     reason = f"{part} ended and was started again; within an hour: {restarts}"
@@ -120,8 +120,11 @@ def _more(total: int | None, before: int | None) -> int:
 
 
 def newest(connection: Connection, kind: EventKind, model_id: str) -> datetime | None:
-    """Time of the newest event of this kind for a model; None if there is none."""
-    condition = (events.c.kind == kind) & (events.c.model_id == model_id)
+    """Time of the newest event of this kind for a model; None if there is none.
+
+    Events in the future are ignored: the clock has been set back since.
+    """
+    condition = (events.c.kind == kind) & (events.c.model_id == model_id) & (events.c.at <= func.clock_timestamp())
     moment: datetime | None = connection.scalar(select(func.max(events.c.at)).where(condition))
     return moment
 

@@ -103,12 +103,16 @@ def replace_file(path: Path, content: bytes, owner: int | None = None) -> None:
     """Atomically replace a file by one that only its owner can read, and flush its content to disk first.
 
     `owner` is the numeric user and group to give the new file to; the process needs the right to do so.
+    Without it, a file that root replaces keeps its owner and group, whose processes read it.
     """
     descriptor, fresh = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
             if owner is not None:
                 os.fchown(descriptor, owner, owner)
+            elif os.geteuid() == 0 and path.exists():
+                before = path.stat()
+                os.fchown(descriptor, before.st_uid, before.st_gid)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

@@ -1,5 +1,6 @@
 """Polling and retrying until a deadline, to wait for another process."""
 
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -17,6 +18,21 @@ from tenacity.wait import wait_fixed
 from deposit.errors import LoginError, UpstreamError
 
 T = TypeVar("T")
+
+
+class Unchanged:
+    """How long a value has stayed the same, by a clock that is never set back or ahead."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._value: object = None
+        self._since = clock()
+
+    def seconds(self, value: object) -> float:
+        """Seconds since the first of the consecutive calls with this value; 0 if the previous call had another one."""
+        if value != self._value:
+            self._value, self._since = value, self._clock()
+        return self._clock() - self._since
 
 
 def wait_until(look: Callable[[], T], seconds: float, pause: float = 0.2, is_enough: Callable[[T], bool] = bool) -> T:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
@@ -71,6 +72,15 @@ def test_each_hour_has_a_row_and_one_long_ago_has_none(engine: Engine) -> None:
     assert [_counted(engine, part) for part in ("old", "slow", "quick")] == [[], [1, 1], [4]]
 
 
+def test_a_clock_that_was_set_back_begins_another_hour(engine: Engine) -> None:
+    now = datetime.now(UTC)
+    with engine.begin() as connection:
+        record_restart(connection, "jumped", now, 1, 0)
+        connection.execute(text("UPDATE events SET at = at + INTERVAL '2 hours' WHERE details ->> 'part' = 'jumped'"))
+        record_restart(connection, "jumped", now + timedelta(seconds=1), 2, 1)
+    assert _counted(engine, "jumped") == [1, 1]
+
+
 @pytest.fixture
 def environment(free_ports: Callable[[int], int], monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Of a stack without Docker."""
@@ -85,9 +95,15 @@ def test_supervisors_restarts_are_seen_and_a_persons_are_not() -> None:
     stack = up(["postgres", "objectstore", "mlflow", "gateway"])
     place, engine = Layout(stack.state.root), connect(stack.database)
     assert list(part_starts(stack.release)) == []
-    first = supervision.supervisor(place).call("getProcessInfo", "mlflow")
-    psutil.Process(first["pid"]).kill()
+    first = psutil.Process(supervision.supervisor(place).call("getProcessInfo", "mlflow")["pid"])
+    left = first.children(recursive=True)
+    first.kill()
     until(lambda: [start.part for start in part_starts(stack.release)] == ["mlflow"])
+    # its child processes would answer in its place, and hold the port that the restarted server needs
+    assert left
+    until(lambda: not any(process.is_running() for process in left))
+    until(lambda: processes.holder(int(urlsplit(stack.mlflow.tracking_uri or "").port or 0)) is not None)
+    assert len(list(part_starts(stack.release))) == 1
     for _ in range(2):
         record_restarts(stack.release, engine, {})
     assert _counted(engine, "mlflow") == [1]

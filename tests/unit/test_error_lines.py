@@ -61,6 +61,38 @@ def test_a_file_of_another_user_is_named_with_what_to_do(capsys: pytest.CaptureF
     )
 
 
+@pytest.mark.parametrize(
+    ("failure", "line"),
+    [
+        (
+            OSError(28, "No space left on device"),
+            "No space left on device: free some space for the stack's data and for temporary files (TMPDIR), and run "
+            "the command again",
+        ),
+        (
+            OSError(24, "Too many open files", "/srv/a.csv"),
+            "/srv/a.csv: Too many open files: raise this shell's limit for open files (ulimit -n 1024), and run "
+            "the command again",
+        ),
+    ],
+)
+def test_what_the_machine_refuses_is_one_line(failure: OSError, line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def write() -> None:
+        raise failure
+
+    with pytest.raises(SystemExit, match="1"):
+        console.run(write)
+    assert capsys.readouterr().err == f"error: {line}\n"
+
+
+def test_an_error_of_the_code_keeps_its_trace() -> None:
+    def close() -> None:
+        raise OSError(9, "Bad file descriptor")
+
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        console.run(close)
+
+
 def test_a_command_runs_without_a_standard_output() -> None:
     code = "import sys; from deposit import console; assert sys.stdout is None; console.out.print('nobody reads it')"
     closed = ["/bin/sh", "-c", 'exec "$0" -c "$1" >&-', sys.executable, code]

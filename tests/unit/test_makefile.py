@@ -88,6 +88,25 @@ def test_what_a_shell_has_set_for_another_python_or_project_reaches_neither(
     assert (seen["PIP_USER"], seen["UV_PROJECT_ENVIRONMENT"]) == ("0", ".venv")
 
 
+def test_uv_has_a_folder_of_its_own_where_the_users_home_has_no_place_for_it(
+    clone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def given() -> list[str]:
+        lines = (clone / ".venv" / "environment").read_text().splitlines()
+        return [line for line in lines if line.startswith("UV_CACHE_DIR=")]
+
+    for name in ("UV_CACHE_DIR", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for home, folder in (
+        ("/dev/null", [f"UV_CACHE_DIR={clone}/.tools/cache"]),
+        (str(clone.parent / "none" / "me"), []),
+    ):
+        monkeypatch.setenv("HOME", home)
+        (clone / ".venv" / ".synced").unlink(missing_ok=True)
+        setup(clone)
+        assert given() == folder
+
+
 def test_a_moved_clone_makes_its_environments_again_and_says_so(clone: Path) -> None:
     setup(clone)
     stale = clone / ".venv" / "stale"

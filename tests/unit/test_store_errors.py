@@ -68,6 +68,7 @@ REFUSED: list[tuple[int, str, type[DepositError], str]] = [
     (400, "IllegalLocationConstraintException", ConfigError, r"correct DEPOSIT_STORE__REGION$"),
     (400, "KMS.NotFoundException", UpstreamError, r"correct DEPOSIT_STORE__KMS_KEY$"),
     (403, "RequestTimeTooSkewed", UpstreamError, r"clock is wrong"),
+    (500, "InternalError", UpstreamError, r"the object store failed \(InternalError\): try again later$"),
     (404, "NoSuchKey", SourceError, r"there is no such object$"),
     (400, "EntityTooLarge", UpstreamError, r"EntityTooLarge.*in AWS's words"),
 ]
@@ -99,6 +100,13 @@ def test_keys_of_a_setting_are_those_to_correct(server: Refusing) -> None:
     server.status, server.code = 403, "InvalidAccessKeyId"
     with pytest.raises(UpstreamError, match=r"correct DEPOSIT_STORE__ACCESS_KEY and DEPOSIT_STORE__SECRET_KEY$"):
         ObjectStore(settings, retries=1).data.get("key")
+
+
+def test_a_full_disk_of_a_store_of_ones_own_is_what_to_look_at(server: Refusing) -> None:
+    settings = StoreSettings(endpoint_url=f"http://127.0.0.1:{server.server_port}", access_key="a", secret_key="b")
+    for server.status, server.code in ((500, "InternalError"), (507, "XMinioStorageFull")):
+        with pytest.raises(UpstreamError, match=rf"\({server.code}\): see that its disk has free space, and try again"):
+            ObjectStore(settings, retries=1).data.put("key", b"x")
 
 
 @pytest.mark.parametrize(("code", "status"), [("BucketAlreadyExists", 409), ("AccessDenied", 403)])

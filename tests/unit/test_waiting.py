@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import pytest
 
 from deposit.errors import ConfigError, DepositError, LoginError, UpstreamError
-from deposit.waiting import retry_while_down, wait_until
+from deposit.waiting import Unchanged, retry_while_down, wait_until
 
 
 def test_what_does_not_come_is_given_as_it_was_seen_last() -> None:
@@ -53,3 +53,9 @@ def test_what_waiting_does_not_cure_is_raised_at_once(kind: type[DepositError]) 
     with pytest.raises(kind):
         retry_while_down(attempt, seconds=60, pause=60)
     assert len(attempts) == 1
+
+
+def test_how_long_something_is_as_it_is_counts_anew_with_each_change() -> None:
+    times = iter([0.0, 10.0, 10.0, 14.0, 15.0, 15.0, 15.0])
+    last = Unchanged(lambda: next(times))
+    assert [last.seconds(each) for each in ("one", "one", "two")] == [0, 4, 0]

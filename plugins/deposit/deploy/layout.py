@@ -2,9 +2,11 @@
 
 import hashlib
 import os
+import pwd
 import re
 import stat
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,8 +107,11 @@ class Layout(StateFolder):
                 f"the stack cannot keep its data in {str(self.root)!r}: a path with one of * ? [ {{ }} $ or the end of "
                 "a line means something else to its parts; set DEPOSIT_STATE_DIR"
             )
+        self._require_owner()
+        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _require_permissions(self.root)
         folders = (
-            self.root, self.logs, self.objects, self.guard, self.airflow, self.grafana, self.caddy,
+            self.logs, self.objects, self.guard, self.airflow, self.grafana, self.caddy,
             self.supervisor, self.services, self.serving, self.sockets,
         )  # fmt: skip
         for folder in folders:
@@ -117,6 +122,17 @@ class Layout(StateFolder):
             if link != environment and not link.is_symlink():
                 link.symlink_to(environment)
 
+    def _require_owner(self) -> None:
+        """Raise ConfigError if another user created the stack: its processes could not read this one's files."""
+        if not self.secrets.exists():
+            return
+        owner = self.secrets.stat().st_uid
+        if owner != os.geteuid():
+            raise ConfigError(
+                f"the stack in {self.root} was created by the user {_user_name(owner)}: run this as that user, or set "
+                "DEPOSIT_STATE_DIR for another stack"
+            )
+
     def clear_sockets(self) -> None:
         """Remove the sockets that a stopped stack left behind, and their folder if it is the short one."""
         if not self.sockets.is_dir():
@@ -126,6 +142,27 @@ class Layout(StateFolder):
             path.unlink()
         if self.sockets.parent == _SHORT:
             self.sockets.rmdir()
+
+
+def _user_name(user: int) -> str:
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:  # created in a container or on another machine
+        return str(user)
+
+
+def _require_permissions(folder: Path) -> None:
+    """Raise ConfigError if the file system ignores file modes, which would open the stack's files to everybody."""
+    probe = Path(tempfile.mkdtemp(prefix=".rights-", dir=folder))
+    try:
+        is_open = stat.S_IMODE(probe.stat().st_mode) & 0o077
+    finally:
+        probe.rmdir()
+    if is_open:
+        raise ConfigError(
+            f"the file system of {folder} ignores file permissions, as a Windows drive in WSL does: set "
+            "DEPOSIT_STATE_DIR to a folder on another one"
+        )
 
 
 def _require_private(folder: Path) -> None:

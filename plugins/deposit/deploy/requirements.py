@@ -2,6 +2,7 @@
 
 import os
 import platform
+import resource
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ SYSTEMS = {("Linux", "x86_64"), ("Linux", "aarch64"), ("Darwin", "arm64")}
 
 START_DISK = 2 * GIB
 """Free bytes that the state folder's disk needs at each start of the stack without Docker."""
+TEMPORARY_DISK = GIB // 4
+"""Free bytes that TMPDIR needs to be used: the stack's programs unpack their input there."""
 
 
 @dataclass(frozen=True)
@@ -76,3 +79,34 @@ def require_disk(folder: Path) -> int:
             "free some or set DEPOSIT_STATE_DIR"
         )
     return free
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A limit that processes inherit from the shell: its number in `resource`, its minimum, its option of `ulimit`."""
+
+    what: str
+    number: int
+    minimum: int
+    option: str
+
+
+LIMITS = (
+    Limit("open files", resource.RLIMIT_NOFILE, 1024, "n"),
+    Limit("processes", resource.RLIMIT_NPROC, 512, "u"),
+    Limit("bytes per file", resource.RLIMIT_FSIZE, 2 * GIB, "f"),
+    Limit("bytes of memory per process", resource.RLIMIT_AS, 4 * GIB, "v"),
+)
+
+
+def require_limits() -> None:
+    """Raise ConfigError naming each limit that would keep a program of the stack without Docker from running."""
+    complaints = []
+    for limit in LIMITS:
+        soft, hard = resource.getrlimit(limit.number)
+        # supervisor raises its soft limit up to the hard one; the soft limit of macOS is 256
+        allowed = hard if limit.number == resource.RLIMIT_NOFILE else soft
+        if allowed != resource.RLIM_INFINITY and allowed < limit.minimum:
+            complaints.append(f"{allowed:,} {limit.what} (ulimit -{limit.option}), {limit.minimum:,} are needed")
+    if complaints:
+        raise ConfigError("this shell's limits are too low for the stack: raise those named above", complaints)

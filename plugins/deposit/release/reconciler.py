@@ -4,12 +4,10 @@ It is level-triggered: each pass compares the live release with the running serv
 repairs both, and deploys the next requested release. A crash at any point leaves a state that the next pass repairs.
 """
 
-import hashlib
 import logging
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from threading import Event, Thread
@@ -18,7 +16,7 @@ from sqlalchemy import Engine, text
 
 from deposit.database import connect, reachable
 from deposit.errors import DataError, DepositError, IntegrityError, ReleaseError
-from deposit.files import beat
+from deposit.files import beat, file_sha256
 from deposit.progress import OnChange, Progress, log_progress
 from deposit.release import checks, leases, repository
 from deposit.release.catalog_publisher import keep_catalog
@@ -26,6 +24,7 @@ from deposit.release.repository import BUILDING, RENEWAL, TESTING, Release
 from deposit.release.targets import Target, Traffic, target_for
 from deposit.settings import Settings
 from deposit.store import ObjectStore
+from deposit.waiting import Unchanged
 
 logger = logging.getLogger("deposit.releaser")
 
@@ -56,7 +55,7 @@ class Reconciliation:
         self._log = OnChange(progress)
         self._released = released
         self._refused = ""
-        self._unheld_since: float | None = None
+        self._orphaned, self._drained = Unchanged(), Unchanged()
 
     def reconcile(self) -> None:
         """Run one pass: repair the live release, deploy the oldest requested one, and remove drained services."""
@@ -80,14 +79,13 @@ class Reconciliation:
     def _end_orphaned_lease(self) -> None:
         """End a lease that has been orphaned for a while, and request the release that was live before it."""
         # the time starts again if PostgreSQL was down, since the holder has to reconnect too
-        since, self._unheld_since = self._unheld_since, None
+        orphaned, self._orphaned = self._orphaned, Unchanged()
         with reachable(self._engine), self._engine.begin() as connection:
             lease = leases.orphan(connection) if leases.current(connection) else None
             if lease is None:
                 return
-            now = time.monotonic()
-            self._unheld_since = now if since is None else since
-            if now - self._unheld_since < _GRACE_SECONDS:
+            self._orphaned = orphaned
+            if orphaned.seconds(lease.id) < _GRACE_SECONDS:
                 return
             leases.give_back(connection, lease, f"{lease.name} had production's traffic, and its process has ended")
         self._log(f"taking the traffic back from {lease.name}, whose process has ended")
@@ -156,7 +154,7 @@ class Reconciliation:
         with tempfile.TemporaryDirectory(prefix="download-", dir=self._settings.state_dir) as folder:
             archive = Path(folder) / "release.bento"
             self._store.download(release.bento_uri, archive)
-            actual = hashlib.sha256(archive.read_bytes()).hexdigest()
+            actual = file_sha256(archive)
             if actual != release.bento_sha256:
                 raise IntegrityError(
                     f"{release.bento_uri} has sha256 {actual} instead of {release.bento_sha256}: package it again"
@@ -200,7 +198,7 @@ class Reconciliation:
         with reachable(self._engine), self._engine.connect() as connection:
             last = live or repository.retired(connection)
             before = repository.previous(connection, last.model_id) if last else None
-        if last is None or (datetime.now(UTC) - last.updated_at).total_seconds() < self._settings.release.drain_seconds:
+        if last is None or self._drained.seconds((last.id, last.updated_at)) < self._settings.release.drain_seconds:
             return
         for release_id in self._target.running().keys() - ({live.id} if live else set()):
             self._log(f"stopping release {release_id}, drained")
@@ -221,8 +219,9 @@ def run(settings: Settings, stop: Event) -> None:
         try:
             _reconcile_while_alone(engine, reconciliation, settings, stop)
             message = "another releaser is running; this one waits"
-        except DepositError as error:
-            message = f"{error}; retrying until it works"
+        except (DepositError, OSError) as error:
+            # an OSError without its file: that has a random name, and each retry would log another message
+            message = f"{getattr(error, 'strerror', None) or error}; retrying until it works"
         if not stop.is_set():
             log(message)
         stop.wait(settings.release.poll_seconds)

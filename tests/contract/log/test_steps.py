@@ -144,6 +144,15 @@ def test_after_the_cool_down_it_asks_again(settings: Settings, addresses: Any) -
     assert _requested(settings, DECAYED, NINTH)
 
 
+def test_a_request_of_a_clock_that_was_set_back_since_holds_up_none(settings: Settings, addresses: Any) -> None:
+    _go_live(settings, "deposit-v7")
+    assert _requested(settings, DECAYED, FIRST)
+    with psycopg.connect(addresses.owner) as owner:
+        owner.execute("UPDATE events SET at = at + INTERVAL '1 year'")
+    assert _requested(settings, DECAYED, SECOND)
+    assert not _requested(settings, DECAYED, NINTH)
+
+
 def test_the_decay_of_a_model_that_does_not_serve_asks_for_nothing(settings: Settings) -> None:
     assert not _requested(settings, DECAYED, FIRST)
     _go_live(settings, "deposit-v8")

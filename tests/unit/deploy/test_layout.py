@@ -1,7 +1,9 @@
 import os
 import stat
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from pwd import getpwuid
 
 import pytest
 
@@ -60,6 +62,35 @@ def test_another_users_folder_is_not_used(tmp_path: Path) -> None:
             odd.make()
     finally:
         odd.sockets.rmdir()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a stack that is another's")
+def test_a_stack_that_another_user_made_is_left_as_it_is(tmp_path: Path) -> None:
+    place = Layout(tmp_path)
+    place.secrets.touch()
+    os.chown(place.secrets, 65534, 65534)
+    with pytest.raises(
+        ConfigError, match=f"the stack in {tmp_path} was created by the user {getpwuid(65534).pw_name}: run"
+    ):
+        place.make()
+    os.chown(place.secrets, 54321, 54321)
+    with pytest.raises(ConfigError, match="was created by the user 54321: run"):
+        place.make()
+    assert list(tmp_path.iterdir()) == [place.secrets]
+
+
+def test_a_file_system_that_keeps_no_rights_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def made_open(prefix: str, dir: Path) -> str:  # noqa: A002 - the library's name
+        folder = dir / f"{prefix}probe"
+        folder.mkdir()
+        folder.chmod(0o777)
+        return str(folder)
+
+    monkeypatch.setattr(tempfile, "mkdtemp", made_open)
+    with pytest.raises(
+        ConfigError, match=f"the file system of {tmp_path} ignores file permissions.* set DEPOSIT_STATE_DIR"
+    ):
+        Layout(tmp_path).make()
 
 
 @pytest.mark.parametrize("character", "*?[{}$\n")

@@ -1,4 +1,5 @@
 import re
+import resource
 import sys
 import tomllib
 from pathlib import Path
@@ -17,8 +18,10 @@ from deposit.deploy.requirements import (
     Machine,
     Requirements,
     Shortfall,
+    require_limits,
     shortfalls,
 )  # fmt: skip
+from deposit.errors import ConfigError
 from deposit.settings import REPOSITORY, chosen_settings
 
 README = (REPOSITORY / "README.md").read_text()
@@ -84,3 +87,26 @@ def test_doctor_refuses_a_python_that_is_not_supported(tmp_path: Path, monkeypat
     this = "{}.{}".format(*sys.version_info)
     refusal = f"Python {this} is not supported, 3.8 to 3.9 are: make PYTHON=3.9 setup"
     assert examined() == doctor.Finding("Python", False, refusal)
+
+
+@pytest.mark.parametrize(
+    ("number", "limits", "told"),
+    [
+        (resource.RLIMIT_NOFILE, (256, resource.RLIM_INFINITY), None),
+        (resource.RLIMIT_NOFILE, (256, 256), "256 open files (ulimit -n), 1,024 are needed"),
+        (resource.RLIMIT_NPROC, (100, 4096), "100 processes (ulimit -u), 512 are needed"),
+        (resource.RLIMIT_FSIZE, (1024, 1024), "1,024 bytes per file (ulimit -f), 2,147,483,648 are needed"),
+        (resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY), None),
+    ],
+)
+def test_a_limit_of_the_shell_that_is_too_low_is_named(
+    number: int, limits: tuple[int, int], told: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unlimited = resource.RLIM_INFINITY, resource.RLIM_INFINITY
+    monkeypatch.setattr(resource, "getrlimit", lambda asked: limits if asked == number else unlimited)
+    if told is None:
+        require_limits()
+        return
+    with pytest.raises(ConfigError) as refused:
+        require_limits()
+    assert refused.value.details == (told,)

@@ -12,7 +12,16 @@ from deposit.deploy import airflow
 from deposit.deploy.layout import Layout
 from deposit.deploy.local import grafana, lifecycle, processes, supervision
 from deposit.deploy.local.programs import wanted_ports
-from deposit.deploy.requirements import GIB, PYTHON, SYSTEMS, WITHOUT_DOCKER, Machine, require_disk, shortfalls
+from deposit.deploy.requirements import (
+    GIB,
+    PYTHON,
+    SYSTEMS,
+    WITHOUT_DOCKER,
+    Machine,
+    require_disk,
+    require_limits,
+    shortfalls,
+)
 from deposit.errors import ConfigError, DepositError
 from deposit.sections import DatabaseSettings, StackSettings, StoreSettings
 from deposit.settings import Settings
@@ -65,6 +74,7 @@ def _machine() -> str:
         raise ConfigError(f"{machine.system} on {machine.processor} is not supported: use Docker, or {supported}")
     for lack in shortfalls(WITHOUT_DOCKER, machine):
         raise ConfigError(f"{lack.present:.2g} {lack.what}, {lack.needed:g} are needed: use a larger machine")
+    require_limits()
     return f"{machine.system} on {machine.processor}, {machine.processors} processors, {machine.memory / GIB:.0f} GiB"
 
 

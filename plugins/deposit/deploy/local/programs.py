@@ -13,7 +13,7 @@ import httpx
 from deposit.deploy import airflow, objectstore
 from deposit.deploy.credentials import Credentials
 from deposit.deploy.layout import MODELS, Layout
-from deposit.deploy.local import grafana, postgres
+from deposit.deploy.local import grafana, postgres, successor
 from deposit.deploy.servers import OWNER, WRITER, database_url
 from deposit.keys import digest
 from deposit.release.caddy import ENVIRONMENT as CADDY_ENVIRONMENT
@@ -124,6 +124,7 @@ def _mlflow(
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
     command = [
+        sys.executable, "-P", "-m", successor.__name__,
         *layout.script(MODELS, "mlflow"), "server", "--host=127.0.0.1", f"--port={port}", "--workers=1",
         "--serve-artifacts", f"--artifacts-destination=s3://{store.mlflow_bucket}",
         f"--allowed-hosts=127.0.0.1:{port}",

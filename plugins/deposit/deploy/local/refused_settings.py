@@ -1,10 +1,15 @@
-"""Settings that the stack without Docker cannot apply, which it rejects by name."""
+"""Settings that the stack without Docker cannot apply, which it rejects by name, and those that it does not read."""
+
+import os
+from pathlib import Path
 
 from deposit.deploy.credentials import Credentials
 from deposit.deploy.layout import Layout
 from deposit.deploy.local.programs import stack_variables
 from deposit.errors import ConfigError
+from deposit.progress import Progress
 from deposit.settings import Settings, variables
+from deposit.variables import PREFIX
 
 WITH_DOCKER_ALONE = frozenset(
     {
@@ -64,3 +69,15 @@ def require_possible(settings: Settings, layout: Layout, secrets: Credentials) -
         raise ConfigError(
             "settings are set that this stack cannot apply: unset those named above, and start again", reasons
         )
+
+
+def report_unread(folder: Path, progress: Progress) -> None:
+    """Report settings in a clone's `.env` that the shell lacks: they have no effect here, only compose reads them."""
+    file = folder / ".env"
+    try:
+        lines = file.read_bytes().replace(b"\0", b"").splitlines()  # ASCII in UTF-16 has a zero in each character
+    except OSError:
+        return
+    names = {line.removeprefix(b"export").partition(b"=")[0].strip().decode(errors="replace") for line in lines}
+    if any(name.startswith(PREFIX) and name not in os.environ for name in names):
+        progress(f"the settings in {file} apply only with Docker: without it, export them in the shell")

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from contextlib import suppress
@@ -15,6 +16,7 @@ from deposit.deploy.credentials import write_private
 from deposit.deploy.layout import Layout
 from deposit.deploy.local import processes
 from deposit.deploy.local.programs import Program
+from deposit.deploy.requirements import TEMPORARY_DISK
 from deposit.errors import UpstreamError
 from deposit.files import replace_file
 from deposit.progress import Progress
@@ -213,10 +215,11 @@ def _drop_stale_state(layout: Layout) -> None:
 def own_environment(layout: Layout) -> dict[str, str]:
     """Environment that all programs inherit: of the caller's, only proxies and variables that cannot hold a secret.
 
-    TMPDIR is left out if it is missing or not writable: some programs would create it, or fail.
+    TMPDIR is left out if it is missing, not writable or nearly full: some programs would create it, or fail.
     """
     plain = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-    if not os.access(plain.get("TMPDIR", ""), os.W_OK | os.X_OK):
+    temporary = plain.get("TMPDIR", "")
+    if not os.access(temporary, os.W_OK | os.X_OK) or shutil.disk_usage(temporary).free < TEMPORARY_DISK:
         plain.pop("TMPDIR", None)
     own = {"PYTHONUNBUFFERED": "1", "TZ": "UTC", processes.MARK: str(layout.root)}
     return plain | proxies.variables(os.environ) | own

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from deposit.deploy import objectstore
 from deposit.deploy.credentials import random_credentials
 from deposit.deploy.layout import Layout
 from deposit.deploy.local.programs import programs, settings_of, stack_variables
-from deposit.deploy.local.refused_settings import ON_AWS_ALONE, WITH_DOCKER_ALONE, require_possible
+from deposit.deploy.local.refused_settings import ON_AWS_ALONE, WITH_DOCKER_ALONE, report_unread, require_possible
 from deposit.errors import ConfigError
 from deposit.release.caddy import config
 from deposit.release.targets.environment import service_variables
@@ -104,10 +104,11 @@ def value(settings: Settings, name: str) -> Any:
 
 
 @pytest.fixture
-def place() -> Layout:
+def place() -> Iterator[Layout]:
     folder = Layout(load_settings().state.root)
     folder.make()
-    return folder
+    yield folder
+    folder.clear_sockets()
 
 
 @pytest.fixture
@@ -198,3 +199,22 @@ def test_a_changed_setting_has_the_releaser_started_anew(place: Layout, monkeypa
     monkeypatch.setenv("DEPOSIT_SERVE__MAX_CUSTOMERS", "5")
     after = {part.name: part for part in programs(chosen_settings(), place, SECRETS)}
     assert {name for name in before if before[name] != after[name]} == {"releaser", "shipper"}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_file_that_compose_reads_is_told_of_where_nobody_reads_it(
+    encoding: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    written = (
+        "# none\r\nCOMPOSE_PROFILES=celery\r\n#DEPOSIT_STORE__REGION=\r\nexport DEPOSIT_STACK__STORE_PORT=9001\r\n"
+    )
+    for lines, expected in (("", 0), (written.partition("export")[0], 0), (written, 1)):
+        (tmp_path / ".env").write_text(lines, encoding)
+        report_unread(tmp_path, lambda message, *_: told.append(message))
+        assert len(told) == expected
+    assert told == [f"the settings in {tmp_path / '.env'} apply only with Docker: without it, export them in the shell"]
+    monkeypatch.setenv("DEPOSIT_STACK__STORE_PORT", "9001")
+    report_unread(tmp_path, lambda message, *_: told.append(message))
+    report_unread(tmp_path / "none", lambda message, *_: told.append(message))
+    assert len(told) == 1

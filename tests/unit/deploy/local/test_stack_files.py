@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import socket
 import stat
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from messages import refuses
 
 from deposit.deploy.credentials import credentials
 from deposit.deploy.layout import Layout
-from deposit.deploy.local import lifecycle, processes, supervision
+from deposit.deploy.local import lifecycle, postgres, processes, supervision
 from deposit.deploy.local.programs import programs, settings_of
 from deposit.deploy.objectstore import identities
 from deposit.errors import ConfigError
@@ -146,6 +147,19 @@ def test_parts_are_given_no_folder_for_temporary_files_that_they_cannot_use(
     for folder, given in ((tmp_path, str(tmp_path)), (tmp_path / "none", None)):
         monkeypatch.setenv("TMPDIR", str(folder))
         assert supervision.own_environment(place).get("TMPDIR") == given
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(supervision, "TEMPORARY_DISK", shutil.disk_usage(tmp_path).total)
+    assert "TMPDIR" not in supervision.own_environment(place)
+
+
+def test_a_user_without_a_name_is_told_that_postgres_needs_one(place: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    with (
+        monkeypatch.context() as process,
+        refuses(ConfigError, "the user 54321 has no name on this machine.* /etc/passwd"),
+    ):
+        process.setattr(os, "geteuid", lambda: 54321)
+        postgres.initialise(place.cluster, "")
+    assert not list(place.root.glob("postgres*"))
 
 
 def test_looking_at_a_stack_that_was_never_started_makes_none() -> None:
