@@ -75,6 +75,8 @@ WORKERS ?= 2
 
 # the compose command, for another engine `make up COMPOSE="podman compose"`
 COMPOSE ?= docker compose
+# names of the settings in this shell: compose passes only those that it knows, so the stack checks the names itself
+export SHELL_SETTINGS := $(shell env | sed -n 's/^\(DEPOSIT_[A-Za-z0-9_]*\)=.*/\1/p')
 export REVISION ?= $(shell git rev-parse HEAD 2> /dev/null || echo unknown)
 
 .PHONY: help setup moved halted demo stop status ours up down credentials bench bench-models bench-score bench-capacity fuzz test test-fast test-servers coverage test-chaos test-page test-dags test-e2e test-aws images test-compose test-celery test-compose-aws chromium screenshots check format lint lint-docker lint-workflows types hooks clean
@@ -104,8 +106,11 @@ ours:
 	    echo "error: on this Docker engine $$other: run make down there, or give" \
 	      "this clone COMPOSE_PROJECT_NAME and ports of its own in .env (docs/docker.md, a second clone)" >&2; exit 1; fi; }
 
+# compose names the service that failed, but not the reason
 up: ours ## Start the whole stack with Docker: builds changed images, waits until all services are healthy
-	$(COMPOSE) up --build --detach --wait
+	$(COMPOSE) up --build --detach --wait || { $(COMPOSE) ps --all --format '{{.ExitCode}} {{.Service}}' | \
+	  while read -r code service; do [ "$$code" = 0 ] || { echo "last lines of $$service, which exited with code $$code:" >&2; \
+	  $(COMPOSE) logs --no-log-prefix --tail 5 "$$service" < /dev/null >&2; }; done; exit 1; }
 	@$(COMPOSE) run --rm --no-deps -T deposit release --renew || echo "the live service keeps the code that it was packaged with"
 
 # serving containers are orphans to compose; if the releaser and cleanup are dead, nothing else removes them

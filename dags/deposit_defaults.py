@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from subprocess import CalledProcessError
 from typing import Any
 
-from airflow.sdk import Asset, RetryDecision, RetryPolicy
+from airflow.sdk import Asset, Param, RetryDecision, RetryPolicy
 
 from deposit.settings import open_settings
 from deposit.tasks import REFUSED
@@ -18,6 +18,14 @@ MODEL_ID = r"^\S+-v[1-9]\d{0,8}$"
 MONTH = r"^\d{4}-(0[1-9]|1[0-2])$"
 MONTH_OR_DAY = r"^\d{4}-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?$"
 """Patterns of parameters: Airflow rejects a value that does not match, in the trigger form and in the API."""
+
+CHARSET = Param(
+    None,
+    type=["null", "string"],
+    pattern=r"^[A-Za-z][\w.:-]*$",
+    examples=["windows-1252", "windows-1250", "windows-1251", "windows-1253", "windows-1254"],
+    description="Charset of a text file, one of these or any other; empty means the charset in the settings.",
+)
 
 
 class UnlessRefused(RetryPolicy):

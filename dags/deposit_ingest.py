@@ -16,7 +16,7 @@ from airflow.providers.amazon.aws.sensors.s3 import S3KeySensor
 from airflow.sdk import Param, dag, task
 from airflow.sdk.exceptions import AirflowSkipException
 
-from deposit_defaults import DATASET, DEFAULTS, MODELS, SETTINGS, param
+from deposit_defaults import CHARSET, DATASET, DEFAULTS, MODELS, SETTINGS, param
 
 SOURCES = ["bundled", "uci", "kaggle", "file", "s3", "postgres"]
 RULES = {
@@ -40,8 +40,9 @@ def locate(source: str | None, uri: str | None, day: str) -> str | None:
 
 @task.external_python(**MODELS, outlets=[DATASET], trigger_rule="none_failed")
 def ingest(
-    source: str | None, uri: str | None, path: str | None, first_year: int | None, accept: list[str] | None
-) -> dict[str, Any]:
+    source: str | None, uri: str | None, path: str | None, charset: str | None, first_year: int | None,
+    accept: list[str] | None,
+) -> dict[str, Any]:  # fmt: skip
     """Publish the source as a dataset version."""
     import dataclasses
 
@@ -50,8 +51,8 @@ def ingest(
     from deposit.tasks import running
 
     with running():
-        values = {"source": source, "s3_uri": uri, "path": path, "first_year": first_year, "accept": accept or None}
-        return dataclasses.asdict(ingest(load_settings().changed("ingest", **values)))
+        values = {"source": source, "s3_uri": uri, "path": path, "charset": charset, "first_year": first_year}
+        return dataclasses.asdict(ingest(load_settings().changed("ingest", **values, accept=accept or None)))
 
 
 @dag(
@@ -66,6 +67,7 @@ def ingest(
         ),
         "s3_uri": Param(None, type=["null", "string"], description="Source `s3`: URI, or pattern, of the object."),
         "path": Param(None, type=["null", "string"], description="Source `file`: path of the CSV."),
+        "charset": CHARSET,
         "first_year": Param(
             None,
             type=["null", "integer"],
@@ -90,7 +92,7 @@ def deposit_ingest() -> None:
         task_id="wait", bucket_key=uri, wildcard_match=True, deferrable=True, poke_interval=300,
         timeout=PATIENCE.total_seconds(), execution_timeout=PATIENCE,
     )  # fmt: skip
-    file >> ingest(param("source"), uri, param("path"), param("first_year"), param("accept"))
+    file >> ingest(param("source"), uri, param("path"), param("charset"), param("first_year"), param("accept"))
 
 
 deposit_ingest()

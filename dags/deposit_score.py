@@ -14,7 +14,7 @@ from typing import Any
 
 from airflow.sdk import Param, dag, task
 
-from deposit_defaults import DEFAULTS, MODEL_ID, MODELS, MONTH_OR_DAY, SETTINGS, param
+from deposit_defaults import CHARSET, DEFAULTS, MODEL_ID, MODELS, MONTH_OR_DAY, SETTINGS, param
 
 
 @task.external_python(**MODELS, execution_timeout=timedelta(hours=12))
@@ -23,6 +23,7 @@ def score(
     output: str | None,
     model: str | None,
     period: str | None,
+    charset: str | None,
     overwrite: bool,
     restart: bool,
     day: str,
@@ -35,7 +36,7 @@ def score(
     from deposit.tasks import running
 
     with running():
-        settings = load_settings()
+        settings = load_settings().changed("score", charset=charset)
         source, output = with_defaults(settings.score, settings.store, source, output, day)
         return dataclasses.asdict(score(settings, ScoreRequest(source, output, model, period, overwrite, restart)))
 
@@ -66,6 +67,7 @@ def score(
             pattern=MONTH_OR_DAY,
             description="Month or day, like 2010-05, under which predictions are logged; empty means now.",
         ),
+        "charset": CHARSET,
         "overwrite": Param(False, type="boolean", description="Replace the results of another run in that folder."),
         "restart": Param(False, type="boolean", description="Start an unfinished run from the beginning."),
     },
@@ -73,7 +75,10 @@ def score(
 def deposit_score() -> None:
     """Score."""
     day = "{{ dag_run.run_after.date().isoformat() }}"
-    score(param("input"), param("output"), param("model"), param("period"), param("overwrite"), param("restart"), day)
+    score(
+        param("input"), param("output"), param("model"), param("period"), param("charset"),
+        param("overwrite"), param("restart"), day,
+    )  # fmt: skip
 
 
 deposit_score()

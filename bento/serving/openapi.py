@@ -61,8 +61,10 @@ _DRY_RUN = {
 _OF_FILES = {
     "X-Readings": "for CSV and .xlsx: values read by their spelling, as `readings` in the JSON response, in ASCII",
     "X-Header-Line": "for CSV and .xlsx: the line of the uploaded file that contains the column names",
+    "X-Charset": "for CSV and .xlsx: the charset with which the file was read; absent for workbooks and Parquet",
+    "X-Separator": "for CSV and .xlsx: the separator of the file: semicolon, comma, tab or bar; absent likewise",
 }
-_SHEET = "X-Readings of the /rank response: adds a sheet with the values that were read by their spelling"
+_SHEET = "header of the /rank response: adds it to a sheet of values read by their spelling; without X-Readings, none"
 
 
 def document(max_customers: int) -> dict[str, Any]:
@@ -167,7 +169,10 @@ def _workbook(problem: dict[str, Any]) -> dict[str, Any]:
     return {
         "post": {
             "summary": "Convert a ranked list from the CSV of /rank to .xlsx; nothing is scored or recorded",
-            "parameters": [{"name": "X-Readings", "in": "header", "schema": {"type": "string"}, "description": _SHEET}],
+            "parameters": [
+                {"name": name, "in": "header", "schema": {"type": "string"}, "description": _SHEET}
+                for name in _OF_FILES
+            ],
             "requestBody": {"required": True, "content": {"text/csv": _TEXT}},
             "responses": {"200": {"description": "the list", "content": {_XLSX: _BYTES}}, **problem},
         }

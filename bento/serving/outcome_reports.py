@@ -86,7 +86,7 @@ def parse_csv(body: bytes, limit: int, codec: str | None) -> list[Any]:
     if not body.strip():
         raise RequestError(422, [Problem(None, name, "is required as a column") for name in _FIELDS[:2]])
     with refusals(400, None):
-        file = plain_csv(io.BytesIO(body), io.BytesIO, limit, codec)
+        file = plain_csv(io.BytesIO(body), io.BytesIO, limit, codec).file
         header = read_header(file, _FIELDS, _ALIASES)
         _check_header(header)
         records = find_records(file, header)

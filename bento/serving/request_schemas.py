@@ -167,6 +167,14 @@ class RankSummary(msgspec.Struct):
     rows: _Count
     rejected: _Count
     extra_columns: list[ExtraColumn]
+    charset: Annotated[
+        str | None,
+        Meta(description="charset with which the file was read, stated or not; null for workbooks and Parquet"),
+    ]
+    separator: Annotated[
+        str | None,
+        Meta(description="separator of the cells: semicolon, comma, tab or bar; null for workbooks and Parquet"),
+    ]
     header_line: Annotated[int, Meta(ge=1, description="line of the file that contains the column names")]
     readings: Annotated[
         list[Reading],

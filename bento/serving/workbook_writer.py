@@ -1,7 +1,8 @@
 """Converts a ranked list to a workbook in a separate process: CSV on standard input, .xlsx on standard output.
 
-Command line arguments: a folder for temporary files, the readings (values read by their spelling) as JSON or null, and
-the names of the columns that the service adds, of which the last holds the problem of a rejected row.
+Command line arguments: a folder for temporary files, the readings (values read by their spelling) and the dialect of
+the file, each as JSON or null, and the names of the columns that the service adds, of which the last holds the problem
+of a rejected row.
 """
 
 import csv
@@ -21,6 +22,7 @@ import msgspec
 from deposit.data.columns import FEATURES, NAMES
 from deposit.data.readings import OTHERS, Reading
 from deposit.data.tables.cells import number
+from deposit.data.tables.dialect import Dialect
 from deposit.data.tables.header import Header, read_header
 from deposit.data.tables.workbook import run_conversion
 from deposit.errors import ContractError
@@ -33,17 +35,23 @@ _PLAIN = re.compile(r"-?(0|[1-9]\d{0,9})(\.\d{0,4}[1-9])?")
 _FORMATS = {"rank": "0", "probability": "0.0%", "expected_value": "#,##0.00"}
 """Number formats of the numeric columns that the service adds."""
 _ID = "id"
+_MAX_CELL = 2**24
+"""Maximum number of characters of a cell that is read; a sheet's cell holds fewer, and gets the first ones."""
 _LINE = re.compile(r"line (\d+): (.*)", re.DOTALL)
 _REASON = re.compile(rf"(?:^|; )(?=({'|'.join(map(re.escape, (_ID, *NAMES)))}) (?:must be |is empty|is longer ))")
 _NUMBERS = {column.name for column in FEATURES if column.kind is not str}
 _REJECTED = ("row", "column", "reason")
-_READINGS = [Column("column", str), Column("as written", str), Column("read as", str), Column("cells", int, "#,##0")]
+_CELLS = Column("cells", lambda text: int(text) if text else "", "#,##0")
+_READINGS = [Column("column", str), Column("as written", str), Column("read as", str), _CELLS]
+_FILE = "(file)"
 
 
 def main() -> None:
     """Write the workbook; nothing else is written to standard output."""
-    folder, encoded_readings, *added = sys.argv[1:]
+    csv.field_size_limit(_MAX_CELL)
+    folder, encoded_readings, encoded_dialect, *added = sys.argv[1:]
     readings = msgspec.json.decode(encoded_readings, type=list[Reading] | None)
+    dialect = msgspec.json.decode(encoded_dialect, type=Dialect | None)
     header = read_header(sys.stdin.buffer, (*NAMES, _ID))
     width = len(header.names) - len(added)
     if list(header.names[width:]) != added:
@@ -53,13 +61,23 @@ def main() -> None:
     if readings is not None:
         sheets["Readings"] = _READINGS
     with closing(Workbook(sheets, folder)) as book, tempfile.TemporaryFile(dir=folder) as target:
-        for each in readings or ():
-            text = "other spellings" if each.text == OTHERS else each.text
-            book["Readings"].add([each.column, text, each.value, str(each.cells)])
+        for cells in _reading_rows(readings, dialect):
+            book["Readings"].add(cells)
         _fill(book, sys.stdin.buffer, header, width)
         book.save(target)
         target.seek(0)
         shutil.copyfileobj(target, sys.stdout.buffer, 2**20)
+
+
+def _reading_rows(readings: list[Reading] | None, dialect: Dialect | None) -> Iterator[list[str]]:
+    """Yield the rows of the sheet Readings: the dialect, if it is known, and the readings."""
+    if readings is not None and dialect is not None:
+        for name, value in (("charset", dialect.charset), ("separator", dialect.separator)):
+            yield from ([[_FILE, name, value, ""]] if value else ())
+        yield [_FILE, "header row", str(dialect.header_line), ""]
+    for each in readings or ():
+        text = "other spellings" if each.text == OTHERS else each.text
+        yield [each.column, text, each.value, str(each.cells)]
 
 
 def _fill(book: Workbook, source: IO[bytes], header: Header, width: int) -> None:
@@ -105,8 +123,8 @@ def _problems(text: str) -> Iterator[tuple[str, str, str]]:
     line = _LINE.fullmatch(text)
     row, reasons = (line[1], line[2]) if line else ("", text)
     starts = list(_REASON.finditer(reasons))
-    if not starts:
-        yield row, "", reasons
+    if before := reasons[: starts[0].start()] if starts else reasons:
+        yield row, "", before
     ends = [*(start.start() for start in starts[1:]), len(reasons)]
     for start, end in zip(starts, ends, strict=False):
         yield row, start[1], reasons[start.end() : end]

@@ -32,7 +32,7 @@ class Refusal(StrEnum):
     REGION = "region"
     KEY = "key"
     CLOCK = "clock"
-    FAILED = "failed"
+    FULL = "full"
     SILENCE = "silence"
     OTHER = "other"
 
@@ -53,9 +53,12 @@ _CODES = {
         "IllegalLocationConstraintException", "InvalidLocationConstraint",
     },
     Refusal.CLOCK: {"RequestTimeTooSkewed", "RequestExpired"},
-    Refusal.FAILED: {"500", "507", "InternalError", "XMinioStorageFull"},
+    Refusal.FULL: {"XMinioStorageFull", "InsufficientStorage", "507"},
 }  # fmt: skip
 _BY_CODE = {code: refusal for refusal, codes in _CODES.items() for code in codes}
+_WRITES = {
+    "PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "CopyObject", "CreateBucket",
+}  # fmt: skip
 _WITHOUT_CREDENTIALS = (
     NoCredentialsError, PartialCredentialsError, ProfileNotFound, CredentialRetrievalError, SSOError,
     TokenRetrievalError,
@@ -71,7 +74,12 @@ def refusal_of(error: ClientError | BotoCoreError) -> Refusal:
     """Classify an error that a boto3 client raised."""
     if isinstance(error, ClientError):
         code = code_of(error)
-        return Refusal.KEY if code.startswith("KMS.") else _BY_CODE.get(code, Refusal.OTHER)
+        if code.startswith("KMS."):
+            return Refusal.KEY
+        # SeaweedFS returns nothing more specific if its disk is full
+        if code in ("InternalError", "500") and error.operation_name in _WRITES:
+            return Refusal.FULL
+        return _BY_CODE.get(code, Refusal.OTHER)
     if isinstance(error, _WITHOUT_CREDENTIALS):
         return Refusal.CREDENTIALS
     return Refusal.SILENCE if isinstance(error, NoConnection | HTTPClientError) else Refusal.OTHER
@@ -91,7 +99,7 @@ _MESSAGES: dict[Refusal, tuple[type[DepositError], str]] = {
     ),
     Refusal.KEY: (UpstreamError, "the KMS key cannot be used ({reason}): correct DEPOSIT_STORE__KMS_KEY"),
     Refusal.CLOCK: (UpstreamError, "this machine's clock is wrong ({reason}): set it"),
-    Refusal.FAILED: (UpstreamError, "the object store failed ({reason}): {retry}"),
+    Refusal.FULL: (UpstreamError, "it failed to store the data ({reason}): {full}"),
     Refusal.SILENCE: (UpstreamError, "the object store does not answer ({reason}): {start}"),
     Refusal.OTHER: (UpstreamError, "{words}"),
 }
@@ -109,19 +117,18 @@ def refused_by_store(
     if settings.endpoint_url:
         where = settings.endpoint_url
         start = f"{remedy(urlsplit(where).hostname)}, or correct DEPOSIT_STORE__ENDPOINT_URL"
+        full = "its disk is probably full, so free some space there; otherwise see its log"
     else:
         where = f"AWS S3 ({settings.region})"
         start = "see that this machine reaches AWS, or correct DEPOSIT_STORE__REGION"
+        full = "try again in a moment"
     reason = sentence.format(
         bucket=bucket,
         setting=setting,
         reason=code_of(error) if isinstance(error, ClientError) else type(error).__name__,
         renew=f"correct {_KEYS}" if settings.access_key else f"renew the role's or AWS_PROFILE's, or set {_KEYS}",
         start=start,
-        # SeaweedFS does not say that its disk is full; it checks the disk every minute
-        retry="see that its disk has free space, and try again in a minute"
-        if settings.endpoint_url
-        else "try again later",
+        full=full,
         words=error,
     )
     return kind(f"cannot {action} on {where}: {reason}")

@@ -6,7 +6,7 @@ Needs no model library, so that Airflow's environment can import it.
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
@@ -15,6 +15,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from deposit.conninfo import secured
 from deposit.errors import ConfigError, LoginError, UpstreamError, remedy
 from deposit.sections import DatabaseSettings
+from deposit.waiting import retry_while
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -25,6 +26,14 @@ _SETTINGS = "deposit_settings"
 _CA_FILE = "DEPOSIT_DATABASE__CA_FILE"
 _LIBPQ_PREFIX = re.compile(r"^(?:connection failed: )?(?:connection to server at .+?, port \d+ failed: )?(?:FATAL: +)?")
 """Prefix of libpq's messages: the server's address, which the URL shows as well."""
+_TRANSIENT = re.compile(
+    r"the database system is (?:starting up|shutting down|in recovery mode|not (?:yet )?accepting connections)"
+    r"|terminating connection (?:due to administrator command|because of crash of another server process)"
+)
+"""PostgreSQL's messages while it starts, recovers or shuts down (57P03, 57P01, 57P02), matched by text because the
+error of a refused connection has no SQLSTATE."""
+_STARTUP_SECONDS = 10.0
+"""How long to retry a connection to such a server; most crash recoveries take less."""
 
 
 def connect(settings: DatabaseSettings) -> Engine:
@@ -58,10 +67,20 @@ def engine_for(url: str, setting: str, database: DatabaseSettings | None = None)
         engine = create_engine(parsed, execution_options={_SETTINGS: _settings(setting, database)}, **options)
     except ImportError as error:
         raise ConfigError(f"{setting}: no driver for {parsed.drivername!r} is installed") from error
-    if database is not None:
-        # for each connection: a token is valid for minutes, an engine lives for days
-        event.listen(engine, "do_connect", lambda _d, _r, _a, given: given.update(secured(given, database)))
+    if postgres:
+
+        @event.listens_for(engine, "do_connect")
+        def _connect(dialect: Any, _record: Any, arguments: Any, parameters: Any) -> Any:
+            # for each connection: a token is valid for minutes, an engine lives for days
+            full = parameters if database is None else {**parameters, **secured(parameters, database)}
+            return retry_while(_is_transient, lambda: dialect.connect(*arguments, **full), _STARTUP_SECONDS)
+
     return engine
+
+
+def _is_transient(error: BaseException | None) -> bool:
+    """Whether a driver's error says that the server is starting, recovering or shutting down."""
+    return bool(_TRANSIENT.search(str(error)))
 
 
 def _settings(setting: str, database: DatabaseSettings | None) -> tuple[str, ...]:
@@ -94,6 +113,8 @@ def _describe_failure(engine: Engine, error: OperationalError) -> str:
     settings = engine.get_execution_options().get(_SETTINGS, ("its address",))
     if _used_password(error):
         todo = f"correct {' or '.join(name for name in settings if name != _CA_FILE)}"
+    elif _is_transient(error.orig):
+        todo = "the server is starting or stopping: try again in a moment"
     else:
         todo = f"{remedy(url.host)}, or correct {' or '.join(settings)}"
     return f"cannot use the database: {reason} ({url.render_as_string(hide_password=True)}); {todo}"

@@ -153,7 +153,7 @@ def load_settings() -> Settings:
     `DEPOSIT_X_FILE` names a file that holds the value of `DEPOSIT_X`, `DEPOSIT_X_SECRET` a secret in AWS. Raises
     ConfigError naming each invalid or unknown variable, and UpstreamError if AWS does not answer.
     """
-    _check_names(os.environ)
+    check_names(os.environ)
     state_dir = with_references(os.environ, _accepted_names(), with_secrets=False).get(f"{PREFIX}STATE_DIR".lower())
     return _settings(StateFolder(Path(state_dir or Settings.model_fields["state_dir"].default)).settings_file)
 
@@ -170,7 +170,7 @@ def chosen_settings() -> Settings:
 
     Raises ConfigError as `load_settings` does.
     """
-    _check_names(os.environ)
+    check_names(os.environ)
     return _settings(None)
 
 
@@ -228,7 +228,7 @@ def _accepted_names() -> set[str]:
     return setting_names().keys() | RENAMED.keys()
 
 
-def _check_names(environ: Mapping[str, str]) -> None:
+def check_names(environ: Mapping[str, str]) -> None:
     """Raise ConfigError for unknown names, and log a warning for old ones."""
     if strange := unknown(environ, _accepted_names()):
         raise ConfigError(f"unknown setting {strange[0]}: {hint(strange[0], setting_names())}", strange)

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from tenacity import (
     RetryCallState,
     Retrying,
+    retry_if_exception,
     retry_if_exception_type,
     retry_if_not_exception_type,
     retry_if_not_result,
@@ -52,6 +53,11 @@ def retry_while_down(attempt: Callable[[], T], seconds: float, pause: float = 0.
     """
     down = retry_if_exception_type(UpstreamError) & retry_if_not_exception_type(LoginError)
     return _retry(attempt, seconds, pause, down)
+
+
+def retry_while(is_transient: Callable[[BaseException], bool], attempt: Callable[[], T], seconds: float) -> T:
+    """Retry a call until it succeeds or raises an error that is not transient; raises the last one after `seconds`."""
+    return _retry(attempt, seconds, 0.2, retry_if_exception(is_transient))
 
 
 def _retry(attempt: Callable[[], T], seconds: float, pause: float, retry: retry_base) -> T:

@@ -22,6 +22,7 @@ from deposit.data import dataset
 from deposit.data.ingest import IngestResult, ingest
 from deposit.data.readings import Reading
 from deposit.data.sources import BUNDLED
+from deposit.data.tables.dialect import Dialect
 from deposit.database import connect
 from deposit.errors import ConfigError, ContractError, DepositError, IntegrityError, SourceError, UpstreamError
 from deposit.sections import DatabaseSettings, IngestSettings
@@ -212,6 +213,7 @@ def test_a_stated_charset_holds_and_what_was_read_by_its_spelling_is_told(server
     upper = [Reading("month", month.upper(), month, cells) for month, cells in Counter(frame["month"]).items()]
     assert result.readings[0] == retired
     assert sorted(result.readings[1:], key=str) == sorted(upper, key=str)
+    assert result.dialect == Dialect("windows-1252", "comma", 1)
 
 
 KILLS = {
@@ -322,7 +324,7 @@ BAD_TEXTS: dict[str, tuple[str | bytes, type[DepositError], str]] = {
     "blank lines alone": ("\n \n", SourceError, "the file is empty"),
     "no header": ("\n1;2\n", ContractError, "missing column age"),
     "header alone": (HEADER + "\n", ContractError, "no row under it"),
-    "bars": ("\n".join([HEADER, *ROWS[:9]]).replace(";", "|"), ContractError, "separated by `|`: save"),
+    "colons": ("\n".join([HEADER, *ROWS[:9]]).replace(";", ":"), ContractError, "separated by `:`: save"),
     "open quote": (
         "\n".join([HEADER, *ROWS[:9], '"' + ROWS[9].replace('"', "")]),
         SourceError,

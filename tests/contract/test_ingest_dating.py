@@ -66,7 +66,7 @@ REFUSED = {
     "a year left out": (YEARS["2008"][::40] + YEARS["2010"], {}, "gaps: .*2010-03 follows 2008-12.*--accept gaps"),
     "another year": (THIN, {"first_year": 2015}, "macro: line 2: 2015-05 .* of 2008-05 in the public data set"),
     "another bank": (own(THIN), {}, "the year of the rows is not known: add a column `period`"),
-    "still to come": (own(THIN), {"first_year": 2090}, "future: line 2: 2090-05|would be of"),
+    "still to come": (own(THIN), {"first_year": 2090}, "future: line 2: 2090-05|the year would be 2091"),
 }
 
 

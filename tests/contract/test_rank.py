@@ -256,7 +256,7 @@ def test_reasons_add_up_to_the_score(service: RankService, model: Path, customer
         (";".join(NAMES).encode(), "file", "no customers"),
         (";".join([*NAMES, "age"]).encode(), "age", "twice"),
         (";".join(NAMES).encode() + b"\n" + b";" * 18 + b"\n", "file", "no customers"),
-        (";".join(NAMES).encode() + b"\n" + b";" * 18 + b"1\n", "file", "line 2: age is empty"),
+        (";".join(NAMES).encode() + b"\n" + b";" * 18 + b"1\n", "file", "line 2: 18 columns are empty (age"),
     ],
 )
 def test_what_is_no_list_is_refused_in_plain_words(

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 from ranking import RankService
+from workbooks import workbook
 
 from deposit.data.columns import NAMES
 from deposit.model.artifact import ModelArtifact
@@ -254,6 +255,38 @@ def test_what_was_read_by_its_spelling_scores_the_same_and_is_named(
     in_csv = service.rank("Calls\n\n" + table(spelled), headers={"Accept": "text/csv"}).raise_for_status()
     assert json.loads(in_csv.headers["x-readings"]) == answer["readings"]
     assert in_csv.headers["x-header-line"] == "3"
+
+
+@pytest.mark.parametrize(
+    ("separator", "codec", "stated", "charset", "word"),
+    [
+        (";", "utf-8", "", "utf-8", "semicolon"),
+        (",", "cp1252", "latin-1", "iso-8859-1", "comma"),
+        ("\t", "utf-16", "", "utf-16", "tab"),
+        ("\t", "cp1250", "Windows-1250", "windows-1250", "tab"),
+    ],
+)
+def test_charset_and_separator_are_returned_whether_stated_or_not(
+    service: RankService, few: list[dict[str, Any]], separator: str, codec: str, stated: str, charset: str, word: str
+) -> None:
+    content = table(few, sep=separator).encode(codec)
+    answer = service.rank(content, charset=stated).raise_for_status().json()
+    assert (answer["charset"], answer["separator"], answer["header_line"]) == (charset, word, 1)
+    in_csv = service.rank(content, headers={"Accept": "text/csv"}, charset=stated).raise_for_status()
+    assert (in_csv.headers["x-charset"], in_csv.headers["x-separator"]) == (charset, word)
+
+
+def test_parquet_and_workbooks_have_no_charset_and_no_separator(
+    service: RankService, few: list[dict[str, Any]]
+) -> None:
+    buffer = io.BytesIO()
+    pd.DataFrame(few).to_parquet(buffer)
+    sheet = workbook([list(few[0]), *([*row.values()] for row in few)], first_row=2)
+    for content, line in ((buffer.getvalue(), 1), (sheet, 3)):
+        answer = service.rank(content).raise_for_status().json()
+        assert (answer["charset"], answer["separator"], answer["header_line"]) == (None, None, line)
+        in_csv = service.rank(content, headers={"Accept": "text/csv"}).raise_for_status()
+        assert not {"x-charset", "x-separator"} & set(in_csv.headers)
 
 
 def test_headers_of_a_file_stay_short_and_plain_whatever_the_list_holds(

@@ -128,6 +128,9 @@ def test_the_answer_is_a_workbook_on_request_with_what_was_rejected(
     ]
     assert book["Readings"] == [
         ["column", "as written", "read as", "cells"],
+        ["(file)", "charset", "utf-8", ""],
+        ["(file)", "separator", "semicolon", ""],
+        ["(file)", "header row", "1", ""],
         ["marital", "MARRIED", "married", 1],
         ["month", "2010-05-03", "may", 2],
     ]
@@ -162,7 +165,16 @@ def test_a_planned_list_becomes_a_workbook_and_nothing_is_recorded(
     assert list(book) == ["Ranked", "Rejected"]
     readings = {"X-Readings": ranked.headers["x-readings"]}
     book = sheets(service.post("/workbook", content=planned, headers=kind | readings).raise_for_status().content)
-    assert book["Readings"][1:] == [["marital", "MARRIED", "married", 1], ["month", "2010-05-03", "may", 2]]
+    spelled = [["marital", "MARRIED", "married", 1], ["month", "2010-05-03", "may", 2]]
+    assert book["Readings"][1:] == spelled
+    dialect = {name: ranked.headers[name] for name in ("X-Header-Line", "X-Charset", "X-Separator")}
+    book = sheets(service.post("/workbook", content=planned, headers=kind | readings | dialect).content)
+    assert book["Readings"][1:] == [
+        ["(file)", "charset", "utf-8", ""],
+        ["(file)", "separator", "semicolon", ""],
+        ["(file)", "header row", "1", ""],
+        *spelled,
+    ]
     assert service.logged() == []
 
 
@@ -171,6 +183,13 @@ def test_readings_that_are_none_are_refused(service: RankService, header: bytes)
     headers = {b"Content-Type": b"text/csv", b"X-Readings": header}
     response = service.post("/workbook", content=b"id\n1\n", headers=headers)
     assert (response.status_code, response.json()["detail"][0]["field"]) == (422, "X-Readings")
+
+
+@pytest.mark.parametrize("line", [b"", b"first", b"-1", "²".encode()])
+def test_an_invalid_header_line_is_rejected(service: RankService, line: bytes) -> None:
+    headers = {b"Content-Type": b"text/csv", b"X-Header-Line": line}
+    response = service.post("/workbook", content=b"id\n1\n", headers=headers)
+    assert (response.status_code, response.json()["detail"][0]["field"]) == (422, "X-Header-Line")
 
 
 @pytest.mark.parametrize(

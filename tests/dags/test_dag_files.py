@@ -1,6 +1,8 @@
 import ast
+import inspect
 import os
 import sys
+from copy import copy
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from subprocess import CalledProcessError
@@ -104,6 +106,8 @@ def test_the_form_of_ingest_offers_each_rule_that_may_be_accepted(bag: DagBag) -
         ("deposit_score", "model", [None, "deposit-v3"], ["v3", ""]),
         ("deposit_score", "period", [None, "2010-05", "2010-05-31"], ["2010-13", ""]),
         ("deposit_score", "input", [None, "s3://bank/customers/*.parquet"], [""]),
+        ("deposit_ingest", "charset", [None, "windows-1252", "ISO-8859-2"], ["", "1252", "latin 1"]),
+        ("deposit_score", "charset", [None, "cp850"], ["", "850"]),
         ("deposit_archive", "month", [None, "2010-05"], ["2010-13", "2010-05-01", ""]),
         ("deposit_monitor", "period", [None, "2010-05", "2010-05-31"], ["2010-13", "2010-05-32", "05/2010", ""]),
     ],
@@ -120,7 +124,7 @@ def test_a_parameter_that_can_name_nothing_is_refused_by_the_form(
 
 def _run(bag: DagBag, dag_id: str, task_id: str, *values: object) -> Exception:
     """What a task raises that is run in the models' environment with these values."""
-    task = bag.dags[dag_id].get_task(task_id)
+    task = copy(bag.dags[dag_id].get_task(task_id))  # the DAG is shared by all tests
     task.op_args, task._bundle_path = values, None
     with pytest.raises(Exception) as raised:  # noqa: PT011 - which it is, is what is tested
         task.execute_callable()
@@ -134,11 +138,18 @@ def _decision(bag: DagBag, dag_id: str, task_id: str, error: BaseException) -> R
 
 def test_a_task_that_is_refused_fails_at_once_with_its_reason(bag: DagBag, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
-    error = _run(bag, "deposit_ingest", "ingest", "fax", None, None, None, None)
+    error = _run(bag, "deposit_ingest", "ingest", "fax", None, None, None, None, None)
     assert isinstance(error, CalledProcessError)
     assert error.returncode == REFUSED
     assert _decision(bag, "deposit_ingest", "ingest", error).action is RetryAction.FAIL
     assert caplog.messages[-1].startswith("ERROR:deposit:wrong setting: DEPOSIT_INGEST__SOURCE")
+
+
+@pytest.mark.parametrize("name", ["ingest", "score"])
+def test_the_charset_in_the_form_is_passed_to_the_task(bag: DagBag, name: str) -> None:
+    task = bag.dags[f"deposit_{name}"].get_task(name)
+    names = [*inspect.signature(task.python_callable).parameters]
+    assert task.op_args[names.index("charset")] == "{{ params['charset'] }}"
 
 
 def test_a_rollback_that_names_a_model_is_refused(bag: DagBag, caplog: pytest.LogCaptureFixture) -> None:
@@ -151,7 +162,7 @@ def test_a_rollback_that_names_a_model_is_refused(bag: DagBag, caplog: pytest.Lo
 @pytest.mark.parametrize(
     ("dag_id", "task_id", "values"),
     [
-        ("deposit_ingest", "ingest", ("bundled", None, None, None, None)),
+        ("deposit_ingest", "ingest", ("bundled", None, None, None, None, None)),
         ("deposit_monitor", "alarm", (["2010-05"], "2010-06-01")),
         ("deposit_release", "request", (None, True)),
         ("deposit_train", "train", (None,)),
@@ -189,7 +200,7 @@ def test_it_runs_when_it_is_asked_to_and_not_else(bag: DagBag, name: str) -> Non
 
 def test_a_score_of_nothing_is_refused_with_what_to_set(bag: DagBag, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
-    error = _run(bag, "deposit_score", "score", None, None, None, None, False, False, "2026-11-30")
+    error = _run(bag, "deposit_score", "score", None, None, None, None, None, False, False, "2026-11-30")
     assert _decision(bag, "deposit_score", "score", error).action is RetryAction.FAIL
     assert caplog.messages[-1].startswith("ERROR:deposit:there is no input")
 

@@ -279,8 +279,8 @@ def test_airflow_has_a_page_of_what_was_found_for_who_is_logged_in(stack) -> Non
         page, report, card = (client.get(path).raise_for_status() for path in paths)
         assert client.get("/deposit/reports/2009-01/deposit-v1").status_code == 404
         assert client.get("/deposit/cards/deposit-v9").status_code == 404
-    for words in ("deposit-v1 serves", "The champion is <strong>deposit-v1</strong>", "<strong>Why:</strong> ",
-                  "<strong>Worth</strong> in months it had not seen", "reports/2010-05/deposit-v1",
+    for words in ("deposit-v1 is live", "The champion is <strong>deposit-v1</strong>", "<strong>Why:</strong> ",
+                  "<strong>Worth</strong> in all months it was not trained on", "reports/2010-05/deposit-v1",
                   'href="cards/deposit-v1"', 'data-curve="roc_auc"', 'data-dag="deposit_train"'):  # fmt: skip
         assert words in page.text
     assert 'class="problem" role="alert">' not in page.text

@@ -29,6 +29,8 @@ RELEASE = {
     },
 }  # fmt: skip
 _REFUSED = re.compile(r"Failed to load resource: the server responded with a status of [45]\d\d")
+_NETWORK_CHANGED = "net::ERR_NETWORK_CHANGED"
+"""Chromium drops all connections, loopback's too, when an interface of the machine comes or goes, as Docker's do."""
 
 
 class Desk:
@@ -127,6 +129,13 @@ def site(bento: Path, tmp_path_factory: pytest.TempPathFactory, free_ports: Call
     service.stop()
 
 
+def _load(page: Page, url: str, messages: list[str]) -> None:
+    page.goto(url)
+    while any(_NETWORK_CHANGED in message for message in messages):
+        messages[:] = [message for message in messages if _NETWORK_CHANGED not in message]
+        page.reload()
+
+
 @pytest.fixture
 def open_page(browser: Browser) -> Iterator[Callable[..., Desk]]:
     """Opens pages that may reach nothing but 127.0.0.1 and must leave the browser's console empty.
@@ -160,7 +169,7 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Desk]]:
         page = context.new_page()
         page.on("pageerror", lambda error: messages.append(str(error)))
         page.on("console", listen)
-        page.goto(url)
+        _load(page, url, messages)
         page.wait_for_selector(ready)
         return Desk(page)
 

@@ -38,7 +38,9 @@ def test_a_list_is_ranked_best_first_and_focus_goes_to_the_result(open_page: Ope
     desk = open_page(site)
     desk.upload(rows)
     desk.wait_ranked()
-    expect(desk.page.locator("#told")).to_have_text("80 customers ranked.")
+    expect(desk.page.locator("#told")).to_have_text(
+        "80 customers ranked. Read as utf-8, with a semicolon between the cells."
+    )
     chances = [float(text.split()[0]) for text in desk.column("Chance")]
     assert len(chances) == 50
     assert chances == sorted(chances, reverse=True)
@@ -56,7 +58,7 @@ def test_pasted_rows_are_ranked(open_page: Open, site: str, rows: str) -> None:
     desk.page.fill("#paste", "\n".join(rows.splitlines()[:4]))
     desk.page.click("#rank")
     desk.wait_ranked()
-    expect(desk.page.locator("#told")).to_have_text("3 customers ranked.")
+    expect(desk.page.locator("#told")).to_contain_text("3 customers ranked. Read as utf-8")
 
 
 def test_a_file_may_be_dropped_anywhere(open_page: Open, site: str, rows: str) -> None:

@@ -48,7 +48,10 @@ def test_a_workbook_is_ranked_and_comes_back_as_one_that_follows_the_plan(
         assert [row[place] for row in ranked] == [row[name] for row in planned if row["rank"]]
     assert [row[head.index("call")] for row in ranked] == ["yes"] * 7 + ["no"] * 72
     assert [row[:2] for row in book.get_sheet_by_name("Rejected").to_python()[1:]] == [[6, "contact"]]
-    assert book.get_sheet_by_name("Readings").to_python()[1:] == [["month", "September", "sep", 2]]
+    assert book.get_sheet_by_name("Readings").to_python()[1:] == [
+        ["(file)", "header row", "3", ""],
+        ["month", "September", "sep", 2],
+    ]
 
 
 def test_a_workbook_that_cannot_be_made_is_explained(open_page: Open, site: str, rows: str) -> None:

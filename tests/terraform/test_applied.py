@@ -189,7 +189,7 @@ def test_a_state_that_somebody_else_holds_is_left_alone(applied: Applied) -> Non
 @pytest.mark.parametrize(
     ("state", "wrong", "reasons"),
     [
-        ("foundation", {"environment": "test", "cidr": "10.0.0.0"}, ["is dev or prod", "is an IPv4 block"]),
+        ("foundation", {"environment": "test", "cidr": "10.0.0.0"}, ["must be dev or prod", "must be an IPv4 block"]),
         (
             "foundation",
             {
@@ -198,9 +198,9 @@ def test_a_state_that_somebody_else_holds_is_left_alone(applied: Applied) -> Non
                 "database_backup_retention_period": 0,
             },
             [
-                "names a secret that is not made here",
-                "needs public_subnets",
-                "without backups is refused",
+                "names an unknown secret",
+                "requires public_subnets",
+                "without backups is not allowed",
             ],
         ),
         (
@@ -212,16 +212,16 @@ def test_a_state_that_somebody_else_holds_is_left_alone(applied: Applied) -> Non
                 "images": dict.fromkeys(["base", "deposit", "airflow", "grafana"], "example/image:latest"),
             },
             [
-                "which asks for no login",
-                "are IPv4 blocks",
+                "which has no login",
+                "must be IPv4 blocks",
                 "a name like api.example.org",
-                "images name digests, not tags",
+                "images must name digests, not tags",
             ],
         ),
         (
             "services",
             {"settings": {"AWS_PROFILE": "x"}, "autoscaling_max_capacity": 0, "front_reserved_concurrency": -1},
-            ["are named DEPOSIT_*", "not less than autoscaling_min_capacity", "runs out of connections"],
+            ["must be named DEPOSIT_*", "must not be less than autoscaling_min_capacity", "runs out of connections"],
         ),
     ],
 )

@@ -225,6 +225,29 @@ def test_a_stack_of_this_folder_or_of_one_that_is_gone_goes_on(clone: Path) -> N
     ] * 5
 
 
+FAILING = """#!/bin/sh
+case "$*" in
+  up*) echo "$SHELL_SETTINGS" > names; exit 1;;
+  *ExitCode*) printf '0 postgres\\n1 secrets\\n';;
+  logs*) echo "error: the log of ${*##* }";;
+esac
+"""
+
+
+def test_a_failed_start_shows_the_services_log_and_the_shells_settings_are_passed_without_values(
+    clone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEPOSIT_TRIAN__TRIALS", "hush")
+    (clone / "docker-compose.yml").touch()
+    program(clone / "compose", FAILING)
+    done = make(clone, "up", "COMPOSE=./compose")
+    assert done.returncode != 0
+    assert "last lines of secrets, which exited with code 1:\nerror: the log of secrets\n" in done.stderr
+    assert "postgres" not in done.stderr
+    assert "DEPOSIT_TRIAN__TRIALS" in (clone / "names").read_text().split()
+    assert "hush" not in (clone / "names").read_text()
+
+
 def wrapper(folder: Path, running: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """`./deposit` called from a folder beside a clone, where compose knows this container of the releaser."""
     shutil.copy(REPOSITORY / "deposit", folder)

@@ -68,7 +68,6 @@ REFUSED: list[tuple[int, str, type[DepositError], str]] = [
     (400, "IllegalLocationConstraintException", ConfigError, r"correct DEPOSIT_STORE__REGION$"),
     (400, "KMS.NotFoundException", UpstreamError, r"correct DEPOSIT_STORE__KMS_KEY$"),
     (403, "RequestTimeTooSkewed", UpstreamError, r"clock is wrong"),
-    (500, "InternalError", UpstreamError, r"the object store failed \(InternalError\): try again later$"),
     (404, "NoSuchKey", SourceError, r"there is no such object$"),
     (400, "EntityTooLarge", UpstreamError, r"EntityTooLarge.*in AWS's words"),
 ]
@@ -102,11 +101,29 @@ def test_keys_of_a_setting_are_those_to_correct(server: Refusing) -> None:
         ObjectStore(settings, retries=1).data.get("key")
 
 
-def test_a_full_disk_of_a_store_of_ones_own_is_what_to_look_at(server: Refusing) -> None:
+@pytest.mark.parametrize("action", ["write", "upload"])
+@pytest.mark.parametrize(("status", "code"), [(500, "InternalError"), (507, "XMinioStorageFull"), (507, "507")])
+def test_a_failed_write_to_an_own_store_names_the_disk_as_the_likely_cause(
+    status: int, code: str, action: str, server: Refusing, tmp_path: Path
+) -> None:
     settings = StoreSettings(endpoint_url=f"http://127.0.0.1:{server.server_port}", access_key="a", secret_key="b")
-    for server.status, server.code in ((500, "InternalError"), (507, "XMinioStorageFull")):
-        with pytest.raises(UpstreamError, match=rf"\({server.code}\): see that its disk has free space, and try again"):
-            ObjectStore(settings, retries=1).data.put("key", b"x")
+    server.status, server.code = status, code
+    (tmp_path / "file").write_bytes(b"x")
+    with pytest.raises(UpstreamError, match=rf"\({code}\): its disk is probably full, so free some space there"):
+        ACTIONS[action](ObjectStore(settings, retries=1).data, tmp_path / "file")
+    with pytest.raises(UpstreamError) as failed:
+        ObjectStore(settings, retries=1).data.get("key")
+    assert ("disk" in str(failed.value)) == (status == 507)
+
+
+@pytest.mark.parametrize("action", ["write", "upload"])
+def test_a_failed_write_to_aws_says_to_try_again(
+    action: str, aws: ObjectStore, server: Refusing, tmp_path: Path
+) -> None:
+    server.status, server.code = 500, "InternalError"
+    (tmp_path / "file").write_bytes(b"x")
+    with pytest.raises(UpstreamError, match=r"\(InternalError\): try again in a moment$"):
+        ACTIONS[action](aws.data, tmp_path / "file")
 
 
 @pytest.mark.parametrize(("code", "status"), [("BucketAlreadyExists", 409), ("AccessDenied", 403)])

@@ -1,7 +1,6 @@
 """The handler of `POST /rank`."""
 
 import asyncio
-import re
 from collections.abc import AsyncGenerator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
@@ -9,8 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deposit.data.tables.formats import cut
-from deposit.data.tables.plaintext import plain_csv
+from deposit.data.tables.plaintext import PlainText, plain_csv
 from deposit.log.entries import Entry
 from deposit.sections import EconomicsSettings, ServeSettings
 from serving.bodies import declared_codec, refusals
@@ -18,6 +16,7 @@ from serving.http import JSON, XLSX, Answer, Request, event_time_of, is_dry_run,
 from serving.models import ModelCache
 from serving.problems import http_error
 from serving.ranking.rank_options import parse_options
+from serving.ranking.reading_headers import header_text, reading_headers
 from serving.ranking.upload import Upload, receive
 from serving.ranking.workbooks import Workbooks
 from serving.recorder import Recorder
@@ -30,8 +29,6 @@ _AT_ONCE = 4
 """Maximum number of lists in progress; they are scored one at a time."""
 _LATER = ((b"retry-after", b"10"),)
 _CSV = b"text/csv"
-_MOST_IN_HEADER = 2000
-_UNPRINTABLE = re.compile(rb"[^\x20-\x7e]")
 _KINDS = {XLSX: (XLSX, b"ranked.xlsx"), _CSV: (b"text/csv; charset=utf-8", b"ranked.csv")}
 """Media types other than JSON that Accept may request: Content-Type and file name of the response."""
 
@@ -79,7 +76,7 @@ class Ranking:
         kind = next((kind for kind in _KINDS if kind in accept), JSON)
         parts = self._streamed(ranked, as_csv=kind != JSON)
         if kind == XLSX:
-            parts = await self._workbooks.of_csv(parts, ranked.readings)
+            parts = await self._workbooks.of_csv(parts, ranked.readings, ranked.dialect)
         if held is not None:
             body = await whole(parts, self._limits.max_answer_bytes or 0)
             await self._recorder.record(*held)
@@ -101,9 +98,11 @@ class Ranking:
         # the previous block, which is written to disk while the next one is scored
         written: list[Future[None]] = []
 
-        def plain() -> None:
+        def plain() -> PlainText:
             with refusals(422, "file"):
-                upload.file = plain_csv(upload.file, upload.new, self._limits.max_rank_bytes, codec)
+                text = plain_csv(upload.file, upload.new, self._limits.max_rank_bytes, codec)
+            upload.file = text.file
+            return text
 
         def record(entry: Entry) -> None:
             if dry_run:
@@ -115,8 +114,8 @@ class Ranking:
                 written.pop().result()
             written.append(asyncio.run_coroutine_threadsafe(self._recorder.record(entry), loop))
 
-        await loop.run_in_executor(self._scoring, plain)
-        work = partial(rank, upload.file, loaded, options, origin, self._limits.max_rank_rows, record)
+        text = await loop.run_in_executor(self._scoring, plain)
+        work = partial(rank, text, loaded, options, origin, self._limits.max_rank_rows, record)
         ranked = await loop.run_in_executor(self._scoring, work)
         for last in written:
             await asyncio.wrap_future(last)
@@ -144,21 +143,13 @@ def _answer(ranked: "Ranked", body: bytes | AsyncGenerator[bytes, None], kind: b
         (b"x-stale", b"true" if ranked.stale else b"false"),
         (b"x-rows", str(len(ranked.numbers)).encode()),
         (b"x-rejected", str(len(ranked.rejected)).encode()),
-        (b"x-extra-columns", _header_text(", ".join(ranked.extra))),
+        (b"x-extra-columns", header_text(", ".join(ranked.extra))),
     )
     if kind == JSON:
         return Answer(body, JSON, headers, model_id=model_id)
-    from serving.ranking.responses import readings_header
-
     content_type, name = _KINDS[kind]
     of_file = (
-        (b"x-header-line", str(ranked.header.line).encode()),
-        (b"x-readings", readings_header(ranked.readings)),
+        *reading_headers(ranked.readings, ranked.dialect),
         (b"content-disposition", b'attachment; filename="' + name + b'"'),
     )
     return Answer(body, content_type, (*headers, *of_file), model_id=model_id)
-
-
-def _header_text(text: str) -> bytes:
-    """Convert a text to a header value: printable ASCII, cut to a length that every client accepts."""
-    return _UNPRINTABLE.sub(b"?", cut(text, _MOST_IN_HEADER).encode("ascii", "replace"))

@@ -1,6 +1,7 @@
 """Options of a ranking request: number of calls, cost of a call, value of a subscription, reasons, model."""
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -8,6 +9,8 @@ from deposit.data.tables.cells import number
 from deposit.sections import EconomicsSettings
 from serving.problems import http_error
 
+_GROUPED = re.compile(r"[0-9]{1,3}(\.[0-9]{3})+")
+"""`1.000` may mean one thousand or one, so it is rejected."""
 _YES, _NO = {"true", "yes", "1", "on"}, {"", "false", "no", "0", "off"}
 
 
@@ -49,9 +52,9 @@ def parse_options(fields: Mapping[str, str], economics: EconomicsSettings) -> Ra
 def _whole(text: str, default: int | None) -> int | None:
     if not text:
         return default
-    value = number(text, decimal_comma=False)
+    value = None if _GROUPED.fullmatch(text) else number(text, decimal_comma=False)
     if value is None or not (0 <= value < 1e9 and value.is_integer()):
-        raise http_error(422, "must be a whole number of calls, 0 or more", "capacity")
+        raise http_error(422, "must be a whole number of calls, 0 or more, in digits only, such as 1000", "capacity")
     return int(value)
 
 
@@ -63,7 +66,9 @@ def _amount(name: str, text: str, default: float) -> float:
     except ValueError:
         value = math.nan
     if not 0 < value < 1e12:
-        raise http_error(422, "must be an amount above 0", name)
+        raise http_error(
+            422, "must be an amount above 0, with a point before the decimals and no other sign, such as 10.5", name
+        )
     return value
 
 

@@ -16,8 +16,10 @@ from deposit.data.blocks import ID, Block, Rejected, read_blocks
 from deposit.data.columns import LEAKAGE_COLUMN, NAMES
 from deposit.data.readings import Reading, Readings
 from deposit.data.tables.cells import near, plain
+from deposit.data.tables.dialect import Dialect, dialect_of
 from deposit.data.tables.formats import cut
 from deposit.data.tables.header import Header, read_header
+from deposit.data.tables.plaintext import PlainText
 from deposit.data.tables.records import Records, find_records
 from deposit.log.entries import Entry, RankedBlock, encode_entry, encode_table
 from serving.bodies import refusals
@@ -33,6 +35,7 @@ _BLOCK_ROWS = 25_000
 """Rows per block. The cells of two blocks are in memory at a time: as text, as values and as the model's matrix."""
 _MAX_CELLS = 1000
 _MAX_ROW_PROBLEMS, _MAX_LETTERS, _MOST_NAME = 10, 300, 40
+_NO_NAMES = "the first line (in a workbook, that of the first visible sheet) must name the columns"
 _LEAK = "known only after the call, so no prediction may use it"
 
 
@@ -58,6 +61,7 @@ class Ranked:
         rejected: invalid rows, in the file's order.
         stale: whether the model had expired at the time of the request.
         readings: values of the valid rows that were read by their spelling.
+        dialect: charset, separator and header line of the file.
     """
 
     file: IO[bytes]
@@ -73,6 +77,7 @@ class Ranked:
     rejected: list[Rejected]
     stale: bool
     readings: tuple[Reading, ...]
+    dialect: Dialect
 
     @property
     def extra(self) -> dict[str, str]:
@@ -85,7 +90,7 @@ class Ranked:
 
 
 def rank(
-    file: IO[bytes],
+    text: PlainText,
     loaded: LoadedModel,
     options: RankOptions,
     origin: RequestOrigin,
@@ -96,7 +101,7 @@ def rank(
 
     Raises RequestError 413 if there are too many rows, 422 if the file is not a list of customers or has no valid row.
     """
-    header, records = _find_rows(file, max_rows)
+    file, (header, records) = text.file, _find_rows(text.file, max_rows)
     blocks, readings = [], Readings()
     for block in _blocks(file, records, header):
         probabilities = loaded.artifact.probabilities(loaded.artifact.encoder.encode_columns(block.columns))
@@ -122,8 +127,8 @@ def rank(
     del order, texts
     give_back_memory()
     called, stale = _called(probabilities, options), loaded.is_stale(origin.event_time)
-    ordered = (numbers, probabilities, prediction_ids, ids)
-    return Ranked(file, records, header, loaded, options, *ordered, called, rejected, stale, readings.listed())
+    ordered, dialect = (numbers, probabilities, prediction_ids, ids), dialect_of(header, text.codec)
+    return Ranked(file, records, header, loaded, options, *ordered, called, rejected, stale, readings.listed(), dialect)
 
 
 def give_back_memory() -> None:
@@ -178,7 +183,7 @@ def _check_columns(header: Header) -> None:
     if len(header.names) > _MAX_CELLS:
         raise http_error(422, f"the first line has more than {_MAX_CELLS} cells", "file")
     if not header.places.keys() & set(NAMES):
-        raise http_error(422, f"the first line must name the columns: {', '.join(NAMES)}", "file")
+        raise http_error(422, f"{_NO_NAMES}: {', '.join(NAMES)}", "file")
     problems = [
         Problem(None, name, f"the list has no such column{_suggestion(name, header.unknown)}")
         for name in NAMES

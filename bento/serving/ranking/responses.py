@@ -2,9 +2,7 @@
 
 import csv
 import io
-import json
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
@@ -16,7 +14,6 @@ from pyarrow import compute
 
 from deposit.data.blocks import Rejected, read_rows
 from deposit.data.columns import FEATURES
-from deposit.data.readings import Reading, Readings
 from deposit.model.artifact import ModelArtifact
 from deposit.model.encoder import Matrix
 from deposit.model.mixture import Mixture, by_owner
@@ -117,22 +114,6 @@ def as_csv(ranked: Ranked) -> Iterator[bytes]:
         yield (_rejected_line(ranked, bad) + "\n").encode()
 
 
-_HEADER_BYTES = 6 * 1024
-_HEADER_TEXTS = (20, 5, 1, 0)
-"""Numbers of texts per column to list in a header; the first that fits is used."""
-
-
-def readings_header(readings: Iterable[Reading]) -> bytes:
-    """Encode readings as ASCII JSON for a response header; if there are too many, fewer texts are listed."""
-    for most in _HEADER_TEXTS:
-        fewer = Readings(most)
-        fewer.add(readings)
-        value = json.dumps([asdict(each) for each in fewer.listed()]).encode()
-        if len(value) <= _HEADER_BYTES:
-            break
-    return value
-
-
 def summary(ranked: Ranked) -> RankSummary:
     """Return the summary of the whole list."""
     called = slice(0, ranked.called)
@@ -142,7 +123,9 @@ def summary(ranked: Ranked) -> RankSummary:
         rows=len(ranked.numbers),
         rejected=len(ranked.rejected),
         extra_columns=[ExtraColumn(name, reason) for name, reason in ranked.extra.items()],
-        header_line=ranked.header.line,
+        charset=ranked.dialect.charset,
+        separator=ranked.dialect.separator,
+        header_line=ranked.dialect.header_line,
         readings=list(ranked.readings),
         deposit_value=ranked.options.deposit_value,
         call_cost=ranked.options.call_cost,

@@ -11,12 +11,13 @@ from typing import IO
 import msgspec
 
 from deposit.data.readings import Reading
+from deposit.data.tables.dialect import Dialect
 from deposit.data.tables.unpacking import owned
 from deposit.data.tables.workbook import convert
 from deposit.sections import ServeSettings
 from serving.bodies import refusals
 from serving.http import XLSX, Answer, Request, whole
-from serving.problems import http_error
+from serving.ranking.reading_headers import parse_dialect, parse_readings
 from serving.ranking.upload import receive
 
 _PART = 2**20
@@ -35,17 +36,18 @@ class Workbooks:
     async def __call__(self, request: Request) -> Answer:
         """Convert a list from the CSV response of `/rank` to .xlsx, without scoring it again. Raises RequestError.
 
-        If the request has the X-Readings header of that response, the workbook gets a sheet with the readings.
+        If the request has the X-Readings header of that response, the workbook gets a sheet with the readings, which
+        includes the dialect if the request has its headers too.
         """
-        readings = _readings_of(request)
+        readings, dialect = parse_readings(request), parse_dialect(request)
         upload = await receive(request, self._folder, self._limits.max_rank_bytes)
         with closing(upload.file):
-            parts = await self._converted(upload.file, readings)
+            parts = await self._converted(upload.file, readings, dialect)
         most = self._limits.max_answer_bytes
         return Answer(parts if most is None else await whole(parts, most), XLSX, _AS_FILE)
 
     async def of_csv(
-        self, parts: AsyncGenerator[bytes, None], readings: Sequence[Reading]
+        self, parts: AsyncGenerator[bytes, None], readings: Sequence[Reading], dialect: Dialect
     ) -> AsyncGenerator[bytes, None]:
         """Convert the parts of a CSV response to the parts of a workbook. Raises RequestError."""
         with self._new() as file:
@@ -53,16 +55,20 @@ class Workbooks:
                 async for part in parts:
                     file.write(part)
             file.flush()
-            return await self._converted(file, readings)
+            return await self._converted(file, readings, dialect)
 
-    async def _converted(self, file: IO[bytes], readings: Sequence[Reading] | None) -> AsyncGenerator[bytes, None]:
-        return _parts(await asyncio.get_running_loop().run_in_executor(self._converting, self._convert, file, readings))
+    async def _converted(
+        self, file: IO[bytes], readings: Sequence[Reading] | None, dialect: Dialect | None
+    ) -> AsyncGenerator[bytes, None]:
+        loop = asyncio.get_running_loop()
+        return _parts(await loop.run_in_executor(self._converting, self._convert, file, readings, dialect))
 
-    def _convert(self, file: IO[bytes], readings: Sequence[Reading] | None) -> IO[bytes]:
+    def _convert(self, file: IO[bytes], readings: Sequence[Reading] | None, dialect: Dialect | None) -> IO[bytes]:
         from serving import workbook_writer  # imported here: few services need it and its library
         from serving.ranking.responses import ADDED
 
-        arguments = (str(self._folder), msgspec.json.encode(readings).decode(), *ADDED)
+        encoded = (msgspec.json.encode(each).decode() for each in (readings, dialect))
+        arguments = (str(self._folder), *encoded, *ADDED)
         target = self._new()
         with owned(target), refusals(422, "file"):
             convert(workbook_writer.__name__, file, target, _FAILED, arguments=arguments)
@@ -71,16 +77,6 @@ class Workbooks:
 
     def _new(self) -> IO[bytes]:
         return tempfile.TemporaryFile(dir=self._folder)
-
-
-def _readings_of(request: Request) -> list[Reading] | None:
-    header = request.headers.get(b"x-readings")
-    if header is None:
-        return None
-    try:
-        return msgspec.json.decode(header, type=list[Reading])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise http_error(422, "must be unchanged from the /rank response, or omitted", "X-Readings") from error
 
 
 async def _parts(file: IO[bytes]) -> AsyncGenerator[bytes, None]:

@@ -82,7 +82,7 @@ export function placesOf(record, separator) {
 
 /** Detect the separator of a header. */
 export function separatorOf(header) {
-  return [";", ",", "\t"].reduce((best, one) => (header.split(one).length > header.split(best).length ? one : best));
+  return [";", ",", "\t", "|"].reduce((best, one) => (header.split(one).length > header.split(best).length ? one : best));
 }
 
 function cellEnd(record, separator, start) {

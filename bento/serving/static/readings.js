@@ -26,7 +26,16 @@ function example(readings) {
   return `, such as ${column} “${text}” as ${value}`;
 }
 
-/** Report the row with the column names if it is not the first. */
-export function headerRow(line) {
-  return line > 1 ? ` The columns are named in row ${line} of the file; the rows above are ignored.` : "";
+const READING = ["X-Readings", "X-Header-Line", "X-Charset", "X-Separator"];
+
+/** Headers of a response that describe how the list was read, to send to `/workbook`. */
+export function readingOf(header) {
+  return Object.fromEntries(READING.map((name) => [name, header(name)]).filter(([, value]) => value !== null));
+}
+
+/** Report the charset and separator of a text file, and the row with the column names if it is not the first. */
+export function dialectOf(reading) {
+  const { "X-Header-Line": line, "X-Charset": charset, "X-Separator": separator } = reading;
+  const text = charset ? ` Read as ${charset}, with a ${separator} between the cells.` : "";
+  return `${text}${line > 1 ? ` The columns are named in row ${line} of the file; the rows above are ignored.` : ""}`;
 }

@@ -6,7 +6,7 @@ import { amount, byId, count, element, number, percent, save, showProblems } fro
 import { GainCurve } from "./gain.js";
 import { Plan } from "./plan.js";
 import { currentPrices, onPrices } from "./prices.js";
-import { headerRow, showReadings } from "./readings.js";
+import { dialectOf, showReadings } from "./readings.js";
 import { Table } from "./table.js";
 import { worthOf } from "./worth.js";
 
@@ -21,20 +21,20 @@ export class Result {
     byId("best").addEventListener("click", () => this.plan(this.outlooks.mostProfitable()));
     onPrices(() => this.#reprice());
     byId("download").addEventListener("click", () => this.#download("download", "csv", (csv) => csv));
-    byId("download-workbook").addEventListener("click", () => this.#download("download-workbook", "xlsx", (csv) => workbookOf(csv, this.readings)));
+    byId("download-workbook").addEventListener("click", () => this.#download("download-workbook", "xlsx", (csv) => workbookOf(csv, this.reading)));
     byId("rejected-download").addEventListener("click", async () => save(await ask("rejected"), `${this.name}-rejected.csv`));
   }
 
   /**
    * Show a list that the worker has read.
-   * @param {{name: string, sent: {value: number, cost: number}, line: number, readings: string}} about `readings` as in the service's header
+   * @param {{name: string, sent: {value: number, cost: number}, reading: Record<string, string>}} about `reading` as in the service's headers
    */
-  async show(summary, { name, sent, line, readings }) {
-    Object.assign(this, { summary, sent, readings, name: name.replace(/\.\w+$/, ""), calls: summary.called });
+  async show(summary, { name, sent, reading }) {
+    Object.assign(this, { summary, sent, reading, name: name.replace(/\.\w+$/, ""), calls: summary.called });
     byId("result").hidden = false;
     byId("download-problem").replaceChildren();
-    byId("told").textContent = `${count(summary.count, "customer")} ranked${summary.rejected ? `, ${count(summary.rejected, "row")} rejected (see below)` : ""}.${headerRow(line)}`;
-    showReadings(JSON.parse(readings));
+    byId("told").textContent = `${count(summary.count, "customer")} ranked${summary.rejected ? `, ${count(summary.rejected, "row")} rejected (see below)` : ""}.${dialectOf(reading)}`;
+    showReadings(JSON.parse(reading["X-Readings"]));
     const unused = this.table.unused(summary);
     byId("extra").hidden = unused.length === 0;
     byId("extra").textContent = `Not used for the score: ${unused.join(", ")}.`;
@@ -105,6 +105,6 @@ export class Result {
 }
 
 /** Convert a CSV to a workbook with the service, which stores nothing. */
-async function workbookOf(csv, readings) {
-  return (await call("POST", "/workbook", { body: csv, type: "text/csv", headers: { "X-Readings": readings } })).blob;
+async function workbookOf(csv, reading) {
+  return (await call("POST", "/workbook", { body: csv, type: "text/csv", headers: reading })).blob;
 }

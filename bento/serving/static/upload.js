@@ -3,6 +3,7 @@
 import { call, refusal } from "./api.js";
 import { ask } from "./desk.js";
 import { byId, number, showProblems } from "./dom.js";
+import { readingOf } from "./readings.js";
 
 const WORDS = { sending: "Sending the list", scoring: "Scoring", receiving: "Receiving the ranked list", reading: "Reading the ranked list" };
 const MEGABYTE = 1e6;
@@ -55,7 +56,7 @@ async function rank(list, result, prices) {
     const { blob, header } = await call("POST", "/rank", { body: formOf(list, sent), accept: "text/csv", signal: stop.signal, onProgress: showProgress });
     byId("cancel").hidden = true;
     const summary = await ask("open", { blob }, (share) => showProgress("reading", share));
-    await result.show(summary, { name: list.name, sent, line: Number(header("X-Header-Line")), readings: header("X-Readings") });
+    await result.show(summary, { name: list.name, sent, reading: readingOf(header) });
   } catch (error) {
     showProblems(byId("problem"), error);
   } finally {

@@ -12,13 +12,11 @@ from pyarrow import compute, csv
 from deposit.data.coded import CodedTexts
 from deposit.data.columns import FEATURES, Category, Number
 from deposit.data.readings import Reading, spelled
+from deposit.data.reasons import joined, reason_of
 from deposit.data.tables.cells import bare
 from deposit.data.tables.header import Header
 from deposit.data.tables.records import Records
 from deposit.errors import SourceError
-
-_SHOWN = 40
-
 
 ID = "id"
 BLOCK_ROWS = 50_000
@@ -119,7 +117,7 @@ def check_table(
     for row in map(int, long):
         good[row] = False
         reasons.setdefault(row, []).append(f"id is longer than {_MAX_ID_BYTES} bytes")
-    rejected = [Rejected(int(records[row]), "; ".join(texts), in_shape=True) for row, texts in reasons.items()]
+    rejected = [Rejected(int(records[row]), joined(texts), in_shape=True) for row, texts in reasons.items()]
     if not good.all():
         columns = {name: values[good] for name, values in columns.items()}
         records, ids = records[good], ids.filter(pa.array(good))
@@ -189,7 +187,7 @@ def _values(cells: pa.ChunkedArray, column: Category | Number, decimal_comma: bo
         return *_numbers(cells, column), ([], np.empty(0, np.int32))
     texts, codes = _distinct(cells)
     values = [column.parse(text, decimal_comma) for text in texts]
-    bad = {code: _reason(column, texts[code]) for code, value in enumerate(values) if not column.contains(value)}
+    bad = {code: reason_of(column, texts[code]) for code, value in enumerate(values) if not column.contains(value)}
     rows = np.flatnonzero(np.isin(codes, list(bad))) if bad else ()
     wrong = [(int(row), bad[int(codes[row])]) for row in rows]
     if isinstance(column, Category):
@@ -229,15 +227,7 @@ def _numbers(cells: pa.ChunkedArray, column: Number) -> tuple[NDArray[np.float64
         return values, []
     rows = np.flatnonzero(~right).tolist()
     texts = ["" if cell is None else str(cell) for cell in cells.take(pa.array(rows)).to_pylist()]
-    return values, [(row, _reason(column, text)) for row, text in zip(rows, texts, strict=True)]
-
-
-def _reason(column: Category | Number, text: str) -> str:
-    value = text.strip()
-    if not value:
-        return f"{column.name} is empty: must be {column.domain}"
-    shown = value if len(value) <= _SHOWN else value[: _SHOWN - 1] + "…"
-    return f"{column.name} must be {column.domain}; got {shown!r}"
+    return values, [(row, reason_of(column, text)) for row, text in zip(rows, texts, strict=True)]
 
 
 def _ids(table: pa.Table) -> pa.Array:

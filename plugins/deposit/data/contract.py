@@ -18,6 +18,7 @@ from deposit.data import periods
 from deposit.data.columns import CATEGORIES, FEATURES, LEAKAGE_COLUMN, MONTHS, NAMES, NUMBERS, TARGET
 from deposit.data.readings import Reading
 from deposit.data.tables.cells import bare, number, plain, with_near, yes_or_no
+from deposit.data.tables.dialect import Dialect
 from deposit.data.tables.formats import few
 from deposit.data.violations import ANSWERS, RowRule, RowViolation, WrongCell, quote
 from deposit.errors import ContractError
@@ -44,12 +45,14 @@ class ValidationResult:
         rejected: invalid rows, as raw strings.
         violations: violations of the rejected rows, by line and then by column.
         readings: alternative spellings in the valid rows, with the values they were read as.
+        dialect: charset, separator and header line of the file; None if the rows are not from a file.
     """
 
     good: pd.DataFrame
     rejected: pd.DataFrame
     violations: Sequence[RowViolation]
     readings: Sequence[Reading] = ()
+    dialect: Dialect | None = None
 
 
 def check_columns(names: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ from deposit.data import contract, dataset, dating, sources, table
 from deposit.data.columns import FEATURES
 from deposit.data.readings import Reading, Readings, spelled, spellings
 from deposit.data.tables.cells import bare
+from deposit.data.tables.dialect import Dialect
 from deposit.data.tables.formats import cut
 from deposit.data.tables.plaintext import stated_codec
 from deposit.data.violations import RowRule, RowViolation, reasons, summary
@@ -41,7 +42,8 @@ class IngestResult:
     """The published version; `created` is False if the same content had been published before.
 
     `rejections` holds the first few of the `rejected` rows. `first_line` and `last_line` cover all rows that were read.
-    `readings` lists the alternative spellings in the valid rows, with the values they were read as.
+    `readings` lists the alternative spellings in the valid rows, with the values they were read as. `dialect` is the
+    file's charset, separator and header line.
     """
 
     version: str
@@ -58,6 +60,7 @@ class IngestResult:
     last_line: int
     rejections: tuple[Rejection, ...]
     readings: tuple[Reading, ...]
+    dialect: Dialect | None
 
 
 def ingest(settings: Settings, progress: Progress = log_progress) -> IngestResult:
@@ -98,8 +101,8 @@ def ingest(settings: Settings, progress: Progress = log_progress) -> IngestResul
         first_line=min(lines),
         last_line=max(lines),
         rejections=first,
-        readings=tuple(checked.readings),
-    )
+        readings=tuple(checked.readings), dialect=checked.dialect,
+    )  # fmt: skip
 
 
 def check(source: sources.Source, progress: Progress, codec: str | None = None) -> contract.ValidationResult:
@@ -108,8 +111,11 @@ def check(source: sources.Source, progress: Progress, codec: str | None = None) 
     rejected: list[pd.DataFrame] = []
     violations: list[RowViolation] = []
     readings = Readings()
-    done = 0
+    dialect, done = None, 0
     for chunk in table.read(source.path, source.name, codec=codec):
+        if dialect is None:
+            progress(str(chunk.dialect))
+        dialect = chunk.dialect
         checked = contract.validate_rows(chunk.rows, chunk.decimal_comma)
         good.append(checked.good)
         rejected += [checked.rejected, chunk.malformed]
@@ -124,7 +130,7 @@ def check(source: sources.Source, progress: Progress, codec: str | None = None) 
         progress(spellings(listed))
     unique = contract.deduplicate(pd.concat(good))
     bad = pd.concat([*rejected, unique.rejected]).sort_index(kind="stable")
-    return contract.ValidationResult(unique.good, bad, [*violations, *unique.violations], listed)
+    return contract.ValidationResult(unique.good, bad, [*violations, *unique.violations], listed, dialect)
 
 
 def _check_servers(bucket: Bucket, engine: Engine) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from deposit.data.columns import NAMES, NUMBERS, Category, Number
-from deposit.data.tables.cells import bare, grouped
+from deposit.data.tables.cells import bare, grouped, number, signed
 from deposit.data.tables.formats import cut, few
 
 OTHERS = "…"
@@ -32,8 +32,11 @@ def spelled(column: Category | Number, text: str) -> str | None:
     """Return the value that a cell spells in an alternative way; None for any other text."""
     bared = bare(text)
     if isinstance(column, Number):
-        number = grouped(bared)
-        return None if number is None else f"{number:.12g}"
+        normalised = signed(bared)
+        parsed = grouped(normalised)
+        if parsed is None and bared.endswith(("-", ")")):
+            parsed = number(normalised, decimal_comma="," in normalised)
+        return None if parsed is None else f"{parsed:.12g}"
     value = column.parse(text, decimal_comma=False)
     return None if value == bared else value
 

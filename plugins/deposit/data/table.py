@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from deposit.data.contract import ALIASES, OPTIONAL, REQUIRED, check_columns
+from deposit.data.tables.dialect import Dialect, dialect_of
 from deposit.data.tables.header import Header, read_header
 from deposit.data.tables.plaintext import plain_csv
 from deposit.data.tables.records import Records, find_records
@@ -24,13 +25,14 @@ class Chunk:
     """Raw rows: all text, indexed by line; `id` is the row's number unless the source has ids of its own.
 
     `malformed` holds the rows with too few or too many fields, fitted into the same columns, and `violations` says how
-    many fields they have. With `decimal_comma`, `4,5` is a number.
+    many fields they have. With `decimal_comma`, `4,5` is a number. `dialect` is that of the whole file.
     """
 
     rows: pd.DataFrame
     malformed: pd.DataFrame
     violations: list[WrongShape]
     decimal_comma: bool
+    dialect: Dialect
 
 
 def read(path: Path, where: str, chunk_rows: int = CHUNK_ROWS, codec: str | None = None) -> Iterator[Chunk]:
@@ -41,10 +43,12 @@ def read(path: Path, where: str, chunk_rows: int = CHUNK_ROWS, codec: str | None
     Raises SourceError (the file cannot be read, or a quote swallows other rows) or ContractError (wrong columns, no
     rows, or a last row that was cut off).
     """
-    with located(where), plain_csv(path.open("rb"), tempfile.TemporaryFile, codec=codec) as file:
+    with located(where):
+        text = plain_csv(path.open("rb"), tempfile.TemporaryFile, codec=codec)
+    with located(where), text.file as file:
         header = read_header(file, (*REQUIRED, *OPTIONAL), ALIASES)
         check_columns([column or name for name, column in zip(header.names, header.columns, strict=True)])
-        records = find_records(file, header)
+        records, dialect = find_records(file, header), dialect_of(header, text.codec)
         if not len(records):
             raise ContractError("there is a header but no row under it")
         for first in range(0, len(records), chunk_rows):
@@ -54,7 +58,7 @@ def read(path: Path, where: str, chunk_rows: int = CHUNK_ROWS, codec: str | None
             rows = list(zip(range(first + 1, last + 1), lines, fields, strict=True))
             if last == len(records):
                 _refuse_cut(rows[-1], records, header)
-            yield _chunk(rows, header)
+            yield _chunk(rows, header, dialect)
 
 
 def _fields(texts: list[str], header: Header, line: int) -> list[list[str]]:
@@ -74,13 +78,13 @@ def _refuse_cut(row: _Row, records: Records, header: Header) -> None:
         )
 
 
-def _chunk(rows: list[_Row], header: Header) -> Chunk:
+def _chunk(rows: list[_Row], header: Header, dialect: Dialect) -> Chunk:
     width, names = len(header.names), [column or "" for column in header.columns]
     whole = [row for row in rows if len(row[2]) == width]
     broken = [row for row in rows if len(row[2]) != width] if len(whole) < len(rows) else []
     violations = [_misshapen(line, fields, header) for _, line, fields in broken]
     fitted = [(number, line, _fit(fields, width, header.separator)) for number, line, fields in broken]
-    return Chunk(_frame(whole, names), _frame(fitted, names), violations, header.decimal_comma)
+    return Chunk(_frame(whole, names), _frame(fitted, names), violations, header.decimal_comma, dialect)
 
 
 def _misshapen(line: int, fields: list[str], header: Header) -> WrongShape:

@@ -23,6 +23,10 @@ from deposit.sections import StoreSettings
 
 INTERNAL_PORTS = 7
 """Number of consecutive ports for the server's own components."""
+RESERVE = "256MiB"
+"""Disk space that is kept free; the default is 1 %, which on a large disk is more than the stack needs."""
+ENVIRONMENT = {"WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"}
+"""A bucket starts with one volume: with the default of seven, one or two buckets would use up a small disk."""
 _ALL = ("Read", "Write", "List", "Tagging")
 
 
@@ -98,7 +102,7 @@ def command(place: Layout, port: int, internal_port: int) -> list[str]:
         "-disableHttp",
         f"-master.port={master}", f"-master.port.grpc={master + 1}",
         # small volumes, as many as fit on the disk: one bucket would use up the default of 8
-        "-master.volumeSizeLimitMB=256", "-volume.max=0", "-master.telemetry=false",
+        "-master.volumeSizeLimitMB=256", "-volume.max=0", f"-volume.minFreeSpace={RESERVE}", "-master.telemetry=false",
         f"-volume.port={volume}", f"-volume.port.grpc={volume + 1}", "-volume.preStopSeconds=0",
         "-filer", f"-filer.port={filer}", f"-filer.port.grpc={filer + 1}",
         f"-filer.localSocket={place.sockets / 'filer.sock'}",

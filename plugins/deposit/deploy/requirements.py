@@ -19,7 +19,7 @@ SYSTEMS = {("Linux", "x86_64"), ("Linux", "aarch64"), ("Darwin", "arm64")}
 """Platforms for which every locked package has a wheel."""
 
 START_DISK = 2 * GIB
-"""Free bytes that the state folder's disk needs at each start of the stack without Docker."""
+"""Free bytes that the disk with the stack's data needs at each start."""
 TEMPORARY_DISK = GIB // 4
 """Free bytes that TMPDIR needs to be used: the stack's programs unpack their input there."""
 
@@ -70,15 +70,21 @@ def shortfalls(needed: Requirements, machine: Machine) -> Iterator[Shortfall]:
         yield Shortfall("GiB of memory", machine.memory / GIB, needed.memory)
 
 
-def require_disk(folder: Path) -> int:
-    """Free bytes on the disk of a folder. Raises ConfigError if they are too few to start the stack."""
+def disk_shortfall(folder: Path) -> Iterator[Shortfall]:
+    """Yield the shortfall of free space on the disk of a folder, if it is too small to start a stack there."""
     free = shutil.disk_usage(folder).free
     if free < START_DISK:
+        yield Shortfall("GiB of disk free", free / GIB, START_DISK / GIB)
+
+
+def require_disk(folder: Path) -> int:
+    """Bytes free where the stack keeps its data. Raises ConfigError if they are too few to start."""
+    for lack in disk_shortfall(folder):
         raise ConfigError(
-            f"no disk space: {free / 2**20:,.0f} MiB free at {folder}, {START_DISK / 2**20:,.0f} are needed; "
+            f"no disk space: {lack.present * 1024:,.0f} MiB free at {folder}, {lack.needed * 1024:,.0f} are needed; "
             "free some or set DEPOSIT_STATE_DIR"
         )
-    return free
+    return shutil.disk_usage(folder).free
 
 
 @dataclass(frozen=True)

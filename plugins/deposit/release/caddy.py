@@ -15,7 +15,7 @@ NO_UPSTREAM = "none:1-2"
 NO_UPSTREAM_BEFORE = "none"
 """The same, as written by earlier versions."""
 PLACES = 12
-"""Number of upstream slots that get requests in turn. Each is a file with the address of a replica, so a change of the
+"""Number of places: upstream slots that get requests in turn. Each is a file with the address of a replica, so another
 number of replicas changes files only and needs no reload."""
 _FAIL_DURATION = "1s"
 """How long a place is skipped after its replica could not be reached."""

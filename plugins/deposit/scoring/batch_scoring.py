@@ -13,6 +13,7 @@ import pyarrow as pa
 from deposit.compute import pool
 from deposit.data.blocks import Block
 from deposit.data.readings import Readings
+from deposit.data.tables.dialect import Dialect, counted
 from deposit.errors import ContractError
 from deposit.model.artifact import ModelArtifact, Probabilities
 from deposit.progress import Progress
@@ -107,6 +108,7 @@ class BatchScoring:
                 worth_calling=int(worth.sum()),
                 quarantine=self._quarantine(number, pending.bad) if pending.bad else "",
                 readings=pending.readings.listed(),
+                dialects=counted(pending.dialects),
             )
         )
 
@@ -148,6 +150,7 @@ class BatchScoring:
             parts=tuple(self.journal.parts),
             quarantine=tuple(run.quarantine for run in done if run.quarantine),
             readings=readings.listed(),
+            dialects=counted(dialect for run in done for dialect in run.dialects),
         )
 
     def _report(self, row: int, source: int, share: float) -> None:
@@ -179,6 +182,7 @@ class ScoredBlock:
     lines: list[int]
     has_ids: bool
     share: float
+    dialect: Dialect | None
     probabilities: Probabilities
 
 
@@ -191,7 +195,9 @@ def score_block(model: Callable[[], ModelArtifact], read: InputBlock, with_colum
         matrix = artifact.encoder.encode_columns({name: values[rows] for name, values in block.columns.items()})
         probabilities[rows] = artifact.probabilities(matrix)
     kept = block if with_columns else replace(block, columns={})
-    return ScoredBlock(read.source, read.end, read.rows, kept, lines, read.has_ids, read.share, probabilities)
+    return ScoredBlock(
+        read.source, read.end, read.rows, kept, lines, read.has_ids, read.share, read.dialect, probabilities
+    )  # fmt: skip
 
 
 class _Pending:
@@ -201,11 +207,13 @@ class _Pending:
         self.tables = [runs.SCHEMA.empty_table()]
         self.bad: list[tuple[int, int, str]] = []
         self.readings = Readings()
+        self.dialects: list[Dialect] = []
         self.rows = self.source = self.end = 0
 
     def add(self, scored: ScoredBlock, rows: pa.Table) -> None:
         self.tables.append(rows)
         self.readings.add(scored.block.readings)
+        self.dialects += [scored.dialect] if scored.dialect else []
         self.rows, self.source, self.end = self.rows + scored.rows, scored.source, scored.end
         rejected = zip(scored.lines, scored.block.rejected, strict=True)
         self.bad += [(scored.source, line, bad.reason) for line, bad in rejected]

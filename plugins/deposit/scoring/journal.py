@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 
 from deposit.data.readings import Reading
+from deposit.data.tables.dialect import FilesOfDialect
 from deposit.errors import ConfigError
 from deposit.scoring.inputs import InputFile
 
@@ -63,6 +64,7 @@ class RunDone(msgspec.Struct, frozen=True, kw_only=True, tag="run"):
         worth_calling: number of rows with an expected value above 0.
         quarantine: name of the file with the invalid rows; empty if there are none.
         readings: alternative spellings in the valid rows, with the values they were read as.
+        dialects: dialects of the files whose first row is among these rows, without Parquet files.
     """
 
     source: int
@@ -73,6 +75,7 @@ class RunDone(msgspec.Struct, frozen=True, kw_only=True, tag="run"):
     worth_calling: int
     quarantine: str
     readings: tuple[Reading, ...] = ()
+    dialects: tuple[FilesOfDialect, ...] = ()
 
 
 class PartDone(msgspec.Struct, frozen=True, kw_only=True, tag="part"):

@@ -9,6 +9,7 @@ from typing import Protocol
 import msgspec
 
 from deposit.data.readings import Reading
+from deposit.data.tables.dialect import FilesOfDialect
 from deposit.errors import ConfigError, IntegrityError, SourceError
 from deposit.scoring.inputs import refuse_scheme
 from deposit.scoring.journal import PartDone, ScorePlan
@@ -36,6 +37,7 @@ class ScoreManifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         parts: result files, best rows first.
         quarantine: names of the files with invalid rows.
         readings: alternative spellings in the valid rows, with the values they were read as.
+        dialects: dialects of the input files with their number of files, without Parquet files.
     """
 
     format: int = 1
@@ -48,6 +50,7 @@ class ScoreManifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     parts: tuple[PartDone, ...]
     quarantine: tuple[str, ...] = ()
     readings: tuple[Reading, ...] = ()
+    dialects: tuple[FilesOfDialect, ...] = ()
 
 
 class OutputFolder(Protocol):

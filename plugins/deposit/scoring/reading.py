@@ -13,9 +13,10 @@ from pyarrow import parquet
 from deposit.data.blocks import BLOCK_ROWS, ID, Block, check_table, read_blocks
 from deposit.data.columns import CATEGORIES, NAMES
 from deposit.data.tables.cells import plain, with_near
+from deposit.data.tables.dialect import Dialect, dialect_of
 from deposit.data.tables.formats import Format, format_of
 from deposit.data.tables.header import read_header
-from deposit.data.tables.plaintext import plain_csv
+from deposit.data.tables.plaintext import PlainText, plain_csv
 from deposit.data.tables.records import scan_records
 from deposit.errors import ContractError, SourceError, located
 from deposit.scoring.inputs import InputFile, local_copy
@@ -42,6 +43,7 @@ class InputBlock:
         lines: lines of the rejected rows, if the rows are checked.
         has_ids: whether the file has a column `id`.
         share: share of the file that has been read.
+        dialect: dialect of the file, in the block with its first rows; otherwise, and for Parquet, None.
     """
 
     source: int
@@ -51,6 +53,7 @@ class InputBlock:
     lines: list[int]
     has_ids: bool
     share: float
+    dialect: Dialect | None = None
 
     def checked(self) -> tuple[Block, list[int]]:
         """Return the checked rows, and for each rejected row its line (CSV) or its row number from 1 (Parquet)."""
@@ -74,7 +77,8 @@ def read_inputs(
             if format_of(file) is Format.PARQUET:
                 yield from _parquet(file, number, partition, skip)
             else:
-                with plain_csv(file, lambda: tempfile.TemporaryFile(dir=folder), codec=codec) as text:
+                text = plain_csv(file, lambda: tempfile.TemporaryFile(dir=folder), codec=codec)  # noqa: SIM115
+                with text.file:
                     yield from _csv(text, number, partition, skip)
         skip = 0
 
@@ -86,12 +90,12 @@ def _opened(path: Path) -> IO[bytes]:
         raise SourceError(f"it cannot be read ({error.strerror}): give this user read permission") from error
 
 
-def _csv(file: IO[bytes], number: int, partition: Mapping[str, str], skip: int) -> Iterator[InputBlock]:
-    header = read_header(file, (*NAMES, ID))
+def _csv(text: PlainText, number: int, partition: Mapping[str, str], skip: int) -> Iterator[InputBlock]:
+    file, header = text.file, read_header(text.file, (*NAMES, ID))
     _check_columns([name for name in header.columns if name], partition, header.unknown)
     constants = {name: value for name, value in partition.items() if name not in header.places}
     has_ids = ID in header.places or ID in constants
-    size, row = file.seek(0, 2), 0
+    size, row, dialect = file.seek(0, 2), 0, dialect_of(header, text.codec)
     for records in scan_records(file, header):
         if not len(records) or row + len(records) <= skip:
             row += len(records)
@@ -103,7 +107,8 @@ def _csv(file: IO[bytes], number: int, partition: Mapping[str, str], skip: int) 
             row += rows
             if row > skip:
                 lines = [int(records.lines[bad.record]) for bad in block.rejected]
-                yield InputBlock(number, row, rows, _renumber(block, start), lines, has_ids, share)
+                first = dialect if row == rows else None
+                yield InputBlock(number, row, rows, _renumber(block, start), lines, has_ids, share, first)
 
 
 def _renumber(block: Block, first: int) -> Block:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from deposit.data.period import parse_period
 from deposit.data.readings import Reading
+from deposit.data.tables.dialect import FilesOfDialect
 from deposit.data.tables.plaintext import stated_codec
 from deposit.errors import ConfigError, DataError, GateError
 from deposit.files import exclusive
@@ -35,7 +36,7 @@ from deposit.scoring.output import (
     output_folder,
     prepare,
     read_manifest,
-)
+)  # fmt: skip
 from deposit.sections import ComputeSettings, ScoreSettings, StoreSettings
 from deposit.settings import Settings
 from deposit.store import ObjectStore
@@ -82,6 +83,7 @@ class ScoreResult:
     created: bool
     seconds: float
     readings: tuple[Reading, ...]
+    dialects: tuple[FilesOfDialect, ...]
 
 
 def score(settings: Settings, request: ScoreRequest, progress: Progress = log_progress) -> ScoreResult:
@@ -236,14 +238,12 @@ def _result(manifest: ScoreManifest, folder: OutputFolder, created: bool, second
     return ScoreResult(
         output=folder.uri,
         model_id=manifest.plan.model_id,
-        rows=manifest.rows,
-        rejected=manifest.rejected,
+        rows=manifest.rows, rejected=manifest.rejected,
         expected_subscriptions=manifest.expected_subscriptions,
         worth_calling=manifest.worth_calling,
         parts=len(manifest.parts),
         quarantine=f"{folder.uri.rstrip('/')}/{QUARANTINE}/" if manifest.quarantine else None,
-        logged=manifest.plan.is_logged,
-        created=created,
-        seconds=seconds,
+        logged=manifest.plan.is_logged, created=created, seconds=seconds,
         readings=manifest.readings,
-    )
+        dialects=manifest.dialects,
+    )  # fmt: skip

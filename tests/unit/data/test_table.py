@@ -59,7 +59,7 @@ def test_a_quoted_line_break_does_not_shift_the_lines_below(path: Path) -> None:
     assert chunk.rows.index.tolist() == [2, 4]
 
 
-@pytest.mark.parametrize("sign", [";", ",", "\t"])
+@pytest.mark.parametrize("sign", [";", ",", "\t", "|"])
 def test_separators_are_known(path: Path, sign: str) -> None:
     path.write_text(text_of(ROW, sign=sign))
     (chunk,) = read(path, "calls.csv")
@@ -67,12 +67,15 @@ def test_separators_are_known(path: Path, sign: str) -> None:
     assert chunk.decimal_comma == (sign != ",")
 
 
-@pytest.mark.parametrize(("sign", "named"), [("|", "`|`"), (" ", "spaces")])
+@pytest.mark.parametrize(("sign", "named"), [(":", "`:`"), (" ", "spaces"), ("^", "`^`")])
 def test_another_separator_is_named(path: Path, sign: str, named: str) -> None:
-    path.write_text(text_of(ROW, sign=sign))
+    path.write_text(f"sep={sign}\n{text_of(ROW, sign=sign)}")
     with pytest.raises(ContractError) as caught:
         list(read(path, "calls.csv"))
-    assert str(caught.value) == f"calls.csv: the columns are separated by {named}: save the file with `;`, `,` or tabs"
+    assert (
+        str(caught.value)
+        == f"calls.csv: the columns are separated by {named}: save the file with `;`, `,`, `|` or tabs"
+    )
 
 
 HEAD = text_of()
@@ -84,6 +87,7 @@ LINE = text_of(ROW).removeprefix(HEAD)
     [
         ("titles", "Calls of 2010\n\nfrom: CRM;2010-11-01\n" + HEAD + LINE, 5),
         ("remark", "# exported\n" + HEAD + LINE, 3),
+        ("groups called like columns", ";client;;;contact;;campaign;;economy\n" + HEAD + LINE, 3),
         ("another separator stated", "sep=,\n" + HEAD + LINE, 3),
         ("separators at all ends", HEAD.replace("\n", ";\n") + LINE.replace("\n", ";\n"), 2),
         ("separators at the rows' ends", HEAD + LINE.replace("\n", ";\n"), 2),

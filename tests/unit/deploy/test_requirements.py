@@ -3,21 +3,26 @@ import resource
 import sys
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from deposit.deploy import requirements
 from deposit.deploy.local import doctor
 from deposit.deploy.requirements import (
     COMPOSE,
     ENGINE,
     GIB,
     PYTHON,
+    START_DISK,
     SYSTEMS,
     WITH_DOCKER,
     WITHOUT_DOCKER,
     Machine,
     Requirements,
     Shortfall,
+    disk_shortfall,
+    require_disk,
     require_limits,
     shortfalls,
 )  # fmt: skip
@@ -42,6 +47,19 @@ def machine(processors: int = 2, memory: float = 6) -> Machine:
 )
 def test_what_a_machine_lacks(has: Machine, lacks: list[Shortfall]) -> None:
     assert list(shortfalls(WITH_DOCKER, has)) == lacks
+
+
+@pytest.mark.parametrize(("free", "lacks"), [(START_DISK, []), (GIB, [Shortfall("GiB of disk free", 1, 2)])])
+def test_shortfall_of_disk_space(
+    free: int, lacks: list[Shortfall], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(requirements, "shutil", SimpleNamespace(disk_usage=lambda _: SimpleNamespace(free=free)))
+    assert list(disk_shortfall(tmp_path)) == lacks
+    if lacks:
+        with pytest.raises(ConfigError, match=r"no disk space: 1,024 MiB free at .*, 2,048 are needed"):
+            require_disk(tmp_path)
+    else:
+        assert require_disk(tmp_path) == free
 
 
 def test_this_machine_is_what_it_is() -> None:

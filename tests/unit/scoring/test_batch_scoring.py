@@ -12,6 +12,7 @@ import pytest
 from pyarrow import parquet
 
 from deposit.data.readings import Reading
+from deposit.data.tables.dialect import FilesOfDialect
 from deposit.errors import ContractError, SourceError
 from deposit.model.artifact import ModelArtifact
 from deposit.scoring import batch_scoring, ranked_parts
@@ -109,6 +110,7 @@ def test_a_charset_holds_for_text_and_what_was_read_by_its_spelling_is_in_the_ma
     assert manifest.readings == (Reading("marital", "MARRIED", "married", 3), Reading("marital", "Single", "single", 2))
     content = json.loads((tmp_path / "out" / MANIFEST).read_text())
     assert content["readings"][0] == {"column": "marital", "text": "MARRIED", "value": "married", "cells": 3}
+    assert content["dialects"] == [{"charset": "windows-1250", "separator": "comma", "header_line": 1, "files": 1}]
 
 
 def test_without_ids_a_row_is_known_by_its_number(make_scoring: Make, customers: pd.DataFrame, tmp_path: Path) -> None:
@@ -181,7 +183,8 @@ def test_a_run_that_is_killed_anywhere_goes_on_and_ends_in_the_same_bytes(
         scoring = make_scoring(tmp_path / "in")
         assert sum(run.rows for run in scoring.journal.runs) == scored_before
         manifest = scoring.run()
-    assert manifest.readings == first.readings
+    assert (manifest.readings, manifest.dialects) == (first.readings, first.dialects)
+    assert first.dialects == (FilesOfDialect("utf-8", "comma", 1, files=1),)
     again = {path.name: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
     assert again.keys() == whole.keys()
     assert {name for name in whole if name != MANIFEST and again[name] != whole[name]} == set()

@@ -10,6 +10,8 @@ _NUMBERS = {1.0: True, 0.0: False}
 
 _INVISIBLE = r"\s\ufeff\u200b-\u200d\u2060"
 _AROUND = re.compile(f"^[{_INVISIBLE}]+|[{_INVISIBLE}]+$")
+_TURKISH = str.maketrans("İı", "ii")
+"""The Turkish dotted and dotless i: Turkish programs convert `single` to upper case as `SİNGLE`."""
 _WITHIN = re.compile(f"""[{_INVISIBLE}_.\\-?:"'\u2018-\u201e\u00ab\u00bb]+""")
 _GROUPED = re.compile(
     r"([+-]?[0-9]{1,3}(?:([ \u00a0\u2009\u202f'\u2019.,])[0-9]{3})(?:\2[0-9]{3})*)(?:([.,])([0-9]+))?"
@@ -17,14 +19,23 @@ _GROUPED = re.compile(
 """A number with thousands separators: integer part, separator, decimal sign, decimals."""
 
 
+_QUOTES = "\"'\u2018-\u201e\u00ab\u00bb"
+_QUOTED = re.compile(f"[{_QUOTES}]+([^{_QUOTES}]+)[{_QUOTES}]+|'([^{_QUOTES}]+)")
+_WRAPPED = re.compile('="(.*)"', re.DOTALL)
+"""`="0041"`, which keeps a spreadsheet from converting the text to a number."""
+_NEGATIVE = re.compile(r"\(([0-9][^()+-]*)\)|([0-9][^()+-]*)-")
+"""Negative numbers: `(36.4)` in accounting, `36.4-` in SAP."""
+
+
 def bare(text: str) -> str:
-    """Strip whitespace and invisible characters around a cell, such as the no-break and the zero-width space."""
-    return _AROUND.sub("", text)
+    """Strip whitespace and invisible characters around a cell, such as the no-break space, and unwrap `="..."`."""
+    wrapped = _WRAPPED.fullmatch(text := _AROUND.sub("", text))
+    return _AROUND.sub("", wrapped[1]) if wrapped else text
 
 
 def plain(name: str) -> str:
     """Normalise a name for comparison, dropping case, blanks, dots and the like: `emp_var_rate` is `emp.var.rate`."""
-    return _WITHIN.sub("", name).lower()
+    return _WITHIN.sub("", name).translate(_TURKISH).lower()
 
 
 _ALIKE, _MOST_LETTERS = 0.75, 64
@@ -63,6 +74,19 @@ def grouped(text: str) -> float | None:
     return float(f"{match[1].replace(match[2], '')}.{match[4] or 0}")
 
 
+def signed(text: str) -> str:
+    """Normalise the text of a number: remove quotes around it, and put the minus sign of a negative number in front.
+
+    >>> signed("36,4-"), signed("(1 234.5)"), signed("'41")
+    ('-36,4', '-1 234.5', '41')
+    """
+    text = text.replace("\u2212", "-")  # the typographic minus sign
+    quoted = _QUOTED.fullmatch(text)
+    text = (quoted[1] or quoted[2]).strip() if quoted else text
+    negative = _NEGATIVE.fullmatch(text)
+    return f"-{(negative[1] or negative[2]).strip()}" if negative else text
+
+
 def number(text: str, decimal_comma: bool) -> float | None:
     """Parse a number in ASCII digits; None if the text is no number. With `decimal_comma`, `4,5` is one as well.
 
@@ -72,7 +96,7 @@ def number(text: str, decimal_comma: bool) -> float | None:
     >>> number("5.099,1", decimal_comma=True), number("5,099.1", decimal_comma=False), number("5,099", False)
     (5099.1, 5099.1, None)
     """
-    text = text.replace("\u2212", "-")  # the typographic minus sign
+    text = signed(text)
     value = grouped(text)
     if value is not None:
         return value

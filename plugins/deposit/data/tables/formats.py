@@ -1,5 +1,6 @@
 """Detect a file's format by its content, never by its name; shorten long texts and lists for messages."""
 
+import codecs
 import re
 import zipfile
 from collections.abc import Sequence
@@ -90,6 +91,7 @@ _MAGIC: tuple[tuple[bytes, Format], ...] = (
     (b"\x80\x04", Format.PICKLE),
     (b"\x80\x05", Format.PICKLE),
     (b"%PDF", Format.PDF),
+    (b"MIME-Version:", Format.HTML),
     (b"\x89PNG", Format.PICTURE),
     (b"\xff\xd8\xff", Format.PICTURE),
     (b"GIF8", Format.PICTURE),
@@ -108,7 +110,9 @@ def sniff(head: bytes) -> Format:
             return kind
     if head[_TAR] == b"ustar":
         return Format.TAR
-    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        head = head.decode("utf-16", "ignore").encode()
+    text = head.removeprefix(codecs.BOM_UTF8).lstrip()
     return next((kind for pattern, kind in _MARKUP if pattern.match(text)), Format.TEXT)
 
 

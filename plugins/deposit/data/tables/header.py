@@ -10,8 +10,8 @@ from typing import IO
 from deposit.data.tables.cells import plain
 from deposit.errors import ContractError, SourceError
 
-_SEPARATORS = (";", ",", "\t")
-_OTHERS = {"|": "`|`", ":": "`:`", " ": "spaces"}
+_SEPARATORS = (";", ",", "\t", "|")
+_OTHERS = {":": "`:`", " ": "spaces"}
 _MOST_BYTES = 2**20
 _MOST_TITLES = 20
 """Non-blank lines that may precede the header."""
@@ -62,17 +62,19 @@ class Header:
 def read_header(file: IO[bytes], known: Sequence[str], aliases: Mapping[str, str] | None = None) -> Header:
     """Find and parse the header of a UTF-8 file; a line `sep=;` above it, as Excel writes it, sets the separator.
 
-    The header is the first non-blank line. If that names fewer than two known columns, it is the next line that names
-    half of them, if there is one. `aliases` maps other names to known columns. Raises SourceError (empty file, open
-    quote) or ContractError (unsupported separator, header in quotes).
+    The header is the first non-blank line. If that names less than half of the known columns, it is the next line that
+    does, if there is one: groups of columns above the header may be named like columns. `aliases` maps other names to
+    known columns. Raises SourceError (empty file, open quote) or ContractError (unsupported separator, header in
+    quotes).
     """
     columns = {plain(name): name for name in known} | {plain(one): name for one, name in (aliases or {}).items()}
     line, end, text = _next_line(file, _begin(file), 1)
     stated = _STATED.fullmatch(text)
     if stated:
         line, end, text = _next_line(file, end, line + 1)
-    if max(_counts(text, stated[1] if stated else "", columns).values()) < _LEAST_KNOWN:
-        line, end, text = _below_titles(file, line, end, text, columns, max(_LEAST_KNOWN, len(known) // 2))
+    enough = max(_LEAST_KNOWN, len(known) // 2)
+    if max(_counts(text, stated[1] if stated else "", columns).values()) < enough:
+        line, end, text = _below_titles(file, line, end, text, columns, enough)
     separator = _separator(text, columns, stated[1] if stated else "")
     names = _cells(text, separator, line)
     if len(names) == 1 and max(_counts(names[0], "", columns).values()) >= _LEAST_KNOWN:
@@ -146,10 +148,9 @@ def _separator(text: str, columns: Mapping[str, str], stated: str) -> str:
     """Choose the separator that yields most known columns. Raises ContractError if it is not supported."""
     counts = _counts(text, stated, columns)
     best = max(counts, key=lambda sign: counts[sign])
-    if best == stated:
-        return best
-    if best in _OTHERS and counts[best] > 1:
-        raise ContractError(f"the columns are separated by {_OTHERS[best]}: save the file with `;`, `,` or tabs")
+    if best not in _SEPARATORS and counts[best] > 1:
+        sign = _OTHERS.get(best, f"`{best}`")
+        raise ContractError(f"the columns are separated by {sign}: save the file with `;`, `,`, `|` or tabs")
     return best if best in _SEPARATORS else _SEPARATORS[0]
 
 

@@ -9,7 +9,7 @@ import pkgutil
 import re
 from encodings import normalize_encoding
 from encodings.aliases import aliases
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from deposit.data.tables.formats import Format, format_of
 from deposit.data.tables.unpacking import NewFile, owned, unpacked
@@ -53,7 +53,14 @@ def stated_codec(label: str | None) -> str | None:
     return codec
 
 
-def utf8(file: IO[bytes], new: NewFile, codec: str | None = None) -> IO[bytes]:
+class PlainText(NamedTuple):
+    """A file in UTF-8, and the codec that it was decoded with: None if it was converted from a workbook or Parquet."""
+
+    file: IO[bytes]
+    codec: str | None
+
+
+def utf8(file: IO[bytes], new: NewFile, codec: str | None = None) -> PlainText:
     """Return the file in UTF-8: `file` itself, or else a converted copy in a file from `new()`, with `file` closed.
 
     A byte-order mark overrides `codec`, a result of `codec_of`. Raises SourceError with the line of an invalid byte.
@@ -63,23 +70,30 @@ def utf8(file: IO[bytes], new: NewFile, codec: str | None = None) -> IO[bytes]:
     used = next((name for mark, name in _MARKS if head.startswith(mark)), codec or UTF8)
     if used == UTF8:
         _check(file)
-        return file
+        return PlainText(file, used)
     target = new()
     with owned(target):
         _transcode(file, target, used)
     file.close()
-    return target
+    return PlainText(target, used)
 
 
-_PAIRS = 16
-"""Characters that are checked to detect UTF-16 without a byte-order mark."""
+_PAIRS, _LATIN_SHARE = 64, 0.5
+"""Characters that are checked to detect UTF-16 without a byte-order mark, and the share that must be Latin-1."""
 
 
 def _detect_utf16(start: bytes) -> str | None:
-    """Detect UTF-16 without a byte-order mark: every other byte at the start of the file is NUL."""
-    zeros = [not byte for byte in start[: 2 * _PAIRS]]
-    forms = {"utf-16-le": [False, True], "utf-16-be": [True, False]}
-    return next((name for name, form in forms.items() if len(zeros) > 3 and zeros == form * (len(zeros) // 2)), None)
+    """Detect UTF-16 without a byte-order mark: most characters at the start of the file have a NUL as high byte."""
+    first, second = start[: 2 * _PAIRS : 2], start[1 : 2 * _PAIRS : 2]
+    forms = {"utf-16-le": (second, first), "utf-16-be": (first, second)}
+    return next(
+        (
+            name
+            for name, (high, low) in forms.items()
+            if len(high) > 1 and high.count(0) > _LATIN_SHARE * len(high) and not low.count(0)
+        ),
+        None,
+    )
 
 
 def _check(file: IO[bytes]) -> None:
@@ -119,6 +133,11 @@ def _transcode(file: IO[bytes], target: IO[bytes], codec: str) -> None:
             lines += error.object[: error.start].decode(codec, "replace").count("\n")
             raise SourceError(
                 f"line {lines} has bytes that are not {codec}: state the right charset, or save the file as UTF-8"
+            ) from error
+        except UnicodeError as error:
+            raise SourceError(
+                f"the file has no byte-order mark, which {codec} requires: state {codec}-le or {codec}-be, or the "
+                "charset that the file is in"
             ) from error
         if "\0" in text:
             raise SourceError(f"line {lines + text[: text.index(chr(0))].count(chr(10))} holds a NUL: not a text file")
@@ -182,7 +201,7 @@ def _arrow_type(field: Any) -> Any:
     return pa.string() if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) else kind
 
 
-def plain_csv(file: IO[bytes], new: NewFile, limit: int | None = None, codec: str | None = None) -> IO[bytes]:
+def plain_csv(file: IO[bytes], new: NewFile, limit: int | None = None, codec: str | None = None) -> PlainText:
     """Return the CSV in a file that is text in any charset, Parquet or a workbook, compressed or not.
 
     The result is `file` itself or a file from `new()`; every other file is closed. Raises SourceError, or TooLargeError
@@ -192,7 +211,7 @@ def plain_csv(file: IO[bytes], new: NewFile, limit: int | None = None, codec: st
     with owned(file):
         kind = format_of(file)
         if kind is Format.PARQUET:
-            return csv_of_parquet(file, new, limit)
+            return PlainText(csv_of_parquet(file, new, limit), None)
         if kind is Format.WORKBOOK:
-            return csv_of_workbook(file, new, limit)
+            return PlainText(csv_of_workbook(file, new, limit), None)
         return utf8(file, new, codec)

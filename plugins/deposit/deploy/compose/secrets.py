@@ -18,16 +18,19 @@ from deposit import console, keys
 from deposit.deploy.compose.addresses import publication, urls
 from deposit.deploy.compose.parts import DEPOSIT, ServiceSecrets, service_secrets
 from deposit.deploy.credentials import Credentials, credentials, random_credentials, write_private
-from deposit.deploy.requirements import WITH_DOCKER, Machine, shortfalls
+from deposit.deploy.requirements import WITH_DOCKER, Machine, disk_shortfall, shortfalls
 from deposit.errors import ConfigError
 from deposit.files import exclusive, replace_file
 from deposit.progress import Progress, log_progress
 from deposit.sections import StoreSettings
-from deposit.settings import open_settings
+from deposit.settings import check_names, open_settings
 
 ROOT = Path("/secrets")
 PLACES = Path("/var/lib/deposit")
 GRAFANA_FILES = Path("/grafana")
+SHELL = "SHELL_SETTINGS"
+"""Variable with the names, without values, of the settings in the shell of `make up`; compose itself passes only names
+that it knows."""
 _NOT_RENEWABLE = {"postgres_superuser", "airflow_fernet", "grafana_admin", "api_marketing", "api_admin", "api_airflow"}
 """Secrets that cannot be renewed here: existing data depends on them. `deposit keys` replaces API keys; Grafana's
 password is changed in its UI, since Grafana keeps it in its own database after the first start."""
@@ -119,13 +122,12 @@ def main(
 ) -> None:
     """Make the secrets of a stack with Docker Compose."""
     with console.progress() as progress:
-        for lack in shortfalls(WITH_DOCKER, Machine.this()):
-            progress(
-                f"this machine has {lack.present:.2g} {lack.what}, {lack.needed:g} are needed: parts may be killed"
-            )
+        check_names(dict.fromkeys(os.environ.get(SHELL, "").split(), ""))
         settings = open_settings()
         addresses = urls(settings.gateway, settings.links, settings.stack, publication(os.environ))
         make(root, settings.store, addresses, progress, renew or ())
+        for lack in (*shortfalls(WITH_DOCKER, Machine.this()), *disk_shortfall(root)):
+            progress(f"this machine has {lack.present:.2g} {lack.what}, {lack.needed:g} are needed: services may fail")
         change_owner(places)
         open_to_readers(grafana)
 

@@ -102,7 +102,7 @@ def _store(stack: StackSettings, store: StoreSettings, layout: Layout, secrets: 
     return Program(
         "objectstore",
         objectstore.command(layout, port, stack.internal_port),
-        {_SETTINGS: digest_of({"identities": keys})},
+        {**objectstore.ENVIRONMENT, _SETTINGS: digest_of({"identities": keys})},
         health=f"http://127.0.0.1:{port}/healthz",
         description="data, models, bentos (S3)",
     )

@@ -11,7 +11,7 @@ from deposit.errors import SourceError
 
 
 def read(content: bytes, codec: str | None = None) -> str:
-    file = utf8(io.BytesIO(content), io.BytesIO, codec)
+    file = utf8(io.BytesIO(content), io.BytesIO, codec).file
     file.seek(0)
     return file.read().decode("utf-8-sig")
 

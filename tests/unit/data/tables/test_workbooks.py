@@ -15,7 +15,7 @@ HEAD = ["age", "job"]
 
 
 def lines(content: bytes, limit: int | None = None) -> list[str]:
-    return plain_csv(io.BytesIO(content), io.BytesIO, limit).getvalue().decode().splitlines()
+    return plain_csv(io.BytesIO(content), io.BytesIO, limit).file.getvalue().decode().splitlines()
 
 
 def test_line_n_is_row_n_whatever_is_empty_above_between_and_around() -> None:

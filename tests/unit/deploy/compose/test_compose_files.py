@@ -8,6 +8,7 @@ import pytest
 import yaml
 from rendering import render
 
+from deposit.deploy import objectstore
 from deposit.release.caddy import ENVIRONMENT
 from deposit.settings import REPOSITORY
 
@@ -77,6 +78,12 @@ def test_seaweedfs_lets_others_reach_s3_alone() -> None:
     assert "-disableHttp" in SEAWEEDFS
     assert "-config_dir=/run/deposit" in SEAWEEDFS
     assert re.findall(r"-\S*ip\.bind=0\.0\.0\.0", SEAWEEDFS) == ["-s3.ip.bind=0.0.0.0"]
+
+
+def test_seaweedfs_uses_the_disk_as_without_docker() -> None:
+    services = yaml.safe_load(re.sub(r"!(reset|override) ?(null)?", "", SEAWEEDFS))["services"]
+    assert services["object-store"]["environment"].items() >= objectstore.ENVIRONMENT.items()
+    assert f"-volume.minFreeSpace={objectstore.RESERVE}" in services["object-store"]["command"]
 
 
 @pytest.mark.parametrize("secret", SECRETS_OF_PEOPLE)

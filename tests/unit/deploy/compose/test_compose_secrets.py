@@ -316,6 +316,16 @@ def test_the_command_says_in_one_line_what_is_wrong(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_a_misspelt_setting_in_env_or_the_shell_is_rejected_before_anything_is_created(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "deposit.deploy.compose.secrets", "--root", str(tmp_path / "none")]
+    # names from .env come with their values, names from the shell of `make up` without
+    for given in ({"DEPOSIT_TRIAN__TRIALS": "3"}, {"SHELL_SETTINGS": "DEPOSIT_STATE_DIR DEPOSIT_TRIAN__TRIALS"}):
+        done = subprocess.run(command, env=os.environ | given, capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        assert "unknown setting DEPOSIT_TRIAN__TRIALS: did you mean DEPOSIT_TRAIN__TRIALS?" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives files to another user")
 def test_places_are_given_to_the_parts_user_and_what_they_hold_is_left(tmp_path: Path) -> None:
     (tmp_path / "objects").mkdir()
