@@ -12,7 +12,7 @@ from pyarrow import compute, csv
 from deposit.data.coded import CodedTexts
 from deposit.data.columns import FEATURES, Category, Number
 from deposit.data.readings import Reading, spelled
-from deposit.data.reasons import joined, reason_of
+from deposit.data.reasons import RejectionReason, joined, reason_of
 from deposit.data.tables.cells import bare
 from deposit.data.tables.header import Header
 from deposit.data.tables.records import Records
@@ -101,7 +101,7 @@ def check_table(
         misshapen: rows that are already rejected because of their number of cells.
     """
     good = np.ones(len(table), dtype=bool)
-    reasons: dict[int, list[str]] = {}
+    reasons: dict[int, list[RejectionReason]] = {}
     columns: dict[str, Any] = {}
     distinct: list[_Distinct] = []
     for column in FEATURES:
@@ -116,8 +116,8 @@ def check_table(
     long = np.flatnonzero(compute.greater(compute.binary_length(ids), _MAX_ID_BYTES)) if longest > _MAX_ID_BYTES else ()
     for row in map(int, long):
         good[row] = False
-        reasons.setdefault(row, []).append(f"id is longer than {_MAX_ID_BYTES} bytes")
-    rejected = [Rejected(int(records[row]), joined(texts), in_shape=True) for row, texts in reasons.items()]
+        reasons.setdefault(row, []).append(RejectionReason(f"id is longer than {_MAX_ID_BYTES} bytes"))
+    rejected = [Rejected(int(records[row]), joined(each), in_shape=True) for row, each in reasons.items()]
     if not good.all():
         columns = {name: values[good] for name, values in columns.items()}
         records, ids = records[good], ids.filter(pa.array(good))
@@ -175,7 +175,7 @@ def _parse(content: bytes, header: Header) -> tuple[pa.Table | None, list[tuple[
     return table.rename_columns([used[place] for place in table.column_names]).combine_chunks(), misshapen
 
 
-Wrong = list[tuple[int, str]]
+Wrong = list[tuple[int, RejectionReason]]
 """Bad rows: the row number and the reason of each."""
 _Distinct = tuple[list[str], NDArray[np.int32]]
 """The distinct texts of a column, and the index of each row's text."""

@@ -5,10 +5,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from deposit.data.tables.header import Header
+from deposit.data.tables.header import SEPARATORS, Header
 
-SEPARATORS = {";": "semicolon", ",": "comma", "\t": "tab", "|": "bar"}
-"""Names of the separators, for HTTP headers: a header cannot contain just a tab."""
 _WINDOWS, _ISO = re.compile(r"cp(?=125\d$)"), re.compile("iso(?=8859)")
 
 

@@ -10,7 +10,8 @@ from typing import IO
 from deposit.data.tables.cells import plain
 from deposit.errors import ContractError, SourceError
 
-_SEPARATORS = (";", ",", "\t", "|")
+SEPARATORS = {";": "semicolon", ",": "comma", "\t": "tab", "|": "bar"}
+"""Supported separators with their names, which HTTP headers use: a header cannot contain just a tab."""
 _OTHERS = {":": "`:`", " ": "spaces"}
 _MOST_BYTES = 2**20
 _MOST_TITLES = 20
@@ -110,7 +111,7 @@ _LEAST_KNOWN = 2
 
 def _counts(text: str, stated: str, columns: Mapping[str, str]) -> dict[str, int]:
     """Number of known columns that each separator yields; the stated separator comes first, so it wins ties."""
-    signs = [*filter(None, [stated]), *_SEPARATORS, *_OTHERS]
+    signs = [*filter(None, [stated]), *SEPARATORS, *_OTHERS]
     return {sign: sum(plain(name) in columns for name in _split(text, sign)) for sign in signs}
 
 
@@ -148,10 +149,10 @@ def _separator(text: str, columns: Mapping[str, str], stated: str) -> str:
     """Choose the separator that yields most known columns. Raises ContractError if it is not supported."""
     counts = _counts(text, stated, columns)
     best = max(counts, key=lambda sign: counts[sign])
-    if best not in _SEPARATORS and counts[best] > 1:
+    if best not in SEPARATORS and counts[best] > 1:
         sign = _OTHERS.get(best, f"`{best}`")
         raise ContractError(f"the columns are separated by {sign}: save the file with `;`, `,`, `|` or tabs")
-    return best if best in _SEPARATORS else _SEPARATORS[0]
+    return best if best in SEPARATORS else next(iter(SEPARATORS))
 
 
 def _split(text: str, separator: str) -> list[str]:
